@@ -1,0 +1,12 @@
+// Package schema defines every file fnb reads or writes: the stack file, the
+// template manifest, the lock and the build report, and the words that pass
+// between the rooms (references, platforms, digests).
+//
+// Reading is strict: an unknown key, a wrong type or a bad value in a file that
+// a person writes is a [*FieldError] with file, line, column and, where one is
+// near, the key that was probably meant. All problems of a document are
+// reported at once, joined with errors.Join.
+//
+// All types are plain values without hidden state. Functions are safe for
+// concurrent use.
+package schema
