@@ -1,0 +1,174 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	// The helpers register how to reach a BuildKit behind these URL schemes.
+	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"
+	_ "github.com/moby/buildkit/client/connhelper/nerdctlcontainer"
+	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
+	_ "github.com/moby/buildkit/client/connhelper/ssh"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// dialTimeout bounds the first round trip to a builder.
+const dialTimeout = 10 * time.Second
+
+// Options say how to reach a builder.
+type Options struct {
+	// Address is a BuildKit address: unix://, tcp://, ssh://,
+	// docker-container://, podman-container://, nerdctl-container://,
+	// kube-pod://, or docker:// for a Docker Engine's own BuildKit.
+	Address string
+	// TLSDir is a folder with ca.pem, cert.pem and key.pem for tcp://, as
+	// buildctl's --tlsdir. "" is no TLS.
+	TLSDir string
+	// ServerName is the name in the builder's certificate; "" is the host of
+	// Address.
+	ServerName string
+}
+
+// A Client talks to one builder.
+type Client struct {
+	c       *client.Client
+	address string
+}
+
+// Info is what a builder says of itself.
+type Info struct {
+	Address     string   `json:"address"`
+	Version     string   `json:"version,omitempty"`
+	Platforms   []string `json:"platforms"`
+	Snapshotter string   `json:"snapshotter,omitempty"`
+	Executor    string   `json:"executor,omitempty"`
+}
+
+var schemes = []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
+
+// Dial connects to a builder and makes one round trip, so that a wrong address
+// is an [*UnreachableError] now rather than at the first solve.
+func Dial(ctx context.Context, opts Options) (*Client, error) {
+	u, err := url.Parse(opts.Address)
+	if err != nil || !slices.Contains(schemes, u.Scheme) {
+		return nil, fmt.Errorf("builder address %q: it has to begin with one of %s", opts.Address, strings.Join(schemes, "://, ")+"://")
+	}
+	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
+		MinConnectTimeout: dialTimeout,
+	}))}
+	address := opts.Address
+	switch {
+	case u.Scheme == "docker":
+		copts = append(copts, dockerEngine(u)...)
+	case u.Scheme == "tcp" && opts.TLSDir != "":
+		copts = append(copts,
+			client.WithServerConfig(opts.ServerName, filepath.Join(opts.TLSDir, "ca.pem")),
+			client.WithCredentials(filepath.Join(opts.TLSDir, "cert.pem"), filepath.Join(opts.TLSDir, "key.pem")))
+	}
+	c, err := client.New(ctx, address, copts...)
+	if err != nil {
+		return nil, &UnreachableError{Address: opts.Address, Err: err}
+	}
+	bc := &Client{c: c, address: opts.Address}
+	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if _, err := c.ListWorkers(dctx); err != nil {
+		_ = c.Close() // the connection never worked
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &UnreachableError{Address: opts.Address, Err: plain(err)}
+	}
+	return bc, nil
+}
+
+// Close ends the connection. Solves under way fail.
+func (c *Client) Close() error { return c.c.Close() }
+
+// Address is what the client was dialled with.
+func (c *Client) Address() string { return c.address }
+
+// Info asks the builder for its version, platforms and snapshotter.
+func (c *Client) Info(ctx context.Context) (Info, error) {
+	workers, err := c.c.ListWorkers(ctx)
+	if err != nil {
+		return Info{}, &UnreachableError{Address: c.address, Err: plain(err)}
+	}
+	info := Info{Address: c.address}
+	// An old Docker Engine does not implement Info; its version stays unknown.
+	if v, err := c.c.Info(ctx); err == nil {
+		info.Version = v.BuildkitVersion.Version
+	}
+	for _, w := range workers {
+		info.Snapshotter = w.Labels["org.mobyproject.buildkit.worker.snapshotter"]
+		info.Executor = w.Labels["org.mobyproject.buildkit.worker.executor"]
+		for _, p := range w.Platforms {
+			s := platformString(p)
+			if !slices.Contains(info.Platforms, s) {
+				info.Platforms = append(info.Platforms, s)
+			}
+		}
+	}
+	return info, nil
+}
+
+// DiskUsage returns the bytes that the builder's cache holds.
+func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
+	records, err := c.c.DiskUsage(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, plain(err))
+	}
+	var n int64
+	for _, r := range records {
+		n += r.Size
+	}
+	return n, nil
+}
+
+// Prune drops what the builder's cache holds and no build uses, and returns
+// the bytes that were freed. With keep, that many bytes may stay.
+func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
+	ch := make(chan client.UsageInfo)
+	var freed int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for u := range ch {
+			freed += u.Size
+		}
+	}()
+	opts := []client.PruneOption{client.PruneAll}
+	if keep > 0 {
+		opts = append(opts, client.WithKeepOpt(0, keep, 0, 0))
+	}
+	err := c.c.Prune(ctx, ch, opts...)
+	close(ch)
+	<-done
+	if err != nil {
+		return freed, fmt.Errorf("pruning %s: %w", c.address, plain(err))
+	}
+	return freed, nil
+}
+
+// plain takes the wrappers of gRPC off an error.
+func plain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no answer in time")
+	}
+	s := err.Error()
+	if i := strings.LastIndex(s, "desc = "); i >= 0 {
+		s = s[i+len("desc = "):]
+	}
+	s = strings.TrimPrefix(s, "connection error: ")
+	return errors.New(strings.Trim(s, `"`))
+}

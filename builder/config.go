@@ -1,0 +1,85 @@
+package builder
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	shellquote "github.com/kballard/go-shellquote"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// patchConfig lays req's settings over the image configuration that the
+// Dockerfile left. layered says that the watchdog's layer was put on top.
+func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
+	var img dockerspec.DockerOCIImage
+	if err := json.Unmarshal(raw, &img); err != nil {
+		return nil, fmt.Errorf("reading the image configuration: %w", err)
+	}
+	c := &img.Config
+	for _, k := range sortedKeys(req.Config.Env) {
+		c.Env = setEnv(c.Env, k, req.Config.Env[k])
+	}
+	if len(req.Config.Entrypoint) > 0 {
+		if fprocess := slices.Concat(c.Entrypoint, c.Cmd); getEnv(c.Env, "fprocess") == "" && len(fprocess) > 0 {
+			c.Env = setEnv(c.Env, "fprocess", shellquote.Join(fprocess...))
+		}
+		if getEnv(c.Env, "fprocess") == "" && getEnv(c.Env, "mode") != "static" {
+			return nil, &SolveError{File: req.dockerfile(), Problem: "nothing says what the watchdog is to run: neither fprocess in the stack file or template.yml, nor ENV fprocess, CMD or ENTRYPOINT in the Dockerfile"}
+		}
+		c.Entrypoint, c.Cmd = slices.Clone(req.Config.Entrypoint), nil
+		c.ArgsEscaped = false //nolint:staticcheck // a field of Windows images that the Dockerfile may have set
+		if c.ExposedPorts == nil {
+			c.ExposedPorts = map[string]struct{}{"8080/tcp": {}}
+		}
+	}
+	if len(req.Config.Healthcheck) > 0 && c.Healthcheck == nil {
+		c.Healthcheck = &dockerspec.HealthcheckConfig{
+			Test:     append([]string{"CMD"}, req.Config.Healthcheck...),
+			Interval: 5 * time.Second, Timeout: 3 * time.Second, StartPeriod: 2 * time.Second,
+		}
+	}
+	if c.Labels == nil && len(req.Config.Labels) > 0 {
+		c.Labels = map[string]string{}
+	}
+	for k, v := range req.Config.Labels {
+		c.Labels[k] = v
+	}
+	if layered {
+		created := time.Unix(req.epoch(), 0).UTC()
+		img.History = append(img.History, ocispecs.History{Created: &created, CreatedBy: "fnb watchdog", Comment: "the watchdog's layer"})
+	}
+	return json.Marshal(img)
+}
+
+// setEnv sets a variable where it stands, or at the end.
+func setEnv(env []string, key, value string) []string {
+	for i, kv := range env {
+		if k, _, _ := strings.Cut(kv, "="); k == key {
+			env[i] = key + "=" + value
+			return env
+		}
+	}
+	return append(env, key+"="+value)
+}
+
+func getEnv(env []string, key string) string {
+	for _, kv := range env {
+		if k, v, _ := strings.Cut(kv, "="); k == key {
+			return v
+		}
+	}
+	return ""
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,235 @@
+package builder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client/llb"
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+)
+
+// A build context up to these limits travels inside the LLB: content-addressed,
+// without a file transfer, and never stale. A larger one goes through the
+// session. gRPC's default message limit is 16 MiB.
+const (
+	inlineBytes = 2 << 20
+	inlineFiles = 256
+)
+
+// contextName is the name of the local source of a large build context.
+const contextName = "context"
+
+// contextTime is the time of every file of a build context: the first second
+// that a zip archive can hold, since wheels and jars are made of these files.
+// Exported layers have the epoch of the solve.
+var contextTime = time.Unix(DefaultEpoch, 0).UTC()
+
+// An entry is one file, folder or link of a build context.
+type entry struct {
+	path string // with slashes, without a leading one
+	mode fs.FileMode
+	size int64
+	link string
+}
+
+// A buildContext is a build context that has been walked once.
+type buildContext struct {
+	fsys    fs.FS
+	entries []entry // in fsutil's order
+	bytes   int64
+	files   int
+}
+
+// readContext walks a build context and notes what is there; it reads no file.
+func readContext(ctx context.Context, fsys fs.FS) (*buildContext, error) {
+	bc := &buildContext{fsys: fsys}
+	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if p == "." {
+			return ctx.Err()
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		e := entry{path: p, mode: info.Mode()}
+		switch {
+		case info.Mode().IsRegular():
+			e.size = info.Size()
+			bc.bytes += e.size
+			bc.files++
+		case info.IsDir():
+		case info.Mode()&fs.ModeSymlink != 0:
+			if e.link, err = fs.ReadLink(fsys, p); err != nil {
+				return err
+			}
+			bc.files++
+		default:
+			return &fs.PathError{Op: "read", Path: p, Err: errors.New("neither a file, a folder nor a link")}
+		}
+		bc.entries = append(bc.entries, e)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the build context: %w", err)
+	}
+	slices.SortFunc(bc.entries, func(a, b entry) int { return comparePaths(a.path, b.path) })
+	return bc, nil
+}
+
+// comparePaths orders paths as fsutil transfers them: a folder's contents come
+// right behind the folder.
+func comparePaths(a, b string) int {
+	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+}
+
+// small reports whether the build context can travel inside the LLB.
+func (bc *buildContext) small() bool {
+	return bc.bytes <= inlineBytes && bc.files <= inlineFiles
+}
+
+// inline returns the build context as file actions on an empty state.
+func (bc *buildContext) inline() (llb.State, error) {
+	created := llb.WithCreatedTime(contextTime)
+	var act *llb.FileAction
+	for _, e := range bc.entries {
+		p := "/" + e.path
+		switch {
+		case e.mode.IsDir():
+			act = mkdir(act, p, e.mode.Perm(), created)
+		case e.mode&fs.ModeSymlink != 0:
+			act = symlink(act, e.link, p, created)
+		default:
+			data, err := fs.ReadFile(bc.fsys, e.path)
+			if err != nil {
+				return llb.State{}, fmt.Errorf("reading the build context: %w", err)
+			}
+			act = mkfile(act, p, e.mode.Perm(), data, created)
+		}
+	}
+	if act == nil {
+		act = llb.Mkdir("/", 0o755, created)
+	}
+	return llb.Scratch().File(act, llb.WithCustomName("[fnb] build context")), nil
+}
+
+func mkdir(act *llb.FileAction, p string, mode fs.FileMode, o llb.MkdirOption) *llb.FileAction {
+	if act == nil {
+		return llb.Mkdir(p, mode, o)
+	}
+	return act.Mkdir(p, mode, o)
+}
+
+func mkfile(act *llb.FileAction, p string, mode fs.FileMode, data []byte, o llb.MkfileOption) *llb.FileAction {
+	if act == nil {
+		return llb.Mkfile(p, mode, data, o)
+	}
+	return act.Mkfile(p, mode, data, o)
+}
+
+func symlink(act *llb.FileAction, target, p string, o llb.SymlinkOption) *llb.FileAction {
+	if act == nil {
+		return llb.Symlink(target, p, o)
+	}
+	return act.Symlink(target, p, o)
+}
+
+// local returns the build context as a local source, and what serves it.
+//
+// BuildKit compares size, mode and time with what an earlier transfer under the
+// same key left, and takes an equal file as unchanged (moby/buildkit#2592).
+// Each file's time is therefore derived from its content: a changed file always
+// differs, and unchanged ones are not sent again.
+func (bc *buildContext) local(key string) (llb.State, fsutil.FS, error) {
+	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries))}
+	for i, e := range bc.entries {
+		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime.UnixNano()}
+		if e.mode.IsRegular() {
+			t, err := contentTime(bc.fsys, e.path)
+			if err != nil {
+				return llb.State{}, nil, fmt.Errorf("reading the build context: %w", err)
+			}
+			st.Size, st.ModTime = e.size, t
+		}
+		served.stats[i] = st
+	}
+	st := llb.Local(contextName, llb.SharedKeyHint(key), llb.WithCustomName("[fnb] build context"))
+	return st, served, nil
+}
+
+// contentTime returns nanoseconds since 1970 that depend on a file's content
+// alone, between 1980 and 2110: later than the default epoch, so that the
+// exporter sets them to it.
+func contentTime(fsys fs.FS, name string) (int64, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return 0, err
+	}
+	n := binary.BigEndian.Uint64(h.Sum(nil)) >> 2 // below 2^62 ns, 146 years
+	return contextTime.UnixNano() + int64(n%(130*365*24*3600*1e9)), nil
+}
+
+// A contextFS serves a build context over the session.
+type contextFS struct {
+	fsys  fs.FS
+	stats []*types.Stat
+}
+
+// Walk implements [fsutil.FS].
+func (c *contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	target = strings.Trim(path.Clean("/"+filepath.ToSlash(target)), "/")
+	skip := ""
+	for _, st := range c.stats {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p := filepath.ToSlash(st.Path)
+		if skip != "" && strings.HasPrefix(p, skip) {
+			continue
+		}
+		if target != "" && p != target && !strings.HasPrefix(p, target+"/") {
+			continue
+		}
+		err := fn(st.Path, &fsutil.DirEntryInfo{Stat: st.Clone()}, nil)
+		switch {
+		case errors.Is(err, fs.SkipAll):
+			return nil
+		case errors.Is(err, fs.SkipDir):
+			skip = p + "/"
+			if !fs.FileMode(st.Mode).IsDir() {
+				skip = path.Dir(p) + "/"
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// Open implements [fsutil.FS].
+func (c *contextFS) Open(name string) (io.ReadCloser, error) {
+	p := strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(name)), "/")
+	if p == "" {
+		return nil, &os.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return c.fsys.Open(p)
+}

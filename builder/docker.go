@@ -1,0 +1,76 @@
+package builder
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/moby/buildkit/client"
+)
+
+// dockerEngine reaches the BuildKit inside a Docker Engine through two HTTP
+// upgrades of the Engine API: /grpc for the control API and /session for the
+// session. docker:///var/run/docker.sock names the socket, which is the default;
+// docker://host:port is TCP.
+func dockerEngine(u *url.URL) []client.ClientOpt {
+	network, addr := "unix", u.Path
+	switch {
+	case u.Host != "":
+		network, addr = "tcp", u.Host
+	case addr == "":
+		addr = "/var/run/docker.sock"
+	}
+	return []client.ClientOpt{
+		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return hijack(ctx, network, addr, "/grpc", nil)
+		}),
+		client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+			return hijack(ctx, network, addr, "/session", http.Header(meta))
+		}),
+	}
+}
+
+// hijack asks a Docker Engine to turn an HTTP request into a plain connection.
+func hijack(ctx context.Context, network, addr, path string, header http.Header) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range header {
+		req.Header[http.CanonicalHeaderKey(k)] = v
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "h2c")
+	if err := req.Write(conn); err != nil {
+		_ = conn.Close() // the write's error says more
+		return nil, err
+	}
+	br := bufio.NewReader(conn)
+	res, err := http.ReadResponse(br, req)
+	if err != nil {
+		_ = conn.Close() // as above
+		return nil, err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		_ = res.Body.Close() // the connection is of no use
+		_ = conn.Close()
+		return nil, fmt.Errorf("the Docker Engine answers %s to %s", res.Status, path)
+	}
+	return &bufferedConn{Conn: conn, r: br}, nil
+}
+
+// A bufferedConn reads first what the HTTP reader already took off the wire.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }

@@ -1,0 +1,53 @@
+package builder
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An UnreachableError says that no builder answers at an address.
+type UnreachableError struct {
+	Address string
+	Err     error
+	Log     []string // last lines of the managed builder's log, where there is one
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no builder answers at %s: %v", e.Address, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// A SolveError says which step of a build failed, and why. Secrets given to the
+// solve do not appear in it.
+type SolveError struct {
+	Step    string   // the failing step as the Dockerfile has it; "" where no step is to blame
+	File    string   // the Dockerfile, where known
+	Line    int      // in File, from 1; 0 where not known
+	Log     []string // last lines of the step's output
+	Problem string   // one line
+	Err     error    // what BuildKit returned
+}
+
+func (e *SolveError) Error() string {
+	var b strings.Builder
+	if e.File != "" && e.Line > 0 {
+		fmt.Fprintf(&b, "%s:%d: ", e.File, e.Line)
+	}
+	b.WriteString(e.Problem)
+	return b.String()
+}
+
+func (e *SolveError) Unwrap() error { return e.Err }
+
+// A MissingError says that a program which the managed builder needs is not
+// installed.
+type MissingError struct {
+	Program string
+	Package string // of Debian and Ubuntu, which has it
+	Why     string
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the managed builder needs %s (%s), which is not on PATH", e.Program, e.Why)
+}

@@ -1,0 +1,282 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// startTimeout bounds how long a managed builder may take to answer.
+const startTimeout = 20 * time.Second
+
+// A Managed is the builder that fnb starts and stops for one user: a process of
+// its own, elected by a file lock, behind a socket that only the user can open.
+type Managed struct {
+	Root    string   // folder of its state: cache, log, locks
+	Socket  string   // path of its socket
+	Command []string // starts it in the foreground; has to call Serve with Root and Socket
+	// Identity changes when the builder has to be started anew to be right: the
+	// program or its settings changed. An idle builder of another identity is
+	// replaced, a busy one is used as it is.
+	Identity string
+	Rootless bool // the builder runs in a user namespace, through rootlesskit
+}
+
+// A State is what a managed builder says of its process.
+type State struct {
+	PID      int       `json:"pid"`
+	Identity string    `json:"identity"`
+	Socket   string    `json:"socket"`
+	Started  time.Time `json:"started"`
+	Running  bool      `json:"-"`
+	Busy     bool      `json:"-"` // a client is connected
+	Log      string    `json:"-"` // path
+}
+
+// Address is the builder's address, whether or not it runs.
+func (m Managed) Address() string { return "unix://" + m.Socket }
+
+func (m Managed) logFile() string   { return filepath.Join(m.Root, "builder.log") }
+func (m Managed) stateFile() string { return filepath.Join(m.Root, "builder.json") }
+func (m Managed) serveLock() string { return filepath.Join(m.Root, "serve.lock") }
+func (m Managed) busyFile() string  { return filepath.Join(m.Root, "busy") }
+
+// State returns what is known of the builder. One that was never started is not
+// an error.
+func (m Managed) State() (State, error) {
+	s := State{Log: m.logFile()}
+	raw, err := os.ReadFile(m.stateFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading the builder's state: %w", err)
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("reading the builder's state in %s: %w", m.stateFile(), err)
+	}
+	// The process holds this lock for as long as it lives, so that the number
+	// of a process that is gone is never taken for the builder's.
+	held, err := locked(m.serveLock())
+	if err != nil {
+		return s, err
+	}
+	s.Running = held
+	if _, err := os.Stat(m.busyFile()); err == nil && held {
+		s.Busy = true
+	}
+	return s, nil
+}
+
+// locked reports whether another process holds a file lock.
+func locked(path string) (bool, error) {
+	l := flock.New(path)
+	ok, err := l.TryRLock()
+	if err != nil {
+		return false, fmt.Errorf("looking at the builder's lock: %w", err)
+	}
+	if ok {
+		return false, l.Close()
+	}
+	return true, nil
+}
+
+// Start returns the address of the running builder, starting it when it does
+// not run. Of several processes that call it, one starts the builder and the
+// others wait for it. A builder that does not come up is an
+// [*UnreachableError] with the end of its log.
+func (m Managed) Start(ctx context.Context) (string, error) {
+	if s, err := m.State(); err != nil {
+		return "", err
+	} else if s.Running && (s.Identity == m.Identity || s.Busy) && m.answers(ctx) == nil {
+		return m.Address(), nil
+	}
+	for _, dir := range []string{m.Root, filepath.Dir(m.Socket)} {
+		if err := privateDir(dir); err != nil {
+			return "", err
+		}
+	}
+	election := flock.New(filepath.Join(m.Root, "start.lock"))
+	if _, err := election.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		return "", fmt.Errorf("waiting for another fnb to start the builder: %w", err)
+	}
+	defer func() { _ = election.Close() }() // the lock ends with the process at the latest
+	s, err := m.State()
+	if err != nil {
+		return "", err
+	}
+	if s.Running && (s.Identity == m.Identity || s.Busy) {
+		return m.Address(), m.wait(ctx, nil)
+	}
+	if s.Running {
+		if err := m.Stop(ctx); err != nil {
+			return "", err
+		}
+	}
+	exited, err := m.spawn()
+	if err != nil {
+		return "", err
+	}
+	return m.Address(), m.wait(ctx, exited)
+}
+
+// privateDir makes a folder that only its owner can enter, and refuses one that
+// belongs to somebody else.
+func privateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the builder's folder: %w", err)
+	}
+	fi, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("making the builder's folder: %w", err)
+	}
+	if !fi.IsDir() {
+		return fmt.Errorf("making the builder's folder: %s is not a folder", dir)
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("making the builder's folder: %s belongs to another user", dir)
+	}
+	return nil
+}
+
+// spawn starts the builder in a session of its own, so that it outlives fnb and
+// the terminal. The channel is closed when the process has ended.
+func (m Managed) spawn() (<-chan struct{}, error) {
+	log, err := os.OpenFile(m.logFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("starting the builder: %w", err)
+	}
+	defer log.Close()
+	args := m.Command
+	if m.Rootless {
+		if args, err = rootlessCommand(m); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // the builder outlives the command that starts it
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "PATH="+searchPath())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the builder: %w", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // what it has to say is in its log
+	}()
+	return exited, nil
+}
+
+// searchPath adds the folders where runc lives, which an ordinary user's PATH
+// may lack.
+func searchPath() string {
+	p := os.Getenv("PATH")
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if !strings.Contains(":"+p+":", ":"+dir+":") {
+			p += ":" + dir
+		}
+	}
+	return p
+}
+
+// answers makes one round trip.
+func (m Managed) answers(ctx context.Context) error {
+	if _, err := os.Stat(m.Socket); err != nil {
+		return err
+	}
+	c, err := Dial(ctx, Options{Address: m.Address()})
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// wait returns when the builder answers.
+func (m Managed) wait(ctx context.Context, exited <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(3 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if m.answers(ctx) == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
+			return m.unreachable(errors.New("it did not come up in time"))
+		case <-exited:
+			return m.unreachable(errors.New("it ended at once"))
+		case <-tick.C:
+		}
+	}
+}
+
+func (m Managed) unreachable(err error) error {
+	e := &UnreachableError{Address: m.Address(), Err: err}
+	if raw, rerr := os.ReadFile(m.logFile()); rerr == nil {
+		lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+		e.Log = lines[max(0, len(lines)-10):]
+	}
+	return e
+}
+
+// Stop ends the builder and waits until it is gone. One that does not run is
+// not an error.
+func (m Managed) Stop(ctx context.Context) error {
+	s, err := m.State()
+	if err != nil || !s.Running {
+		return err
+	}
+	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stopping the builder (process %d): %w", s.PID, err)
+	}
+	for {
+		held, err := locked(m.serveLock())
+		if err != nil || !held {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the builder (process %d) to end: %w", s.PID, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// rootlessCommand runs the builder in a user namespace.
+func rootlessCommand(m Managed) ([]string, error) {
+	kit, err := lookPath("rootlesskit")
+	if err != nil {
+		return nil, &MissingError{Program: "rootlesskit", Package: "rootlesskit uidmap", Why: "to run without root"}
+	}
+	if _, err := lookPath("newuidmap"); err != nil {
+		return nil, &MissingError{Program: "newuidmap", Package: "uidmap", Why: "to run without root"}
+	}
+	return append([]string{kit, "--net=host", "--state-dir=" + filepath.Join(m.Root, "rootlesskit")}, m.Command...), nil
+}
+
+// lookPath finds a program on PATH and in the folders of searchPath.
+func lookPath(name string) (string, error) {
+	for _, dir := range filepath.SplitList(searchPath()) {
+		p := filepath.Join(dir, name)
+		if fi, err := os.Stat(p); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+			return p, nil
+		}
+	}
+	return "", fs.ErrNotExist
+}

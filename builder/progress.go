@@ -1,0 +1,172 @@
+package builder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/progress/progressui"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// A Progress shows the solves of several functions on one display, each line
+// with the name of its function. It is safe for concurrent use.
+type Progress struct {
+	mu     sync.Mutex
+	ch     chan *client.SolveStatus // nil with events
+	done   chan struct{}
+	events *json.Encoder // nil without
+	prefix bool
+	closed bool
+}
+
+// NewProgress starts a display on w. Mode is auto, tty, plain, json or quiet;
+// auto is tty where w is a terminal and plain elsewhere, and tty where w is
+// none is an error. With several functions each step is prefixed with its
+// function's name. Close has to be called before anything else writes to w.
+func NewProgress(w io.Writer, mode string, several bool) (*Progress, error) {
+	p := &Progress{prefix: several, done: make(chan struct{})}
+	switch mode {
+	case "quiet":
+		close(p.done)
+		return p, nil
+	case "json":
+		p.events = json.NewEncoder(w)
+		close(p.done)
+		return p, nil
+	case "auto", "tty", "plain", "":
+	default:
+		return nil, fmt.Errorf("progress mode %q: it is auto, tty, plain, json or quiet", mode)
+	}
+	display, err := progressui.NewDisplay(w, progressui.DisplayMode(mode))
+	if err != nil && mode != "tty" {
+		display, err = progressui.NewDisplay(w, progressui.PlainMode)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("progress mode %q: %w", mode, err)
+	}
+	p.ch = make(chan *client.SolveStatus, 64)
+	go func() {
+		defer close(p.done)
+		// The display ends when the channel is closed; it has no error then.
+		_, _ = display.UpdateFrom(context.Background(), p.ch)
+	}()
+	return p, nil
+}
+
+// IsTerminal reports whether f can be redrawn.
+func IsTerminal(f *os.File) bool {
+	_, err := progressui.NewDisplay(f, progressui.TtyMode)
+	return err == nil
+}
+
+// Close waits for the display to have shown everything.
+func (p *Progress) Close() {
+	p.mu.Lock()
+	if !p.closed && p.ch != nil {
+		close(p.ch)
+	}
+	p.closed = true
+	p.mu.Unlock()
+	<-p.done
+}
+
+// update shows what happened to a function.
+func (p *Progress) update(name string, s *client.SolveStatus) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+	case p.events != nil:
+		p.encode(name, s)
+	case p.ch != nil:
+		p.ch <- p.own(name, s)
+	}
+}
+
+// own gives a function's steps digests of their own, since a step that two
+// functions share would show under one of them only.
+func (p *Progress) own(name string, s *client.SolveStatus) *client.SolveStatus {
+	id := func(d digest.Digest) digest.Digest {
+		return digest.NewDigestFromBytes(digest.SHA256, sum(name, d))
+	}
+	out := &client.SolveStatus{}
+	for _, v := range s.Vertexes {
+		c := *v
+		c.Digest, c.Inputs = id(v.Digest), nil
+		for _, in := range v.Inputs {
+			c.Inputs = append(c.Inputs, id(in))
+		}
+		if p.prefix {
+			c.Name = label(name, v.Name)
+		}
+		out.Vertexes = append(out.Vertexes, &c)
+	}
+	for _, v := range s.Statuses {
+		c := *v
+		c.Vertex = id(v.Vertex)
+		out.Statuses = append(out.Statuses, &c)
+	}
+	for _, v := range s.Logs {
+		c := *v
+		c.Vertex = id(v.Vertex)
+		out.Logs = append(out.Logs, &c)
+	}
+	for _, v := range s.Warnings {
+		c := *v
+		c.Vertex = id(v.Vertex)
+		out.Warnings = append(out.Warnings, &c)
+	}
+	return out
+}
+
+func sum(name string, d digest.Digest) []byte {
+	h := sha256.Sum256([]byte(name + "\x00" + d.String()))
+	return h[:]
+}
+
+// label puts a function's name before a step: "[build 2/5] RUN" becomes
+// "[hello build 2/5] RUN".
+func label(name, step string) string {
+	if rest, ok := strings.CutPrefix(step, "["); ok {
+		return "[" + name + " " + rest
+	}
+	return "[" + name + "] " + step
+}
+
+// An event is one line of the progress mode json.
+type event struct {
+	Function string     `json:"function"`
+	Event    string     `json:"event"` // step, log, warning
+	Step     string     `json:"step,omitempty"`
+	Name     string     `json:"name,omitempty"`
+	Started  *time.Time `json:"started,omitempty"`
+	Ended    *time.Time `json:"completed,omitempty"`
+	Cached   bool       `json:"cached,omitempty"`
+	Stream   int        `json:"stream,omitempty"`
+	Text     string     `json:"text,omitempty"`
+	Error    string     `json:"error,omitempty"`
+}
+
+func (p *Progress) encode(name string, s *client.SolveStatus) {
+	for _, v := range s.Vertexes {
+		p.emit(event{Function: name, Event: "step", Step: v.Digest.Encoded(), Name: v.Name, Started: v.Started, Ended: v.Completed, Cached: v.Cached, Error: v.Error})
+	}
+	for _, l := range s.Logs {
+		p.emit(event{Function: name, Event: "log", Step: l.Vertex.Encoded(), Stream: l.Stream, Text: string(l.Data)})
+	}
+	for _, w := range s.Warnings {
+		p.emit(event{Function: name, Event: "warning", Step: w.Vertex.Encoded(), Text: string(w.Short)})
+	}
+}
+
+func (p *Progress) emit(e event) {
+	_ = p.events.Encode(e) // progress that nobody reads does not stop a build
+}

@@ -1,0 +1,130 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"fnb/schema"
+)
+
+// DefaultEpoch is the Unix time of everything in an image that has no better
+// one: 1980-01-01T00:00:01Z, the first that a zip archive can hold.
+const DefaultEpoch = 315532801
+
+// A Request is one function's image to be made.
+type Request struct {
+	Name       string // of the function; goes before its progress
+	Context    fs.FS  // the build context; read during Solve
+	Dockerfile string // path in Context; "" is "Dockerfile"
+
+	Platforms []schema.Platform // none is the builder's own
+	BuildArgs map[string]string
+	Target    string // stage to stop at; "" is the last
+	Test      string // stage to solve first, whose result is dropped; "" is none
+	NoCache   bool
+	Pull      bool // ask the registry for base images again
+
+	Secrets map[string][]byte // by id
+	SSH     []SSHAgent
+	Proxy   map[string]string // http_proxy, https_proxy, no_proxy …; never part of a cache key
+
+	Watchdog Watchdog
+	Config   schema.ImageConfig
+	Epoch    int64 // SOURCE_DATE_EPOCH, Unix seconds; 0 is DefaultEpoch
+
+	CacheFrom []Cache
+	CacheTo   []Cache
+
+	Output   Output
+	Progress *Progress // nil is silence
+
+	// Credentials returns the user name and password or token for a
+	// registry's host, both "" for none. nil is no credentials.
+	Credentials func(ctx context.Context, host string) (user, secret string, err error)
+}
+
+// An SSHAgent is an agent socket or keys that a build may use.
+type SSHAgent struct {
+	ID    string
+	Paths []string // none is SSH_AUTH_SOCK
+}
+
+// A Cache is a place to import build cache from or export it to, in BuildKit's
+// words: a type such as "registry" and its attributes.
+type Cache struct {
+	Type  string
+	Attrs map[string]string
+}
+
+// A Watchdog says what is layered onto the Dockerfile's result. The zero value
+// is nothing.
+type Watchdog struct {
+	// Layout is an OCI image layout, and Manifests the digest of the image in
+	// it for each platform.
+	Layout    fs.FS
+	Manifests map[string]string
+	// Reference is an image to take /fwatchdog from, instead.
+	Reference string
+}
+
+// An Output says where an image goes. Exactly one field is set; the zero value
+// makes the image and keeps it in the builder's cache only.
+type Output struct {
+	Store  string                         // folder of an OCI image layout; blobs are added to it, index.json is the caller's
+	Push   []string                       // references that the builder pushes to
+	OCI    func() (io.WriteCloser, error) // receives an OCI image layout as a tar
+	Docker func() (io.WriteCloser, error) // receives a tar for docker load
+	Local  string                         // folder that receives the root file system
+
+	PlainHTTP bool // with Push: the registry speaks plain HTTP
+}
+
+// A Result is an image that was made.
+type Result struct {
+	Digest     string // of the manifest or index; "" with Output.Local and without an output
+	MediaType  string
+	Size       int64 // of the manifest or index
+	Platforms  []schema.Platform
+	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
+	Warnings   []string
+}
+
+// platformString writes a platform as fnb does everywhere: linux/arm64 without
+// its implied variant.
+func platformString(p ocispecs.Platform) string {
+	return platforms.Format(platforms.Normalize(ocispecs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}))
+}
+
+func ociPlatform(p schema.Platform) ocispecs.Platform {
+	return platforms.Normalize(ocispecs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+}
+
+func (r *Request) dockerfile() string {
+	if r.Dockerfile == "" {
+		return "Dockerfile"
+	}
+	return r.Dockerfile
+}
+
+func (r *Request) epoch() int64 {
+	if r.Epoch == 0 {
+		return DefaultEpoch
+	}
+	return r.Epoch
+}
+
+// check refuses a request that no builder could answer.
+func (r *Request) check() error {
+	if r.Context == nil {
+		return fmt.Errorf("function %s: a solve needs a build context", r.Name)
+	}
+	if _, err := fs.Stat(r.Context, r.dockerfile()); err != nil {
+		return &SolveError{File: r.dockerfile(), Problem: "the build context has no " + r.dockerfile(), Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package builder
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"google.golang.org/grpc"
+)
+
+// ServeOptions are the settings of the managed builder.
+type ServeOptions struct {
+	Idle       time.Duration       // it ends when no client was connected for so long; 0 is 30 minutes
+	CacheBytes int64               // its cache is kept below; 0 is 20 GB
+	Registries map[string]Registry // by host, as images are named: "docker.io"
+}
+
+// A Registry says how the managed builder reaches a registry.
+type Registry struct {
+	Mirrors  []string `yaml:"mirrors,omitempty"`  // hosts asked first, with an optional path
+	HTTP     bool     `yaml:"http,omitempty"`     // plain HTTP
+	Insecure bool     `yaml:"insecure,omitempty"` // certificates are not checked
+	CA       []string `yaml:"ca,omitempty"`       // files with certificates to trust
+}
+
+func (o ServeOptions) idle() time.Duration {
+	if o.Idle <= 0 {
+		return 30 * time.Minute
+	}
+	return o.Idle
+}
+
+// gcPolicy keeps the cache small: what is quick to make again goes first.
+func (o ServeOptions) gcPolicy() []client.PruneInfo {
+	limit := o.CacheBytes
+	if limit <= 0 {
+		limit = 20e9
+	}
+	return []client.PruneInfo{
+		{Filter: []string{"type==source.local", "type==source.git.checkout"}, KeepDuration: 48 * time.Hour, MaxUsedSpace: limit / 20},
+		{KeepDuration: 30 * 24 * time.Hour, MaxUsedSpace: limit},
+		{MaxUsedSpace: limit},
+		{All: true, MaxUsedSpace: limit},
+	}
+}
+
+// An activity counts the calls under way. It keeps a file while there are any,
+// for other processes to see, and closes idle when there were none for a while.
+type activity struct {
+	mu    sync.Mutex
+	n     int
+	file  string
+	after time.Duration
+	timer *time.Timer
+	idle  chan struct{}
+}
+
+func newActivity(file string, after time.Duration) *activity {
+	a := &activity{file: file, after: after, idle: make(chan struct{})}
+	a.timer = time.AfterFunc(after, a.expire)
+	return a
+}
+
+func (a *activity) expire() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n == 0 {
+		select {
+		case <-a.idle:
+		default:
+			close(a.idle)
+		}
+	}
+}
+
+func (a *activity) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n++; a.n == 1 {
+		a.timer.Stop()
+		_ = os.WriteFile(a.file, nil, 0o600) // a hint for others: without it the builder looks idle
+	}
+}
+
+func (a *activity) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.n--; a.n == 0 {
+		a.timer.Reset(a.after)
+		_ = os.Remove(a.file) // as above
+	}
+}
+
+// unary counts only calls that build: a Solve lasts as long as its build, and a
+// question such as Info must not make the builder look busy.
+func (a *activity) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	switch info.FullMethod {
+	case "/moby.buildkit.v1.Control/Info", "/moby.buildkit.v1.Control/ListWorkers":
+		return next(ctx, req)
+	}
+	a.begin()
+	defer a.end()
+	return next(ctx, req)
+}
+
+func (a *activity) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	a.begin()
+	defer a.end()
+	return next(srv, ss)
+}

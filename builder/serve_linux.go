@@ -1,0 +1,269 @@
+//go:build linux && !fnb_client
+
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	ctdsnapshot "github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/plugins/snapshots/native"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	fuseoverlayfs "github.com/containerd/fuse-overlayfs-snapshotter/v2"
+	"github.com/gofrs/flock"
+	"github.com/moby/buildkit/cache/remotecache"
+	inlineremotecache "github.com/moby/buildkit/cache/remotecache/inline"
+	localremotecache "github.com/moby/buildkit/cache/remotecache/local"
+	registryremotecache "github.com/moby/buildkit/cache/remotecache/registry"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/cmd/buildkitd/config"
+	"github.com/moby/buildkit/control"
+	"github.com/moby/buildkit/executor/oci"
+	"github.com/moby/buildkit/frontend"
+	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/moby/buildkit/frontend/gateway/forwarder"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/solver"
+	"github.com/moby/buildkit/solver/bboltcachestorage"
+	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"github.com/moby/buildkit/util/network/netproviders"
+	"github.com/moby/buildkit/util/resolver"
+	resolverconfig "github.com/moby/buildkit/util/resolver/config"
+	"github.com/moby/buildkit/version"
+	"github.com/moby/buildkit/worker"
+	"github.com/moby/buildkit/worker/base"
+	"github.com/moby/buildkit/worker/runc"
+	"github.com/sirupsen/logrus"
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/grpc"
+)
+
+// Embedded reports whether this fnb carries a builder.
+const Embedded = true
+
+// Serve runs the managed builder until ctx ends, SIGTERM or SIGINT comes, or no
+// client has been connected for opts.Idle. It logs to standard error, which the
+// process that starts it sends to the builder's log.
+func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := privateDir(m.Root); err != nil {
+		return err
+	}
+	if err := privateDir(filepath.Dir(m.Socket)); err != nil {
+		return err
+	}
+	lock := flock.New(m.serveLock())
+	if ok, err := lock.TryLock(); err != nil {
+		return fmt.Errorf("locking %s: %w", m.serveLock(), err)
+	} else if !ok {
+		return fmt.Errorf("another builder runs on %s", m.Root)
+	}
+	defer func() { _ = lock.Close() }() // the lock ends with the process
+	_ = os.Remove(m.busyFile())         // left by a builder that was killed
+	logrus.SetLevel(logrus.WarnLevel)
+
+	ctl, err := newController(ctx, m, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ctl.Close() }() // the process ends
+
+	l, err := listen(m.Socket)
+	if err != nil {
+		return err
+	}
+	if err := writeState(m); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(m.stateFile()) }() // a stale one does no harm: the lock decides
+
+	act := newActivity(m.busyFile(), opts.idle())
+	server := grpc.NewServer(
+		grpc.ChainUnaryInterceptor(act.unary, grpcerrors.UnaryServerInterceptor),
+		grpc.ChainStreamInterceptor(act.stream, grpcerrors.StreamServerInterceptor),
+		grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20),
+	)
+	ctl.Register(server)
+	errc := make(chan error, 1)
+	go func() { errc <- server.Serve(l) }()
+	select {
+	case err := <-errc:
+		return fmt.Errorf("serving on %s: %w", m.Socket, err)
+	case <-act.idle:
+	case <-ctx.Done():
+	}
+	shutdown(server)
+	return nil
+}
+
+// shutdown lets calls under way finish, for a while.
+func shutdown(server *grpc.Server) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		server.Stop()
+	}
+}
+
+// listen opens the socket so that no other user can connect at any moment.
+func listen(path string) (net.Listener, error) {
+	if len(path) > 100 {
+		return nil, fmt.Errorf("the builder's socket path %s is longer than a socket's may be: set XDG_RUNTIME_DIR to a shorter folder", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old socket: %w", err)
+	}
+	old := syscall.Umask(0o177)
+	l, err := net.Listen("unix", path) //nolint:noctx // a local socket is there at once
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("opening the builder's socket: %w", err)
+	}
+	return l, nil
+}
+
+func writeState(m Managed) error {
+	raw, err := json.Marshal(State{PID: os.Getpid(), Identity: m.Identity, Socket: m.Socket, Started: time.Now().UTC()})
+	if err != nil {
+		return err
+	}
+	tmp := m.stateFile() + ".new"
+	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, m.stateFile())
+}
+
+// newController puts BuildKit's controller together: one OCI worker, the
+// Dockerfile frontend, caches in a registry, a folder or the image.
+func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.Controller, error) {
+	sessions, err := session.NewManager()
+	if err != nil {
+		return nil, err
+	}
+	hosts := resolver.NewRegistryConfig(registries(opts.Registries))
+	w, err := newWorker(ctx, m, opts, hosts)
+	if err != nil {
+		return nil, err
+	}
+	wc := &worker.Controller{}
+	if err := wc.Add(w); err != nil {
+		return nil, err
+	}
+	cache, err := bboltcachestorage.NewStore(filepath.Join(m.Root, "cache.db"))
+	if err != nil {
+		return nil, err
+	}
+	history, err := boltutil.SafeOpen(filepath.Join(m.Root, "history.db"), 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, NoFreelistSync: true})
+	if err != nil {
+		return nil, err
+	}
+	entries := int64(10)
+	return control.NewController(control.Opt{
+		SessionManager:   sessions,
+		WorkerController: wc,
+		Frontends: map[string]frontend.Frontend{
+			"dockerfile.v0": forwarder.NewGatewayForwarder(wc.Infos(), dockerfile.Build),
+		},
+		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
+			"registry": registryremotecache.ResolveCacheExporterFunc(sessions, hosts),
+			"local":    localremotecache.ResolveCacheExporterFunc(sessions),
+			"inline":   inlineremotecache.ResolveCacheExporterFunc(),
+		},
+		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
+			"registry": registryremotecache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
+			"local":    localremotecache.ResolveCacheImporterFunc(sessions),
+		},
+		CacheManager:   solver.NewCacheManager(context.WithoutCancel(ctx), "local", cache, worker.NewCacheResultStorage(wc)),
+		HistoryDB:      history,
+		CacheStore:     cache,
+		LeaseManager:   w.LeaseManager(),
+		ContentStore:   w.ContentStore(),
+		GarbageCollect: w.GarbageCollect,
+		HistoryConfig:  &config.HistoryConfig{MaxEntries: &entries},
+		GracefulStop:   ctx.Done(),
+	})
+}
+
+func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.RegistryHosts) (*base.Worker, error) {
+	binary, err := runtimeBinary()
+	if err != nil {
+		return nil, err
+	}
+	sn, err := snapshotter(m.Root)
+	if err != nil {
+		return nil, err
+	}
+	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, nil, nil,
+		netproviders.Opt{Mode: "host"}, nil, binary, "", false, nil, "", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	wopt.GCPolicy = opts.gcPolicy()
+	wopt.RegistryHosts = hosts
+	wopt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
+	return base.NewWorker(ctx, wopt)
+}
+
+// runtimeBinary finds what runs the containers of RUN steps.
+func runtimeBinary() (string, error) {
+	for _, name := range []string{"buildkit-runc", "runc", "crun"} {
+		if p, err := lookPath(name); err == nil {
+			return p, nil
+		}
+	}
+	return "", &MissingError{Program: "runc or crun", Package: "runc", Why: "to run the steps of a Dockerfile"}
+}
+
+// snapshotter chooses overlayfs, or fuse-overlayfs where the kernel or the file
+// system has none. Copying every layer is so slow and large that it is refused.
+func snapshotter(root string) (runc.SnapshotterFactory, error) {
+	overlayErr := overlayutils.Supported(root)
+	if overlayErr == nil {
+		return runc.SnapshotterFactory{Name: "overlayfs", New: func(root string) (ctdsnapshot.Snapshotter, error) {
+			return overlay.NewSnapshotter(root, overlay.AsynchronousRemove)
+		}}, nil
+	}
+	if err := fuseoverlayfs.Supported(root); err == nil {
+		return runc.SnapshotterFactory{Name: "fuse-overlayfs", New: func(root string) (ctdsnapshot.Snapshotter, error) {
+			return fuseoverlayfs.NewSnapshotter(root)
+		}}, nil
+	}
+	if os.Getenv("FNB_BUILDER_SNAPSHOTTER") == "native" {
+		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}, nil
+	}
+	return runc.SnapshotterFactory{}, fmt.Errorf("neither overlayfs (%w) nor fuse-overlayfs works on %s; set FNB_BUILDER_SNAPSHOTTER=native to copy every layer instead, which is slow, or put the builder's folder on another file system", overlayErr, root)
+}
+
+// registries turns fnb's settings into the resolver's.
+func registries(rs map[string]Registry) map[string]resolverconfig.RegistryConfig {
+	out := map[string]resolverconfig.RegistryConfig{}
+	for host, r := range rs {
+		c := resolverconfig.RegistryConfig{Mirrors: r.Mirrors, RootCAs: r.CA}
+		if r.HTTP {
+			c.PlainHTTP = &r.HTTP
+		}
+		if r.Insecure {
+			c.Insecure = &r.Insecure
+		}
+		out[host] = c
+	}
+	return out
+}

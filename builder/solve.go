@@ -1,0 +1,230 @@
+package builder
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
+
+	"fnb/schema"
+)
+
+// Solve has the builder make the image of req and export it. It returns a
+// [*SolveError] where a step fails, and ctx's error when ctx ends: the solve is
+// then stopped in the builder too.
+func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
+	if err := req.check(); err != nil {
+		return nil, err
+	}
+	if len(req.Platforms) == 0 {
+		p, err := c.defaultPlatform(ctx)
+		if err != nil {
+			return nil, err
+		}
+		req.Platforms = []schema.Platform{p}
+	}
+	opt := client.SolveOpt{
+		Internal:     true, // no history record: half the time of an unchanged build
+		CacheImports: cacheEntries(req.CacheFrom),
+		CacheExports: cacheEntries(req.CacheTo),
+		OCIStores:    map[string]content.Store{},
+		LocalMounts:  map[string]fsutil.FS{},
+	}
+	if err := attach(&opt, &req); err != nil {
+		return nil, err
+	}
+	if err := export(&opt, &req); err != nil {
+		return nil, err
+	}
+	b := &build{req: &req}
+	if err := b.prepare(ctx, &opt); err != nil {
+		return nil, err
+	}
+	w := newWatch(&req)
+	status := make(chan *client.SolveStatus)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.run(status)
+	}()
+	resp, err := c.c.Build(ctx, opt, "fnb", b.run, status)
+	<-done
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, c.explain(err, w)
+	}
+	return result(resp, &req, w)
+}
+
+func (c *Client) defaultPlatform(ctx context.Context) (schema.Platform, error) {
+	workers, err := c.c.ListWorkers(ctx)
+	if err != nil {
+		return schema.Platform{}, &UnreachableError{Address: c.address, Err: plain(err)}
+	}
+	for _, w := range workers {
+		for _, p := range w.Platforms {
+			return schema.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}, nil
+		}
+	}
+	return schema.Platform{}, &UnreachableError{Address: c.address, Err: errors.New("it has no workers")}
+}
+
+// attach gives the session what the build may ask for: credentials, secrets,
+// agents.
+func attach(opt *client.SolveOpt, req *Request) error {
+	var as []session.Attachable
+	if req.Credentials != nil {
+		as = append(as, authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+			AuthConfigProvider: func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+				if host == authprovider.DockerHubRegistryHost {
+					host = "index.docker.io"
+				}
+				user, secret, err := req.Credentials(ctx, host)
+				if err != nil {
+					return types.AuthConfig{}, err
+				}
+				if user == "<token>" { // Docker's mark of an identity token
+					return types.AuthConfig{ServerAddress: host, IdentityToken: secret}, nil
+				}
+				return types.AuthConfig{ServerAddress: host, Username: user, Password: secret}, nil
+			},
+		}))
+	}
+	if len(req.Secrets) > 0 {
+		as = append(as, secretsprovider.FromMap(req.Secrets))
+	}
+	if len(req.SSH) > 0 {
+		var confs []sshprovider.AgentConfig
+		for _, a := range req.SSH {
+			confs = append(confs, sshprovider.AgentConfig{ID: a.ID, Paths: a.Paths})
+		}
+		p, err := sshprovider.NewSSHAgentProvider(confs)
+		if err != nil {
+			return fmt.Errorf("forwarding the ssh agent: %w", err)
+		}
+		as = append(as, p)
+	}
+	opt.Session = as
+	return nil
+}
+
+// export says where the image goes.
+func export(opt *client.SolveOpt, req *Request) error {
+	attrs := map[string]string{
+		"oci-mediatypes":    "true",
+		"rewrite-timestamp": "true",
+		"compression":       "gzip",
+		"force-compression": "false",
+	}
+	out := req.Output
+	switch {
+	case out.Store != "":
+		store, err := contentlocal.NewStore(out.Store)
+		if err != nil {
+			return fmt.Errorf("opening the image store: %w", err)
+		}
+		attrs["tar"] = "false"
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, OutputStore: store}}
+	case len(out.Push) > 0:
+		attrs["push"] = "true"
+		attrs["name"] = strings.Join(out.Push, ",")
+		attrs["store"] = "false"
+		attrs["registry.insecure"] = strconv.FormatBool(out.PlainHTTP)
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+	case out.OCI != nil:
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, Output: fileOutput(out.OCI)}}
+	case out.Docker != nil:
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterDocker, Attrs: attrs, Output: fileOutput(out.Docker)}}
+	case out.Local != "":
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, OutputDir: out.Local}}
+	}
+	return nil
+}
+
+func fileOutput(open func() (io.WriteCloser, error)) func(map[string]string) (io.WriteCloser, error) {
+	return func(map[string]string) (io.WriteCloser, error) { return open() }
+}
+
+func cacheEntries(caches []Cache) []client.CacheOptionsEntry {
+	var es []client.CacheOptionsEntry
+	for _, c := range caches {
+		es = append(es, client.CacheOptionsEntry{Type: c.Type, Attrs: maps.Clone(c.Attrs)})
+	}
+	return es
+}
+
+// prepare puts the build context and the watchdog's layout where the build
+// finds them.
+func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
+	bc, err := readContext(ctx, b.req.Context)
+	if err != nil {
+		return err
+	}
+	var st llb.State
+	if bc.small() {
+		st, err = bc.inline()
+	} else {
+		var served fsutil.FS
+		st, served, err = bc.local("fnb:" + b.req.Name)
+		opt.LocalMounts[contextName] = served
+	}
+	if err != nil {
+		return err
+	}
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return fmt.Errorf("describing the build context: %w", err)
+	}
+	b.inputs = map[string]*pb.Definition{"context": def.ToPB(), "dockerfile": def.ToPB()}
+	if b.req.Watchdog.Layout != nil {
+		opt.OCIStores[watchdogStore] = &layoutStore{fsys: b.req.Watchdog.Layout}
+	}
+	return nil
+}
+
+// result reads what the exporter answered.
+func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error) {
+	r := &Result{
+		Digest:     resp.ExporterResponse[exptypes.ExporterImageDigestKey],
+		Platforms:  slices.Clone(req.Platforms),
+		CachedPart: w.cachedPart(),
+		Warnings:   w.warnings,
+	}
+	if enc := resp.ExporterResponse[exptypes.ExporterImageDescriptorKey]; enc != "" {
+		raw, err := base64.StdEncoding.DecodeString(enc)
+		if err != nil {
+			return nil, fmt.Errorf("reading the builder's answer: %w", err)
+		}
+		var desc ocispecs.Descriptor
+		if err := json.Unmarshal(raw, &desc); err != nil {
+			return nil, fmt.Errorf("reading the builder's answer: %w", err)
+		}
+		r.MediaType, r.Size, r.Digest = desc.MediaType, desc.Size, desc.Digest.String()
+	}
+	if r.Digest == "" && (req.Output.Store != "" || len(req.Output.Push) > 0) {
+		return nil, errors.New("the builder made an image and did not say its digest")
+	}
+	return r, nil
+}
