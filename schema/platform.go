@@ -1,5 +1,13 @@
 package schema
 
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
 // A Platform is an operating system, an architecture and an optional variant,
 // in the words of the OCI image spec: "linux/arm64", "linux/arm/v7".
 type Platform struct {
@@ -17,4 +25,112 @@ func (p Platform) String() string {
 		s += "/" + p.Variant
 	}
 	return s
+}
+
+// String returns the platforms as OpenFaaS writes them, with commas between.
+func (p Platforms) String() string {
+	words := make([]string, len(p))
+	for i, platform := range p {
+		words[i] = platform.String()
+	}
+	return strings.Join(words, ",")
+}
+
+// ParsePlatform reads a platform as "os/arch[/variant]", or "arch" alone for
+// Linux. It returns the one spelling that registries use, as Docker does:
+// x86_64 is amd64, aarch64 and arm64/v8 are arm64, armhf and arm are arm/v7.
+// An operating system or architecture that is not known is an error.
+func ParsePlatform(s string) (Platform, error) {
+	parts := strings.Split(strings.ToLower(s), "/")
+	if s == "" {
+		return Platform{}, errors.New("a platform cannot be empty")
+	}
+	if len(parts) == 1 {
+		parts = []string{"linux", parts[0]}
+	}
+	if len(parts) > 3 || slices.Contains(parts, "") {
+		return Platform{}, fmt.Errorf("%q is not a platform: write os/arch or os/arch/variant", s)
+	}
+	p := Platform{OS: parts[0], Architecture: parts[1]}
+	if len(parts) == 3 {
+		p.Variant = parts[2]
+	}
+	p = normalise(p)
+	variants, known := architectures()[p.Architecture]
+	systems := []string{"linux", "windows", "darwin", "freebsd"}
+	if !slices.Contains(systems, p.OS) || !known {
+		return Platform{}, &platformError{text: s, near: nearest(p.OS, systems), arch: nearest(p.Architecture, slices.Sorted(maps.Keys(architectures())))}
+	}
+	if p.Variant != "" && !slices.Contains(variants, p.Variant) {
+		return Platform{}, fmt.Errorf("%q is not a platform: %s has no variant %q", s, p.Architecture, p.Variant)
+	}
+	return p, nil
+}
+
+// A platformError is a platform that nothing is known of.
+type platformError struct{ text, near, arch string }
+
+func (e *platformError) Error() string {
+	return fmt.Sprintf("%q is not a known platform", e.text)
+}
+
+// Near returns the platform that was probably meant, or "".
+func (e *platformError) Near() string {
+	if e.near == "" || e.arch == "" {
+		return ""
+	}
+	return e.near + "/" + e.arch
+}
+
+// architectures returns the variants of each architecture that images are built for.
+func architectures() map[string][]string {
+	return map[string][]string{
+		"386": nil, "amd64": {"v2", "v3", "v4"}, "arm": {"v5", "v6", "v7"}, "arm64": {"v9"},
+		"loong64": nil, "mips64le": nil, "ppc64le": nil, "riscv64": nil, "s390x": nil,
+	}
+}
+
+// normalise returns the usual spelling of p.
+func normalise(p Platform) Platform {
+	switch p.Architecture {
+	case "x86_64", "x86-64":
+		p.Architecture = "amd64"
+	case "aarch64":
+		p.Architecture = "arm64"
+	case "i386", "i686", "x86":
+		p.Architecture = "386"
+	case "armhf":
+		p.Architecture, p.Variant = "arm", "v7"
+	case "armel":
+		p.Architecture, p.Variant = "arm", "v6"
+	}
+	if len(p.Variant) == 1 {
+		p.Variant = "v" + p.Variant
+	}
+	switch p.Architecture + "/" + p.Variant {
+	case "arm64/v8", "amd64/v1":
+		p.Variant = ""
+	case "arm/", "arm/v8":
+		p.Variant = "v7"
+	}
+	return p
+}
+
+// ParsePlatforms reads platforms with commas between. The order stays, and one
+// that is named twice is there once. An empty string is no platform.
+func ParsePlatforms(s string) (Platforms, error) {
+	if strings.TrimSpace(s) == "" {
+		return nil, nil
+	}
+	var all Platforms
+	for word := range strings.SplitSeq(s, ",") {
+		p, err := ParsePlatform(strings.TrimSpace(word))
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all, nil
 }

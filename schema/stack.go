@@ -21,7 +21,7 @@ type Provider struct {
 
 // A Function is one entry of a stack.
 type Function struct {
-	// Name is the function's key in the stack file; a valid [FunctionName].
+	// Name is the function's key in the stack file; see [ValidateFunctionName].
 	Name string `yaml:"-" json:"-"`
 	// Line is where the function starts in the stack file, from 1.
 	Line int `yaml:"-" json:"-"`

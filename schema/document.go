@@ -1,0 +1,150 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// What a document may hold. Real files are a hundredth of it; beyond it the
+// YAML parser takes minutes, or all the memory there is.
+const (
+	maxBytes  = 1 << 20
+	maxTokens = 100_000
+	maxDepth  = 64     // of flow collections, and of anchors, tags and dashes in a row
+	maxIndent = 200    // columns
+	maxValues = 50_000 // after aliases are followed
+)
+
+// parseDocument parses data, which holds one YAML document, and returns its
+// value: nil for an empty document.
+func parseDocument(file string, data []byte) (ast.Node, *FieldError) {
+	if problem := checkText(data); problem != nil {
+		problem.File = file
+		return nil, problem
+	}
+	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
+	tokens := lexer.Tokenize(text)
+	if problem := checkTokens(tokens); problem != nil {
+		problem.File = file
+		return nil, problem
+	}
+	// Repeated keys are found by the reader, all of them at once.
+	f, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, syntaxError(file, err)
+	}
+	var body ast.Node
+	for _, doc := range f.Docs {
+		switch doc.Body.(type) {
+		case nil, *ast.CommentGroupNode, *ast.DirectiveNode:
+			continue
+		}
+		if body != nil {
+			at := position(doc.Body)
+			return nil, &FieldError{File: file, Line: at.Line, Column: at.Column, Problem: "a second YAML document starts here; the file must hold one"}
+		}
+		body = doc.Body
+	}
+	return body, nil
+}
+
+// checkText refuses what YAML does not allow in a file.
+func checkText(data []byte) *FieldError {
+	if len(data) > maxBytes {
+		return &FieldError{Problem: fmt.Sprintf("the file is larger than %d bytes", maxBytes)}
+	}
+	line, start := 1, 0
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		problem := ""
+		switch {
+		case r == utf8.RuneError && size == 1:
+			problem = "the file is not UTF-8 text"
+		case r == '\r' && !bytes.HasPrefix(data[i:], []byte("\r\n")):
+			problem = "a carriage return stands without a newline"
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
+			problem = fmt.Sprintf("the control character %U cannot stand in a YAML file", r)
+		case r == '\ufeff' && i > 0:
+			problem = "a byte order mark stands inside the file"
+		}
+		if problem != "" {
+			return &FieldError{Line: line, Column: utf8.RuneCount(data[start:i]) + 1, Problem: problem}
+		}
+		i += size
+		if r == '\n' {
+			line, start = line+1, i
+		}
+	}
+	return nil
+}
+
+// checkTokens refuses nesting that the parser, which is recursive, would not survive.
+func checkTokens(tokens token.Tokens) *FieldError {
+	if len(tokens) > maxTokens {
+		return &FieldError{Problem: fmt.Sprintf("the file has more than %d words", maxTokens)}
+	}
+	depth, row, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			depth++
+		case token.MappingEndType, token.SequenceEndType:
+			depth--
+		}
+		switch t.Type {
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType, token.MappingValueType:
+			row++
+		case token.StringType: // the name of an anchor, or a key
+		default:
+			row = 0
+		}
+		if t.Position.Line != line {
+			line, row = t.Position.Line, 0
+			if t.Position.Column > maxIndent && depth == 0 && t.Type != token.CommentType {
+				return &FieldError{Line: line, Column: t.Position.Column, Problem: fmt.Sprintf("the line is indented by more than %d spaces", maxIndent)}
+			}
+		}
+		if depth > maxDepth || row > maxDepth && depth == 0 || row > maxTokens/10 {
+			return &FieldError{Line: line, Column: t.Position.Column, Problem: "the document is nested too deeply"}
+		}
+	}
+	return nil
+}
+
+// syntaxError makes a FieldError of the parser's error.
+func syntaxError(file string, err error) *FieldError {
+	problem := &FieldError{File: file, Problem: "is not YAML"}
+	var syntax *yaml.SyntaxError
+	if errors.As(err, &syntax) {
+		problem.Problem = "is not YAML: " + syntax.GetMessage()
+		if t := syntax.GetToken(); t != nil && t.Position != nil {
+			problem.Line, problem.Column = t.Position.Line, t.Position.Column
+		}
+	}
+	return problem
+}
+
+// position returns where n starts.
+func position(n ast.Node) *token.Position {
+	switch x := n.(type) {
+	case *ast.MappingNode:
+		if !x.IsFlowStyle && len(x.Values) > 0 {
+			return position(x.Values[0])
+		}
+	case *ast.MappingValueNode:
+		return position(x.Key)
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position
+	}
+	return &token.Position{}
+}
