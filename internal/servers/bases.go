@@ -1,0 +1,141 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BasesOptions say where stand-ins are kept and who is told of them.
+type BasesOptions struct {
+	// CacheDir is where stand-ins are kept; empty means fnb-standins in the
+	// user's cache folder. It may be deleted at any time.
+	CacheDir string
+	// Log is told, a line at a time, what is used and what is being made; nil
+	// means that nobody is.
+	Log func(format string, args ...any)
+	// Always serves stand-ins even where the real registries can be reached.
+	Always bool
+}
+
+// Bases are the base images that templates build on. Where a public registry
+// can be reached they are the real ones, and there is nothing to set up. Where
+// it cannot, a registry on this machine serves stand-ins under the same names,
+// and Mirrors leads there.
+type Bases struct {
+	// Mirrors maps the names of the registries that cannot be reached to the
+	// host that has the stand-ins: what [BuildkitdOptions].Mirrors takes. It is
+	// empty where every registry can be reached.
+	Mirrors map[string]string
+	// Images are the references that the stand-ins answer to.
+	Images []string
+
+	registry *Registry
+}
+
+// publicRegistries are the registries that stand-ins stand in for: the name in
+// a reference, and the host that serves it.
+func publicRegistries() map[string]string {
+	return map[string]string{"docker.io": "registry-1.docker.io", "gcr.io": "gcr.io", "ghcr.io": "ghcr.io"}
+}
+
+// Reachable reports whether the host answers as an OCI registry within two
+// seconds.
+func Reachable(ctx context.Context, host string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/v2/", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	// The status line is all that is wanted of the answer.
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnauthorized
+}
+
+// StartBases finds out which public registries can be reached, and for the
+// others makes the stand-ins, once, and serves them. The first time takes a
+// minute or two and needs mmdebstrap and npm; several processes that ask at
+// the same time wait for one of them.
+func StartBases(ctx context.Context, opts BasesOptions) (_ *Bases, err error) {
+	if opts.Log == nil {
+		opts.Log = func(string, ...any) {}
+	}
+	var away []string
+	for name, host := range publicRegistries() {
+		if opts.Always || !Reachable(ctx, host) {
+			away = append(away, name)
+		}
+	}
+	slices.Sort(away)
+	b := &Bases{Mirrors: map[string]string{}}
+	if len(away) == 0 {
+		opts.Log("base images come from their own registries")
+		return b, nil
+	}
+	if opts.CacheDir, err = cacheDir(opts.CacheDir); err != nil {
+		return nil, err
+	}
+	opts.Log("%s cannot be reached: stand-in base images are used, from %s", strings.Join(away, ", "), opts.CacheDir)
+	b.registry, err = StartRegistry(ctx, RegistryOptions{Dir: filepath.Join(opts.CacheDir, "registry")})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	m := &standinMaker{dir: opts.CacheDir, host: b.registry.Host, log: opts.Log}
+	if err := m.ensure(ctx); err != nil {
+		return nil, fmt.Errorf("making stand-in base images: %w", err)
+	}
+	for _, name := range away {
+		b.Mirrors[name] = b.registry.Host
+	}
+	for _, s := range standins() {
+		b.Images = append(b.Images, s.ref)
+	}
+	return b, nil
+}
+
+// Close stops the registry of stand-ins; what is in the cache stays.
+func (b *Bases) Close() error {
+	if b.registry == nil {
+		return nil
+	}
+	return b.registry.Close()
+}
+
+// BasesFor has the base images for one test, and says in its log which they are.
+func BasesFor(tb testing.TB, opts BasesOptions) *Bases {
+	tb.Helper()
+	opts.Log = tb.Logf
+	b, err := StartBases(tb.Context(), opts)
+	Require(tb, "bases", err)
+	closeAtEnd(tb, b.Close)
+	return b
+}
+
+// cacheDir returns the folder of stand-ins, absolute.
+func cacheDir(dir string) (string, error) {
+	if dir != "" {
+		return filepath.Abs(dir)
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding a cache folder for stand-in base images: %w", err)
+	}
+	return filepath.Join(base, "fnb-standins"), nil
+}

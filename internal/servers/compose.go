@@ -1,0 +1,194 @@
+package servers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// ensure makes and pushes whatever stand-in the registry does not have as it
+// should be. A file lock in the cache folder lets one process at a time do so.
+func (m *standinMaker) ensure(ctx context.Context) error {
+	unlock, err := lockFile(ctx, filepath.Join(m.dir, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	certs, err := m.certificateLayer()
+	if err != nil {
+		return err
+	}
+	env := append(certificateEnv(), machineEnv(ctx)...)
+	for _, s := range standins() {
+		if err := m.ensureOne(ctx, s, certs, env); err != nil {
+			return fmt.Errorf("%s: %w", s.ref, err)
+		}
+	}
+	return nil
+}
+
+// ensureOne pushes one stand-in unless the cache says that this registry has it.
+func (m *standinMaker) ensureOne(ctx context.Context, s standin, certs string, env []string) error {
+	var paths []string
+	for _, layer := range s.layers {
+		path, err := m.makeLayer(ctx, layer)
+		if err != nil {
+			return err
+		}
+		paths = append(paths, path)
+	}
+	if s.layers[0] != "watchdog" {
+		paths = append(paths, certs)
+		s.env = append(s.env, env...)
+	}
+	stamp := filepath.Join(m.dir, "registry", "made", strings.NewReplacer("/", "_", ":", "_").Replace(s.ref))
+	key, err := stampKey(s, paths)
+	if err != nil {
+		return err
+	}
+	// A stamp that cannot be read is one that is not there.
+	if old, _ := os.ReadFile(stamp); string(old) == key {
+		return nil
+	}
+	m.log("making the stand-in for %s: %s", s.ref, s.what)
+	if err := m.push(ctx, s, paths); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(stamp), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(stamp, []byte(key), 0o644)
+}
+
+// stampKey tells whether a stand-in that was pushed is still the one wanted.
+func stampKey(s standin, paths []string) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%+v\n", s)
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d %d\n", filepath.Base(path), info.Size(), info.ModTime().UnixNano())
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// push makes the images of a stand-in and pushes them under its own name.
+func (m *standinMaker) push(ctx context.Context, s standin, paths []string) error {
+	ref, err := name.ParseReference(m.host+"/"+s.repository(), name.Insecure)
+	if err != nil {
+		return err
+	}
+	var layers []v1.Layer
+	for _, path := range paths {
+		layer, err := tarball.LayerFromFile(path, tarball.WithMediaType(types.OCILayer))
+		if err != nil {
+			return err
+		}
+		layers = append(layers, layer)
+	}
+	native := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	img, err := composeImage(s, native, layers)
+	if err != nil {
+		return err
+	}
+	if len(s.foreign) == 0 {
+		return remote.Write(ref, img, remote.WithContext(ctx))
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &native}})
+	for _, text := range s.foreign {
+		platform, err := v1.ParsePlatform(text)
+		if err != nil {
+			return err
+		}
+		s.what += ", of another platform's programs, for COPY only"
+		img, err := composeImage(s, *platform, layers)
+		if err != nil {
+			return err
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
+	}
+	return remote.WriteIndex(ref, index, remote.WithContext(ctx))
+}
+
+// composeImage puts layers and configuration together, with labels that say
+// what it is.
+func composeImage(s standin, platform v1.Platform, layers []v1.Layer) (v1.Image, error) {
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	img, err := mutate.AppendLayers(img, layers...)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture, file.Variant = platform.OS, platform.Architecture, platform.Variant
+	file.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
+	file.Config = v1.Config{
+		Env: s.env, User: s.user, WorkingDir: s.dir, Cmd: s.cmd,
+		Labels: map[string]string{"fnb.standin": "true", "fnb.standin.for": s.ref, "fnb.standin.made-of": s.what},
+	}
+	return mutate.ConfigFile(img, file)
+}
+
+// certificateLayer writes the layer with this machine's certificates, named by
+// what is in it.
+func (m *standinMaker) certificateLayer() (string, error) {
+	text, err := machineCertificates()
+	if err != nil {
+		return "", fmt.Errorf("reading this machine's certificates: %w", err)
+	}
+	return m.contentLayer("certificates", text, func(w *layerWriter) error {
+		if err := w.file("etc/ssl/certs/ca-certificates.crt", 0o644, text); err != nil {
+			return err
+		}
+		return w.file(certificates[1:], 0o644, text)
+	})
+}
+
+// watchdogLayer writes the layer with fnb's own watchdog as /fwatchdog.
+func (m *standinMaker) watchdogLayer(ctx context.Context) (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, "bin", "fwatchdog")
+	if !executable(path) {
+		if err := goBuild(ctx, root, path, "./cmd/fwatchdog"); err != nil {
+			return "", err
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return m.contentLayer("watchdog", data, func(w *layerWriter) error { return w.file("fwatchdog", 0o755, data) })
+}
+
+// contentLayer writes a layer whose file name holds the digest of its content.
+func (m *standinMaker) contentLayer(name string, content []byte, write func(*layerWriter) error) (string, error) {
+	sum := sha256.Sum256(content)
+	path := filepath.Join(m.dir, "layers", fmt.Sprintf("%s-%x.tar.gz", name, sum[:8]))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	return path, writeLayerFile(path, write)
+}

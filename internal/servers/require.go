@@ -1,0 +1,29 @@
+package servers
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Require deals with a server that could not be had: with a nil err it does
+// nothing; otherwise it skips the test, or fails it when FNB_REQUIRE, a
+// comma-separated list, names the server. The names are git, registry,
+// buildkit, runc, rootless and standins.
+func Require(tb testing.TB, name string, err error) {
+	tb.Helper()
+	if err == nil {
+		return
+	}
+	if Required(name) {
+		tb.Fatalf("%s is required by FNB_REQUIRE: %v", name, err)
+	}
+	tb.Skipf("%s cannot be had here: %v", name, err)
+}
+
+// Required reports whether FNB_REQUIRE names the server.
+func Required(name string) bool {
+	names := strings.Split(os.Getenv("FNB_REQUIRE"), ",")
+	return slices.ContainsFunc(names, func(n string) bool { return strings.TrimSpace(n) == name })
+}

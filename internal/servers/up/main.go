@@ -1,0 +1,70 @@
+// Command up starts a registry, the base images (stand-ins where the public
+// registries cannot be reached) and, with -buildkitd, a BuildKit daemon that
+// uses them, prints their addresses as shell assignments, and stays until it
+// is interrupted. It is for trying things by hand:
+//
+//	go run ./internal/servers/up -buildkitd
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"sort"
+	"syscall"
+
+	"fnb/internal/servers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	buildkitd := flag.Bool("buildkitd", false, "also start a BuildKit daemon")
+	dir := flag.String("registry-dir", "", "keep what is pushed in this `folder` (default: a temporary one)")
+	always := flag.Bool("standins", false, "use stand-ins even where the public registries can be reached")
+	flag.Parse()
+	if err := up(ctx, *buildkitd, *dir, *always); err != nil {
+		fmt.Fprintln(os.Stderr, "up:", err)
+		os.Exit(1)
+	}
+}
+
+func up(ctx context.Context, buildkitd bool, dir string, always bool) (err error) {
+	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "up: "+format+"\n", args...) }
+	reg, err := servers.StartRegistry(ctx, servers.RegistryOptions{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reg.Close()) }()
+	bases, err := servers.StartBases(ctx, servers.BasesOptions{Log: say, Always: always})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bases.Close()) }()
+	fmt.Printf("export REGISTRY=%s\n", reg.Host)
+	hosts := make([]string, 0, len(bases.Mirrors))
+	for host := range bases.Mirrors {
+		hosts = append(hosts, host)
+	}
+	sort.Strings(hosts)
+	for _, host := range hosts {
+		fmt.Printf("# %s is asked at %s\n", host, bases.Mirrors[host])
+	}
+	if len(hosts) > 0 {
+		fmt.Printf("export MIRROR=%s\n", bases.Mirrors[hosts[0]])
+	}
+	if buildkitd {
+		b, err := servers.StartBuildkitd(ctx, servers.BuildkitdOptions{Mirrors: bases.Mirrors})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, b.Close()) }()
+		fmt.Printf("export BUILDKIT_HOST=%s\n", b.Address)
+	}
+	say("ready; stop with Ctrl-C")
+	<-ctx.Done()
+	return nil
+}
