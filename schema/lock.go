@@ -1,9 +1,24 @@
 package schema
 
+import (
+	"encoding/json"
+)
+
+// LockVersion is the version of the format of fnb.lock that this package writes.
+const LockVersion = 1
+
 // A Lock is the contents of fnb.lock: every exact choice of a stack.
 type Lock struct {
-	Version   int            `json:"version"`             // of the format: 1
-	Templates map[string]Pin `json:"templates,omitempty"` // by template reference, as the stack writes it
+	Version   int                          `json:"version"`             // of the format: 1
+	Templates map[string]Pin               `json:"templates,omitempty"` // by template reference, as the stack writes it
+	Bases     map[string]string            `json:"bases,omitempty"`     // digest of each base image, by its reference
+	Watchdogs map[string]map[string]string `json:"watchdogs,omitempty"` // digest of each watchdog, by its reference and platform
+	Settings  map[string]string            `json:"settings,omitempty"`  // what else changes digests, by name
+
+	// Unknown holds the keys that a later fnb wrote, so that rewriting the lock
+	// keeps them: by template reference those of a pin, under "" those of the
+	// lock itself.
+	Unknown map[string]map[string]json.RawMessage `json:"-"`
 }
 
 // A Pin is one exact choice of a template.

@@ -1,10 +1,35 @@
 package schema
 
-// A Report is what one run of fnb build or fnb push produced.
+import (
+	"fmt"
+)
+
+// ReportVersion is the version of the format of a build report.
+const ReportVersion = 1
+
+// A Report is what one run of fnb build or fnb push produced: the build report.
+// Its JSON only grows; a program that reads it has to ignore keys it does not know.
 type Report struct {
 	Version   int              `json:"version"` // of the format: 1
 	Functions []FunctionReport `json:"functions"`
-	Seconds   float64          `json:"seconds"`
+	Seconds   float64          `json:"seconds"` // of the whole run
+}
+
+// Marshal returns r as one indented JSON document that ends with a newline.
+// Where Version is 0 it becomes [ReportVersion], and no functions are an empty
+// list. A number of seconds that is not finite is an error.
+func (r Report) Marshal() ([]byte, error) {
+	if r.Version == 0 {
+		r.Version = ReportVersion
+	}
+	if r.Functions == nil {
+		r.Functions = []FunctionReport{}
+	}
+	data, err := marshalJSON(r)
+	if err != nil {
+		return nil, fmt.Errorf("writing the build report: %w", err)
+	}
+	return data, nil
 }
 
 // A FunctionReport is what became of one function.
