@@ -1,0 +1,294 @@
+package packaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"fnb/schema"
+	"fnb/templates"
+	"fnb/templates/tree"
+)
+
+const dockerfileName = "Dockerfile"
+
+// An Input is what a build context is made of.
+type Input struct {
+	Function schema.Function
+	Template *templates.Template
+	Root     string // folder of the stack file, which the stack's paths are relative to
+
+	Copy         []string          // configuration.copy and --copy; relative to Root, and inside it
+	BuildOptions []string          // beside Function.BuildOptions
+	BuildArgs    map[string]string // beside Function.BuildArgs, and before them
+	Watchdog     string            // before what Function and Template say; "" is what they say
+}
+
+// A Context is a build context and what becomes of the image it builds.
+type Context struct {
+	// FS holds the files. It implements [fs.ReadLinkFS]; see [tree.FS] for what
+	// modes, times and links look like. Contents are read from where they are
+	// when they are asked for, and one that has changed since is an error.
+	FS fs.FS
+	// Dockerfile is the path in FS of the Dockerfile to build.
+	Dockerfile string
+	// Digest is the content checksum of FS, as [schema.Checksum] makes it.
+	Digest string
+
+	BuildArgs map[string]string
+	// Config is laid over the image configuration the Dockerfile leaves.
+	Config schema.ImageConfig
+	// Watchdog is which watchdog to layer in: "default" for fnb's own, an
+	// image reference, or "" for none, because none is wanted or the
+	// Dockerfile brings it.
+	Watchdog string
+	// Notes say what a user may want to know about how the context came to be.
+	Notes []string
+	// Secrets are the files of build secrets, by id. They are never in FS.
+	Secrets map[string]string
+}
+
+// An OptionError is a build option that the template does not have.
+type OptionError struct {
+	Name  string
+	Known []string // names of those it has, sorted
+}
+
+func (e *OptionError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("the template has no build options, so not %q", e.Name)
+	}
+	return fmt.Sprintf("the template has no build option %q; it has %q", e.Name, e.Known)
+}
+
+// A FolderError is a folder of the user's that cannot be used.
+type FolderError struct {
+	Dir string // as the stack file says it
+	Err error
+}
+
+func (e *FolderError) Error() string { return fmt.Sprintf("handler %s: %s", e.Dir, e.Err) }
+
+// Unwrap returns the cause: [fs.ErrNotExist] where the folder is missing.
+func (e *FolderError) Unwrap() error { return e.Err }
+
+// Assemble makes the build context of a function.
+//
+// Of the template's starter nothing is taken but a package list that the
+// handler lacks, and Notes say so. Where the template has no Dockerfile, the
+// handler is the whole context. A file that the handler and Copy, or two paths
+// of Copy, bring to one place is an error.
+func Assemble(ctx context.Context, in Input) (*Context, error) {
+	a := assembly{in: in, folder: in.Template.Handler.Folder}
+	if in.Template.Dockerfile.Path == "" {
+		a.folder = "."
+	}
+	if err := schema.ValidateFunctionName(in.Function.Name); err != nil {
+		return nil, err
+	}
+	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a.finish()
+}
+
+// An assembly is a context in the making.
+type assembly struct {
+	in      Input
+	folder  string // where the handler goes; "." where it is the whole context
+	handler *os.Root
+	dir     string // of the handler, absolute, with links resolved
+	ignore  *ignore
+	entries []tree.Entry
+	secrets map[string]string
+	hidden  []string // secret files inside the handler, below it
+	notes   []string
+}
+
+func (a *assembly) note(format string, args ...any) {
+	a.notes = append(a.notes, fmt.Sprintf(format, args...))
+}
+
+// path returns the absolute path of one that the stack file says.
+func (a *assembly) path(p string) string {
+	p = filepath.FromSlash(p)
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(a.in.Root, p)
+}
+
+func (a *assembly) openHandler(context.Context) error {
+	handler := a.in.Function.Handler
+	fail := func(err error) error { return &FolderError{Dir: handler, Err: err} }
+	if handler == "" {
+		return fmt.Errorf("function %s has no handler", a.in.Function.Name)
+	}
+	dir, err := filepath.EvalSymlinks(a.path(handler))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(fmt.Errorf("there is no such folder: %w", fs.ErrNotExist))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fail(errors.Join(errors.New("it is not a folder"), err))
+	}
+	if a.handler, err = os.OpenRoot(dir); err != nil {
+		return fail(err)
+	}
+	if a.dir, err = filepath.Abs(dir); err != nil {
+		return fail(err)
+	}
+	a.ignore, err = readIgnore(a.in.Template.FS, a.handler.FS(), a.folder)
+	return err
+}
+
+// findSecrets looks for the files of build secrets, and notes those that lie in
+// the handler's folder so that they stay out of the context.
+func (a *assembly) findSecrets(context.Context) error {
+	for id, file := range a.in.Function.BuildSecrets {
+		full, err := filepath.Abs(a.path(file))
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(full)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("build secret %s: %s: %w", id, file, fs.ErrNotExist)
+		case err != nil:
+			return fmt.Errorf("build secret %s: %w", id, err)
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("build secret %s: %s is not a file", id, file)
+		}
+		if a.secrets == nil {
+			a.secrets = map[string]string{}
+		}
+		a.secrets[id] = full
+		if resolved, err := filepath.EvalSymlinks(full); err == nil {
+			full = resolved
+		}
+		if below, err := filepath.Rel(a.dir, full); err == nil && filepath.IsLocal(below) {
+			a.hidden = append(a.hidden, filepath.ToSlash(below))
+		}
+	}
+	slices.Sort(a.hidden)
+	return nil
+}
+
+// addTemplate adds the template's files but those of its starter.
+func (a *assembly) addTemplate(ctx context.Context) error {
+	if a.folder == "." {
+		return nil
+	}
+	entries, err := tree.Scan{Skip: func(name string, folder bool) (bool, error) {
+		if name == a.folder || name == ignoreFile {
+			return true, nil
+		}
+		return a.ignore.context(name, folder)
+	}}.Entries(ctx, a.in.Template.FS)
+	if err != nil {
+		return fmt.Errorf("template %s: %w", a.in.Template.Name, err)
+	}
+	a.entries = entries
+	return nil
+}
+
+func (a *assembly) addHandler(ctx context.Context) error {
+	entries, err := tree.Scan{Skip: func(name string, folder bool) (bool, error) {
+		if name == ignoreFile || name == fnbIgnoreFile {
+			return true, nil
+		}
+		if slices.Contains(a.hidden, name) {
+			a.note("%s is a build secret and not copied", path.Join(a.folder, name))
+			return true, nil
+		}
+		return a.ignore.handler(name, folder)
+	}}.Entries(ctx, tree.Folder(a.handler))
+	if err != nil {
+		return &FolderError{Dir: a.in.Function.Handler, Err: err}
+	}
+	if len(entries) == 0 {
+		a.note("the handler %s has no files", a.in.Function.Handler)
+	}
+	for _, e := range entries {
+		e.Path = path.Join(a.folder, e.Path)
+		a.entries = append(a.entries, e)
+	}
+	return nil
+}
+
+// addPackageLists takes those package lists from the template's starter that
+// the handler lacks, each with its lock.
+func (a *assembly) addPackageLists(context.Context) error {
+	if a.folder == "." {
+		return nil
+	}
+	for _, list := range a.in.Template.Packages.Lists {
+		if !inside(a.folder, list.Manifest) || a.has(list.Manifest) {
+			continue
+		}
+		taken := list.Manifest
+		for _, name := range []string{list.Manifest, list.Lock} {
+			if name == "" || a.has(name) {
+				continue
+			}
+			e, err := tree.File(a.in.Template.FS, name, name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("template %s: %w", a.in.Template.Name, err)
+			}
+			a.entries = append(a.entries, e)
+			if name != taken {
+				taken += " and " + name
+			}
+		}
+		a.note("%s from the template, because the handler has none", taken)
+	}
+	return nil
+}
+
+// has reports whether the context has an entry at a path.
+func (a *assembly) has(name string) bool {
+	return slices.ContainsFunc(a.entries, func(e tree.Entry) bool { return e.Path == name })
+}
+
+func (a *assembly) finish() (*Context, error) {
+	view, err := tree.New(a.entries)
+	if err != nil {
+		return nil, err
+	}
+	out := &Context{FS: view, Dockerfile: dockerfileName, Secrets: a.secrets}
+	dockerfile := a.in.Template.Dockerfile
+	if a.folder == "." {
+		data, err := fs.ReadFile(view, dockerfileName)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &FolderError{Dir: a.in.Function.Handler, Err: fmt.Errorf("it has no %s: %w", dockerfileName, fs.ErrNotExist)}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if dockerfile, err = templates.ParseDockerfile(dockerfileName, data); err != nil {
+			return nil, &FolderError{Dir: a.in.Function.Handler, Err: err}
+		}
+	}
+	if out.Digest, err = schema.Checksum(view); err != nil {
+		return nil, err
+	}
+	if out.BuildArgs, err = a.buildArgs(); err != nil {
+		return nil, err
+	}
+	a.configure(out, dockerfile)
+	out.Notes = a.notes
+	return out, nil
+}

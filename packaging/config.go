@@ -1,0 +1,107 @@
+package packaging
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+)
+
+const (
+	additionalPackage = "ADDITIONAL_PACKAGE"
+	watchdogPath      = "/usr/bin/fwatchdog"
+)
+
+// The words for a watchdog, beside an image reference.
+const (
+	watchdogDefault    = "default"
+	watchdogNone       = "none"
+	watchdogDockerfile = "dockerfile"
+)
+
+// buildArgs merges the build args, of which those on the command line win, and
+// adds the packages of the build options to ADDITIONAL_PACKAGE.
+func (a *assembly) buildArgs() (map[string]string, error) {
+	args := map[string]string{}
+	maps.Copy(args, a.in.Function.BuildArgs)
+	maps.Copy(args, a.in.BuildArgs)
+	packages := strings.Fields(a.in.Function.BuildArgs[additionalPackage] + " " + a.in.BuildArgs[additionalPackage])
+	options := a.in.Template.Packages.Options
+	for _, name := range slices.Concat(a.in.Function.BuildOptions, a.in.BuildOptions) {
+		i := slices.IndexFunc(options, func(o schema.BuildOption) bool { return o.Name == name })
+		if i < 0 {
+			return nil, unknownOption(name, options)
+		}
+		packages = append(packages, options[i].Packages...)
+	}
+	slices.Sort(packages)
+	packages = slices.Compact(packages)
+	delete(args, additionalPackage)
+	if len(packages) > 0 {
+		args[additionalPackage] = strings.Join(packages, " ")
+	}
+	return args, nil
+}
+
+func unknownOption(name string, options []schema.BuildOption) error {
+	known := []string{}
+	for _, o := range options {
+		known = append(known, o.Name)
+	}
+	slices.Sort(known)
+	return &OptionError{Name: name, Known: known}
+}
+
+// configure decides on the watchdog and on what is laid over the image's
+// configuration.
+func (a *assembly) configure(out *Context, dockerfile schema.Dockerfile) {
+	t, f := a.in.Template, a.in.Function
+	choice := a.watchdog(dockerfile)
+	title := t.Name
+	if t.Manifest.Version != "" {
+		title += "@" + t.Manifest.Version
+	}
+	out.Config.Labels = map[string]string{
+		"org.opencontainers.image.title": f.Name,
+		"fnb.template":                   title,
+		"fnb.template.checksum":          t.Checksum,
+		"fnb.watchdog":                   choice,
+	}
+	out.Config.Env = map[string]string{}
+	if f.FProcess != "" {
+		out.Config.Env["fprocess"] = f.FProcess
+	}
+	if choice == watchdogNone || choice == watchdogDockerfile {
+		return
+	}
+	out.Watchdog = choice
+	out.Config.Entrypoint = []string{watchdogPath}
+	out.Config.Healthcheck = []string{watchdogPath, "--run-healthcheck"}
+	for key, value := range map[string]string{
+		"fprocess":     t.Entrypoint.FProcess,
+		"mode":         t.Entrypoint.Mode,
+		"upstream_url": t.Entrypoint.UpstreamURL,
+	} {
+		if _, set := out.Config.Env[key]; !set && value != "" {
+			out.Config.Env[key] = value
+		}
+	}
+	if dockerfile.BringsWatchdog {
+		a.note("the watchdog %s replaces the one that the Dockerfile brings", choice)
+	}
+}
+
+// watchdog returns the first that is said of the command line, the stack and the
+// template, and otherwise what the Dockerfile looks like.
+func (a *assembly) watchdog(dockerfile schema.Dockerfile) string {
+	for _, choice := range []string{a.in.Watchdog, a.in.Function.Watchdog, a.in.Template.Manifest.Watchdog} {
+		if choice != "" {
+			return choice
+		}
+	}
+	if dockerfile.BringsWatchdog {
+		return watchdogDockerfile
+	}
+	return watchdogDefault
+}

@@ -1,0 +1,135 @@
+package packaging
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+const (
+	ignoreFile    = ".dockerignore"
+	fnbIgnoreFile = ".fnbignore"
+)
+
+// An ignore decides which files stay out of a context. It is Docker's pattern
+// language: the last pattern that matches a path decides, and "!" takes back.
+type ignore struct {
+	folder   string // where the handler goes
+	template *matcher
+	user     *matcher
+}
+
+// readIgnore reads the template's ignore file, whose patterns are relative to
+// the context, and the handler's two, whose patterns are relative to the
+// handler. .fnbignore comes after .dockerignore, and so can take back.
+func readIgnore(template, handler fs.FS, folder string) (*ignore, error) {
+	ig := &ignore{folder: folder}
+	var err error
+	if folder != "." {
+		if ig.template, err = newMatcher(template, ignoreFile); err != nil {
+			return nil, fmt.Errorf("template: %w", err)
+		}
+	}
+	if ig.user, err = newMatcher(handler, ignoreFile, fnbIgnoreFile); err != nil {
+		return nil, fmt.Errorf("handler: %w", err)
+	}
+	return ig, nil
+}
+
+// context reports whether a path of the context is to be left out.
+func (ig *ignore) context(name string, folder bool) (bool, error) {
+	if name == dockerfileName {
+		return false, nil
+	}
+	return ig.template.skip(name, folder)
+}
+
+// handler reports whether a path below the handler is to be left out.
+func (ig *ignore) handler(name string, folder bool) (bool, error) {
+	if ig.folder == "." && name == dockerfileName {
+		return false, nil
+	}
+	skip, err := ig.user.skip(name, folder)
+	if skip || err != nil || ig.folder == "." {
+		return skip, err
+	}
+	return ig.template.skip(path.Join(ig.folder, name), folder)
+}
+
+// A matcher holds the patterns of one or more ignore files. A nil matcher
+// matches nothing.
+type matcher struct {
+	patterns *patternmatcher.PatternMatcher
+	back     []string // what the patterns with "!" begin with, before any wildcard
+}
+
+func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
+	var all []string
+	for _, name := range files {
+		if info, err := fs.Stat(fsys, name); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is not a file", name)
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		patterns, err := ignorefile.ReadAll(bytes.NewReader(data))
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		if _, err := patternmatcher.New(patterns); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, patterns...)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	patterns, err := patternmatcher.New(all)
+	if err != nil {
+		return nil, err
+	}
+	m := &matcher{patterns: patterns}
+	for _, p := range all {
+		if after, ok := strings.CutPrefix(p, "!"); ok {
+			before, _, _ := strings.Cut(after, "*")
+			m.back = append(m.back, before)
+		}
+	}
+	return m, nil
+}
+
+// skip reports whether name is ignored; a folder only where nothing below it
+// can be taken back.
+func (m *matcher) skip(name string, folder bool) (bool, error) {
+	if m == nil {
+		return false, nil
+	}
+	match, err := m.patterns.MatchesOrParentMatches(name)
+	if err != nil || !match {
+		return false, err
+	}
+	return !folder || !m.mayTakeBack(name), nil
+}
+
+// mayTakeBack reports whether a pattern with "!" can match below a folder.
+func (m *matcher) mayTakeBack(folder string) bool {
+	for _, p := range m.back {
+		if i := strings.IndexAny(p, `?[\`); i >= 0 {
+			p = p[:i]
+		}
+		if strings.HasPrefix(p, folder+"/") || strings.HasPrefix(folder+"/", p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,324 @@
+package templates
+
+import (
+	"bytes"
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"fnb/schema"
+)
+
+// ParseDockerfile returns what a Dockerfile says about the image it makes. The
+// file's name goes into the result and into errors, which are
+// [*schema.FieldError] values.
+func ParseDockerfile(file string, data []byte) (schema.Dockerfile, error) {
+	d, err := readDockerfile(file, data)
+	if err != nil {
+		return schema.Dockerfile{}, err
+	}
+	return d.summary(), nil
+}
+
+// A dockerfile is a parsed Dockerfile.
+type dockerfile struct {
+	file   string
+	stages []stage
+	syntax int // line of a "# syntax=" directive; 0 for none
+	args   []argument
+}
+
+// A stage is one stage of a Dockerfile, with its variables replaced by their
+// defaults where they have one.
+type stage struct {
+	instructions.Stage
+	index  int
+	line   int
+	parent int      // index of the stage it is built from, or -1
+	base   string   // image reference, where parent is -1
+	images []string // image references that its steps read from, in order
+	copies []copied
+}
+
+// An argument is a declared build arg.
+type argument struct {
+	name string
+	line int
+}
+
+// A copied is one COPY or ADD from the build context.
+type copied struct {
+	line    int
+	sources []string // without those whose variables have no value, and URLs
+}
+
+func readDockerfile(file string, data []byte) (*dockerfile, error) {
+	result, err := parser.Parse(bytes.NewReader(data))
+	if err != nil {
+		return nil, dockerfileError(file, err)
+	}
+	stages, meta, err := instructions.Parse(result.AST, nil)
+	if err != nil {
+		return nil, dockerfileError(file, err)
+	}
+	if len(stages) == 0 {
+		return nil, &schema.FieldError{File: file, Line: 1, Problem: "has no FROM"}
+	}
+	d := &dockerfile{file: file}
+	if _, _, where, ok := parser.DetectSyntax(data); ok && len(where) > 0 {
+		d.syntax = where[0].Start.Line
+	}
+	global := newScope(result.EscapeToken)
+	for _, m := range meta {
+		for _, a := range m.Args {
+			d.args = append(d.args, argument{a.Key, firstLine(m.Location())})
+			global.declare(a)
+		}
+	}
+	for i, s := range stages {
+		d.stages = append(d.stages, d.newStage(i, s, global))
+	}
+	return d, nil
+}
+
+// dockerfileError returns the parser's error with its line, without the words
+// it puts around.
+func dockerfileError(file string, err error) error {
+	line := 0
+	var located *parser.LocationError
+	if errors.As(err, &located) && len(located.Locations) > 0 {
+		line = firstLine(located.Locations[0])
+	}
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, "dockerfile parse error on line "); ok {
+		if _, rest, ok := strings.Cut(after, ": "); ok {
+			text = rest
+		}
+	}
+	return &schema.FieldError{File: file, Line: line, Problem: text}
+}
+
+func firstLine(ranges []parser.Range) int {
+	if len(ranges) == 0 {
+		return 0
+	}
+	return ranges[0].Start.Line
+}
+
+func (d *dockerfile) newStage(i int, s instructions.Stage, global *scope) stage {
+	st := stage{Stage: s, index: i, line: firstLine(s.Location), parent: -1}
+	base := global.expand(s.BaseName)
+	st.parent = d.stageNamed(base)
+	if st.parent < 0 && base != "scratch" {
+		st.base = base
+	}
+	local := global.inside()
+	for _, c := range s.Commands {
+		d.step(&st, c, global, local)
+	}
+	return st
+}
+
+// step takes one instruction of a stage in.
+func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scope) {
+	switch c := c.(type) {
+	case *instructions.ArgCommand:
+		for _, a := range c.Args {
+			d.args = append(d.args, argument{a.Key, firstLine(c.Location())})
+			if v, ok := global.values[a.Key]; ok && a.Value == nil {
+				a.Value = &v
+			}
+			local.declare(a)
+		}
+	case *instructions.EnvCommand:
+		for _, kv := range c.Env {
+			local.values[kv.Key] = local.expand(kv.Value)
+		}
+	case *instructions.CopyCommand:
+		if c.From != "" {
+			d.reads(st, global.expand(c.From))
+			return
+		}
+		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
+	case *instructions.AddCommand:
+		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
+	case *instructions.RunCommand:
+		// A mount's variables are known to the builder only; what cannot be
+		// expanded is not an image that could be pinned.
+		if err := c.Expand(func(word string) (string, error) { return local.expand(word), nil }); err != nil {
+			return
+		}
+		for _, m := range instructions.GetMounts(c) {
+			if m.From != "" {
+				d.reads(st, m.From)
+			}
+		}
+	}
+}
+
+// reads notes that st reads from an image, unless from names a stage.
+func (d *dockerfile) reads(st *stage, from string) {
+	if n, err := strconv.Atoi(from); err == nil && n >= 0 && n < st.index {
+		return
+	}
+	if d.stageNamed(from) < 0 && from != "scratch" && !strings.EqualFold(from, st.Name) {
+		st.images = append(st.images, from)
+	}
+}
+
+// stageNamed returns the index of the last stage so far with a name, or -1.
+func (d *dockerfile) stageNamed(name string) int {
+	for i, s := range slices.Backward(d.stages) {
+		if s.Name != "" && strings.EqualFold(s.Name, name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// chain returns the stages that the final image is made of, the last first.
+func (d *dockerfile) chain() []stage {
+	var list []stage
+	for i := len(d.stages) - 1; i >= 0; i = d.stages[i].parent {
+		list = append(list, d.stages[i])
+	}
+	return list
+}
+
+func (d *dockerfile) summary() schema.Dockerfile {
+	out := schema.Dockerfile{Path: d.file, BringsWatchdog: d.bringsWatchdog()}
+	for _, s := range d.stages {
+		out.Stages = append(out.Stages, s.Name)
+		for _, ref := range append([]string{s.base}, s.images...) {
+			if ref != "" && !slices.Contains(out.Bases, ref) {
+				out.Bases = append(out.Bases, ref)
+			}
+		}
+	}
+	for _, a := range d.args {
+		out.Args = append(out.Args, a.name)
+	}
+	slices.Sort(out.Args)
+	out.Args = slices.Compact(out.Args)
+	return out
+}
+
+// bringsWatchdog reports whether the final image starts a watchdog that the
+// Dockerfile put there: its command is one, one is copied in, or the function
+// is compiled into one (mode inproc).
+func (d *dockerfile) bringsWatchdog() bool {
+	for _, s := range d.chain() {
+		for _, c := range s.Commands {
+			switch c := c.(type) {
+			case *instructions.CmdCommand:
+				if startsWatchdog(c.ShellDependantCmdLine) {
+					return true
+				}
+			case *instructions.EntrypointCommand:
+				if startsWatchdog(c.ShellDependantCmdLine) {
+					return true
+				}
+			case *instructions.CopyCommand:
+				if copiesWatchdog(c.SourcesAndDest) {
+					return true
+				}
+			case *instructions.AddCommand:
+				if copiesWatchdog(c.SourcesAndDest) {
+					return true
+				}
+			case *instructions.EnvCommand:
+				if slices.ContainsFunc(c.Env, func(kv instructions.KeyValuePair) bool {
+					return kv.Key == "mode" && strings.Trim(kv.Value, `"'`) == "inproc"
+				}) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+const watchdogName = "fwatchdog"
+
+func startsWatchdog(line instructions.ShellDependantCmdLine) bool {
+	words := line.CmdLine
+	if line.PrependShell {
+		words = strings.Fields(strings.Join(words, " "))
+	}
+	return slices.ContainsFunc(words, func(w string) bool {
+		return path.Base(strings.Trim(w, `"';`)) == watchdogName
+	})
+}
+
+func copiesWatchdog(c instructions.SourcesAndDest) bool {
+	return slices.ContainsFunc(append([]string{c.DestPath}, c.SourcePaths...), func(p string) bool {
+		return path.Base(p) == watchdogName
+	})
+}
+
+// A scope is the variables that are set at one place of a Dockerfile.
+type scope struct {
+	values map[string]string
+	lex    *shell.Lex
+}
+
+func newScope(escape rune) *scope {
+	return &scope{values: map[string]string{}, lex: shell.NewLex(escape)}
+}
+
+// inside returns the empty scope of a stage.
+func (s *scope) inside() *scope {
+	return &scope{values: map[string]string{}, lex: s.lex}
+}
+
+func (s *scope) declare(a instructions.KeyValuePairOptional) {
+	if a.Value != nil {
+		s.values[a.Key] = s.expand(*a.Value)
+	}
+}
+
+// expand returns word with its variables replaced, or word as it is where one
+// of them has neither a value nor a default.
+func (s *scope) expand(word string) string {
+	result, ok := s.try(word)
+	if !ok {
+		return word
+	}
+	return result
+}
+
+func (s *scope) try(word string) (string, bool) {
+	var env []string
+	for k, v := range s.values {
+		env = append(env, k+"="+v)
+	}
+	result, missing, err := s.lex.ProcessWord(word, shell.EnvsFromSlice(env))
+	if err != nil {
+		return "", false
+	}
+	for name := range missing {
+		if !strings.Contains(word, "${"+name+":-") && !strings.Contains(word, "${"+name+"-") {
+			return "", false
+		}
+	}
+	return result, true
+}
+
+// sources returns the paths in the build context that COPY or ADD is given.
+func (s *scope) sources(words []string) []string {
+	var list []string
+	for _, w := range words {
+		p, ok := s.try(w)
+		if !ok || strings.Contains(p, "://") || strings.HasPrefix(p, "git@") {
+			continue
+		}
+		list = append(list, p)
+	}
+	return list
+}

@@ -1,0 +1,127 @@
+package templates
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+var secretName = regexp.MustCompile(`(?i)(^|_)(api_?key|apikey|auth|credentials?|password|passwd|pword|private_?key|secret|secrets|token|access_?key)(_|$)`)
+
+// dockerfile checks the steps of a Dockerfile.
+func (l *linter) dockerfile(d *dockerfile) {
+	if d.syntax > 0 {
+		l.add(SeverityWarning, PartDockerfile, d.file, d.syntax, "a syntax directive makes the builder fetch another Dockerfile frontend from a registry")
+	}
+	for _, a := range d.args {
+		if secretName.MatchString(a.name) {
+			l.add(SeverityWarning, PartDockerfile, d.file, a.line, "ARG %s looks like a secret, which stays in the image's history: use RUN --mount=type=secret", a.name)
+		}
+	}
+	for _, s := range d.stages {
+		l.bases(d, s)
+		l.environment(d, s)
+		l.copies(d, s)
+	}
+	l.user(d)
+	l.watchdogPlatform(d)
+}
+
+func (l *linter) bases(d *dockerfile, s stage) {
+	for _, ref := range append([]string{s.base}, s.images...) {
+		if ref == "" || strings.Contains(ref, "@") || strings.Contains(ref, "$") {
+			continue
+		}
+		switch _, tag, _ := strings.Cut(path.Base(ref), ":"); tag {
+		case "":
+			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s has no tag, so that it changes without notice", ref)
+		case "latest":
+			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s has the tag latest, so that it changes without notice", ref)
+		}
+	}
+}
+
+func (l *linter) environment(d *dockerfile, s stage) {
+	for _, c := range s.Commands {
+		env, ok := c.(*instructions.EnvCommand)
+		if !ok {
+			continue
+		}
+		for _, kv := range env.Env {
+			if secretName.MatchString(kv.Key) {
+				l.add(SeverityWarning, PartDockerfile, d.file, firstLine(c.Location()), "ENV %s looks like a secret, which stays in the image: use RUN --mount=type=secret", kv.Key)
+			}
+		}
+	}
+}
+
+// copies checks that what the Dockerfile copies from the build context is there,
+// with the starter as the handler.
+func (l *linter) copies(d *dockerfile, s stage) {
+	root := path.Dir(d.file) // a handler with a Dockerfile is the whole context
+	for _, c := range s.copies {
+		for _, source := range c.sources {
+			name := path.Join(root, path.Join("/", source))
+			if _, err := fs.Stat(l.view, name); err == nil || name == root {
+				continue
+			}
+			if !strings.ContainsAny(source, `*?[\`) {
+				l.add(SeverityError, PartDockerfile, d.file, c.line, "copies %s, which is not in the template", source)
+				continue
+			}
+			if _, err := path.Match(source, ""); errors.Is(err, path.ErrBadPattern) {
+				l.add(SeverityError, PartDockerfile, d.file, c.line, "copies %s, which is not a valid pattern", source)
+			}
+		}
+	}
+}
+
+// user checks as whom the function runs.
+func (l *linter) user(d *dockerfile) {
+	for _, s := range d.chain() {
+		for _, c := range slices.Backward(s.Commands) {
+			if u, ok := c.(*instructions.UserCommand); ok {
+				l.userName(d, u)
+				return
+			}
+		}
+		if _, tag, _ := strings.Cut(path.Base(s.base), ":"); strings.Contains(tag, "nonroot") {
+			return
+		}
+	}
+	l.add(SeverityWarning, PartDockerfile, d.file, d.stages[len(d.stages)-1].line, "has no USER, so that the function runs as root")
+}
+
+func (l *linter) userName(d *dockerfile, u *instructions.UserCommand) {
+	name, _, _ := strings.Cut(u.User, ":")
+	if strings.Contains(name, "$") {
+		return
+	}
+	number, err := strconv.Atoi(name)
+	line := firstLine(u.Location())
+	switch {
+	case name == "root" || (err == nil && number == 0):
+		l.add(SeverityWarning, PartDockerfile, d.file, line, "USER %s: the function runs as root", u.User)
+	case err != nil:
+		l.add(SeverityWarning, PartDockerfile, d.file, line, "USER %s is not a number, so that Kubernetes cannot tell that it is not root", u.User)
+	}
+}
+
+// watchdogPlatform checks that a watchdog which the Dockerfile brings is built
+// for the image's platform.
+func (l *linter) watchdogPlatform(d *dockerfile) {
+	for _, s := range d.stages {
+		if s.base == "" || !strings.Contains(path.Base(s.base), "watchdog") || s.Platform == "" {
+			continue
+		}
+		if !strings.Contains(s.Platform, "TARGET") {
+			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "the watchdog of %s is taken for --platform=%s, whatever platform the image is for", s.base, s.Platform)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package templates
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+	"fnb/templates/tree"
+)
+
+// ManifestName is the file that makes a folder a template.
+const ManifestName = "template.yml"
+
+const (
+	dockerfileName = "Dockerfile"
+	storedSuffix   = ".tmpl"
+	defaultFolder  = "function"
+)
+
+// A Template is one opened template.
+type Template struct {
+	schema.Template
+
+	// FS holds the template's files under the names they have in a build. It
+	// implements [fs.ReadLinkFS]. Files are read where they are, so that FS is
+	// good as long as they are there unchanged.
+	FS fs.FS
+	// Checksum is the content checksum of FS: "fnb1:sha256:…".
+	Checksum string
+	// Source is where the template came from: "official" or a folder's path.
+	// Empty after [Open], for the caller to set.
+	Source string
+}
+
+//go:embed all:official
+var official embed.FS
+
+// Official returns the templates that are part of the program, by name.
+func Official() ([]*Template, error) {
+	list, err := official.ReadDir("official")
+	if err != nil {
+		return nil, err
+	}
+	var all []*Template
+	for _, d := range list {
+		if !d.IsDir() {
+			continue
+		}
+		t, err := OpenOfficial(d.Name())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// OpenOfficial opens one of the templates that are part of the program. If none
+// has that name, the error wraps [fs.ErrNotExist].
+func OpenOfficial(name string) (*Template, error) {
+	missing := fmt.Errorf("official template %q: %w", name, fs.ErrNotExist)
+	if strings.Contains(name, "/") || !fs.ValidPath(name) || name == "." {
+		return nil, missing
+	}
+	if info, err := fs.Stat(official, "official/"+name); err != nil || !info.IsDir() {
+		return nil, missing
+	}
+	sub, err := fs.Sub(official, "official/"+name)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Open(sub, name)
+	if err != nil {
+		return nil, err
+	}
+	t.Source = "official"
+	return t, nil
+}
+
+// OpenDir opens the template in the folder dir, whose last element becomes its
+// name. Nothing outside dir is read, whatever links say.
+func OpenDir(dir string) (*Template, error) {
+	fsys, name, err := folder(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Open(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	t.Source = dir
+	return t, nil
+}
+
+// folder returns the files of the folder dir and its name.
+func folder(dir string) (fs.FS, string, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, "", fmt.Errorf("template %s: %w", dir, err)
+	}
+	root, err := os.OpenRoot(full)
+	if err != nil {
+		return nil, "", fmt.Errorf("template %s: %w", dir, errors.Unwrap(err))
+	}
+	return tree.Folder(root), filepath.Base(full), nil
+}
+
+// Open opens the template at the root of fsys under the given name.
+//
+// A template needs a [ManifestName] and a Dockerfile, unless the handler brings
+// the Dockerfile: that is so where the template has none and its starter has
+// one. Errors name the file.
+func Open(fsys fs.FS, name string) (*Template, error) {
+	t, err := open(fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("template %s: %w", name, err)
+	}
+	return t, nil
+}
+
+func open(fsys fs.FS, name string) (*Template, error) {
+	view, err := look(fsys)
+	if err != nil {
+		return nil, err
+	}
+	t := &Template{FS: view}
+	t.Name = name
+	data, err := fs.ReadFile(view, ManifestName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missingManifest(view)
+	}
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := schema.ParseManifest(ManifestName, data)
+	if err != nil {
+		return nil, err
+	}
+	t.Manifest = manifest
+	if err := t.fill(view); err != nil {
+		return nil, err
+	}
+	t.Checksum, err = schema.Checksum(view)
+	return t, err
+}
+
+// look returns what a template shows of the files in fsys: stored names without
+// their suffix, and neither git's files nor the record that faas-cli leaves in
+// templates it pulled, which holds the time of the pull.
+func look(fsys fs.FS) (*tree.FS, error) {
+	entries, err := tree.Scan{Skip: func(name string, _ bool) (bool, error) {
+		return name == "meta.json" && isPullRecord(fsys, name), nil
+	}}.Entries(context.Background(), fsys)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		e := &entries[i]
+		if base := path.Base(e.Path); !e.Mode.IsDir() && strings.HasSuffix(base, storedSuffix) && base != storedSuffix {
+			e.Path = strings.TrimSuffix(e.Path, storedSuffix)
+		}
+	}
+	return tree.New(entries)
+}
+
+func isPullRecord(fsys fs.FS, name string) bool {
+	if info, err := fs.Stat(fsys, name); err != nil || !info.Mode().IsRegular() || info.Size() > 4096 {
+		return false
+	}
+	data, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return false
+	}
+	var record struct {
+		Repository string `json:"repository"`
+		WrittenAt  string `json:"written_at"`
+	}
+	return json.Unmarshal(data, &record) == nil && record.Repository != "" && record.WrittenAt != ""
+}
+
+func missingManifest(view fs.FS) error {
+	if _, err := fs.Stat(view, "template.yaml"); err == nil {
+		return fmt.Errorf("%s is missing: rename template.yaml: %w", ManifestName, fs.ErrNotExist)
+	}
+	if info, err := fs.Stat(view, "template"); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is missing: the folder holds several templates, below template/: %w", ManifestName, fs.ErrNotExist)
+	}
+	return fmt.Errorf("%s is missing: %w", ManifestName, fs.ErrNotExist)
+}
+
+// fill sets the four parts from the manifest and the files in view.
+func (t *Template) fill(view *tree.FS) error {
+	m := t.Manifest
+	t.Handler.Folder = m.HandlerFolder
+	if t.Handler.Folder == "" {
+		t.Handler.Folder = defaultFolder
+	}
+	if !fs.ValidPath(t.Handler.Folder) || t.Handler.Folder == "." {
+		return &schema.FieldError{File: ManifestName, Field: "handler_folder", Problem: fmt.Sprintf("%q is not a folder inside the template", m.HandlerFolder)}
+	}
+	if err := t.fillDockerfile(view); err != nil {
+		return err
+	}
+	t.Packages = schema.Packages{Lists: m.Packages, Options: m.BuildOptions}
+	prefix := t.Handler.Folder + "/"
+	var rest []string
+	for _, e := range view.Entries() {
+		switch below, ok := strings.CutPrefix(e.Path, prefix); {
+		case e.Mode.IsDir():
+		case ok:
+			t.Handler.Files = append(t.Handler.Files, below)
+		default:
+			rest = append(rest, e.Path)
+		}
+	}
+	if len(t.Packages.Lists) == 0 {
+		t.Packages.Lists = guessPackageLists(view, t.Handler.Folder)
+	}
+	t.Entrypoint = schema.Entrypoint{FProcess: m.FProcess, Mode: m.Mode, UpstreamURL: m.UpstreamURL}
+	for _, name := range rest {
+		if !t.isOtherPart(name) && !isDocument(name) {
+			t.Entrypoint.Files = append(t.Entrypoint.Files, name)
+		}
+	}
+	return nil
+}
+
+func (t *Template) fillDockerfile(view fs.FS) error {
+	data, err := fs.ReadFile(view, dockerfileName)
+	switch {
+	case err == nil:
+		t.Dockerfile, err = ParseDockerfile(dockerfileName, data)
+		return err
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	info, err := fs.Stat(view, path.Join(t.Handler.Folder, dockerfileName))
+	if err != nil || !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is missing, and the handler in %s brings none: %w", dockerfileName, t.Handler.Folder, fs.ErrNotExist)
+	}
+	return nil
+}
+
+// isOtherPart reports whether a file outside the handler's folder belongs to
+// the Dockerfile, the manifest or a package list.
+func (t *Template) isOtherPart(name string) bool {
+	return name == dockerfileName || name == ManifestName || path.Base(name) == ".dockerignore" ||
+		slices.ContainsFunc(t.Packages.Lists, func(l schema.PackageList) bool { return name == l.Manifest || name == l.Lock })
+}
+
+func isDocument(name string) bool {
+	base := strings.ToUpper(path.Base(name))
+	return strings.HasSuffix(base, ".MD") || slices.Contains([]string{"LICENSE", "LICENSE.TXT", "NOTICE", ".GITIGNORE"}, base)
+}
+
+// guessPackageLists returns the package lists of a template that does not name
+// them, as OpenFaaS's do not: the files of its starter that have a package
+// list's name.
+func guessPackageLists(view fs.FS, folder string) []schema.PackageList {
+	var lists []schema.PackageList
+	for _, known := range []schema.PackageList{
+		{Ecosystem: "go", Manifest: "go.mod", Lock: "go.sum"},
+		{Ecosystem: "pypi", Manifest: "requirements.txt"},
+		{Ecosystem: "npm", Manifest: "package.json", Lock: "package-lock.json"},
+		{Ecosystem: "composer", Manifest: "composer.json", Lock: "composer.lock"},
+		{Ecosystem: "composer", Manifest: "php-extension.sh"},
+		{Ecosystem: "maven", Manifest: "build.gradle"},
+		{Ecosystem: "maven", Manifest: "settings.gradle"},
+		{Ecosystem: "maven", Manifest: "pom.xml"},
+		{Ecosystem: "cargo", Manifest: "Cargo.toml", Lock: "Cargo.lock"},
+		{Ecosystem: "gem", Manifest: "Gemfile", Lock: "Gemfile.lock"},
+	} {
+		known.Manifest = path.Join(folder, known.Manifest)
+		if info, err := fs.Stat(view, known.Manifest); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if known.Lock != "" {
+			known.Lock = path.Join(folder, known.Lock)
+			if _, err := fs.Stat(view, known.Lock); err != nil {
+				known.Lock = ""
+			}
+		}
+		lists = append(lists, known)
+	}
+	return lists
+}
