@@ -165,27 +165,25 @@ func checkJSON(file string, data []byte) *FieldError {
 }
 
 // Marshal returns l as the contents of a file: JSON with sorted keys, one value
-// a line, so that version control shows what changed. Equal locks are equal bytes.
+// a line, so that version control shows what changed. Equal locks are equal
+// bytes. Unknown keys of a pin that is gone are left out.
 func (l Lock) Marshal() []byte {
 	document := map[string]any{"version": max(l.Version, LockVersion)}
-	pins := map[string]any{}
-	for ref, pin := range l.Templates {
-		keys := map[string]any{"store": pin.Store, "checksum": pin.Checksum}
-		if pin.Version != "" {
-			keys["version"] = pin.Version
+	if len(l.Templates) > 0 {
+		pins := map[string]any{}
+		for ref, pin := range l.Templates {
+			pins[ref] = pinKeys(pin, l.Unknown[ref])
 		}
-		if pin.Commit != "" {
-			keys["commit"] = pin.Commit
-		}
-		if ref != "" {
-			addUnknown(keys, l.Unknown[ref])
-		}
-		pins[ref] = keys
+		document["templates"] = pins
 	}
-	for key, size := range map[string]int{"templates": len(pins), "bases": len(l.Bases), "watchdogs": len(l.Watchdogs), "settings": len(l.Settings)} {
-		if size > 0 {
-			document[key] = map[string]any{"templates": pins, "bases": l.Bases, "watchdogs": l.Watchdogs, "settings": l.Settings}[key]
-		}
+	if len(l.Bases) > 0 {
+		document["bases"] = l.Bases
+	}
+	if len(l.Watchdogs) > 0 {
+		document["watchdogs"] = l.Watchdogs
+	}
+	if len(l.Settings) > 0 {
+		document["settings"] = l.Settings
 	}
 	addUnknown(document, l.Unknown[""])
 	data, err := marshalJSON(document)
@@ -193,6 +191,18 @@ func (l Lock) Marshal() []byte {
 		panic("schema: a lock that is not JSON: " + err.Error()) // only texts, numbers and decoded JSON are in it
 	}
 	return data
+}
+
+func pinKeys(pin Pin, unknown map[string]json.RawMessage) map[string]any {
+	keys := map[string]any{"store": pin.Store, "checksum": pin.Checksum}
+	if pin.Version != "" {
+		keys["version"] = pin.Version
+	}
+	if pin.Commit != "" {
+		keys["commit"] = pin.Commit
+	}
+	addUnknown(keys, unknown)
+	return keys
 }
 
 // addUnknown adds the unknown keys to document, their own keys sorted too.
