@@ -1,0 +1,194 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Options say how a [Client] speaks to registries. The zero value works.
+type Options struct {
+	// Insecure are hosts, with their ports, that may be spoken to in plain HTTP.
+	// This machine always may.
+	Insecure []string
+	// RootCAs are the certificate authorities; nil means the system's.
+	RootCAs *x509.CertPool
+	// UserAgent is sent to registries; "" means "fnb".
+	UserAgent string
+	// Jobs is how many blobs are on their way at once, of all pushes and pulls
+	// of the client together; 0 means 4.
+	Jobs int
+	// DockerConfig is the folder of Docker's config.json, which is read for
+	// credentials and which Login writes; "" means $DOCKER_CONFIG or ~/.docker.
+	DockerConfig string
+	// AuthFiles are further credential files, read where Docker's has nothing
+	// for a registry; nil means the places of Podman, and none is an empty slice.
+	AuthFiles []string
+	// Progress, when not nil, is called for each step, from several goroutines.
+	Progress func(Event)
+}
+
+// A Client speaks to registries. It remembers in which repositories it has seen
+// a blob, so one client should serve a whole run.
+type Client struct {
+	opts   Options
+	keys   *keychain
+	trans  *retryTransport
+	pusher *remote.Pusher
+	puller *remote.Puller
+	slots  chan struct{}
+	places places
+	// contents are the blobs of stored images: v1.Hash to []v1.Hash.
+	contents sync.Map
+}
+
+// New returns a client. It speaks to nobody yet.
+func New(opts Options) (*Client, error) {
+	opts.Jobs = cmp.Or(max(opts.Jobs, 0), 4)
+	opts.UserAgent = cmp.Or(opts.UserAgent, "fnb")
+	if opts.Progress == nil {
+		opts.Progress = func(Event) {}
+	}
+	c := &Client{opts: opts, slots: make(chan struct{}, opts.Jobs)}
+	c.keys = &keychain{text: os.Getenv("DOCKER_AUTH_CONFIG")}
+	if f := dockerConfig(opts); f != "" {
+		c.keys.files = append(c.keys.files, f)
+	}
+	if opts.AuthFiles == nil {
+		opts.AuthFiles = podmanFiles()
+	}
+	c.keys.files = append(c.keys.files, opts.AuthFiles...)
+	c.trans = newTransport(opts, c.plain)
+	// The transport does the waiting: it keeps to Retry-After and to contexts.
+	common := []remote.Option{
+		remote.WithAuthFromKeychain(c.keys),
+		remote.WithTransport(c.trans),
+		remote.WithUserAgent(opts.UserAgent),
+		remote.WithJobs(opts.Jobs),
+		remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 1}),
+		remote.WithRetryPredicate(func(error) bool { return false }),
+		remote.WithRetryStatusCodes(),
+		remote.WithNondistributable,
+	}
+	var err error
+	if c.pusher, err = remote.NewPusher(common...); err != nil {
+		return nil, fmt.Errorf("making a registry client: %w", err)
+	}
+	if c.puller, err = remote.NewPuller(common...); err != nil {
+		return nil, fmt.Errorf("making a registry client: %w", err)
+	}
+	return c, nil
+}
+
+// plain reports whether host may be spoken to in plain HTTP.
+func (c *Client) plain(host string) bool {
+	return isLoopback(host) || slices.Contains(c.opts.Insecure, host)
+}
+
+// parse reads a reference and knows which registries may use plain HTTP.
+func (c *Client) parse(s string) (reference, error) {
+	r, err := parseReference(s)
+	if err != nil {
+		return r, err
+	}
+	if !c.plain(r.repo.RegistryStr()) {
+		return r, nil
+	}
+	return parseReference(s, name.Insecure)
+}
+
+// Head returns what ref names in its registry, without its content: digest, size
+// and media type. If the registry does not have it, Head returns a
+// [*NotFoundError].
+func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	ctx, _ = withPatience(ctx, nil)
+	d, err := c.puller.Head(ctx, r.name())
+	if err != nil {
+		return v1.Descriptor{}, c.explain(ctx, err, r)
+	}
+	if r.digest != "" && d.Digest.String() != r.digest {
+		return v1.Descriptor{}, &NotFoundError{Reference: r.String(), Message: "the tag names " + d.Digest.String()}
+	}
+	return *d, nil
+}
+
+// explain makes a typed error of err and adds what the client knows about the
+// credentials.
+func (c *Client) explain(ctx context.Context, err error, r reference) error {
+	err = explain(ctx, err, r.host(), r.String())
+	auth, ok := errors.AsType[*AuthError](err)
+	if !ok {
+		return err
+	}
+	found, ferr := c.keys.find(ctx, r.repo.RegistryStr(), r.repo.RepositoryStr())
+	auth.Anonymous = ferr == nil && found == (authn.AuthConfig{})
+	return err
+}
+
+// slot waits until another blob may be on its way.
+func (c *Client) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// places remember which repository of a registry has a blob, or is just getting
+// it, so that the others can take it over from there.
+type places struct {
+	mu    sync.Mutex
+	known map[place]*placed
+}
+
+type place struct{ registry, digest string }
+
+type placed struct {
+	done chan struct{} // closed when the upload has ended
+	repo name.Repository
+	ok   bool // the repository has the blob; read after done is closed
+}
+
+// claim returns the place of a blob, and whether the caller is the one who
+// brings it there and has to call settle.
+func (p *places) claim(blob place, repo name.Repository) (at *placed, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at, ok := p.known[blob]; ok {
+		return at, false
+	}
+	if p.known == nil {
+		p.known = map[place]*placed{}
+	}
+	at = &placed{done: make(chan struct{}), repo: repo}
+	p.known[blob] = at
+	return at, true
+}
+
+// settle says whether the blob has arrived. A place that failed is forgotten, so
+// that the next one tries for itself.
+func (p *places) settle(blob place, at *placed, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at.ok = ok
+	if !ok {
+		delete(p.known, blob)
+	}
+	close(at.done)
+}

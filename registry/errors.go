@@ -1,0 +1,254 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// maxMessage is how much of a registry's message goes into an error, in bytes.
+const maxMessage = 500
+
+// An AuthError says that a registry refused the credentials, or wants some.
+type AuthError struct {
+	Host      string // of the registry, as one logs in to it
+	Reference string // what was asked for; "" for a login
+	Status    int    // 401 or 403
+	Message   string // the registry's words; may be empty
+	Anonymous bool   // no credentials were found for Host
+}
+
+func (e *AuthError) Error() string {
+	s := e.Host + " refused the credentials"
+	switch {
+	case e.Anonymous:
+		s = e.Host + " wants credentials and none are stored for it"
+	case e.Status == http.StatusForbidden:
+		s = e.Host + " does not allow it with these credentials"
+	}
+	return prefixed(e.Reference, withMessage(s, e.Message))
+}
+
+// A NotFoundError says that a reference is not in a registry or in the image
+// store.
+type NotFoundError struct {
+	Reference string
+	Near      []string // references of the image store that resemble it, nearest first
+	Message   string   // the registry's words; may be empty
+}
+
+func (e *NotFoundError) Error() string {
+	return withMessage(e.Reference+": not found", e.Message)
+}
+
+// A PolicyError says that a registry understood a request and refuses it: a
+// quota, a tag that must not change, a rate limit.
+type PolicyError struct {
+	Host      string
+	Reference string
+	Status    int
+	Code      string // the registry's code, such as DENIED; may be empty
+	Message   string // the registry's words; may be empty
+}
+
+func (e *PolicyError) Error() string {
+	s := fmt.Sprintf("%s refused: %d %s", e.Host, e.Status, http.StatusText(e.Status))
+	return prefixed(e.Reference, withMessage(s, e.Message))
+}
+
+// An UnavailableError says that a registry could not be reached, or that it
+// failed and went on failing when tried again.
+type UnavailableError struct {
+	Host      string
+	Reference string
+	Status    int // 5xx; 0 where there was no answer
+	Err       error
+}
+
+func (e *UnavailableError) Error() string {
+	return prefixed(e.Reference, e.Host+": "+e.Err.Error())
+}
+
+// Unwrap returns the error of the last attempt.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// A PlainHTTPError says that a request was not made because it would have gone
+// over plain HTTP to a host that is neither this machine nor in
+// [Options.Insecure].
+type PlainHTTPError struct {
+	Host string
+}
+
+func (e *PlainHTTPError) Error() string {
+	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
+}
+
+// A ReferenceError says that a text is not an image reference.
+type ReferenceError struct {
+	Reference string
+	Reason    string
+}
+
+func (e *ReferenceError) Error() string {
+	return fmt.Sprintf("%q is not an image reference: %s", e.Reference, e.Reason)
+}
+
+// A DamagedError says that a blob is missing from the image store or is not
+// what its digest says.
+type DamagedError struct {
+	Digest string
+	Reason string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("blob %s of the image store: %s", e.Digest, e.Reason)
+}
+
+// explain turns what go-containerregistry returned into the errors above. ref is
+// "" where there is no reference. Whether the caller interrupted is read from
+// ctx: the network's own timeouts also claim to be [context.DeadlineExceeded].
+func explain(ctx context.Context, err error, host, ref string) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return &UnavailableError{Host: host, Reference: ref, Err: plain(op)}
+	}
+	if own := ours(err); own != nil {
+		return own
+	}
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return &PlainHTTPError{Host: host}
+	}
+	if t, ok := errors.AsType[*transport.Error](err); ok {
+		return explainStatus(t, host, ref)
+	}
+	return &UnavailableError{Host: host, Reference: ref, Err: plain(err)}
+}
+
+func explainStatus(t *transport.Error, host, ref string) error {
+	code, message := said(t)
+	switch {
+	case t.StatusCode == http.StatusUnauthorized, t.StatusCode == http.StatusForbidden:
+		return &AuthError{Host: host, Reference: ref, Status: t.StatusCode, Message: message}
+	case t.StatusCode == http.StatusNotFound && ref != "":
+		return &NotFoundError{Reference: ref, Message: message}
+	case t.StatusCode >= 400 && t.StatusCode < 500:
+		return &PolicyError{Host: host, Reference: ref, Status: t.StatusCode, Code: code, Message: message}
+	}
+	text := withMessage(fmt.Sprintf("answered %d %s", t.StatusCode, http.StatusText(t.StatusCode)), message)
+	return &UnavailableError{Host: host, Reference: ref, Status: t.StatusCode, Err: errors.New(text)}
+}
+
+// said returns the code and the message of a registry's answer.
+func said(t *transport.Error) (code, message string) {
+	var words []string
+	for _, d := range t.Errors {
+		if code == "" {
+			code = clean(string(d.Code))
+		}
+		text := d.Message
+		if text == "" {
+			text = string(d.Code)
+		}
+		if s, ok := d.Detail.(string); ok && s != "" {
+			text += " (" + s + ")"
+		}
+		words = append(words, text)
+	}
+	return code, clean(strings.Join(words, "; "))
+}
+
+// ours returns the error of this package that err wraps, without what is around
+// it, which may hold a URL; nil where there is none.
+func ours(err error) error {
+	if e, ok := errors.AsType[*AuthError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*NotFoundError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*UnavailableError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*DamagedError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*PlatformError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*helperError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*PlainHTTPError](err); ok {
+		return e
+	}
+	return nil
+}
+
+// plain takes the URL, which may hold a token, and the control characters out of
+// a network error, and keeps what it wraps.
+func plain(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return &cleanError{text: clean(err.Error()), err: err}
+}
+
+type cleanError struct {
+	text string
+	err  error
+}
+
+func (e *cleanError) Error() string { return e.text }
+func (e *cleanError) Unwrap() error { return e.err }
+
+// clean makes text from outside fit for a terminal: one line, no control or
+// formatting characters, valid UTF-8, not too long.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError:
+			return '?'
+		case unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= maxMessage {
+		return s
+	}
+	cut := maxMessage
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+func withMessage(s, message string) string {
+	if message == "" {
+		return s
+	}
+	return s + ": " + message
+}
+
+func prefixed(ref, s string) string {
+	if ref == "" {
+		return s
+	}
+	return ref + ": " + s
+}

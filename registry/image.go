@@ -1,0 +1,168 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Image returns the image that desc, which came from [ImageStore.Resolve] or from
+// an index, describes. What is read from it is compared with its digests.
+func (s *ImageStore) Image(desc v1.Descriptor) (v1.Image, error) {
+	if !desc.MediaType.IsImage() {
+		return nil, fmt.Errorf("%s is not an image but %q", desc.Digest, clean(string(desc.MediaType)))
+	}
+	raw, err := s.readSmall(desc)
+	if err != nil {
+		return nil, err
+	}
+	return partial.CompressedToImage(&storedImage{store: s, desc: desc, raw: raw})
+}
+
+// Index returns the multi-platform image that desc describes.
+func (s *ImageStore) Index(desc v1.Descriptor) (v1.ImageIndex, error) {
+	if !desc.MediaType.IsIndex() {
+		return nil, fmt.Errorf("%s is not an index but %q", desc.Digest, clean(string(desc.MediaType)))
+	}
+	raw, err := s.readSmall(desc)
+	if err != nil {
+		return nil, err
+	}
+	return &storedIndex{store: s, desc: desc, raw: raw}, nil
+}
+
+// Manifest returns the bytes of the manifest or index that desc describes.
+func (s *ImageStore) Manifest(desc v1.Descriptor) ([]byte, error) { return s.readSmall(desc) }
+
+// storedImage is what partial.CompressedToImage needs of an image.
+type storedImage struct {
+	store *ImageStore
+	desc  v1.Descriptor
+	raw   []byte
+}
+
+func (i *storedImage) RawManifest() ([]byte, error)        { return i.raw, nil }
+func (i *storedImage) MediaType() (types.MediaType, error) { return i.desc.MediaType, nil }
+func (i *storedImage) Descriptor() (*v1.Descriptor, error) { return &i.desc, nil }
+func (i *storedImage) Manifest() (*v1.Manifest, error) {
+	return v1.ParseManifest(bytes.NewReader(i.raw))
+}
+func (i *storedImage) blob(d v1.Descriptor) *storedBlob { return &storedBlob{store: i.store, desc: d} }
+
+func (i *storedImage) RawConfigFile() ([]byte, error) {
+	m, err := i.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	return i.store.readSmall(m.Config)
+}
+
+func (i *storedImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+	m, err := i.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range append(m.Layers, m.Config) {
+		if d.Digest == h {
+			return i.blob(d), nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no layer %s", i.desc.Digest, h)
+}
+
+// storedBlob is what partial.CompressedToLayer needs of a layer.
+type storedBlob struct {
+	store *ImageStore
+	desc  v1.Descriptor
+}
+
+func (b *storedBlob) Digest() (v1.Hash, error)            { return b.desc.Digest, nil }
+func (b *storedBlob) Size() (int64, error)                { return b.desc.Size, nil }
+func (b *storedBlob) MediaType() (types.MediaType, error) { return b.desc.MediaType, nil }
+func (b *storedBlob) Compressed() (io.ReadCloser, error)  { return b.store.openBlob(b.desc) }
+func (b *storedBlob) Descriptor() (*v1.Descriptor, error) { return &b.desc, nil }
+
+type storedIndex struct {
+	store *ImageStore
+	desc  v1.Descriptor
+	raw   []byte
+}
+
+func (i *storedIndex) MediaType() (types.MediaType, error) { return i.desc.MediaType, nil }
+func (i *storedIndex) Digest() (v1.Hash, error)            { return i.desc.Digest, nil }
+func (i *storedIndex) Size() (int64, error)                { return i.desc.Size, nil }
+func (i *storedIndex) RawManifest() ([]byte, error)        { return i.raw, nil }
+
+func (i *storedIndex) IndexManifest() (*v1.IndexManifest, error) {
+	return v1.ParseIndexManifest(bytes.NewReader(i.raw))
+}
+
+func (i *storedIndex) child(h v1.Hash) (v1.Descriptor, error) {
+	m, err := i.IndexManifest()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	for _, d := range m.Manifests {
+		if d.Digest == h {
+			return d, nil
+		}
+	}
+	return v1.Descriptor{}, fmt.Errorf("%s has no manifest %s", i.desc.Digest, h)
+}
+
+func (i *storedIndex) Image(h v1.Hash) (v1.Image, error) {
+	d, err := i.child(h)
+	if err != nil {
+		return nil, err
+	}
+	return i.store.Image(d)
+}
+
+func (i *storedIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
+	d, err := i.child(h)
+	if err != nil {
+		return nil, err
+	}
+	return i.store.Index(d)
+}
+
+// Platforms returns the descriptors of the images below desc that are for a
+// platform; attestations are left out. An image by itself is returned as it is,
+// with the platform that its configuration names.
+func (s *ImageStore) Platforms(ctx context.Context, desc v1.Descriptor) ([]v1.Descriptor, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if desc.MediaType.IsImage() {
+		img, err := s.Image(desc)
+		if err != nil {
+			return nil, err
+		}
+		config, err := img.ConfigFile()
+		if err != nil {
+			return nil, &DamagedError{Digest: desc.Digest.String(), Reason: "its configuration: " + clean(err.Error())}
+		}
+		desc.Platform = config.Platform()
+		return []v1.Descriptor{desc}, nil
+	}
+	index, err := s.Index(desc)
+	if err != nil {
+		return nil, err
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		return nil, &DamagedError{Digest: desc.Digest.String(), Reason: clean(err.Error())}
+	}
+	var all []v1.Descriptor
+	for _, d := range m.Manifests {
+		if d.MediaType.IsImage() && d.Platform != nil && d.Platform.OS != "unknown" {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}

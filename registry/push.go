@@ -1,0 +1,328 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// A Pushed is what one [Client.Push] did.
+type Pushed struct {
+	Digest     string
+	References []string // the targets, in full
+	Sent       int64    // bytes of blobs that were sent
+	Mounted    int64    // bytes of blobs taken over from other repositories
+	Present    int64    // bytes of blobs that the registry had
+	Unchanged  bool     // every target named the image already
+}
+
+// Push makes each target name the image that ref names in the image store; with
+// no targets, ref itself. Nothing is rebuilt, blobs that a registry has are not
+// sent, and a blob that another repository of the registry has is taken over
+// from there. A target is changed only after everything it names has arrived. A
+// digest in a target must be the image's.
+func (c *Client) Push(ctx context.Context, store *ImageStore, ref string, targets ...string) (*Pushed, error) {
+	if len(targets) == 0 {
+		targets = []string{ref}
+	}
+	desc, err := store.Resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := c.targets(targets, desc)
+	if err != nil {
+		return nil, err
+	}
+	// The blobs must not be pruned while they are read.
+	release, err := store.Hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	p := &push{client: c, store: store, desc: desc}
+	p.result = Pushed{Digest: desc.Digest.String(), Unchanged: true}
+	for _, r := range refs {
+		p.result.References = append(p.result.References, r.String())
+		if err := p.to(ctx, r); err != nil {
+			return nil, c.explain(ctx, err, r)
+		}
+	}
+	return &p.result, nil
+}
+
+func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, error) {
+	var refs []reference
+	for _, t := range targets {
+		r, err := c.parse(t)
+		if err != nil {
+			return nil, err
+		}
+		if r.digest != "" && r.digest != desc.Digest.String() {
+			return nil, &ReferenceError{Reference: clean(t), Reason: "its digest is not the image's, " + desc.Digest.String()}
+		}
+		refs = append(refs, r)
+	}
+	return refs, nil
+}
+
+// A push is one image on its way to its targets.
+type push struct {
+	client *Client
+	store  *ImageStore
+	desc   v1.Descriptor
+
+	siblings map[v1.Hash]name.Repository // other repositories that may have a blob
+
+	mu     sync.Mutex
+	result Pushed
+}
+
+// to brings the image to one target.
+func (p *push) to(ctx context.Context, r reference) error {
+	ok, err := p.exists(ctx, r, r.name())
+	if err != nil || ok {
+		return err
+	}
+	p.result.Unchanged = false
+	t, err := p.store.walk(ctx, p.desc)
+	if err != nil {
+		return err
+	}
+	ok, err = p.exists(ctx, r, r.repo.Digest(p.desc.Digest.String()))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := p.bring(ctx, r, t); err != nil {
+			return err
+		}
+	}
+	return p.put(ctx, r, p.desc, t, r.name())
+}
+
+// exists reports whether ref names the image in the registry. Some registries
+// answer 403 for what is not there, so that is left to the upload to settle.
+func (p *push) exists(ctx context.Context, r reference, ref name.Reference) (bool, error) {
+	ctx, _ = withPatience(ctx, p.waiting(r, p.desc))
+	d, err := p.client.puller.Head(ctx, ref)
+	if err == nil {
+		return d.Digest == p.desc.Digest, nil
+	}
+	if t, ok := errors.AsType[*transport.Error](err); ok && ctx.Err() == nil && t.StatusCode >= 400 && t.StatusCode < 500 {
+		return false, nil
+	}
+	return false, err
+}
+
+// bring sends all blobs, and then the manifests below the image's own.
+func (p *push) bring(ctx context.Context, r reference, t *tree) error {
+	p.siblings = p.client.siblings(ctx, p.store, r.repo)
+	g, gctx := errgroup.WithContext(ctx)
+	for _, b := range t.Blobs {
+		release, err := p.client.slot(gctx)
+		if err != nil {
+			break // the group knows why
+		}
+		g.Go(func() error {
+			defer release()
+			return p.blob(gctx, r, b)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, m := range t.Manifests[:len(t.Manifests)-1] {
+		if err := p.put(ctx, r, m, t, r.repo.Digest(m.Digest.String())); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// blob brings one blob to r's repository. Where another push of the same client
+// is sending it to the same registry, blob waits for that and takes it over.
+func (p *push) blob(ctx context.Context, r reference, d v1.Descriptor) error {
+	key := place{registry: r.repo.RegistryStr(), digest: d.Digest.String()}
+	at, first := p.client.places.claim(key, r.repo)
+	if first {
+		from := p.siblings[d.Digest]
+		err := p.upload(ctx, r, d, from)
+		p.client.places.settle(key, at, err == nil)
+		return err
+	}
+	select {
+	case <-at.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !at.ok {
+		return p.upload(ctx, r, d, name.Repository{})
+	}
+	return p.upload(ctx, r, d, at.repo)
+}
+
+// upload brings one blob to r's repository, from another one when from is not
+// the zero value. An upload that breaks is started anew.
+func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from name.Repository) error {
+	ctx, patience := withPatience(ctx, p.waiting(r, d))
+	ctx, trace := withTrace(ctx)
+	for {
+		layer, err := p.layer(r, d)
+		if err != nil {
+			return err
+		}
+		if from != (name.Repository{}) && from != r.repo {
+			layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(d.Digest.String())}
+		}
+		err = p.client.pusher.Upload(ctx, r.repo, layer)
+		if err == nil {
+			p.count(r, d, trace.outcome())
+			return nil
+		}
+		if ctx.Err() != nil || !worthAnew(err) || !patience.wait(ctx, 0, plain(err).Error(), maxAttempts) {
+			return err
+		}
+		from = name.Repository{}
+	}
+}
+
+// worthAnew reports whether a new upload may succeed where one has failed: the
+// connection broke, or the registry has lost what it had of the upload.
+func worthAnew(err error) bool {
+	t, ok := errors.AsType[*transport.Error](err)
+	if !ok {
+		return ours(err) == nil && isTransient(err)
+	}
+	for _, d := range t.Errors {
+		if d.Code == transport.BlobUploadUnknownErrorCode || d.Code == transport.BlobUploadInvalidErrorCode {
+			return true
+		}
+	}
+	switch t.StatusCode {
+	case http.StatusRequestTimeout, http.StatusRequestedRangeNotSatisfiable, http.StatusTooManyRequests:
+		return true
+	}
+	return t.StatusCode >= 500
+}
+
+// layer returns a stored blob as go-containerregistry wants it.
+func (p *push) layer(r reference, d v1.Descriptor) (v1.Layer, error) {
+	return partial.CompressedToLayer(&sentBlob{
+		storedBlob: storedBlob{store: p.store, desc: d},
+		report: func(done int64) {
+			p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusSending, Bytes: done, Total: d.Size})
+		},
+	})
+}
+
+// A sentBlob is a stored blob that reports how much of it was read.
+type sentBlob struct {
+	storedBlob
+	report func(done int64)
+}
+
+func (b *sentBlob) Compressed() (io.ReadCloser, error) {
+	f, err := b.storedBlob.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	return &countingReader{ReadCloser: f, report: b.report}, nil
+}
+
+func (p *push) count(r reference, d v1.Descriptor, s Status) {
+	p.mu.Lock()
+	switch s {
+	case StatusMounted:
+		p.result.Mounted += d.Size
+	case StatusPresent, "":
+		// Without a request: the client has brought it to this repository before.
+		s = StatusPresent
+		p.result.Present += d.Size
+	default:
+		p.result.Sent += d.Size
+	}
+	p.mu.Unlock()
+	p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: s, Bytes: d.Size, Total: d.Size})
+}
+
+func (p *push) waiting(r reference, d v1.Descriptor) func(time.Duration, string) {
+	return func(wait time.Duration, why string) {
+		p.client.opts.Progress(Event{
+			Reference: r.String(), Digest: d.Digest.String(), Status: StatusWaiting,
+			Total: d.Size, Seconds: wait.Seconds(), Reason: why,
+		})
+	}
+}
+
+// put writes one manifest under ref.
+func (p *push) put(ctx context.Context, r reference, d v1.Descriptor, t *tree, ref name.Reference) error {
+	ctx, _ = withPatience(ctx, p.waiting(r, d))
+	if err := p.client.pusher.Put(ctx, ref, &rawManifest{raw: t.raw[d.Digest], mediaType: d.MediaType}); err != nil {
+		return err
+	}
+	p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusTagged, Bytes: d.Size, Total: d.Size})
+	return nil
+}
+
+// A rawManifest is a manifest as it goes over the wire.
+type rawManifest struct {
+	raw       []byte
+	mediaType types.MediaType
+}
+
+func (m *rawManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
+func (m *rawManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+
+// siblings returns, for the blobs of the image store, another repository of the
+// same registry whose image has the blob too. That image may never have been
+// pushed; then the registry just asks for the blob.
+func (c *Client) siblings(ctx context.Context, store *ImageStore, repo name.Repository) map[v1.Hash]name.Repository {
+	found := map[v1.Hash]name.Repository{}
+	entries, err := store.List()
+	if err != nil {
+		return found // only a shortcut is lost
+	}
+	for _, e := range entries {
+		r, err := parseReference(e.Reference)
+		if err != nil || r.repo.RegistryStr() != repo.RegistryStr() || r.repo.RepositoryStr() == repo.RepositoryStr() {
+			continue
+		}
+		for _, b := range c.blobsOf(ctx, store, e.Descriptor) {
+			if _, ok := found[b]; !ok {
+				found[b] = r.repo
+			}
+		}
+	}
+	return found
+}
+
+// blobsOf returns the blobs of a stored image, and remembers them: a digest never
+// names anything else. An image that cannot be read has none.
+func (c *Client) blobsOf(ctx context.Context, store *ImageStore, desc v1.Descriptor) []v1.Hash {
+	if known, ok := c.contents.Load(desc.Digest); ok {
+		if blobs, ok := known.([]v1.Hash); ok {
+			return blobs
+		}
+	}
+	t, err := store.walk(ctx, desc)
+	if err != nil {
+		return nil
+	}
+	var blobs []v1.Hash
+	for _, b := range t.Blobs {
+		blobs = append(blobs, b.Digest)
+	}
+	c.contents.Store(desc.Digest, blobs)
+	return blobs
+}

@@ -1,0 +1,263 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	maxPatience  = time.Minute            // spent waiting for one manifest or blob, in all
+	firstWait    = 250 * time.Millisecond // before the second attempt; doubles
+	longestWait  = 10 * time.Second       // unless the registry asks for more
+	maxAttempts  = 10
+	fewAttempts  = 3 // of connecting to a host that has never answered
+	unreadAnswer = 64 << 10
+)
+
+// newTransport returns the transport below everything: it waits and tries again
+// where that can help, and refuses plain HTTP where it was not asked for.
+func newTransport(opts Options, plain func(host string) bool) *retryTransport {
+	base := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          100,
+		MaxIdleConnsPerHost:   50,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		ResponseHeaderTimeout: 5 * time.Minute,
+	}
+	return &retryTransport{inner: &schemeGuard{inner: base, plain: plain}}
+}
+
+// A schemeGuard lets HTTPS pass, and HTTP only to the hosts it may go to. It sees
+// redirects and upload locations too, so a registry cannot lead out of HTTPS.
+type schemeGuard struct {
+	inner http.RoundTripper
+	plain func(host string) bool
+}
+
+func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" || r.URL.Scheme == "http" && g.plain(r.URL.Host) {
+		return g.inner.RoundTrip(r)
+	}
+	if r.Body != nil {
+		if err := r.Body.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
+}
+
+// isLoopback reports whether host, with or without a port, is this machine.
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// A patience is how much waiting one operation may still do. The transport and
+// the loop around a blob's upload spend the same one.
+type patience struct {
+	mu       sync.Mutex
+	left     time.Duration
+	attempts int
+	notify   func(wait time.Duration, why string)
+}
+
+type patienceKey struct{}
+
+// withPatience gives ctx a patience of its own.
+func withPatience(ctx context.Context, notify func(time.Duration, string)) (context.Context, *patience) {
+	p := &patience{left: maxPatience, notify: notify}
+	return context.WithValue(ctx, patienceKey{}, p), p
+}
+
+func patienceOf(ctx context.Context) *patience {
+	if p, ok := ctx.Value(patienceKey{}).(*patience); ok {
+		return p
+	}
+	return &patience{left: maxPatience}
+}
+
+// wait sleeps before the next attempt and reports whether there is to be one. The
+// registry's own wish, asked, is kept to; one that is too long ends the attempts.
+func (p *patience) wait(ctx context.Context, asked time.Duration, why string, limit int) bool {
+	p.mu.Lock()
+	p.attempts++
+	d := min(firstWait<<min(p.attempts-1, 10), longestWait)
+	d = d/2 + rand.N(d/2+1)
+	d = max(d, asked)
+	more := p.attempts < limit && d <= p.left
+	if more {
+		p.left -= d
+	}
+	p.mu.Unlock()
+	if !more {
+		return false
+	}
+	if p.notify != nil {
+		p.notify(d, why)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// A retryTransport repeats requests that may be repeated without harm.
+type retryTransport struct {
+	inner http.RoundTripper
+	alive sync.Map // hosts that have answered
+}
+
+func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	p := patienceOf(ctx)
+	trace := traceOf(ctx)
+	for {
+		resp, err := t.inner.RoundTrip(r)
+		if resp != nil {
+			t.alive.Store(r.URL.Host, true)
+			trace.saw(r, resp)
+		}
+		asked, why := t.again(resp, err)
+		if why == "" || ctx.Err() != nil || !repeatable(r) {
+			return resp, err
+		}
+		if !p.wait(ctx, asked, why, t.attempts(r.URL.Host)) {
+			return resp, err
+		}
+		if resp != nil {
+			// The answer is given up; what is left of it does not matter.
+			_, _ = io.CopyN(io.Discard, resp.Body, unreadAnswer)
+			_ = resp.Body.Close()
+		}
+		if r, err = rewound(r); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (t *retryTransport) attempts(host string) int {
+	if _, ok := t.alive.Load(host); ok {
+		return maxAttempts
+	}
+	return fewAttempts
+}
+
+// repeatable reports whether a request may be sent again as it is. A blob's
+// content may not: the upload has to be started anew.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return true
+	case http.MethodPut:
+		return strings.Contains(r.URL.Path, "/manifests/")
+	case http.MethodPost:
+		// Starting an upload twice, or asking for a token twice, does no harm.
+		return r.Body == nil || r.GetBody != nil
+	}
+	return false
+}
+
+// rewound returns the request with its body from the start.
+func rewound(r *http.Request) (*http.Request, error) {
+	r = r.Clone(r.Context())
+	if r.GetBody == nil {
+		return r, nil
+	}
+	body, err := r.GetBody()
+	r.Body = body
+	return r, err
+}
+
+// again says why an attempt should be repeated, "" where it should not, and how
+// long the registry asks to wait.
+func (t *retryTransport) again(resp *http.Response, err error) (asked time.Duration, why string) {
+	if err != nil {
+		if isTransient(err) {
+			return 0, clean(err.Error())
+		}
+		return 0, ""
+	}
+	codes := []int{
+		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		499, 522, // what nginx and Cloudflare say when the connection behind them broke
+	}
+	if !slices.Contains(codes, resp.StatusCode) {
+		return 0, ""
+	}
+	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), "answered " + strconv.Itoa(resp.StatusCode)
+}
+
+// retryAfter reads a Retry-After header: seconds, or a date.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+		return time.Duration(min(max(n, 0), 1<<20)) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+// isTransient reports whether an error of the network may pass by itself.
+func isTransient(err error) bool {
+	if _, ok := errors.AsType[*PlainHTTPError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return false
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.IsTemporary || dns.IsTimeout
+	}
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return true
+	}
+	for _, passing := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED,
+		syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	// net/http and its HTTP/2 have no types for these.
+	text := err.Error()
+	return strings.Contains(text, "http2: ") || strings.Contains(text, "stream error: ") ||
+		strings.Contains(text, "server closed idle connection") || strings.Contains(text, "connection broken")
+}
