@@ -1,0 +1,5 @@
+#!/bin/sh
+# Runs with: fnb build --test
+set -eu
+answer=$(echo hi | cat)
+[ "$answer" = hi ]
