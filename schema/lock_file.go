@@ -79,16 +79,19 @@ func (r *lockReader) fail(field, problem string) {
 	r.problems = append(r.problems, &FieldError{File: r.file, Field: field, Problem: problem})
 }
 
-// decode reads data, which is known to be JSON, into dst.
-func (r *lockReader) decode(field string, data []byte, dst any) {
-	if err := json.Unmarshal(data, dst); err != nil {
-		var typ *json.UnmarshalTypeError
-		if errors.As(err, &typ) {
-			r.fail(field, fmt.Sprintf("is a JSON %s, which does not belong there", typ.Value))
-			return
-		}
-		r.fail(field, err.Error())
+// decode reads data, which is known to be JSON, into dst, and is true when it could.
+func (r *lockReader) decode(field string, data []byte, dst any) bool {
+	err := json.Unmarshal(data, dst)
+	if err == nil {
+		return true
 	}
+	problem := err.Error()
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		problem = fmt.Sprintf("is a JSON %s, which does not belong there", typ.Value)
+	}
+	r.fail(field, problem)
+	return false
 }
 
 // take reads the value of key into dst and removes it from keys.
@@ -116,7 +119,9 @@ func (r *lockReader) pin(lock *Lock, ref string, data json.RawMessage) {
 		return
 	}
 	keys := map[string]json.RawMessage{}
-	r.decode(field, data, &keys)
+	if !r.decode(field, data, &keys) {
+		return
+	}
 	var pin Pin
 	r.take(keys, field, "store", &pin.Store)
 	r.take(keys, field, "version", &pin.Version)
@@ -153,6 +158,9 @@ func checkJSON(file string, data []byte) *FieldError {
 	}
 	before := data[:min(max(offset, 0), len(data))]
 	problem := "is not JSON: " + strings.TrimPrefix(err.Error(), "json: ")
+	if len(bytes.TrimSpace(data)) == 0 {
+		problem = "is empty; delete it, or get it back from version control"
+	}
 	if bytes.Contains(data, []byte("<<<<<<< ")) {
 		problem = "has conflict markers of git in it"
 		before = data[:bytes.Index(data, []byte("<<<<<<< "))]

@@ -61,15 +61,13 @@ func checkStoreName(name string) error {
 // checkImage returns an error if ref is not an image reference. The grammar is
 // that of the library which Docker and registries use themselves.
 func checkImage(ref string) error {
-	_, err := reference.ParseNormalizedNamed(ref)
-	switch {
-	case err == nil:
+	if _, err := reference.ParseNormalizedNamed(ref); err == nil {
 		return nil
-	case errors.Is(err, reference.ErrNameContainsUppercase):
-		return fmt.Errorf("%q is not an image reference: its repository has upper-case letters", ref)
-	default:
-		return fmt.Errorf("%q is not an image reference", ref)
 	}
+	if _, err := reference.ParseNormalizedNamed(strings.ToLower(ref)); err == nil {
+		return fmt.Errorf("%q is not an image reference: its repository has upper-case letters", ref)
+	}
+	return fmt.Errorf("%q is not an image reference", ref)
 }
 
 // checkWatchdog returns an error if s names no watchdog, the words apart.

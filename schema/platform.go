@@ -27,6 +27,15 @@ func (p Platform) String() string {
 	return s
 }
 
+// MarshalText returns p as String does.
+func (p Platform) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText sets p to what [ParsePlatform] reads.
+func (p *Platform) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePlatform(string(text))
+	return err
+}
+
 // String returns the platforms as OpenFaaS writes them, with commas between.
 func (p Platforms) String() string {
 	words := make([]string, len(p))

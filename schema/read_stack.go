@@ -213,16 +213,8 @@ func (r *reader) resources(dst **Resources) func(value) {
 
 // platforms returns a function that reads platforms: a text with commas, or a list.
 func (r *reader) platforms(dst *Platforms) func(value) {
-	add := func(v value) {
-		text, ok := r.text(v)
-		if !ok {
-			return
-		}
-		all, err := ParsePlatforms(text)
-		if err != nil {
-			r.refuse(v, err)
-		}
-		for _, p := range all {
+	add := func(platforms ...Platform) {
+		for _, p := range platforms {
 			if !slices.Contains(*dst, p) {
 				*dst = append(*dst, p)
 			}
@@ -230,14 +222,26 @@ func (r *reader) platforms(dst *Platforms) func(value) {
 	}
 	return func(v value) {
 		if _, ok := v.node.(*ast.SequenceNode); ok {
-			r.list(add)(v)
+			r.list(func(v value) {
+				r.nonEmpty(new(string), func(s string) error {
+					p, err := ParsePlatform(s)
+					if err == nil {
+						add(p)
+					}
+					return err
+				})(v)
+			})(v)
 			return
 		}
 		if _, ok := scalarText(v.node); !ok {
 			r.wrongType(v, "a text with commas or a list")
 			return
 		}
-		add(v)
+		r.str(new(string), func(s string) error {
+			all, err := ParsePlatforms(s)
+			add(all...)
+			return err
+		})(v)
 	}
 }
 

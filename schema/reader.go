@@ -27,7 +27,7 @@ type reader struct {
 
 // A value is one value of a document.
 type value struct {
-	node  ast.Node // neither anchor, alias nor tag; nil for null
+	node  ast.Node // neither anchor nor tag, and an alias only where it stands for nothing; nil for null
 	field string
 	line  int
 	col   int
@@ -125,6 +125,8 @@ func (r *reader) value(n ast.Node, field string) value {
 		case *ast.AliasNode:
 			if r.targets[x] == nil {
 				r.fail(v, "the alias has no anchor before it", "")
+				v.node = x
+				return v
 			}
 			n = r.targets[x]
 		case *ast.NullNode:
@@ -179,6 +181,8 @@ func (r *reader) exceeded(v value) bool {
 func (r *reader) wrongType(v value, want string) {
 	got := "text"
 	switch v.node.(type) {
+	case *ast.AliasNode:
+		return // reported when it was met
 	case nil:
 		got = "empty"
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -420,15 +424,22 @@ func (r *reader) list(each func(value)) func(value) {
 	}
 }
 
+// nonEmpty is str for a text that cannot be empty.
+func (r *reader) nonEmpty(dst *string, check func(string) error) func(value) {
+	return func(v value) {
+		before := len(r.problems)
+		r.str(dst, check)(v)
+		if *dst == "" && len(r.problems) == before {
+			r.fail(v, "is empty", "")
+		}
+	}
+}
+
 // strs returns a function that reads a list of texts, none of them empty.
 func (r *reader) strs(dst *[]string, check func(string) error) func(value) {
 	return r.list(func(v value) {
 		var text string
-		before := len(r.problems)
-		r.str(&text, check)(v)
-		if text == "" && len(r.problems) == before {
-			r.fail(v, "is empty", "")
-		}
+		r.nonEmpty(&text, check)(v)
 		*dst = append(*dst, text)
 	})
 }

@@ -25,7 +25,7 @@ type Manifest struct {
 // A BuildOption is a named list of system packages that a function can ask for.
 type BuildOption struct {
 	Name     string   `yaml:"name"`
-	Packages []string `yaml:"packages"`
+	Packages []string `yaml:"packages,omitempty"`
 }
 
 // A PackageList says where the dependencies of a language stand in a template.
