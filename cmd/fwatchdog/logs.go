@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// logs writes the watchdog's own lines, one line for each request, and the lines of the function's
+// process; as text in the format of Go's log package, or as one JSON object a line.
+type logs struct {
+	out, errs *lineSink
+	json      *slog.Logger // nil: text
+	prefix    bool         // text: date, time and stream before the lines of the process
+	longest   int          // bytes of one line of the process; -1: no limit
+	callID    bool
+	function  string
+}
+
+// lineSink writes whole lines to one stream.
+type lineSink struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *lineSink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+func newLogs(c *config, out, errs io.Writer) *logs {
+	l := &logs{
+		out: &lineSink{w: out}, errs: &lineSink{w: errs},
+		prefix: c.prefixLogs, longest: c.logBufferSize, callID: c.logCallID, function: c.name,
+	}
+	if c.logFormat == logFormatJSON {
+		l.json = slog.New(slog.NewJSONHandler(l.errs, nil))
+		if c.name != "" {
+			l.json = l.json.With("function", c.name)
+		}
+	}
+	return l
+}
+
+// printf writes a line of the watchdog's own.
+func (l *logs) printf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if l.json != nil {
+		l.json.Info(text)
+		return
+	}
+	line := appendTime(make([]byte, 0, len(text)+24), time.Now())
+	line = append(line, strings.TrimSuffix(text, "\n")...)
+	_, _ = l.errs.Write(append(line, '\n')) // there is nowhere to tell of it
+}
+
+// Write takes a line of the HTTP server's.
+func (l *logs) Write(p []byte) (int, error) {
+	l.printf("%s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+func appendTime(b []byte, now time.Time) []byte {
+	return now.AppendFormat(b, "2006/01/02 15:04:05 ")
+}
+
+// lineBuffers keeps the memory of access log lines.
+type lineBuffers struct{ sync.Pool }
+
+func (p *lineBuffers) take() *[]byte {
+	if b, ok := p.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, 256)
+	return &b
+}
+
+// access writes the line of one request.
+func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
+	if agent := r.Header["User-Agent"]; agent != nil && strings.HasPrefix(agent[0], "kube-probe") {
+		return
+	}
+	took := time.Since(x.started)
+	if l.json != nil {
+		l.accessJSON(x, r, took)
+		return
+	}
+	pooled := pool.take()
+	b := appendTime((*pooled)[:0], x.started.Add(took))
+	b = append(b, r.Method...)
+	b = append(b, ' ')
+	b = append(b, r.RequestURI...)
+	b = append(b, " - "...)
+	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = append(b, ' ')
+	b = append(b, statusText(x.status)...)
+	b = append(b, " - ContentLength: "...)
+	b = appendBytes(b, x.written)
+	b = append(b, " ("...)
+	b = strconv.AppendFloat(b, took.Seconds(), 'f', 4, 64)
+	b = append(b, "s)"...)
+	if id := r.Header["X-Call-Id"]; l.callID && id != nil {
+		b = append(b, " ["...)
+		b = append(b, id[0]...)
+		b = append(b, ']')
+	}
+	if x.note != "" {
+		b = append(b, ": "...)
+		b = append(b, x.note...)
+	}
+	b = append(b, '\n')
+	_, _ = l.errs.Write(b) // there is nowhere to tell of it
+	*pooled = b
+	pool.Put(pooled)
+}
+
+func statusText(status int) string {
+	if status == statusClientGone {
+		return "Client Closed Request"
+	}
+	return http.StatusText(status)
+}
+
+// appendBytes writes n in the unit that keeps it short.
+func appendBytes(b []byte, n int64) []byte {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return append(strconv.AppendInt(b, n, 10), 'B')
+	}
+	value, unit := float64(n)/1024, 0
+	for value >= 1024 && unit < len(units)-1 {
+		value, unit = value/1024, unit+1
+	}
+	b = strconv.AppendFloat(b, value, 'f', 1, 64)
+	return append(b, units[unit], 'B')
+}
+
+func (l *logs) accessJSON(x *exchange, r *http.Request, took time.Duration) {
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs,
+		slog.String("method", r.Method), slog.String("path", r.RequestURI), slog.Int("status", x.status),
+		slog.Int64("bytes", x.written), slog.Float64("seconds", took.Seconds()))
+	for _, field := range [...]struct{ name, header string }{
+		{"call_id", "X-Call-Id"}, {"traceparent", "Traceparent"}, {"user_agent", "User-Agent"},
+	} {
+		if value := r.Header.Get(field.header); value != "" {
+			attrs = append(attrs, slog.String(field.name, value))
+		}
+	}
+	if id := traceID(r.Header.Get("Traceparent")); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
+	if x.note != "" {
+		attrs = append(attrs, slog.String("note", x.note))
+	}
+	level := slog.LevelInfo
+	if x.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	l.json.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// traceID is the trace-id of a W3C traceparent, or "" where it has none.
+func traceID(parent string) string {
+	const at, size = 3, 32
+	if len(parent) < at+size+1 || parent[2] != '-' || parent[at+size] != '-' {
+		return ""
+	}
+	return parent[at : at+size]
+}
+
+// pump copies the lines of the process's stream from r until its end. No line stops it: what is longer
+// than the limit goes out in pieces.
+func (l *logs) pump(stream string, r io.Reader) {
+	to := l.out
+	if stream == "stderr" {
+		to = l.errs
+	}
+	const first = 4 << 10
+	buf := make([]byte, 0, first)
+	var ready []byte
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		ready, buf = l.takeLines(ready[:0], stream, buf, err != nil)
+		if len(ready) > 0 {
+			_, _ = to.Write(ready) // there is nowhere to tell of it
+		}
+		if err != nil {
+			return
+		}
+		if cap(ready) > first*16 {
+			ready = nil
+		}
+	}
+}
+
+// takeLines moves the complete lines of buf to ready, and the rest of it to its beginning; at the end of
+// the stream the rest is a line too.
+func (l *logs) takeLines(ready []byte, stream string, buf []byte, end bool) (lines, rest []byte) {
+	left := buf
+	for len(left) > 0 {
+		size, skip := bytes.IndexByte(left, '\n'), 1
+		switch {
+		case l.longest > 0 && (size > l.longest || size < 0 && len(left) >= l.longest):
+			size, skip = l.longest, 0
+		case size < 0 && end:
+			size, skip = len(left), 0
+		case size < 0:
+			return ready, buf[:copy(buf, left)]
+		}
+		ready = l.appendLine(ready, stream, left[:size])
+		left = left[size+skip:]
+	}
+	return ready, buf[:0]
+}
+
+// appendLine writes one line of the process. In JSON, a line that is a JSON object already stays as it is.
+func (l *logs) appendLine(b []byte, stream string, line []byte) []byte {
+	switch {
+	case l.json != nil && len(line) > 1 && line[0] == '{' && json.Valid(line):
+		b = append(b, line...)
+	case l.json != nil:
+		entry := struct {
+			Time     time.Time `json:"time"`
+			Stream   string    `json:"stream"`
+			Msg      string    `json:"msg"`
+			Function string    `json:"function,omitempty"`
+		}{time.Now(), stream, string(bytes.TrimSuffix(line, []byte("\r"))), l.function}
+		text, _ := json.Marshal(entry) // strings and a time always marshal
+		b = append(b, text...)
+	case l.prefix:
+		b = appendTime(b, time.Now())
+		b = append(append(b, stream...), ": "...)
+		b = append(b, line...)
+	default:
+		b = append(b, line...)
+	}
+	return append(b, '\n')
+}

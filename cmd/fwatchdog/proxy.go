@@ -1,0 +1,310 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	smallBody  = 16 << 10 // a body up to this size is read first and sent with its head
+	copyBuffer = 64 << 10
+	spliceFrom = 64 << 10 // a response body from this size is moved by the kernel
+)
+
+// proxy is http mode: it passes requests on to the server that the function's process runs.
+type proxy struct {
+	up     *upstream
+	exec   time.Duration
+	buffer bool            // read each body whole before it is sent
+	ready  <-chan struct{} // closed once the upstream listens
+	heads  sync.Pool
+	copies sync.Pool
+}
+
+func newProxy(up *upstream, c *config, ready <-chan struct{}) *proxy {
+	p := &proxy{up: up, exec: c.execTimeout, buffer: c.bufferBody, ready: ready}
+	p.heads.New = func() any { b := make([]byte, 0, 4<<10); return &b }
+	p.copies.New = func() any { b := make([]byte, copyBuffer); return &b }
+	return p
+}
+
+// timeLimit is how long r may take: exec_timeout, or less where the caller's X-Timeout says so.
+// 0 is no limit.
+func timeLimit(r *http.Request, exec time.Duration) time.Duration {
+	if wanted := r.Header["X-Timeout"]; wanted != nil {
+		if d, err := time.ParseDuration(wanted[0]); err == nil && d > 0 && (exec == 0 || d <= exec) {
+			return d
+		}
+	}
+	return exec
+}
+
+// deadlineOf is when x has to be done; the zero time is never. A request's own deadline, which only a
+// platform's event has, goes before exec_timeout.
+func deadlineOf(x *exchange, r *http.Request, exec time.Duration) time.Time {
+	if deadline, ok := r.Context().Deadline(); ok {
+		return deadline
+	}
+	if limit := timeLimit(r, exec); limit > 0 {
+		return x.started.Add(limit)
+	}
+	return time.Time{}
+}
+
+// serve passes r on and answers with what the upstream answers.
+func (p *proxy) serve(x *exchange, r *http.Request) {
+	deadline := deadlineOf(x, r, p.exec)
+	if !p.awaitReady(x, deadline) {
+		return
+	}
+	pooled, _ := p.heads.Get().(*[]byte) // New makes nothing else
+	defer p.heads.Put(pooled)
+	out, sender, err := p.prepare(x, r, (*pooled)[:0])
+	if err != nil {
+		x.failBody(err)
+		return
+	}
+	if cap(out) <= 2*smallBody {
+		*pooled = out[:0]
+	}
+	conn, a, err := p.exchangeHeads(x, r, out, sender, deadline)
+	if err != nil {
+		p.fail(x, deadline, err)
+		return
+	}
+	if a.status == http.StatusSwitchingProtocols {
+		p.switchProtocols(x, r, conn, deadline)
+		return
+	}
+	p.answer(x, r, conn, a, sender, deadline)
+}
+
+// awaitReady holds a request that comes before the upstream listens.
+func (p *proxy) awaitReady(x *exchange, deadline time.Time) bool {
+	select {
+	case <-p.ready:
+		return true
+	default:
+	}
+	var expired <-chan time.Time
+	if !deadline.IsZero() {
+		timer := time.NewTimer(time.Until(deadline))
+		defer timer.Stop()
+		expired = timer.C
+	}
+	gone := make(goneSignal)
+	x.onGone(gone)
+	defer x.onGone(nil)
+	select {
+	case <-p.ready:
+		return true
+	case <-gone:
+		x.fail(statusClientGone, "", "client closed the connection")
+	case <-expired:
+		x.fail(http.StatusGatewayTimeout, "", "the function did not listen in time")
+	}
+	return false
+}
+
+// goneSignal is closed when the client goes away.
+type goneSignal chan struct{}
+
+func (g goneSignal) abort() { close(g) }
+
+// statusClientGone is what the log and the metrics say of a request whose client went away first.
+const statusClientGone = 499
+
+// prepare writes the head onto out, and after it a body that is small or to be buffered. Any other
+// body gets a sender.
+func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *sender, error) {
+	length := r.ContentLength
+	expects := listed(r.Header["Expect"], "100-continue")
+	switch {
+	case length == 0:
+		return appendRequestHead(out, p.up, r, 0), nil, nil
+	case p.buffer:
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return out, nil, err
+		}
+		r.Header.Del("Expect")
+		return append(appendRequestHead(out, p.up, r, int64(len(body))), body...), nil, nil
+	case length > 0 && length <= smallBody && !expects:
+		out = appendRequestHead(out, p.up, r, length)
+		start := len(out)
+		out = append(out, make([]byte, length)...)
+		_, err := io.ReadFull(r.Body, out[start:])
+		return out, nil, err
+	}
+	if x.conn != nil {
+		if length < 0 && x.conn.doubtful(r) {
+			x.Header()["Connection"] = []string{"close"}
+		}
+		// The upstream may answer while the body is still being sent.
+		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // an event's writer has no need of it
+	}
+	return appendRequestHead(out, p.up, r, length), newSender(p, r, expects), nil
+}
+
+// failBody answers a request whose body could not be read.
+func (x *exchange) failBody(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		x.fail(http.StatusRequestTimeout, "", "the request's body did not arrive within read_timeout")
+	case x.isGone():
+		x.fail(statusClientGone, "", "client closed the connection")
+	default:
+		x.fail(http.StatusBadRequest, "", "reading the request's body: "+err.Error())
+	}
+}
+
+// exchangeHeads sends the request and reads the head of the answer, past all interim ones. A request
+// that a kept connection lost without a byte of answer is sent again on a new one, if it may be.
+func (p *proxy) exchangeHeads(x *exchange, r *http.Request, out []byte, s *sender, deadline time.Time) (*upstreamConn, *answer, error) {
+	for fresh := false; ; fresh = true {
+		conn, err := p.up.get(deadline, fresh)
+		if err != nil {
+			return nil, nil, fmt.Errorf("connecting to the function: %w", err)
+		}
+		conn.limit(deadline)
+		x.onGone(conn)
+		sent, err := conn.Write(out)
+		if err == nil {
+			if s != nil {
+				s.start(conn)
+			}
+			var a *answer
+			if a, err = p.readFinal(x, r, conn, s); err == nil {
+				return conn, a, nil
+			}
+		}
+		x.onGone(nil)
+		conn.abort()
+		_ = conn.Close() // the first error is the one to tell
+		if s != nil && s.started {
+			if cause := s.stop(x); cause != nil {
+				return nil, nil, cause
+			}
+			return nil, nil, err
+		}
+		untouched := sent == 0 || errors.Is(err, errSilent) && replayable(r)
+		if !conn.used || !untouched || x.isGone() {
+			return nil, nil, err
+		}
+	}
+}
+
+// replayable reports whether sending r twice is the same as sending it once (RFC 9110, 9.2.2).
+func replayable(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return r.Header["Idempotency-Key"] != nil
+}
+
+// readFinal reads heads until a final one, and passes interim ones on.
+func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *sender) (*answer, error) {
+	if _, err := conn.in.Peek(1); err != nil {
+		if err == io.EOF || isReset(err) {
+			err = errSilent
+		}
+		return nil, fmt.Errorf("waiting for the function's answer: %w", err)
+	}
+	h := x.Header()
+	keep := h["Connection"]
+	for interim := 0; interim < 100; interim++ {
+		clear(h)
+		a, err := readAnswer(conn.in, r.Method, h)
+		switch {
+		case err != nil:
+			clear(h)
+			return nil, fmt.Errorf("reading the function's answer: %w", err)
+		case a.status >= 200:
+			if s != nil && s.decide(false) {
+				a.last = true // the body was not wanted, so it is not sent
+			}
+			if keep != nil {
+				h["Connection"] = keep
+			}
+			return a, nil
+		case a.status == http.StatusSwitchingProtocols:
+			if upgradeOf(r.Header) == "" {
+				return nil, fmt.Errorf("%w: 101 without being asked for it", errMalformed)
+			}
+			h["Connection"] = []string{"Upgrade"}
+			return a, nil
+		case a.status == http.StatusContinue:
+			if s != nil {
+				s.decide(true)
+			}
+		case r.ProtoAtLeast(1, 1):
+			x.WriteHeader(a.status)
+		}
+	}
+	return nil, fmt.Errorf("%w: more than 100 interim responses", errMalformed)
+}
+
+// errSilent says that the connection ended before the answer began.
+var errSilent = errors.New("the connection was closed without an answer")
+
+// fail answers a request that got no answer from the function.
+func (p *proxy) fail(x *exchange, deadline time.Time, err error) {
+	var bad *bodyError
+	switch {
+	case errors.As(err, &bad):
+		x.failBody(bad.err)
+	case x.isGone():
+		x.fail(statusClientGone, "", "client closed the connection")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !deadline.IsZero():
+		x.fail(http.StatusGatewayTimeout, "", "killed due to exec_timeout")
+	default:
+		x.fail(http.StatusInternalServerError, "", err.Error())
+	}
+}
+
+// answer passes the upstream's answer on.
+func (p *proxy) answer(x *exchange, r *http.Request, conn *upstreamConn, a *answer, s *sender, deadline time.Time) {
+	h := x.Header()
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // nothing is to be guessed
+	}
+	x.WriteHeader(a.status)
+	err := p.copyBody(x, r, conn, a)
+	if s != nil {
+		if !s.finished() {
+			a.last = true
+			if x.conn != nil {
+				x.conn.lingerOnClose()
+			}
+		}
+		if err != nil || a.last {
+			conn.abort()
+		}
+		if cause := s.stop(x); err == nil && cause != nil {
+			a.last = true
+		}
+	}
+	x.onGone(nil)
+	if err == nil && !a.last && conn.in.Buffered() == 0 {
+		p.up.put(conn)
+		return
+	}
+	_ = conn.Close() // nothing is expected from it any more
+	if err != nil {
+		switch {
+		case x.isGone():
+			x.note = "client closed the connection"
+		case errors.Is(err, os.ErrDeadlineExceeded) && !deadline.IsZero():
+			x.note = "cut off: killed due to exec_timeout"
+		default:
+			x.note = "cut off: " + err.Error()
+		}
+		panic(http.ErrAbortHandler)
+	}
+}

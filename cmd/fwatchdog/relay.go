@@ -1,0 +1,322 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// bodyError is an error in reading the client's body, as opposed to one in writing it to the upstream.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "reading the request's body: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// sender sends a request's body to the upstream while the answer is being read.
+type sender struct {
+	p       *proxy
+	r       *http.Request
+	chunked bool
+	decided chan bool // whether to send: the answer to Expect: 100-continue
+	once    sync.Once
+	waited  bool // a decision is waited for
+	started bool
+	done    chan struct{}
+	err     error // of reading the body; valid once done
+	ended   bool
+}
+
+func newSender(p *proxy, r *http.Request, expects bool) *sender {
+	s := &sender{p: p, r: r, chunked: r.ContentLength < 0, done: make(chan struct{})}
+	if expects {
+		s.decided, s.waited = make(chan bool, 1), true
+	}
+	return s
+}
+
+// decide tells a sender that waits for it whether the body is wanted. It reports whether that has kept
+// the body from being sent.
+func (s *sender) decide(wanted bool) bool {
+	first := false
+	if s.waited {
+		s.once.Do(func() {
+			s.decided <- wanted
+			first = true
+		})
+	}
+	return first && !wanted
+}
+
+func (s *sender) start(conn *upstreamConn) {
+	s.started = true
+	go func() {
+		defer close(s.done)
+		if s.waited && !s.awaitContinue() {
+			s.err = errNotSent
+			return
+		}
+		s.err = s.send(conn)
+		s.ended = s.err == nil
+		var bad *bodyError
+		if errors.As(s.err, &bad) {
+			conn.abort() // half a body must not be answered
+		}
+	}()
+}
+
+// errNotSent says that the upstream answered before the body was asked for.
+var errNotSent = errors.New("the body was not sent")
+
+// awaitContinue waits for the upstream's word, but not for long: a server that does not know
+// Expect waits for the body.
+func (s *sender) awaitContinue() bool {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case wanted := <-s.decided:
+		return wanted
+	case <-timer.C:
+	}
+	sendAnyway := s.decide(true)
+	return !sendAnyway && <-s.decided
+}
+
+// send copies the body.
+func (s *sender) send(conn *upstreamConn) error {
+	pooled, _ := s.p.copies.Get().(*[]byte) // New makes nothing else
+	defer s.p.copies.Put(pooled)
+	buf := *pooled
+	const room = 10 // for the chunk's size and line end, before the data
+	var left = s.r.ContentLength
+	for {
+		n, err := s.r.Body.Read(buf[room : len(buf)-2])
+		if n > 0 {
+			out := buf[room : room+n]
+			if s.chunked {
+				out = frameChunk(buf, room, n)
+			}
+			if _, werr := conn.Write(out); werr != nil {
+				return werr
+			}
+			left -= int64(n)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return &bodyError{err}
+		}
+		if left == 0 && !s.chunked {
+			return nil
+		}
+	}
+	if !s.chunked {
+		return nil
+	}
+	_, err := conn.Write(appendTrailer(buf[:0], s.r.Trailer))
+	return err
+}
+
+// frameChunk puts the chunk size before the n bytes at buf[room:] and the line end after them.
+func frameChunk(buf []byte, room, n int) []byte {
+	size := strconv.AppendInt(make([]byte, 0, 8), int64(n), 16)
+	start := room - len(size) - 2
+	copy(buf[start:], size)
+	copy(buf[room-2:], "\r\n")
+	copy(buf[room+n:], "\r\n")
+	return buf[start : room+n+2]
+}
+
+func appendTrailer(b []byte, trailer http.Header) []byte {
+	b = append(b, "0\r\n"...)
+	for name, values := range trailer {
+		for _, value := range values {
+			b = appendField(b, name, value)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// finished reports whether the whole body has been sent.
+func (s *sender) finished() bool {
+	select {
+	case <-s.done:
+		return s.ended
+	default:
+		return false
+	}
+}
+
+// stop ends the sending, waits for it, and returns an error of reading the client's body. The
+// connection to the upstream must be closed or aborted, or the answer complete.
+func (s *sender) stop(x *exchange) error {
+	if !s.started {
+		return nil
+	}
+	s.decide(false)
+	select {
+	case <-s.done:
+	default:
+		// What the client still sends is not wanted; this unblocks the read of it.
+		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Unix(1, 0)) // an event's body never blocks
+		<-s.done
+		return nil
+	}
+	var bad *bodyError
+	if errors.As(s.err, &bad) {
+		return bad
+	}
+	return nil
+}
+
+// copyBody passes the answer's body on, and after a chunked one its trailer.
+func (p *proxy) copyBody(x *exchange, r *http.Request, conn *upstreamConn, a *answer) error {
+	if a.length == 0 {
+		return nil
+	}
+	if a.length > 0 {
+		return p.copyKnown(x, conn, a.length)
+	}
+	if err := p.copyUnknown(x, conn, a); err != nil {
+		return err
+	}
+	if !a.chunked {
+		return nil
+	}
+	trailer, err := readTrailer(conn.in)
+	if err != nil || len(trailer) == 0 || !r.ProtoAtLeast(1, 1) {
+		return err
+	}
+	passTrailer(x, trailer)
+	return nil
+}
+
+// passTrailer announces fields that the upstream had not, in the server's own way.
+func passTrailer(x *exchange, trailer http.Header) {
+	h := x.Header()
+	announced := h["Trailer"]
+	x.Flush() // from here on the answer is chunked, as a trailer needs
+	for name, values := range trailer {
+		if !listed(announced, name) {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = values
+	}
+}
+
+// copyKnown passes length bytes on: what is buffered first, then, where it pays, without copying.
+func (p *proxy) copyKnown(x *exchange, conn *upstreamConn, length int64) error {
+	buffered := min(int64(conn.in.Buffered()), length)
+	if buffered > 0 {
+		part, err := conn.in.Peek(int(buffered))
+		if err != nil {
+			return err
+		}
+		if _, err := x.Write(part); err != nil {
+			x.leave()
+			return err
+		}
+		_, _ = conn.in.Discard(len(part)) // they are there
+		length -= buffered
+	}
+	if length >= spliceFrom && conn.raw != nil && x.conn != nil {
+		n, err := x.ReadFrom(&io.LimitedReader{R: conn.Conn, N: length})
+		if err == nil && n < length {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	if length == 0 {
+		return nil
+	}
+	return p.copyAll(x, &io.LimitedReader{R: conn.in, N: length}, nil, length)
+}
+
+// copyUnknown passes a body of unknown length on as it comes: what has arrived is never held back.
+func (p *proxy) copyUnknown(x *exchange, conn *upstreamConn, a *answer) error {
+	return p.copyAll(x, a.bodyOf(conn.in), conn, unknownLength)
+}
+
+// copyAll copies body to the client; with flush it sends each part as soon as no more has arrived.
+func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length int64) error {
+	pooled, _ := p.copies.Get().(*[]byte) // New makes nothing else
+	defer p.copies.Put(pooled)
+	for total := int64(0); ; {
+		n, err := body.Read(*pooled)
+		if n > 0 {
+			total += int64(n)
+			if _, werr := x.Write((*pooled)[:n]); werr != nil {
+				x.leave()
+				return werr
+			}
+			if flush != nil && flush.in.Buffered() == 0 {
+				x.Flush()
+			}
+		}
+		switch {
+		case length != unknownLength && total == length:
+			return nil
+		case err == io.EOF && length != unknownLength:
+			return io.ErrUnexpectedEOF
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// switchProtocols joins the two connections after a 101 answer, for as long as exec_timeout allows.
+func (p *proxy) switchProtocols(x *exchange, r *http.Request, conn *upstreamConn, deadline time.Time) {
+	defer conn.Close() //nolint:errcheck // both directions have ended
+	x.onGone(nil)
+	rc := http.NewResponseController(x.ResponseWriter)
+	h := x.Header().Clone()
+	client, buffered, err := rc.Hijack()
+	if err != nil {
+		clear(x.Header())
+		x.fail(http.StatusNotImplemented, "", "switching protocols: "+err.Error())
+		return
+	}
+	defer client.Close() //nolint:errcheck // both directions have ended
+	x.status = http.StatusSwitchingProtocols
+	_ = client.SetDeadline(deadline) // also takes back the server's own
+	h["X-Duration-Seconds"] = []string{x.seconds()}
+	head := append([]byte(nil), "HTTP/1.1 101 Switching Protocols\r\n"...)
+	for name, values := range h {
+		for _, value := range values {
+			head = appendField(head, name, value)
+		}
+	}
+	if _, err := client.Write(append(head, "\r\n"...)); err != nil {
+		return
+	}
+	up := make(chan struct{})
+	go func() {
+		defer close(up)
+		_, _ = io.Copy(conn.Conn, buffered.Reader) // either end may end it
+		closeWrite(conn.Conn)
+	}()
+	n, _ := io.Copy(client, conn.in) // either end may end it
+	x.written += n
+	closeWrite(client)
+	<-up
+}
+
+// closeWrite ends the sending side of a connection, or all of it where it has no sides.
+func closeWrite(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // the other direction goes on regardless
+		return
+	}
+	_ = c.Close() // nothing else can be done
+}

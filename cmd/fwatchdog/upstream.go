@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	idleMost = 100                    // idle connections kept
+	idleTime = 500 * time.Millisecond // and for how long; shorter than any server keeps them
+	idleSure = 5 * time.Millisecond   // after which a connection is looked at before it is used again
+)
+
+// upstream is the address of the function's own server and the idle connections to it.
+type upstream struct {
+	network, address string
+	prefix           string      // goes before each request's target
+	tls              *tls.Config // nil: plain HTTP
+	proxyAuth        string      // value of Proxy-Authorization, for a plain request through a proxy
+	tunnel           *tunnel     // nil: no CONNECT
+
+	mu      sync.Mutex
+	idle    []*upstreamConn // the most recently used is last
+	sweeper *time.Timer
+	closed  bool
+}
+
+// tunnel is a proxy that has to be asked for a connection to host.
+type tunnel struct {
+	host string
+	auth string
+}
+
+// newUpstream prepares connections to target, through the proxy of the environment if that names one.
+func newUpstream(target *url.URL) (*upstream, error) {
+	if target.Scheme == "unix" {
+		return &upstream{network: "unix", address: target.Path + target.Opaque}, nil
+	}
+	u := &upstream{network: "tcp", address: hostPort(target), prefix: strings.TrimSuffix(target.EscapedPath(), "/")}
+	if target.Scheme == "https" {
+		u.tls = &tls.Config{ServerName: target.Hostname(), NextProtos: []string{"http/1.1"}}
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: target})
+	if err != nil || proxy == nil {
+		return u, err
+	}
+	auth := ""
+	if proxy.User != nil {
+		password, _ := proxy.User.Password()
+		auth = "Basic " + base64.StdEncoding.EncodeToString([]byte(proxy.User.Username()+":"+password))
+	}
+	if proxy.Scheme != "http" {
+		return nil, fmt.Errorf("proxy %s: only http proxies can be used", proxy.Redacted())
+	}
+	if u.tls != nil {
+		u.tunnel = &tunnel{host: u.address, auth: auth}
+	} else {
+		u.prefix = "http://" + target.Host + u.prefix
+		u.proxyAuth = auth
+	}
+	u.address = hostPort(proxy)
+	return u, nil
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// upstreamConn is one connection to the function's server.
+type upstreamConn struct {
+	net.Conn
+	in    *bufio.Reader
+	raw   syscall.RawConn
+	since time.Time // idle since
+	used  bool
+	mu    sync.Mutex
+	dead  bool
+}
+
+// abort makes every read and write of the connection fail, now and later.
+func (c *upstreamConn) abort() {
+	c.mu.Lock()
+	c.dead = true
+	_ = c.SetDeadline(time.Unix(1, 0)) // a closed connection fails anyway
+	c.mu.Unlock()
+}
+
+// limit sets the deadline of the connection, unless it was aborted.
+func (c *upstreamConn) limit(deadline time.Time) {
+	c.mu.Lock()
+	if !c.dead {
+		_ = c.SetDeadline(deadline) // a closed connection fails anyway
+	}
+	c.mu.Unlock()
+}
+
+// stale reports whether the server has closed the idle connection, or sent something nobody asked for.
+func (c *upstreamConn) stale() bool {
+	if c.raw == nil || time.Since(c.since) < idleSure {
+		return false
+	}
+	var err error
+	_ = c.raw.Read(func(fd uintptr) bool { // its error is in err
+		var one [1]byte
+		_, _, err = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err != syscall.EAGAIN
+}
+
+// get returns an idle connection, or a new one when there is none or fresh is asked for.
+func (u *upstream) get(deadline time.Time, fresh bool) (*upstreamConn, error) {
+	for !fresh {
+		u.mu.Lock()
+		n := len(u.idle)
+		if n == 0 {
+			u.mu.Unlock()
+			break
+		}
+		c := u.idle[n-1]
+		u.idle[n-1] = nil
+		u.idle = u.idle[:n-1]
+		u.mu.Unlock()
+		if !c.stale() {
+			c.used = true
+			return c, nil
+		}
+		_ = c.Close() // it is of no use either way
+	}
+	return u.dial(deadline)
+}
+
+// put keeps c for a later request.
+func (u *upstream) put(c *upstreamConn) {
+	c.limit(time.Time{})
+	c.since = time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || c.dead || len(u.idle) >= idleMost {
+		_ = c.Close() // it is of no use any more
+		return
+	}
+	u.idle = append(u.idle, c)
+	if u.sweeper == nil {
+		u.sweeper = time.AfterFunc(idleTime, u.sweep)
+	}
+}
+
+// sweep closes the connections that were idle for too long.
+func (u *upstream) sweep() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := 0
+	for old < len(u.idle) && time.Since(u.idle[old].since) >= idleTime-time.Millisecond {
+		_ = u.idle[old].Close() // it is of no use any more
+		old++
+	}
+	u.idle = append(u.idle[:0], u.idle[old:]...)
+	u.sweeper = nil
+	if len(u.idle) > 0 {
+		u.sweeper = time.AfterFunc(idleTime-time.Since(u.idle[0].since), u.sweep)
+	}
+}
+
+// close closes the idle connections, and those in use when they come back.
+func (u *upstream) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for _, c := range u.idle {
+		_ = c.Close() // it is of no use any more
+	}
+	u.idle = nil
+}
+
+func (u *upstream) dial(deadline time.Time) (*upstreamConn, error) {
+	d := net.Dialer{Deadline: deadline}
+	if deadline.IsZero() {
+		d.Timeout = 30 * time.Second
+	}
+	conn, err := d.Dial(u.network, u.address)
+	if err != nil {
+		return nil, err
+	}
+	c := &upstreamConn{}
+	if u.tls == nil {
+		c.raw = rawConn(conn)
+	} else if conn, err = u.secure(conn, deadline); err != nil {
+		return nil, err
+	}
+	c.Conn = conn
+	c.in = bufio.NewReaderSize(conn, 8<<10)
+	return c, nil
+}
+
+func rawConn(conn net.Conn) syscall.RawConn {
+	if s, ok := conn.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			return raw
+		}
+	}
+	return nil
+}
+
+// secure asks a proxy for a tunnel, if there is one between, and starts TLS.
+func (u *upstream) secure(conn net.Conn, deadline time.Time) (net.Conn, error) {
+	_ = conn.SetDeadline(deadline) // a closed connection fails anyway
+	if u.tunnel != nil {
+		if err := u.tunnel.open(conn); err != nil {
+			_ = conn.Close() // the first error is the one to tell
+			return nil, err
+		}
+	}
+	secured := tls.Client(conn, u.tls)
+	if err := secured.HandshakeContext(context.Background()); err != nil { //nolint:contextcheck // the deadline bounds it
+		_ = conn.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return secured, nil
+}
+
+func (t *tunnel) open(conn net.Conn) error {
+	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: t.host}, Host: t.host, Header: http.Header{}}
+	if t.auth != "" {
+		request.Header.Set("Proxy-Authorization", t.auth)
+	}
+	if err := request.Write(conn); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), request)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("proxy answered CONNECT %s with %s", t.host, answer.Status)
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// watchdog is everything that answers one port.
+type watchdog struct {
+	config  *config
+	logs    *logs
+	lines   lineBuffers
+	metrics *metrics
+	limiter *limiter
+	health  *health
+	fn      function
+}
+
+// serve runs the watchdog until a signal or the function's process ends it.
+func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
+	c, err := readConfig(pairs)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: newMetrics(), limiter: newLimiter(c)}
+	kids := &children{}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go reap(ctx, kids)
+	if d.health, err = newHealth(c); err != nil {
+		return err
+	}
+	l := &life{watchdog: d, kids: kids, pairs: pairs, signals: signals}
+	if err := l.listen(); err != nil {
+		return err
+	}
+	defer l.close()
+	return l.run(ctx)
+}
+
+// life is one run of a watchdog, from its listeners to its last request.
+type life struct {
+	*watchdog
+	kids    *children
+	pairs   []string
+	signals <-chan os.Signal
+
+	main, scrape         *http.Server
+	mainPort, scrapePort net.Listener
+	process              *server // the function's, in http mode
+	upstream             *upstream
+}
+
+// listen takes the ports, before anything else happens: a port that is not free is found out at once.
+func (l *life) listen() error {
+	var err error
+	if l.mainPort, err = listenOn(l.config.port); err != nil {
+		return fmt.Errorf("port: %w", err)
+	}
+	if l.config.metricsPort == 0 {
+		return nil
+	}
+	if l.scrapePort, err = listenOn(l.config.metricsPort); err != nil {
+		l.close()
+		return fmt.Errorf("metrics_port: %w", err)
+	}
+	return nil
+}
+
+func listenOn(port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := l.(*net.TCPListener); ok {
+		return listener{tcp}, nil
+	}
+	return l, nil
+}
+
+func (l *life) close() {
+	for _, port := range []net.Listener{l.mainPort, l.scrapePort} {
+		if port != nil {
+			_ = port.Close() // a server may have closed it
+		}
+	}
+}
+
+// run starts the function and the servers, and stops them in the right order.
+func (l *life) run(ctx context.Context) error {
+	ready, err := l.startFunction()
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 3)
+	l.startServers(failed)
+	go func() {
+		if err := l.becomeHealthy(ctx, ready); err != nil && ctx.Err() == nil {
+			failed <- err
+		}
+	}()
+	var exited <-chan struct{}
+	if l.process != nil {
+		exited = l.process.exited
+	}
+	select {
+	case s := <-l.signals:
+		l.logs.printf("%v: draining", s)
+		l.drain(exited)
+		return nil
+	case <-exited:
+		l.process.drainLogs()
+		err = l.process.exitError()
+		l.logs.printf("%v: stopping", err)
+	case err = <-failed:
+	}
+	l.stop(time.Now().Add(l.config.writeTimeout))
+	return err
+}
+
+// startFunction makes the function that answers requests. What it returns is closed when it can.
+func (l *life) startFunction() (chan struct{}, error) {
+	ready := make(chan struct{})
+	var err error
+	switch l.config.mode {
+	case modeHTTP:
+		if l.upstream, err = newUpstream(l.config.upstream); err != nil {
+			return nil, fmt.Errorf("upstream_url: %w", err)
+		}
+		if l.process, err = startServer(l.config, l.logs, l.kids, l.pairs); err != nil {
+			return nil, err
+		}
+		p := newProxy(l.upstream, l.config, ready)
+		l.fn = p
+		return ready, nil
+	case modeStatic:
+		l.fn = newStatic(l.config)
+	default:
+		if l.fn, err = newForker(l.config, l.logs, l.kids, l.pairs); err != nil {
+			return nil, err
+		}
+	}
+	close(ready)
+	return ready, nil
+}
+
+func (l *life) startServers(failed chan<- error) {
+	complaints := log.New(l.logs, "", 0)
+	l.main = &http.Server{
+		Handler:        l.watchdog,
+		ReadTimeout:    l.config.readTimeout,
+		WriteTimeout:   l.config.writeTimeout,
+		MaxHeaderBytes: headMost,
+		ConnContext:    connContext,
+		ErrorLog:       complaints,
+	}
+	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.main.Serve(l.mainPort)) }()
+	l.logs.printf("fwatchdog %s: mode %s, listening on %s", versionText(), l.config.mode, l.mainPort.Addr())
+	if l.scrapePort == nil {
+		return
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/metrics", l.metrics.serve)
+	l.scrape = &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, ErrorLog: complaints}
+	go func() {
+		failed <- fmt.Errorf("metrics_port %d: %w", l.config.metricsPort, l.scrape.Serve(l.scrapePort))
+	}()
+}
+
+// becomeHealthy waits until the function can take requests, and says so.
+func (l *life) becomeHealthy(ctx context.Context, ready chan struct{}) error {
+	if l.upstream != nil {
+		if err := awaitListener(ctx, l.upstream); err != nil {
+			return err
+		}
+		close(ready)
+	}
+	return l.health.accept()
+}
+
+// drain answers what is under way and what still comes during the pause, then stops. A second signal
+// ends the pause.
+func (l *life) drain(exited <-chan struct{}) {
+	l.health.refuse()
+	pause := time.NewTimer(l.config.drainPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-l.signals:
+	case <-exited:
+	}
+	l.stop(time.Now().Add(l.config.writeTimeout))
+}
+
+// stop lets the requests under way finish until deadline, then tells the function's process.
+func (l *life) stop(deadline time.Time) {
+	l.health.refuse()
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	if err := l.main.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		_ = l.main.Close() // what is left is cut off
+	}
+	for l.metrics.inFlight.Load() > 0 && ctx.Err() == nil {
+		time.Sleep(2 * time.Millisecond) // upgraded connections, which the server no longer knows
+	}
+	if l.process != nil {
+		l.process.stop(max(time.Second, time.Until(deadline)))
+	}
+	if l.scrape != nil {
+		_ = l.scrape.Close() // nobody is answered any more
+	}
+}
+
+// ServeHTTP answers the watchdog's own paths, and passes all others to the function.
+func (d *watchdog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/_/health":
+		d.health.serve(w, r)
+	case "/_/ready":
+		d.serveReady(w, r)
+	default:
+		d.serveFunction(w, r)
+	}
+}
+
+// serveReady answers /_/ready, which neither the limit nor the metrics count.
+func (d *watchdog) serveReady(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !d.health.ok():
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case d.limiter.full():
+		w.WriteHeader(http.StatusTooManyRequests)
+	case d.config.readyPath != "" && d.config.mode == modeHTTP:
+		r.RequestURI = d.config.readyPath
+		x := begin(w, r)
+		defer x.end()
+		d.fn.serve(x, r)
+	default:
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// serveFunction answers one request to the function, and counts and logs it.
+func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request) {
+	x := begin(w, r)
+	d.metrics.inFlight.Add(1)
+	defer d.conclude(x, r)
+	if !r.ProtoAtLeast(1, 1) {
+		// The server ignores Transfer-Encoding here, so what follows may be no request at all.
+		x.Header()["Connection"] = []string{"close"}
+	}
+	if r.Method == http.MethodConnect {
+		x.fail(http.StatusNotImplemented, "", "CONNECT")
+		return
+	}
+	if !d.limiter.acquire(x) {
+		return
+	}
+	defer d.limiter.release()
+	d.fn.serve(x, r)
+}
+
+// conclude runs however the request ended, a panic included.
+func (d *watchdog) conclude(x *exchange, r *http.Request) {
+	x.end()
+	d.metrics.inFlight.Add(-1)
+	if x.status == 0 {
+		x.status = http.StatusInternalServerError // it was cut off before it began
+	}
+	d.metrics.observe(r.Method, x.status, time.Since(x.started))
+	d.logs.access(x, r, &d.lines)
+}
