@@ -122,7 +122,7 @@ func (e *environment) duration(name string, fallback time.Duration) time.Duratio
 	if !ok {
 		return fallback
 	}
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<31 {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<30 {
 		return time.Duration(seconds) * time.Second
 	}
 	parsed, err := time.ParseDuration(value)
