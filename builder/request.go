@@ -81,7 +81,8 @@ type Output struct {
 	Docker func() (io.WriteCloser, error) // receives a tar for docker load
 	Local  string                         // folder that receives the root file system
 
-	PlainHTTP bool // with Push: the registry speaks plain HTTP
+	Names     []string // with OCI and Docker: what the image is called in the tar
+	PlainHTTP bool     // with Push: the registry speaks plain HTTP
 }
 
 // A Result is an image that was made.

@@ -8,21 +8,15 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc"
+
+	"fnb/schema"
 )
 
 // ServeOptions are the settings of the managed builder.
 type ServeOptions struct {
-	Idle       time.Duration       // it ends when no client was connected for so long; 0 is 30 minutes
-	CacheBytes int64               // its cache is kept below; 0 is 20 GB
-	Registries map[string]Registry // by host, as images are named: "docker.io"
-}
-
-// A Registry says how the managed builder reaches a registry.
-type Registry struct {
-	Mirrors  []string `yaml:"mirrors,omitempty"`  // hosts asked first, with an optional path
-	HTTP     bool     `yaml:"http,omitempty"`     // plain HTTP
-	Insecure bool     `yaml:"insecure,omitempty"` // certificates are not checked
-	CA       []string `yaml:"ca,omitempty"`       // files with certificates to trust
+	Idle       time.Duration                    // it ends when no client was connected for so long; 0 is 30 minutes
+	CacheBytes int64                            // its cache is kept below; 0 is 20 GB
+	Registries map[string]schema.RegistryConfig // by host, as images are named: "docker.io"
 }
 
 func (o ServeOptions) idle() time.Duration {

@@ -47,6 +47,8 @@ import (
 	"github.com/sirupsen/logrus"
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/grpc"
+
+	"fnb/schema"
 )
 
 // Embedded reports whether this fnb carries a builder.
@@ -253,7 +255,7 @@ func snapshotter(root string) (runc.SnapshotterFactory, error) {
 }
 
 // registries turns fnb's settings into the resolver's.
-func registries(rs map[string]Registry) map[string]resolverconfig.RegistryConfig {
+func registries(rs map[string]schema.RegistryConfig) map[string]resolverconfig.RegistryConfig {
 	out := map[string]resolverconfig.RegistryConfig{}
 	for host, r := range rs {
 		c := resolverconfig.RegistryConfig{Mirrors: r.Mirrors, RootCAs: r.CA}

@@ -139,6 +139,9 @@ func export(opt *client.SolveOpt, req *Request) error {
 		"force-compression": "false",
 	}
 	out := req.Output
+	if len(out.Names) > 0 {
+		attrs["name"] = strings.Join(out.Names, ",")
+	}
 	switch {
 	case out.Store != "":
 		store, err := contentlocal.NewStore(out.Store)

@@ -45,6 +45,7 @@ type FunctionReport struct {
 	Status      string             `json:"status"` // built, cached, skipped, pushed, failed
 	Reason      string             `json:"reason,omitempty"`
 	Seconds     map[string]float64 `json:"seconds,omitempty"` // by phase: resolve, package, solve, push
+	Sent        int64              `json:"sent,omitempty"`    // bytes pushed
 	Warnings    []string           `json:"warnings,omitempty"`
 	Error       string             `json:"error,omitempty"`
 }

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"fnb/builder"
+	"fnb/registry"
+	"fnb/schema"
+)
+
+// buildOptions are the flags of fnb build.
+type buildOptions struct {
+	filter       string
+	parallel     int
+	push         bool
+	load         bool
+	output       string
+	platforms    []string
+	tags         []string
+	rawArgs      []string
+	buildOptions []string
+	rawSecrets   []string
+	rawSSH       []string
+	rawLabels    []string
+	noCache      bool
+	pull         bool
+	cacheFrom    []string
+	cacheTo      []string
+	copies       []string
+	watchdog     string
+	target       string
+	test         bool
+	frozen       bool
+	contextOnly  string
+	reportFile   string
+	insecure     []string
+
+	// Parsed from the above.
+	buildArgs map[string]string
+	secrets   map[string][]byte
+	ssh       []builder.SSHAgent
+	labels    map[string]string
+	forced    schema.Platforms
+	imports   []builder.Cache
+	exports   []builder.Cache
+	dest      destination
+}
+
+func (o *buildOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.filter, "filter", "", "build the functions whose names match `GLOB`")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "build `N` functions at a time")
+	f.BoolVar(&o.push, "push", false, "push straight from the builder instead of keeping the image")
+	f.BoolVar(&o.load, "load", false, "load the image into a Docker Engine")
+	f.StringVarP(&o.output, "output", "o", "", "write the image to `DEST`: oci=FILE, docker=FILE or local=DIR")
+	f.StringSliceVar(&o.platforms, "platform", nil, "build for `PLATFORMS`, such as linux/amd64,linux/arm64")
+	f.StringArrayVar(&o.tags, "tag", nil, "tag the image by `RULE`: latest, sha, branch, describe, digest or a tag (repeatable)")
+	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
+	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
+	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
+	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
+	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
+	f.BoolVar(&o.noCache, "no-cache", false, "run every step again")
+	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images")
+	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "import build cache from `SPEC`: a reference, or type=TYPE,K=V,… (repeatable)")
+	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "export build cache to `SPEC` (repeatable)")
+	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
+	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
+	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
+	f.BoolVar(&o.test, "test", false, "also run the tests of the handler; a failing test fails the build")
+	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
+	f.StringVar(&o.contextOnly, "context-only", "", "write the build contexts below `DIR` and stop")
+	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
+	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
+}
+
+func newBuild(g *globals) *cobra.Command {
+	o := &buildOptions{}
+	cmd := &cobra.Command{
+		Use:   "build [FUNCTION…]",
+		Short: "build functions into images",
+		Long: `Build makes the images of the stack's functions, of those that are named, or of those that match --filter. It resolves each function's template, packages template and handler into a build context, has BuildKit solve it and layers in the watchdog.
+
+An image goes to the local image store, from where fnb push sends it to a registry, unless --push, --load or --output says otherwise. For each function a line is printed: its name, the reference and the digest.
+
+Templates that fnb.lock does not name yet are added to it; what it names is never changed. With --frozen a missing or different entry is an error.
+
+Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
+		Example: "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push",
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return g.completeFunctions(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.parse(cmd.CommandPath()); err != nil {
+				return err
+			}
+			return g.runBuild(cmd.Context(), o, args)
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+// runBuild builds the functions that were named.
+func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string) (err error) {
+	start := time.Now()
+	stack, err := g.readStack()
+	if err != nil {
+		return err
+	}
+	fns, err := choose(stack, names, o.filter)
+	if err != nil {
+		return err
+	}
+	p, err := g.newPipeline(ctx, stack, o)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	jobs, err := p.jobs(ctx, fns)
+	if err != nil {
+		return err
+	}
+	if err := p.open(ctx, g, len(jobs)); err != nil {
+		return err
+	}
+	err = each(ctx, jobs, o.parallel, p.build)
+	p.close()
+	if lerr := p.writeLock(); lerr != nil {
+		err = errors.Join(err, lerr)
+	}
+	return errors.Join(err, g.finish(jobs, o.reportFile, time.Since(start)))
+}
+
+// newPipeline opens what a build needs before it talks to a builder.
+func (g *globals) newPipeline(_ context.Context, stack *schema.Stack, o *buildOptions) (*pipeline, error) {
+	lock, err := schema.ReadLock(lockFile(stack.File))
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{stack: stack, opts: o, lock: lock}
+	if p.store, err = g.newStore(); err != nil {
+		return nil, err
+	}
+	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
+		return nil, err
+	}
+	p.git = worktree(filepath.Dir(stack.File))
+	p.labels = p.revisionLabels()
+	return p, nil
+}
+
+// open starts the display, connects to the builder and opens the image store,
+// as far as the build needs them.
+func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err error) {
+	if p.opts.contextOnly != "" {
+		return nil
+	}
+	if p.builder, err = g.connect(ctx); err != nil {
+		return err
+	}
+	if p.opts.dest.keep() {
+		dir, err := imagesDir()
+		if err != nil {
+			return err
+		}
+		if p.images, err = registry.OpenImageStore(dir); err != nil {
+			return err
+		}
+	}
+	p.progress, err = builder.NewProgress(g.err, g.progress, functions > 1)
+	if err != nil {
+		return usagef("fnb build", "%w", err)
+	}
+	return nil
+}
+
+// close ends the display and the connection. It may be called twice.
+func (p *pipeline) close() {
+	if p.progress != nil {
+		p.progress.Close()
+	}
+	if p.builder != nil {
+		_ = p.builder.Close() // nothing is asked of it any more
+		p.builder = nil
+	}
+}
+
+// jobs makes a job of each function that is to be built. A reference that two
+// functions share, or that is none, is an error before anything is built.
+func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, error) {
+	var jobs []*job
+	var errs []error
+	owner := map[string]string{}
+	for _, fn := range fns {
+		if fn.SkipBuild {
+			continue
+		}
+		refs, err := p.references(ctx, fn)
+		if err != nil {
+			errs = append(errs, &functionError{name: fn.Name, err: err})
+			continue
+		}
+		for _, r := range refs {
+			if other, ok := owner[r]; ok && other != fn.Name {
+				errs = append(errs, &functionError{name: fn.Name, err: fmt.Errorf("its image %s is also that of %s", r, other)})
+			}
+			owner[r] = fn.Name
+		}
+		jobs = append(jobs, &job{fn: fn, refs: refs, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang, Reference: refs[0]}})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if len(jobs) == 0 {
+		return nil, errors.New("nothing to build: every function has skip_build")
+	}
+	return jobs, p.prepareOutput(jobs)
+}
+
+// writeLock adds new pins to fnb.lock. Nothing is written when there are none.
+func (p *pipeline) writeLock() error {
+	if !p.locked || p.opts.frozen {
+		return nil
+	}
+	return p.lock.WriteLock(lockFile(p.stack.File))
+}
+
+// finish prints the results and writes the report.
+func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) error {
+	rep := schema.Report{Version: 1, Seconds: took.Seconds()}
+	for _, j := range jobs {
+		rep.Functions = append(rep.Functions, *j.report)
+		for _, w := range j.report.Warnings {
+			if !g.quiet {
+				fmt.Fprintf(g.err, "fnb: %s: note: %s\n", j.fn.Name, clean(w))
+			}
+		}
+	}
+	raw, err := rep.Marshal()
+	if err != nil {
+		return err
+	}
+	if g.json {
+		if _, err := g.out.Write(raw); err != nil {
+			return err
+		}
+	} else if err := printResults(g, jobs); err != nil {
+		return err
+	}
+	if reportFile == "" {
+		return nil
+	}
+	return schema.WriteFile(reportFile, raw, 0o644)
+}
+
+// printResults prints a line for each function that worked.
+func printResults(g *globals, jobs []*job) error {
+	for _, j := range jobs {
+		if j.report.Error != "" || j.report.Status == "" {
+			continue
+		}
+		line := strings.TrimRight(strings.Join([]string{j.fn.Name, j.report.Reference, j.report.Digest}, " "), " ")
+		if _, err := fmt.Fprintln(g.out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeFunctions lists the stack's functions for the shell.
+func (g *globals) completeFunctions() []string {
+	file, err := g.stackFile()
+	if err != nil {
+		return nil
+	}
+	stack, err := schema.ReadStack(file, os.LookupEnv)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, fn := range stack.Functions {
+		names = append(names, fn.Name)
+	}
+	return names
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"fnb/builder"
+)
+
+func newBuilder(g *globals) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "builder",
+		Short: "look after the builder",
+		Long:  "Builder shows, starts and stops what makes the images. Without --builder, FNB_BUILDER or BUILDKIT_HOST that is fnb's own, which is started when it is needed and ends when it is idle.",
+	})
+	cmd.AddCommand(newBuilderStatus(g), newBuilderStart(g), newBuilderStop(g), newBuilderPrune(g), newBuilderServe())
+	return cmd
+}
+
+// A builderStatus is what fnb builder status prints.
+type builderStatus struct {
+	builder.Info
+	Managed bool   `json:"managed"`
+	Running bool   `json:"running"`
+	Busy    bool   `json:"busy,omitempty"`
+	PID     int    `json:"pid,omitempty"`
+	Log     string `json:"log,omitempty"`
+	Root    string `json:"root,omitempty"`
+	Bytes   int64  `json:"cache_bytes"`
+}
+
+func newBuilderStatus(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		Short:   "show the builder that fnb uses",
+		Long:    "Status prints the builder's address, version, platforms, snapshotter and the size of its cache. A managed builder that does not run is not started by it.",
+		Example: "  fnb builder status",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := g.builderStatus(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if g.json {
+				return json.NewEncoder(g.out).Encode(s)
+			}
+			return g.printStatus(s)
+		},
+	}
+}
+
+func (g *globals) builderStatus(ctx context.Context) (*builderStatus, error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	s := &builderStatus{}
+	if address, _ := g.builderAddress(cfg); address == "" && builder.Embedded {
+		m, err := managedBuilder(cfg)
+		if err != nil {
+			return nil, err
+		}
+		st, err := m.State()
+		if err != nil {
+			return nil, err
+		}
+		s.Managed, s.Running, s.Busy, s.Log, s.Root, s.Address = true, st.Running, st.Busy, st.Log, m.Root, m.Address()
+		if !st.Running {
+			return s, nil
+		}
+		s.PID = st.PID
+		g.builder = m.Address()
+	}
+	c, err := g.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	s.Running = true
+	if s.Info, err = c.Info(ctx); err != nil {
+		return nil, err
+	}
+	s.Bytes, err = c.DiskUsage(ctx)
+	return s, err
+}
+
+func (g *globals) printStatus(s *builderStatus) error {
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	state := "not running; it starts when it is needed"
+	if s.Running {
+		state = "running"
+	}
+	if s.PID != 0 {
+		state += fmt.Sprintf(" (process %d)", s.PID)
+	}
+	kind := "another BuildKit"
+	if s.Managed {
+		kind = "fnb's own"
+	}
+	for _, row := range [][2]string{
+		{"Builder", kind},
+		{"State", state},
+		{"Address", s.Address},
+		{"BuildKit", s.Version},
+		{"Platforms", strings.Join(s.Platforms, ", ")},
+		{"Snapshotter", s.Snapshotter},
+		{"Cache", size(s.Bytes)},
+		{"Folder", s.Root},
+		{"Log", s.Log},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(tw, "%s\t%s\n", row[0], row[1])
+		}
+	}
+	return tw.Flush()
+}
+
+// size writes bytes with a decimal unit.
+func size(n int64) string {
+	const units = "kMGT"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1000, 0
+	for f >= 1000 && i < len(units)-1 {
+		f, i = f/1000, i+1
+	}
+	return fmt.Sprintf("%.1f %cB", f, units[i])
+}
+
+func newBuilderStart(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "start",
+		Short:   "start fnb's own builder",
+		Long:    "Start starts the managed builder, which any build would do, and prints its address.",
+		Example: "  # let buildctl use it\n  BUILDKIT_HOST=$(fnb builder start) buildctl du",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := readConfig()
+			if err != nil {
+				return err
+			}
+			m, err := managedBuilder(cfg)
+			if err != nil {
+				return err
+			}
+			address, err := m.Start(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(g.out, address)
+			return err
+		},
+	}
+}
+
+func newBuilderStop(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "stop",
+		Short:   "stop fnb's own builder",
+		Long:    "Stop ends the managed builder. Builds under way fail; its cache stays. One that does not run is no error.",
+		Example: "  fnb builder stop",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := readConfig()
+			if err != nil {
+				return err
+			}
+			m, err := managedBuilder(cfg)
+			if err != nil {
+				return err
+			}
+			return m.Stop(cmd.Context())
+		},
+	}
+}
+
+func newBuilderPrune(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "prune",
+		Short:   "drop the builder's cache",
+		Long:    "Prune drops everything from the builder's cache that no build is using, and prints how much that was. The next builds are slower.",
+		Example: "  fnb builder prune",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := g.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			freed, err := c.Prune(cmd.Context(), 0)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(g.out, size(freed))
+			return err
+		},
+	}
+}
+
+// newBuilderServe is the managed builder in the foreground. Every flag is given
+// by the fnb that starts it; by hand it needs none.
+func newBuilderServe() *cobra.Command {
+	m := builder.Managed{}
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "run fnb's own builder in the foreground",
+		Long:    "Serve runs the managed builder until it is interrupted or idle. fnb starts it by itself in the background; run it by hand to see its log, or under a service manager.",
+		Example: "  fnb builder serve",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logrus.SetOutput(os.Stderr)
+			cfg, err := readConfig()
+			if err != nil {
+				return err
+			}
+			own, err := managedBuilder(cfg)
+			if err != nil {
+				return err
+			}
+			for _, f := range []struct{ flag, own *string }{{&m.Root, &own.Root}, {&m.Socket, &own.Socket}, {&m.Identity, &own.Identity}} {
+				if *f.flag == "" {
+					*f.flag = *f.own
+				}
+			}
+			return builder.Serve(cmd.Context(), m, builder.ServeOptions{
+				Idle: cfg.Builder.Idle, CacheBytes: cfg.Builder.Cache, Registries: cfg.Builder.Registries,
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&m.Root, "root", "", "keep state in `DIR`")
+	f.StringVar(&m.Socket, "socket", "", "listen on `PATH`")
+	f.StringVar(&m.Identity, "identity", "", "what the fnb that starts it expects")
+	f.BoolVar(&m.Rootless, "rootless", false, "run in the user namespace of rootlesskit")
+	return cmd
+}

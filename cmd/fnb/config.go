@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"fnb/builder"
+	"fnb/schema"
+)
+
+// readConfig reads fnb's settings.
+func readConfig() (schema.Config, error) {
+	path := os.Getenv("FNB_CONFIG")
+	if path == "" {
+		dir, err := configDir()
+		if err != nil {
+			return schema.Config{}, err
+		}
+		path = filepath.Join(dir, "config.yaml")
+	}
+	return schema.ReadConfig(path)
+}
+
+// managedBuilder describes this user's managed builder.
+func managedBuilder(cfg schema.Config) (builder.Managed, error) {
+	root := os.Getenv("FNB_BUILDER_ROOT")
+	if root == "" {
+		dir, err := dataDir()
+		if err != nil {
+			return builder.Managed{}, err
+		}
+		root = filepath.Join(dir, "builder")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return builder.Managed{}, fmt.Errorf("finding fnb's own program: %w", err)
+	}
+	m := builder.Managed{Root: root, Socket: socketFor(root), Rootless: os.Geteuid() != 0}
+	m.Identity = identity(exe, cfg)
+	m.Command = []string{
+		exe, "builder", "serve", "--root=" + m.Root, "--socket=" + m.Socket,
+		"--identity=" + m.Identity, "--rootless=" + strconv.FormatBool(m.Rootless),
+	}
+	return m, nil
+}
+
+// identity changes with the program and with the settings that the builder
+// reads when it starts.
+func identity(exe string, cfg schema.Config) string {
+	h := sha256.New()
+	fmt.Fprintln(h, fnbVersion())
+	if fi, err := os.Stat(exe); err == nil {
+		fmt.Fprintln(h, fi.Size(), fi.ModTime().UnixNano())
+	}
+	_ = json.NewEncoder(h).Encode(cfg.Builder) // plain data into a hash
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// builderAddress is the address of the builder that was asked for, "" for the
+// managed one, and who asked.
+func (g *globals) builderAddress(cfg schema.Config) (address, by string) {
+	switch {
+	case g.builder != "":
+		return g.builder, "--builder or FNB_BUILDER"
+	case os.Getenv("BUILDKIT_HOST") != "":
+		return os.Getenv("BUILDKIT_HOST"), "BUILDKIT_HOST"
+	case cfg.Builder.Address != "":
+		return cfg.Builder.Address, "fnb's settings"
+	}
+	return "", ""
+}
+
+// connect finds the builder, starting the managed one where none was asked for.
+func (g *globals) connect(ctx context.Context) (*builder.Client, error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	address, by := g.builderAddress(cfg)
+	if address == "" && builder.Embedded {
+		m, err := managedBuilder(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if address, err = m.Start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if address == "" {
+		if address = runningBuilder(); address == "" {
+			return nil, hint(&builder.UnreachableError{Address: "any place fnb knows", Err: fmt.Errorf("this fnb carries no builder, and neither buildkitd nor a Docker Engine runs")},
+				"start buildkitd, or a Docker Engine")
+		}
+	}
+	if strings.Contains(address, ",") {
+		return nil, usagef("fnb", "the builder address %q names several builders; give one", address)
+	}
+	c, err := builder.Dial(ctx, builder.Options{Address: address, TLSDir: g.tlsDir})
+	if err != nil && by != "" {
+		return nil, fmt.Errorf("connecting to the builder of %s: %w", by, err)
+	}
+	return c, err
+}
+
+// runningBuilder is the address of a builder that runs on this machine; "" for
+// none.
+func runningBuilder() string {
+	for _, c := range []struct{ socket, scheme string }{
+		{"/run/buildkit/buildkitd.sock", "unix://"},
+		{filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "buildkit/buildkitd.sock"), "unix://"},
+		{"/var/run/docker.sock", "docker://"},
+	} {
+		if fi, err := os.Stat(c.socket); err == nil && fi.Mode()&os.ModeSocket != 0 {
+			return c.scheme + c.socket
+		}
+	}
+	return ""
+}

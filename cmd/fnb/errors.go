@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"fnb/builder"
+	"fnb/registry"
+	"fnb/schema"
+	"fnb/store"
+	"fnb/templates"
+)
+
+// Exit codes, as fnb help exit-codes explains them.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitBuild       = 3
+	exitNotFound    = 4
+	exitRegistry    = 5
+	exitBuilder     = 6
+	exitInterrupted = 130
+)
+
+// A usageError is a command line that makes no sense.
+type usageError struct {
+	command string
+	err     error
+	hints   []string
+}
+
+func usagef(command, format string, args ...any) error {
+	return &usageError{command: command, err: fmt.Errorf(format, args...)}
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// A hinted error carries hints of its own.
+type hinted struct {
+	error
+	hints []string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// hint adds what to type to an error.
+func hint(err error, hints ...string) error { return &hinted{err, hints} }
+
+// A functionError is what went wrong with one function.
+type functionError struct {
+	name  string
+	doing string // what was being done, to what
+	err   error
+}
+
+func (e *functionError) Error() string {
+	if e.doing == "" {
+		return e.name + ": " + e.err.Error()
+	}
+	return e.name + ": " + e.doing + ": " + e.err.Error()
+}
+
+func (e *functionError) Unwrap() error { return e.err }
+
+// A runError is a run in which functions failed.
+type runError struct {
+	failed []*functionError
+	all    int
+}
+
+func (e *runError) Error() string {
+	var names []string
+	for _, f := range e.failed {
+		names = append(names, f.name)
+	}
+	return fmt.Sprintf("%d of %d functions failed: %s", len(e.failed), e.all, strings.Join(names, ", "))
+}
+
+func (e *runError) Unwrap() []error {
+	var errs []error
+	for _, f := range e.failed {
+		errs = append(errs, f)
+	}
+	return errs
+}
+
+// report prints an error with its hints and returns the exit code.
+func report(w io.Writer, ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "fnb: interrupted")
+		return exitInterrupted
+	}
+	var run *runError
+	if !errors.As(err, &run) {
+		show(w, err)
+		return exitCode(err)
+	}
+	for _, f := range run.failed {
+		show(w, f)
+	}
+	if run.all > 1 {
+		fmt.Fprintln(w, "fnb: "+clean(run.Error()))
+	}
+	return exitCode(run)
+}
+
+// show prints one error: a failing step with its log, a line for each problem,
+// and hints.
+func show(w io.Writer, err error) {
+	var se *builder.SolveError
+	if errors.As(err, &se) && se.Step != "" {
+		fmt.Fprintf(w, "--- %s\n", clean(se.Step))
+		for _, line := range se.Log {
+			fmt.Fprintf(w, "    %s\n", clean(line))
+		}
+	}
+	var ue *builder.UnreachableError
+	if errors.As(err, &ue) {
+		for _, line := range ue.Log {
+			fmt.Fprintf(w, "    %s\n", clean(line))
+		}
+	}
+	prefix := "fnb: "
+	var fe *functionError
+	if errors.As(err, &fe) {
+		prefix += fe.name + ": "
+		if fe.doing != "" {
+			prefix += fe.doing + ": "
+		}
+		err = fe.err
+	}
+	for _, e := range flatten(err) {
+		fmt.Fprintln(w, clean(prefix+e.Error()))
+	}
+	for _, h := range hints(err) {
+		fmt.Fprintln(w, "hint: "+clean(h))
+	}
+}
+
+// flatten takes joined errors apart, so that each gets a line.
+func flatten(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only a bare join is taken apart
+		var out []error
+		for _, e := range j.Unwrap() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+// clean takes out what could drive a terminal: much of an error's text comes
+// from templates, registries and builds.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r':
+			return ' '
+		case r == '\t':
+			return r
+		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// exitCode finds the code of an error. Where several functions failed for
+// different reasons, a failed build decides.
+func exitCode(err error) int {
+	var run *runError
+	if errors.As(err, &run) {
+		code := exitDone
+		for _, f := range run.failed {
+			switch c := exitCode(f.err); {
+			case c == exitError || c == exitBuild:
+				return exitBuild
+			case code == exitDone:
+				code = c
+			}
+		}
+		return code
+	}
+	var (
+		usage       *usageError
+		solve       *builder.SolveError
+		notFound    *store.NotFoundError
+		mismatch    *store.MismatchError
+		function    *unknownFunctionError
+		noImage     *registry.NotFoundError
+		auth        *registry.AuthError
+		policy      *registry.PolicyError
+		unreachable *builder.UnreachableError
+		missing     *builder.MissingError
+	)
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &solve):
+		return exitBuild
+	case errors.As(err, &notFound), errors.As(err, &mismatch), errors.As(err, &function), errors.As(err, &noImage):
+		return exitNotFound
+	case errors.As(err, &auth), errors.As(err, &policy):
+		return exitRegistry
+	case errors.As(err, &unreachable), errors.As(err, &missing):
+		return exitBuilder
+	}
+	return exitError
+}
+
+// hints say what a person can type now.
+func hints(err error) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	var h *hinted
+	if errors.As(err, &h) {
+		out = append(out, h.hints...)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		out = append(out, usage.hints...)
+		add("see: %s --help", usage.command)
+	}
+	var notFound *store.NotFoundError
+	if errors.As(err, &notFound) {
+		if len(notFound.Near) > 0 {
+			add("did you mean: %s", strings.Join(notFound.Near, ", "))
+		}
+		add("see all templates with: fnb template list")
+	}
+	var mismatch *store.MismatchError
+	if errors.As(err, &mismatch) {
+		add("if the change is wanted, take the entry out of fnb.lock and build again")
+	}
+	var function *unknownFunctionError
+	if errors.As(err, &function) && len(function.near) > 0 {
+		add("did you mean: %s", strings.Join(function.near, ", "))
+	}
+	var noImage *registry.NotFoundError
+	if errors.As(err, &noImage) {
+		add("build it first with: fnb build")
+	}
+	var auth *registry.AuthError
+	if errors.As(err, &auth) {
+		add("log in with: fnb login %s", auth.Host)
+	}
+	var exists *templates.ExistsError
+	if errors.As(err, &exists) {
+		add("choose another folder with: --handler DIR")
+	}
+	var field *schema.FieldError
+	if errors.As(err, &field) && field.Near != "" {
+		add("did you mean: %s", field.Near)
+	}
+	var missing *builder.MissingError
+	if errors.As(err, &missing) {
+		add("install it with: sudo apt-get install %s", missing.Package)
+		add("or use another BuildKit with: --builder ADDRESS")
+	}
+	var unreachable *builder.UnreachableError
+	if errors.As(err, &unreachable) && missing == nil {
+		add("see what runs with: fnb builder status")
+		add("name another BuildKit with: --builder ADDRESS, or leave FNB_BUILDER and BUILDKIT_HOST unset for fnb's own")
+	}
+	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
+		add("free disk space with: fnb builder prune")
+	}
+	return out
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A target is a file or a daemon that receives an image. What was written
+// counts only once commit is called; discard leaves nothing behind.
+type target interface {
+	io.WriteCloser
+	commit() error
+	discard()
+}
+
+// A fileTarget replaces a file in one step.
+type fileTarget struct {
+	*os.File
+	path string
+}
+
+func newFileTarget(path string) (*fileTarget, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return &fileTarget{File: f, path: path}, nil
+}
+
+func (t *fileTarget) commit() error {
+	if err := os.Chmod(t.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(t.Name(), t.path)
+}
+
+func (t *fileTarget) discard() { _ = os.Remove(t.Name()) } // a leftover is harmless
+
+// A dockerTarget loads a tar into a Docker Engine through its API.
+type dockerTarget struct {
+	*io.PipeWriter
+	done chan error
+}
+
+func newDockerTarget(ctx context.Context) (*dockerTarget, error) {
+	client, base, err := dockerClient()
+	if err != nil {
+		return nil, err
+	}
+	r, w := io.Pipe()
+	t := &dockerTarget{PipeWriter: w, done: make(chan error, 1)}
+	go func() {
+		err := loadImage(ctx, client, base, r)
+		_ = r.CloseWithError(err) // never fails
+		t.done <- err
+	}()
+	return t, nil
+}
+
+// dockerClient reaches the Docker Engine of DOCKER_HOST, or the usual socket.
+func dockerClient() (*http.Client, string, error) {
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		host = "unix:///var/run/docker.sock"
+	}
+	if path, ok := strings.CutPrefix(host, "unix://"); ok {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}
+		return &http.Client{Transport: &http.Transport{DialContext: dial}}, "http://docker", nil
+	}
+	if addr, ok := strings.CutPrefix(host, "tcp://"); ok {
+		return &http.Client{}, "http://" + addr, nil
+	}
+	return nil, "", fmt.Errorf("DOCKER_HOST=%s: it has to begin with unix:// or tcp://", host)
+}
+
+// loadImage sends a tar to POST /images/load and reads what the engine says.
+func loadImage(ctx context.Context, client *http.Client, base string, r io.Reader) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/images/load?quiet=1", r)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-tar")
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("loading into the Docker Engine: %w", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("loading into the Docker Engine: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("loading into the Docker Engine: %s: %s", res.Status, clean(string(body)))
+	}
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	for lines.Scan() {
+		var m struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Error != "" {
+			return errors.New("loading into the Docker Engine: " + clean(m.Error))
+		}
+	}
+	return lines.Err()
+}
+
+func (t *dockerTarget) commit() error { return <-t.done }
+
+func (t *dockerTarget) discard() {
+	_ = t.CloseWithError(errors.New("the build failed")) // never fails
+	<-t.done
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"fnb/builder"
+	"fnb/packaging"
+	"fnb/registry"
+	"fnb/schema"
+	"fnb/store"
+	"fnb/templates"
+)
+
+// A pipeline carries functions through the house. Its fields do not change
+// while functions are under way, but for the lock.
+type pipeline struct {
+	stack    *schema.Stack
+	opts     *buildOptions
+	store    *store.Store
+	builder  *builder.Client
+	images   *registry.ImageStore
+	registry *registry.Client
+	progress *builder.Progress
+	labels   map[string]string // on every image: source and revision
+	git      func() (store.Revision, error)
+
+	mu     sync.Mutex
+	lock   *schema.Lock
+	locked bool // lock has pins that its file lacks
+}
+
+// A job is one function on its way.
+type job struct {
+	fn     schema.Function
+	refs   []string // the references of its image
+	report *schema.FunctionReport
+	doing  string
+}
+
+// build is the sentence: resolve the function's template, package template and
+// handler into a build context, solve it into an image with the watchdog
+// layered in, and push or keep the image. What came out is recorded in the
+// job's report.
+func (p *pipeline) build(ctx context.Context, j *job) error {
+	tmpl, err := p.resolve(ctx, j)
+	if err != nil {
+		return err
+	}
+	bc, err := p.pack(ctx, j, tmpl)
+	if err != nil {
+		return err
+	}
+	if p.opts.contextOnly != "" {
+		return p.writeContext(ctx, j, bc)
+	}
+	img, err := p.solve(ctx, j, tmpl, bc)
+	if err != nil {
+		return err
+	}
+	return p.keep(ctx, j, img)
+}
+
+func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, error) {
+	j.doing = "resolving template " + j.fn.Lang
+	defer j.clock("resolve")()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.lock, Frozen: p.opts.frozen}
+	tmpl, pin, notes, err := p.store.Resolve(ctx, j.fn.Lang, where)
+	if err != nil {
+		return nil, err
+	}
+	j.report.Pin = &pin
+	j.report.Warnings = append(j.report.Warnings, notes...)
+	if _, ok := p.lock.Templates[j.fn.Lang]; !ok {
+		if p.lock.Templates == nil {
+			p.lock.Templates = map[string]schema.Pin{}
+		}
+		p.lock.Templates[j.fn.Lang], p.locked = pin, true
+	}
+	return tmpl, nil
+}
+
+func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (*packaging.Context, error) {
+	j.doing = "packaging " + j.fn.Handler
+	defer j.clock("package")()
+	bc, err := packaging.Assemble(ctx, packaging.Input{
+		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
+		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
+		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.report.Warnings = append(j.report.Warnings, bc.Notes...)
+	return bc, nil
+}
+
+func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Context) error {
+	dir := filepath.Join(p.opts.contextOnly, j.fn.Name)
+	j.doing = "writing the build context to " + dir
+	j.report.Status = "context"
+	j.report.Reference = dir
+	return packaging.WriteDir(ctx, bc.FS, dir)
+}
+
+func (p *pipeline) solve(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (*builder.Result, error) {
+	j.doing = "building " + j.refs[0]
+	defer j.clock("solve")()
+	req, err := p.request(j, tmpl, bc)
+	if err != nil {
+		return nil, err
+	}
+	if p.images != nil {
+		release, err := p.images.Hold(ctx) // nobody prunes what the builder is writing
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	img, err := p.deliver(ctx, j, req)
+	if err != nil {
+		return nil, err
+	}
+	j.report.Warnings = append(j.report.Warnings, img.Warnings...)
+	j.report.Digest = img.Digest
+	j.report.Status = "built"
+	if img.CachedPart == 1 {
+		j.report.Status = "cached"
+	}
+	if p.images != nil {
+		err = p.name(ctx, j, img)
+	}
+	return img, err
+}
+
+// deliver solves, and lets what receives the image keep it only when it is
+// whole.
+func (p *pipeline) deliver(ctx context.Context, j *job, req builder.Request) (*builder.Result, error) {
+	out, t, err := p.output(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	req.Output = out
+	img, err := p.builder.Solve(ctx, req)
+	if t == nil {
+		return img, err
+	}
+	if err != nil {
+		t.discard()
+		return nil, err
+	}
+	return img, t.commit()
+}
+
+// name lets the image store know the image under its references.
+func (p *pipeline) name(ctx context.Context, j *job, img *builder.Result) error {
+	h, err := v1.NewHash(img.Digest)
+	if err != nil {
+		return fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
+	}
+	desc := v1.Descriptor{MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h}
+	for _, ref := range j.refs {
+		if err := p.images.Put(ctx, ref, desc); err != nil {
+			return err
+		}
+	}
+	j.report.Platforms, err = p.platforms(ctx, desc)
+	return err
+}
+
+// platforms says what the image of each platform is.
+func (p *pipeline) platforms(ctx context.Context, desc v1.Descriptor) ([]schema.PlatformReport, error) {
+	images, err := p.images.Platforms(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	var out []schema.PlatformReport
+	for _, d := range images {
+		img, err := p.images.Image(d)
+		if err != nil {
+			return nil, err
+		}
+		m, err := img.Manifest()
+		if err != nil {
+			return nil, err
+		}
+		r := schema.PlatformReport{Digest: d.Digest.String()}
+		if d.Platform != nil {
+			r.Platform = schema.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}.String()
+		}
+		for _, l := range m.Layers {
+			r.Size += l.Size
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// keep does what is left to do with an image once it is made.
+func (p *pipeline) keep(_ context.Context, j *job, img *builder.Result) error {
+	j.report.Reference = j.refs[0]
+	j.report.Tags = j.refs
+	if p.opts.push {
+		j.report.Status = "pushed"
+		for _, pl := range img.Platforms {
+			j.report.Platforms = append(j.report.Platforms, schema.PlatformReport{Platform: pl.String()})
+		}
+	}
+	return nil
+}
+
+// clock measures a phase of a job, in seconds.
+func (j *job) clock(phase string) func() {
+	start := time.Now()
+	return func() {
+		if j.report.Seconds == nil {
+			j.report.Seconds = map[string]float64{}
+		}
+		j.report.Seconds[phase] = time.Since(start).Seconds()
+	}
+}
+
+// each runs do for the jobs, at most limit at a time. One that fails does not
+// stop the others; all failures come back together, in the jobs' order. When
+// ctx ends, its error comes back alone.
+func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, *job) error) error {
+	errs := make([]error, len(jobs))
+	var eg errgroup.Group
+	eg.SetLimit(limit)
+	for i, j := range jobs {
+		eg.Go(func() error {
+			if ctx.Err() == nil {
+				errs[i] = do(ctx, j)
+			}
+			return nil
+		})
+	}
+	_ = eg.Wait() // the errors are in errs
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	run := &runError{all: len(jobs)}
+	for i, j := range jobs {
+		if errs[i] == nil {
+			continue
+		}
+		j.report.Status, j.report.Error = "failed", oneLine(errs[i])
+		run.failed = append(run.failed, &functionError{name: j.fn.Name, doing: j.doing, err: errs[i]})
+	}
+	if len(run.failed) > 0 {
+		return run
+	}
+	return nil
+}
+
+func oneLine(err error) string {
+	var se *builder.SolveError
+	if errors.As(err, &se) {
+		return clean(se.Error())
+	}
+	return clean(err.Error())
+}

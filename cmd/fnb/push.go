@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fnb/registry"
+)
+
+func newPush(g *globals) *cobra.Command {
+	o := &buildOptions{}
+	cmd := &cobra.Command{
+		Use:   "push [FUNCTION…]",
+		Short: "push the images of functions to their registries",
+		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there.
+
+For each function a line is printed: its name, the reference and the digest.`,
+		Example: "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return g.completeFunctions(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.runPush(cmd.Context(), o, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.filter, "filter", "", "push the functions whose names match `GLOB`")
+	f.IntVar(&o.parallel, "parallel", 4, "push `N` functions at a time")
+	f.StringArrayVar(&o.tags, "tag", nil, "push the tag that `RULE` gives, as in fnb build (repeatable)")
+	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
+	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
+	return cmd
+}
+
+func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) error {
+	start := time.Now()
+	if o.parallel < 1 {
+		return usagef("fnb push", "--parallel %d: it has to be at least 1", o.parallel)
+	}
+	stack, err := g.readStack()
+	if err != nil {
+		return err
+	}
+	fns, err := choose(stack, names, o.filter)
+	if err != nil {
+		return err
+	}
+	dir, err := imagesDir()
+	if err != nil {
+		return err
+	}
+	p := &pipeline{stack: stack, opts: o, git: worktree(filepath.Dir(stack.File))}
+	if p.images, err = registry.OpenImageStore(dir); err != nil {
+		return err
+	}
+	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
+		return err
+	}
+	jobs, err := p.jobs(ctx, fns)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, jobs, o.parallel, p.push)
+	return errors.Join(err, g.finish(jobs, o.reportFile, time.Since(start)))
+}
+
+// push sends one function's image under each of its references.
+func (p *pipeline) push(ctx context.Context, j *job) error {
+	defer j.clock("push")()
+	for _, ref := range j.refs {
+		j.doing = "pushing " + ref
+		pushed, err := p.registry.Push(ctx, p.images, ref)
+		if err != nil {
+			return err
+		}
+		j.report.Digest = pushed.Digest
+		j.report.Tags = append(j.report.Tags, ref)
+		if j.report.Status = "pushed"; pushed.Unchanged {
+			j.report.Status, j.report.Reason = "skipped", "the registry has it"
+		}
+		j.report.Sent += pushed.Sent
+	}
+	desc, err := p.images.Resolve(j.refs[0])
+	if err != nil {
+		return err
+	}
+	j.report.Platforms, err = p.platforms(ctx, desc)
+	return err
+}

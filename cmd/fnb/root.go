@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// globals are the flags that every command has.
+type globals struct {
+	streams
+	file      string
+	directory string
+	offline   bool
+	quiet     bool
+	json      bool
+	progress  string
+	builder   string
+	tlsDir    string
+}
+
+// newRoot makes the command tree.
+func newRoot(s streams) *cobra.Command {
+	g := &globals{streams: s}
+	root := &cobra.Command{
+		Use:           "fnb",
+		Short:         "build functions into container images",
+		Long:          "fnb turns a few lines of code and a template into an OCI image, and pushes it to a registry.\n\nIt reads the functions of a stack file, resolves each one's template, packages template and handler into a build context, has BuildKit solve it into an image with the watchdog layered in, and pushes the image.",
+		Example:       "  # a first function in Go, from template to registry\n  fnb new hello --lang go --prefix ghcr.io/acme\n  fnb build\n  fnb push",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return g.prepare(cmd)
+		},
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd.CommandPath(), "%w", err) })
+	f := root.PersistentFlags()
+	f.StringVarP(&g.file, "file", "f", "", "read the stack from `FILE` (default stack.yaml or stack.yml, looked for upwards)")
+	f.StringVarP(&g.directory, "directory", "C", "", "change to `DIR` before anything else")
+	f.StringVar(&g.progress, "progress", "auto", "show progress as `MODE`: auto, tty, plain, json or quiet")
+	f.BoolVarP(&g.quiet, "quiet", "q", false, "show no progress")
+	f.BoolVar(&g.json, "json", false, "print the result as JSON")
+	f.BoolVar(&g.offline, "offline", false, "use no network for templates: what is cached works")
+	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS` (default the managed builder)")
+	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
+	root.AddCommand(
+		newNew(g), newBuild(g), newPush(g),
+		newTemplate(g), newBuilder(g),
+		newLogin(g), newLogout(g), newVersion(g),
+	)
+	root.AddCommand(helpTopics()...)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// prepare takes flags that were not given from the environment, and changes to
+// the folder that was asked for.
+func (g *globals) prepare(cmd *cobra.Command) error {
+	var errs []error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		v, ok := os.LookupEnv(envName(f.Name))
+		if !ok || v == "" || f.Changed || f.Name == "help" {
+			return
+		}
+		if err := cmd.Flags().Set(f.Name, v); err != nil {
+			errs = append(errs, usagef(cmd.CommandPath(), "%s=%q: %w", envName(f.Name), v, err))
+		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if g.directory != "" {
+		if err := os.Chdir(g.directory); err != nil {
+			return fmt.Errorf("changing to %s: %w", g.directory, errors.Unwrap(err))
+		}
+	}
+	if g.quiet {
+		g.progress = "quiet"
+	}
+	return nil
+}
+
+// envName is the environment variable of a flag: FNB_BUILD_ARG for build-arg.
+func envName(flag string) string {
+	return "FNB_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// exactly is cobra.ExactArgs with an error that is a usage error.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
+			return usagef(cmd.CommandPath(), "%w", err)
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others; alone it shows its help, and an
+// unknown word is a usage error.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+			return &usageError{command: cmd.CommandPath(), err: err, hints: []string{"did you mean: " + cmd.CommandPath() + " " + s[0]}}
+		}
+		return usagef(cmd.CommandPath(), "%w", err)
+	}
+	return cmd
+}
+
+// relative shows a path as a person in the working directory would type it.
+func relative(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if r, err := filepath.Rel(wd, path); err == nil && !strings.HasPrefix(r, "../../..") {
+		return r
+	}
+	return path
+}

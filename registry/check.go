@@ -1,0 +1,15 @@
+package registry
+
+// CheckReference returns an error that says what is wrong with an image
+// reference; nil for one that a registry would take.
+func CheckReference(ref string) error {
+	_, err := parseReference(ref)
+	return err
+}
+
+// PlainHTTP reports whether the client speaks plain HTTP to the registry of an
+// image reference: to this machine, and to hosts of [Options.Insecure].
+func (c *Client) PlainHTTP(ref string) bool {
+	r, err := parseReference(ref)
+	return err == nil && c.plain(r.repo.RegistryStr())
+}

@@ -1,0 +1,94 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Config is fnb's settings, which hold for all of a user's projects. Nothing
+// in it decides what is in an image.
+type Config struct {
+	Builder BuilderConfig `yaml:"builder,omitempty"`
+}
+
+// A BuilderConfig says which builder to use, and how the managed one runs.
+type BuilderConfig struct {
+	Address    string                    `yaml:"address,omitempty"`    // of another BuildKit; "" is the managed builder
+	Idle       time.Duration             `yaml:"idle,omitempty"`       // after which the managed builder ends, such as 30m; 0 is the default
+	Cache      int64                     `yaml:"cache,omitempty"`      // bytes the managed builder keeps, written 20GB or 512MB; 0 is the default
+	Registries map[string]RegistryConfig `yaml:"registries,omitempty"` // by host as images name it, such as docker.io
+}
+
+// A RegistryConfig says how the managed builder reaches a registry.
+type RegistryConfig struct {
+	Mirrors  []string `yaml:"mirrors,omitempty"`  // hosts asked first, with an optional path
+	HTTP     bool     `yaml:"http,omitempty"`     // plain HTTP
+	Insecure bool     `yaml:"insecure,omitempty"` // certificates are not checked
+	CA       []string `yaml:"ca,omitempty"`       // files with certificates to trust
+}
+
+// ReadConfig reads fnb's settings. A file that does not exist is the zero
+// Config; problems are returned as [ParseStack] does.
+func ReadConfig(path string) (Config, error) {
+	data, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, nil
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	var c Config
+	r := &reader{file: path}
+	v, ok := r.document(data)
+	if ok {
+		r.object(v, fields{"builder": func(v value) { r.object(v, r.builderFields(&c.Builder)) }})
+	}
+	if len(r.problems) > 0 {
+		return Config{}, joinFieldErrors(r.problems)
+	}
+	return c, nil
+}
+
+func (r *reader) builderFields(b *BuilderConfig) fields {
+	return fields{
+		"address": r.str(&b.Address, nil),
+		"idle": r.str(new(string), func(s string) (err error) {
+			if b.Idle, err = time.ParseDuration(s); err != nil || b.Idle <= 0 {
+				return fmt.Errorf("%q is not a time such as 30m or 12h", s)
+			}
+			return nil
+		}),
+		"cache": r.str(new(string), func(s string) (err error) {
+			b.Cache, err = parseBytes(s)
+			return err
+		}),
+		"registries": func(v value) {
+			entries, _ := r.entries(v)
+			b.Registries = map[string]RegistryConfig{}
+			for _, e := range entries {
+				var c RegistryConfig
+				r.object(e.value, fields{
+					"mirrors": r.strs(&c.Mirrors, nil), "http": r.boolean(&c.HTTP),
+					"insecure": r.boolean(&c.Insecure), "ca": r.strs(&c.CA, nil),
+				})
+				b.Registries[e.key] = c
+			}
+		},
+	}
+}
+
+// parseBytes reads a size with a decimal unit: 20GB is 20e9 bytes.
+func parseBytes(s string) (int64, error) {
+	number, unit := strings.TrimRight(s, "KMGTB"), ""
+	unit = s[len(number):]
+	factor, ok := map[string]float64{"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !ok || err != nil || n <= 0 || n*factor > 1e18 {
+		return 0, fmt.Errorf("%q is not a size such as 20GB or 512MB", s)
+	}
+	return int64(n * factor), nil
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+// describeDepth bounds how far back Describe looks for a tag.
+const describeDepth = 10_000
+
+// ErrNoRepository says that a folder is in no git repository.
+var ErrNoRepository = errors.New("not in a git repository")
+
+// A Revision is where a user's own git repository stands.
+type Revision struct {
+	Commit   string // 40 hex digits
+	Branch   string // "" on a detached HEAD
+	Describe string // as git describe --tags --always
+	Source   string // URL of the remote origin, without credentials; "" for none
+}
+
+// ReadRevision returns where the repository stands that dir is in. Without one
+// it is [ErrNoRepository]; a repository without a commit is an error of its own.
+func ReadRevision(dir string) (Revision, error) {
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	if errors.Is(err, git.ErrRepositoryNotExists) {
+		return Revision{}, ErrNoRepository
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("opening the git repository of %s: %w", dir, err)
+	}
+	head, err := repo.Head()
+	if errors.Is(err, plumbing.ErrReferenceNotFound) {
+		return Revision{}, fmt.Errorf("the git repository of %s has no commit yet", dir)
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("reading HEAD of the git repository of %s: %w", dir, err)
+	}
+	r := Revision{Commit: head.Hash().String()}
+	if head.Name().IsBranch() {
+		r.Branch = head.Name().Short()
+	}
+	if r.Describe, err = describe(repo, head.Hash()); err != nil {
+		return Revision{}, fmt.Errorf("describing HEAD of the git repository of %s: %w", dir, err)
+	}
+	if remote, err := repo.Remote("origin"); err == nil && len(remote.Config().URLs) > 0 {
+		r.Source = withoutCredentials(remote.Config().URLs[0])
+	}
+	return r, nil
+}
+
+// describe names a commit by the nearest tag before it: v1.2, or v1.2-3-gabcdef0
+// three commits later, or the short commit without a tag.
+func describe(repo *git.Repository, head plumbing.Hash) (string, error) {
+	tags := map[plumbing.Hash]string{}
+	refs, err := repo.Tags()
+	if err != nil {
+		return "", err
+	}
+	err = refs.ForEach(func(ref *plumbing.Reference) error {
+		h := ref.Hash()
+		if t, err := repo.TagObject(h); err == nil {
+			h = t.Target
+		}
+		if old, ok := tags[h]; !ok || ref.Name().Short() > old {
+			tags[h] = ref.Name().Short()
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	short := head.String()[:7]
+	if len(tags) == 0 {
+		return short, nil
+	}
+	commits, err := repo.Log(&git.LogOptions{From: head})
+	if err != nil {
+		return "", err
+	}
+	name, n := short, 0
+	err = commits.ForEach(func(c *object.Commit) error {
+		if tag, ok := tags[c.Hash]; ok {
+			if name = tag; n > 0 {
+				name = fmt.Sprintf("%s-%d-g%s", tag, n, short)
+			}
+			return storer.ErrStop
+		}
+		if n++; n > describeDepth {
+			return storer.ErrStop
+		}
+		return nil
+	})
+	// A shallow clone ends where its history was cut; that is no tag found.
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return short, nil
+	}
+	return name, err
+}
+
+// withoutCredentials takes user and password off a remote's URL.
+func withoutCredentials(remote string) string {
+	if u, err := url.Parse(remote); err == nil && u.Scheme != "" && u.Host != "" {
+		if u.Scheme != "ssh" || hasPassword(u) {
+			u.User = nil
+		}
+		return u.String()
+	}
+	if _, rest, ok := strings.Cut(remote, "@"); ok && strings.Contains(rest, ":") {
+		return "ssh://" + strings.Replace(rest, ":", "/", 1)
+	}
+	return remote
+}
+
+func hasPassword(u *url.URL) bool {
+	_, ok := u.User.Password()
+	return ok
+}
