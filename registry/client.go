@@ -45,10 +45,13 @@ type Client struct {
 	opts   Options
 	keys   *keychain
 	trans  *retryTransport
-	pusher *remote.Pusher
-	puller *remote.Puller
 	slots  chan struct{}
 	places places
+
+	mu     sync.Mutex
+	pusher *remote.Pusher
+	puller *remote.Puller
+
 	// contents are the blobs of stored images: v1.Hash to []v1.Hash.
 	contents sync.Map
 }
@@ -70,25 +73,42 @@ func New(opts Options) (*Client, error) {
 	}
 	c.keys.files = append(c.keys.files, opts.AuthFiles...)
 	c.trans = newTransport(opts, c.plain)
+	return c, c.reset()
+}
+
+// reset makes the client ask for credentials anew.
+func (c *Client) reset() error {
+	c.keys.forget()
 	// The transport does the waiting: it keeps to Retry-After and to contexts.
 	common := []remote.Option{
 		remote.WithAuthFromKeychain(c.keys),
 		remote.WithTransport(c.trans),
-		remote.WithUserAgent(opts.UserAgent),
-		remote.WithJobs(opts.Jobs),
+		remote.WithUserAgent(c.opts.UserAgent),
+		remote.WithJobs(c.opts.Jobs),
 		remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 1}),
 		remote.WithRetryPredicate(func(error) bool { return false }),
 		remote.WithRetryStatusCodes(),
 		remote.WithNondistributable,
 	}
-	var err error
-	if c.pusher, err = remote.NewPusher(common...); err != nil {
-		return nil, fmt.Errorf("making a registry client: %w", err)
+	pusher, err := remote.NewPusher(common...)
+	if err != nil {
+		return fmt.Errorf("making a registry client: %w", err)
 	}
-	if c.puller, err = remote.NewPuller(common...); err != nil {
-		return nil, fmt.Errorf("making a registry client: %w", err)
+	puller, err := remote.NewPuller(common...)
+	if err != nil {
+		return fmt.Errorf("making a registry client: %w", err)
 	}
-	return c, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pusher, c.puller = pusher, puller
+	return nil
+}
+
+// remotes returns what speaks to registries; it keeps tokens and connections.
+func (c *Client) remotes() (*remote.Pusher, *remote.Puller) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pusher, c.puller
 }
 
 // plain reports whether host may be spoken to in plain HTTP.
@@ -117,7 +137,8 @@ func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
 		return v1.Descriptor{}, err
 	}
 	ctx, _ = withPatience(ctx, nil)
-	d, err := c.puller.Head(ctx, r.name())
+	_, puller := c.remotes()
+	d, err := puller.Head(ctx, r.name())
 	if err != nil {
 		return v1.Descriptor{}, c.explain(ctx, err, r)
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -122,17 +123,27 @@ func explain(ctx context.Context, err error, host, ref string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	own := ours(err)
+	_, plainHTTP := errors.AsType[*PlainHTTPError](err)
+	if own != nil && !plainHTTP {
+		return own
+	}
+	// Where plain HTTP is allowed HTTPS is tried too, and err holds what came of
+	// both; what follows goes from the telling to the less telling.
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return &UnavailableError{Host: host, Reference: ref, Err: plain(bad)}
+	}
+	if t, ok := errors.AsType[*transport.Error](err); ok {
+		return explainStatus(t, host, ref)
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return &UnavailableError{Host: host, Reference: ref, Err: plain(op)}
 	}
-	if own := ours(err); own != nil {
+	if own != nil {
 		return own
 	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return &PlainHTTPError{Host: host}
-	}
-	if t, ok := errors.AsType[*transport.Error](err); ok {
-		return explainStatus(t, host, ref)
 	}
 	return &UnavailableError{Host: host, Reference: ref, Err: plain(err)}
 }

@@ -48,25 +48,30 @@ func (c *Client) Login(ctx context.Context, host, user, password string) (Stored
 	if err != nil {
 		return Stored{}, err
 	}
-	defer c.keys.forget()
 	key := keysOf(reg.RegistryStr())[0]
 	if helper := f.helper(reg.RegistryStr()); helper != "" {
 		in, err := json.Marshal(map[string]string{"ServerURL": key, "Username": user, "Secret": password})
 		if err != nil {
 			return Stored{}, err
 		}
-		_, err = runHelper(ctx, helper, "store", in)
-		return Stored{Helper: helper}, err
+		if _, err = runHelper(ctx, helper, "store", in); err != nil {
+			return Stored{}, err
+		}
+		return Stored{Helper: helper}, c.reset()
 	}
 	entry := authEntry{Auth: base64.StdEncoding.EncodeToString([]byte(user + ":" + password))}
 	if user == tokenUser {
 		entry = authEntry{Auth: base64.StdEncoding.EncodeToString([]byte(tokenUser + ":")), IdentityToken: password}
 	}
-	return Stored{File: path}, changeAuths(ctx, path, func(auths map[string]json.RawMessage) error {
+	err = changeAuths(ctx, path, func(auths map[string]json.RawMessage) error {
 		b, err := json.Marshal(entry)
 		auths[key] = b
 		return err
 	})
+	if err != nil {
+		return Stored{}, err
+	}
+	return Stored{File: path}, c.reset()
 }
 
 // Logout removes the credentials for a host from where [Client.Login] puts them.
@@ -81,7 +86,6 @@ func (c *Client) Logout(ctx context.Context, host string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer c.keys.forget()
 	had := false
 	keys := keysOf(reg.RegistryStr())
 	if helper := f.helper(reg.RegistryStr()); helper != "" {
@@ -101,14 +105,18 @@ func (c *Client) Logout(ctx context.Context, host string) (bool, error) {
 		inFile = inFile || ok
 	}
 	if !inFile {
-		return had, nil
+		return had, c.reset()
 	}
-	return true, changeAuths(ctx, path, func(auths map[string]json.RawMessage) error {
+	err = changeAuths(ctx, path, func(auths map[string]json.RawMessage) error {
 		for _, k := range keys {
 			delete(auths, k)
 		}
 		return nil
 	})
+	if err != nil {
+		return false, err
+	}
+	return true, c.reset()
 }
 
 func (c *Client) registry(host string) (name.Registry, error) {

@@ -85,7 +85,8 @@ func (p *pull) run(ctx context.Context, platform schema.Platform) (v1.Descriptor
 // manifest gets one manifest; its digest is checked.
 func (p *pull) manifest(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	ctx, _ = withPatience(ctx, nil)
-	return p.client.puller.Get(ctx, ref)
+	_, puller := p.client.remotes()
+	return puller.Get(ctx, ref)
 }
 
 // fetch brings everything desc names, and then desc itself.
@@ -149,14 +150,15 @@ func (p *pull) blob(ctx context.Context, d v1.Descriptor) error {
 			p.client.opts.Progress(Event{Reference: p.ref.String(), Digest: d.Digest.String(), Status: StatusFetched, Bytes: d.Size, Total: d.Size})
 			return nil
 		}
-		if ctx.Err() != nil || ours(err) != nil || !isTransient(err) || !patience.wait(ctx, 0, plain(err).Error(), maxAttempts) {
+		if ctx.Err() != nil || ours(err) != nil || !isTransient(err) || !patience.wait(ctx, 0, reason(err), maxAttempts) {
 			return err
 		}
 	}
 }
 
 func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
-	layer, err := p.client.puller.Layer(ctx, p.ref.repo.Digest(d.Digest.String()))
+	_, puller := p.client.remotes()
+	layer, err := puller.Layer(ctx, p.ref.repo.Digest(d.Digest.String()))
 	if err != nil {
 		return err
 	}

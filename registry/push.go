@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -115,7 +116,8 @@ func (p *push) to(ctx context.Context, r reference) error {
 // answer 403 for what is not there, so that is left to the upload to settle.
 func (p *push) exists(ctx context.Context, r reference, ref name.Reference) (bool, error) {
 	ctx, _ = withPatience(ctx, p.waiting(r, p.desc))
-	d, err := p.client.puller.Head(ctx, ref)
+	_, puller := p.client.remotes()
+	d, err := puller.Head(ctx, ref)
 	if err == nil {
 		return d.Digest == p.desc.Digest, nil
 	}
@@ -177,6 +179,7 @@ func (p *push) blob(ctx context.Context, r reference, d v1.Descriptor) error {
 func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from name.Repository) error {
 	ctx, patience := withPatience(ctx, p.waiting(r, d))
 	ctx, trace := withTrace(ctx)
+	pusher, _ := p.client.remotes()
 	for {
 		layer, err := p.layer(r, d)
 		if err != nil {
@@ -185,12 +188,12 @@ func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from na
 		if from != (name.Repository{}) && from != r.repo {
 			layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(d.Digest.String())}
 		}
-		err = p.client.pusher.Upload(ctx, r.repo, layer)
+		err = pusher.Upload(ctx, r.repo, layer)
 		if err == nil {
 			p.count(r, d, trace.outcome())
 			return nil
 		}
-		if ctx.Err() != nil || !worthAnew(err) || !patience.wait(ctx, 0, plain(err).Error(), maxAttempts) {
+		if ctx.Err() != nil || !worthAnew(err) || !patience.wait(ctx, 0, reason(err), maxAttempts) {
 			return err
 		}
 		from = name.Repository{}
@@ -214,6 +217,14 @@ func worthAnew(err error) bool {
 		return true
 	}
 	return t.StatusCode >= 500
+}
+
+// reason says in a few words why an attempt has failed.
+func reason(err error) string {
+	if t, ok := errors.AsType[*transport.Error](err); ok {
+		return "answered " + strconv.Itoa(t.StatusCode)
+	}
+	return plain(err).Error()
 }
 
 // layer returns a stored blob as go-containerregistry wants it.
@@ -268,7 +279,8 @@ func (p *push) waiting(r reference, d v1.Descriptor) func(time.Duration, string)
 // put writes one manifest under ref.
 func (p *push) put(ctx context.Context, r reference, d v1.Descriptor, t *tree, ref name.Reference) error {
 	ctx, _ = withPatience(ctx, p.waiting(r, d))
-	if err := p.client.pusher.Put(ctx, ref, &rawManifest{raw: t.raw[d.Digest], mediaType: d.MediaType}); err != nil {
+	pusher, _ := p.client.remotes()
+	if err := pusher.Put(ctx, ref, &rawManifest{raw: t.raw[d.Digest], mediaType: d.MediaType}); err != nil {
 		return err
 	}
 	p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusTagged, Bytes: d.Size, Total: d.Size})

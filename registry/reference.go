@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"errors"
 	"strings"
 
+	dref "github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
@@ -13,32 +15,36 @@ type reference struct {
 	digest string // "sha256:…"
 }
 
-// parseReference reads s as Docker does: without a registry it is Docker Hub's,
-// without tag and digest the tag is "latest". The error is a [*ReferenceError].
+// parseReference reads s as Docker does, by the grammar that Docker and registries
+// use: without a registry it is Docker Hub's, without tag and digest the tag is
+// "latest". The error is a [*ReferenceError].
 func parseReference(s string, opts ...name.Option) (reference, error) {
 	bad := func(err error) (reference, error) {
-		reason := strings.TrimPrefix(err.Error(), "could not parse reference: ")
-		if reason == s {
-			reason = "want [HOST/]REPOSITORY[:TAG][@DIGEST], in lower case"
-		}
-		return reference{}, &ReferenceError{Reference: clean(s), Reason: clean(reason)}
+		return reference{}, &ReferenceError{Reference: clean(s), Reason: clean(strings.TrimPrefix(err.Error(), "invalid reference format: "))}
 	}
-	base, digest, hasDigest := strings.Cut(s, "@")
-	tag, err := name.NewTag(base, opts...)
+	named, err := dref.ParseNormalizedNamed(s)
+	if errors.Is(err, dref.ErrReferenceInvalidFormat) {
+		err = errors.New("want [HOST/]REPOSITORY[:TAG][@DIGEST]")
+	}
 	if err != nil {
 		return bad(err)
 	}
-	r := reference{repo: tag.Context(), tag: tag.TagStr()}
-	if !hasDigest {
-		return r, nil
-	}
-	d, err := name.NewDigest(s, opts...)
+	repo, err := name.NewRepository(named.Name(), opts...)
 	if err != nil {
 		return bad(err)
 	}
-	r.digest = digest
-	if d.Context().Name()+":"+r.tag != tag.Name() || !strings.HasSuffix(base, ":"+r.tag) {
-		r.tag = ""
+	r := reference{repo: repo}
+	if t, ok := named.(dref.Tagged); ok {
+		r.tag = t.Tag()
+	}
+	if d, ok := named.(dref.Digested); ok {
+		r.digest = d.Digest().String()
+	}
+	if r.digest != "" && !strings.HasPrefix(r.digest, "sha256:") {
+		return bad(errors.New("only SHA-256 digests are understood"))
+	}
+	if r.tag == "" && r.digest == "" {
+		r.tag = name.DefaultTag
 	}
 	return r, nil
 }

@@ -112,6 +112,8 @@ func (p *patience) wait(ctx context.Context, asked time.Duration, why string, li
 	more := p.attempts < limit && d <= p.left
 	if more {
 		p.left -= d
+	} else {
+		p.left = -1 // whoever else spends this patience is to stop too
 	}
 	p.mu.Unlock()
 	if !more {

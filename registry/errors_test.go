@@ -1,0 +1,111 @@
+package registry
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain words":               "plain words",
+		" two\r\nlines\tand a tab ": "two lines and a tab",
+		"\x1b[31mred\x1b[0m":        "[31mred [0m",
+		"a\u202eb\u200bc":           "abc",
+		"\x00nul\x7f":               "nul",
+		"bad \xff utf-8":            "bad ? utf-8",
+		"Überlauf":                  "Überlauf",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := clean(strings.Repeat("ü", 10_000)); len(got) > maxMessage+3 || !utf8.ValidString(got) {
+		t.Errorf("a long message has %d bytes", len(got))
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\x1b[2Jb")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := clean(s)
+		if !utf8.ValidString(got) || strings.ContainsAny(got, "\x1b\n\r\x00\u202e") || len(got) > maxMessage+3 {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
+
+func TestParseReference(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("a", 64)
+	for in, want := range map[string]string{
+		"hello":                           "docker.io/library/hello:latest",
+		"acme/hello:1":                    "docker.io/acme/hello:1",
+		"docker.io/acme/hello:1":          "docker.io/acme/hello:1",
+		"index.docker.io/acme/hello:1":    "docker.io/acme/hello:1",
+		"ghcr.io/acme/hello":              "ghcr.io/acme/hello:latest",
+		"localhost:5000/hello:1":          "localhost:5000/hello:1",
+		"localhost:5000/hello":            "localhost:5000/hello:latest",
+		"ghcr.io/acme/hello@" + digest:    "ghcr.io/acme/hello@" + digest,
+		"ghcr.io/acme/hello:1@" + digest:  "ghcr.io/acme/hello:1@" + digest,
+		"localhost:5000/hello@" + digest:  "localhost:5000/hello@" + digest,
+		"[::1]:5000/hello:1":              "[::1]:5000/hello:1",
+		"":                                "error",
+		"Hello":                           "error",
+		"ghcr.io/acme/hello:":             "error",
+		"ghcr.io/acme/hello@sha256:short": "error",
+		"https://ghcr.io/acme/hello":      "error",
+		"ghcr.io/acme/hello:a b":          "error",
+		"ghcr.io/acme/../hello":           "error",
+		"-x":                              "error",
+		"ghcr.io/a\x1bb":                  "error",
+	} {
+		r, err := parseReference(in)
+		got := "error"
+		if err == nil {
+			got = r.String()
+		}
+		if got != want {
+			t.Errorf("%q is %q (%v), want %q", in, got, err, want)
+		}
+	}
+}
+
+func FuzzParseReference(f *testing.F) {
+	for _, s := range []string{"hello", "ghcr.io/a/b:1", "localhost:5000/x@sha256:" + strings.Repeat("0", 64), "a:b@c"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := parseReference(s)
+		if err != nil {
+			return
+		}
+		again, err := parseReference(r.String())
+		if err != nil || again.String() != r.String() {
+			t.Errorf("%q is %q, which is %q, %v", s, r, again, err)
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Duration{
+		"":                              0,
+		"5":                             5 * time.Second,
+		" 7 ":                           7 * time.Second,
+		"-3":                            0,
+		"soon":                          0,
+		"Fri, 20 Nov 2026 09:00:30 GMT": 30 * time.Second,
+		"Fri, 20 Nov 2026 08:00:00 GMT": 0,
+		"99999999999":                   (1 << 20) * time.Second,
+	} {
+		if diff := cmp.Diff(want, retryAfter(in, now)); diff != "" {
+			t.Errorf("%q (-want +got): %s", in, diff)
+		}
+	}
+}

@@ -1,0 +1,569 @@
+package registry
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fnb/internal/servers"
+	"fnb/schema"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+)
+
+// newClient returns a client that sees no credentials but those given to it.
+func newClient(tb testing.TB, opts Options) *Client {
+	tb.Helper()
+	if opts.DockerConfig == "" {
+		opts.DockerConfig = tb.TempDir()
+	}
+	if opts.AuthFiles == nil {
+		opts.AuthFiles = []string{}
+	}
+	c, err := New(opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// count returns how many requests match.
+func count(requests []servers.Request, method, path string) int {
+	n, re := 0, regexp.MustCompile(path)
+	for _, r := range requests {
+		if r.Method == method && re.MatchString(r.Path) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestPushAndPull(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	s, c := newStore(t), newClient(t, Options{})
+	ref := reg.Host + "/acme/hello:0.1.0"
+	desc := put(t, s, ref, newIndex(t))
+
+	got, err := c.Push(t.Context(), s, ref, ref, reg.Host+"/acme/hello:latest", reg.Host+"/other/hello@"+desc.Digest.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Digest != desc.Digest.String() || got.Unchanged || got.Sent == 0 || got.Mounted != got.Sent || len(got.References) != 3 {
+		t.Errorf("first push: %+v", got)
+	}
+	for _, r := range []string{ref, reg.Host + "/acme/hello:latest", reg.Host + "/other/hello@" + desc.Digest.String()} {
+		h, err := c.Head(t.Context(), r)
+		if err != nil || h.Digest != desc.Digest || h.MediaType != types.OCIImageIndex || h.Size != desc.Size {
+			t.Errorf("Head %s: %+v, %v", r, h, err)
+		}
+	}
+
+	to := newStore(t)
+	pulled, err := c.Pull(t.Context(), ref, to, schema.Platform{})
+	if err != nil || pulled.Digest != desc.Digest {
+		t.Fatalf("Pull: %v, %v", pulled.Digest, err)
+	}
+	must(t, to.Verify(t.Context(), ref))
+	idx, err := to.Index(pulled)
+	must(t, err)
+	must(t, validate.Index(idx))
+}
+
+func TestPushSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	s := newStore(t)
+	shared := newLayer(t, 100_000)
+	a, b := reg.Host+"/acme/a:1", reg.Host+"/acme/b:1"
+	put(t, s, a, newImage(t, shared))
+	put(t, s, b, newImage(t, shared))
+	size, err := shared.Size()
+	must(t, err)
+
+	if _, err := newClient(t, Options{}).Push(t.Context(), s, a); err != nil {
+		t.Fatal(err)
+	}
+	reg.Requests()
+
+	// Another run: what it knows of a's blobs it has from the image store.
+	got, err := newClient(t, Options{}).Push(t.Context(), s, b)
+	must(t, err)
+	if got.Mounted != size {
+		t.Errorf("the shared layer was not mounted: %+v", got)
+	}
+	requests := reg.Requests()
+	if n := count(requests, "PATCH", ""); n != 2 {
+		t.Errorf("%d blobs sent, want b's own layer and configuration: %v", n, requests)
+	}
+
+	again, err := newClient(t, Options{}).Push(t.Context(), s, b)
+	must(t, err)
+	if !again.Unchanged || again.Sent+again.Mounted+again.Present != 0 {
+		t.Errorf("pushing it again: %+v", again)
+	}
+	for _, r := range reg.Requests() {
+		if r.Method != http.MethodHead && r.Method != http.MethodGet {
+			t.Errorf("pushing it again asked for %s %s", r.Method, r.Path)
+		}
+	}
+
+	tagged, err := newClient(t, Options{}).Push(t.Context(), s, b, reg.Host+"/acme/b:2")
+	must(t, err)
+	requests = reg.Requests()
+	if tagged.Unchanged || count(requests, "HEAD", "/blobs/") != 0 || count(requests, "PUT", "/manifests/2$") != 1 {
+		t.Errorf("another tag of the same repository: %+v, %v", tagged, requests)
+	}
+}
+
+func TestParallelPushesShareOneUpload(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	s, c := newStore(t), newClient(t, Options{})
+	watchdog := newLayer(t, 3_000_000)
+	const functions = 6
+	for i := range functions {
+		put(t, s, fmt.Sprintf("%s/acme/f%d:1", reg.Host, i), newImage(t, watchdog))
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var mounted, sent int64
+	for i := range functions {
+		wg.Go(func() {
+			got, err := c.Push(t.Context(), s, fmt.Sprintf("%s/acme/f%d:1", reg.Host, i))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			mounted += got.Mounted
+			sent += got.Sent
+		})
+	}
+	wg.Wait()
+	size, err := watchdog.Size()
+	must(t, err)
+	if mounted < (functions-1)*size || sent > 2*size {
+		t.Errorf("layer of %d bytes: mounted %d, sent %d", size, mounted, sent)
+	}
+	if n := count(reg.Requests(), "PATCH", ""); n != 1+2*functions {
+		t.Errorf("%d blobs sent, want one watchdog and two of each function", n)
+	}
+}
+
+func TestPushSurvives(t *testing.T) {
+	t.Parallel()
+	uploads, manifests := regexp.MustCompile(`/blobs/uploads/`), regexp.MustCompile(`/manifests/`)
+	for _, test := range []struct {
+		name   string
+		faults []servers.Fault
+	}{
+		{"two 429s with Retry-After", []servers.Fault{{Status: 429, RetryAfter: 1, Times: 2}}},
+		{"a 500 on the first contact", []servers.Fault{{Path: regexp.MustCompile(`^/v2/$`), Status: 500, Times: 1}}},
+		{"500 thrice when an upload starts", []servers.Fault{{Method: "POST", Status: 500, Times: 3}}},
+		{"503 thrice for the manifest", []servers.Fault{{Method: "PUT", Path: manifests, Status: 503, Times: 3}}},
+		{"the connection breaks in the middle of a blob", []servers.Fault{{Method: "PATCH", Path: uploads, BodyBytes: 50_000, Times: 1}}},
+		{"the connection breaks before every blob's answer once", []servers.Fault{{Method: "PUT", Path: uploads, Times: 3}}},
+		{"a 502 in the middle of a blob", []servers.Fault{{Method: "PATCH", Path: uploads, Status: 502, Times: 2}}},
+		{"the registry has lost an upload", []servers.Fault{{Method: "PATCH", Path: uploads, Status: 416, Times: 1}}},
+		{"the connection breaks at the manifest", []servers.Fault{{Method: "PUT", Path: manifests, Times: 2}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+			var mu sync.Mutex
+			waits := 0
+			c := newClient(t, Options{Progress: func(e Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if e.Status == StatusWaiting {
+					waits++
+				}
+			}})
+			s := newStore(t)
+			ref := reg.Host + "/acme/hello:1"
+			desc := put(t, s, ref, newImage(t, newLayer(t, 200_000)))
+			reg.Fail(test.faults...)
+			if _, err := c.Push(t.Context(), s, ref); err != nil {
+				t.Fatal(err)
+			}
+			if waits == 0 {
+				t.Error("nobody was told of the waiting")
+			}
+			h, err := c.Head(t.Context(), ref)
+			if err != nil || h.Digest != desc.Digest {
+				t.Fatalf("the registry has %v, %v", h.Digest, err)
+			}
+			to := newStore(t)
+			_, err = c.Pull(t.Context(), ref, to, schema.Platform{})
+			must(t, err)
+			must(t, to.Verify(t.Context(), ref))
+		})
+	}
+}
+
+func TestPullSurvives(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	s, c := newStore(t), newClient(t, Options{})
+	ref := reg.Host + "/acme/hello:1"
+	put(t, s, ref, newIndex(t))
+	_, err := c.Push(t.Context(), s, ref)
+	must(t, err)
+	reg.Fail(
+		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/blobs/`), Times: 2},
+		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/blobs/`), Status: 503, Times: 1},
+		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/manifests/`), Status: 500, Times: 1},
+	)
+	to := newStore(t)
+	arm := schema.Platform{OS: "linux", Architecture: "arm64"}
+	desc, err := newClient(t, Options{}).Pull(t.Context(), ref, to, arm)
+	must(t, err)
+	img, err := to.Image(desc)
+	must(t, err)
+	config, err := img.ConfigFile()
+	must(t, err)
+	if config.Architecture != "arm64" {
+		t.Errorf("pulled %s", config.Architecture)
+	}
+	must(t, to.Verify(t.Context(), ref))
+
+	_, err = c.Pull(t.Context(), ref, to, schema.Platform{OS: "linux", Architecture: "riscv64"})
+	e, ok := errors.AsType[*PlatformError](err)
+	if !ok || cmp.Diff(e.Have, []string{"linux/amd64", "linux/arm64"}) != "" {
+		t.Errorf("a platform that is not there: %v", err)
+	}
+}
+
+func newForward(t *testing.T, backend string) http.Handler {
+	t.Helper()
+	to, err := url.Parse(backend)
+	must(t, err)
+	return &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+	}}
+}
+
+// TestRefusals puts a server in front of a real registry that answers some
+// requests as registries do that have accounts, quotas and rules.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{})
+	for _, test := range []struct {
+		name   string
+		method string
+		path   string
+		status int
+		body   string
+		check  func(t *testing.T, err error)
+	}{
+		{
+			"401 without credentials", "", "", 401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`,
+			func(t *testing.T, err error) {
+				e, ok := errors.AsType[*AuthError](err)
+				if !ok || e.Status != 401 || !e.Anonymous || !strings.Contains(e.Error(), "none are stored") {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"403 for an upload", "POST", "/blobs/uploads/", 403, `{"errors":[{"code":"DENIED","message":"no push\u001b[31m for\u202e you\n"}]}`,
+			func(t *testing.T, err error) {
+				e, ok := errors.AsType[*AuthError](err)
+				if !ok || e.Status != 403 || e.Message != "no push [31m for you" {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"a quota", "PUT", "/manifests/", 412, `{"errors":[{"code":"DENIED","message":"quota exceeded: 5 of 5 GiB"}]}`,
+			func(t *testing.T, err error) {
+				e, ok := errors.AsType[*PolicyError](err)
+				if !ok || e.Status != 412 || e.Code != "DENIED" || !strings.Contains(e.Error(), "quota exceeded: 5 of 5 GiB") {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"a tag that must not change", "PUT", "/manifests/", 409, `{"errors":[{"code":"TAG_INVALID","message":"tag 1 is immutable"}]}`,
+			func(t *testing.T, err error) {
+				if e, ok := errors.AsType[*PolicyError](err); !ok || e.Message != "tag 1 is immutable" {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"a repository that has to be made first", "POST", "/blobs/uploads/", 404, `{"errors":[{"code":"NAME_UNKNOWN","message":"the repository does not exist"}]}`,
+			func(t *testing.T, err error) {
+				if e, ok := errors.AsType[*NotFoundError](err); !ok || e.Message != "the repository does not exist" {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"a rate limit for longer than anybody waits", "", "", 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"come back tomorrow"}]}`,
+			func(t *testing.T, err error) {
+				if e, ok := errors.AsType[*PolicyError](err); !ok || e.Status != 429 {
+					t.Errorf("%#v", err)
+				}
+			},
+		},
+		{
+			"words without end", "PUT", "/manifests/", 400, strings.Repeat("x", 1<<20),
+			func(t *testing.T, err error) {
+				if len(err.Error()) > 2000 {
+					t.Errorf("the error has %d bytes", len(err.Error()))
+				}
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			forward := newForward(t, reg.URL)
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if (test.method == "" || test.method == r.Method) && strings.Contains(r.URL.Path, test.path) {
+					w.Header().Set("Retry-After", "86400")
+					w.WriteHeader(test.status)
+					_, _ = w.Write([]byte(test.body))
+					return
+				}
+				forward.ServeHTTP(w, r)
+			}))
+			t.Cleanup(front.Close)
+			s, c := newStore(t), newClient(t, Options{})
+			ref := strings.TrimPrefix(front.URL, "http://") + "/acme/" + strings.ReplaceAll(strings.ToLower(test.name), " ", "-") + ":1"
+			put(t, s, ref, newImage(t))
+			start := time.Now()
+			_, err := c.Push(t.Context(), s, ref)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			test.check(t, err)
+			if d := time.Since(start); d > 20*time.Second {
+				t.Errorf("took %v", d)
+			}
+			if strings.ContainsAny(err.Error(), "\x1b\n\u202e") {
+				t.Errorf("control characters in %q", err)
+			}
+		})
+	}
+}
+
+func TestPushWithCredentials(t *testing.T) {
+	t.Parallel()
+	certs, err := servers.MakeCerts(t.TempDir())
+	must(t, err)
+	reg := servers.RegistryFor(t, servers.RegistryOptions{User: "ada", Password: "s3cret word", TLS: certs})
+	pem, err := os.ReadFile(certs.CA)
+	must(t, err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	s := newStore(t)
+	ref := reg.Host + "/acme/hello:1"
+	put(t, s, ref, newImage(t))
+
+	c := newClient(t, Options{RootCAs: pool})
+	_, err = c.Push(t.Context(), s, ref)
+	if e, ok := errors.AsType[*AuthError](err); !ok || e.Host != reg.Host || !e.Anonymous {
+		t.Errorf("without credentials: %v", err)
+	}
+	_, err = c.Login(t.Context(), reg.Host, "ada", "wrong word")
+	if e, ok := errors.AsType[*AuthError](err); !ok || e.Status != 401 || strings.Contains(err.Error(), "wrong word") {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	stored, err := c.Login(t.Context(), reg.Host, "ada", "s3cret word")
+	if err != nil || stored.File == "" {
+		t.Fatalf("Login: %+v, %v", stored, err)
+	}
+	if _, err := c.Push(t.Context(), s, ref); err != nil {
+		t.Errorf("after Login: %v", err)
+	}
+	had, err := c.Logout(t.Context(), reg.Host)
+	if err != nil || !had {
+		t.Errorf("Logout: %v, %v", had, err)
+	}
+	if user, secret, err := c.Credentials(t.Context(), reg.Host); err != nil || user+secret != "" {
+		t.Errorf("after Logout: %q, %v", user, err)
+	}
+
+	_, err = newClient(t, Options{}).Push(t.Context(), s, ref)
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || !strings.Contains(e.Error(), "certificate") {
+		t.Errorf("an unknown authority: %v", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	put(t, s, "127.0.0.1:1/acme/hello:1", newImage(t))
+	start := time.Now()
+	_, err := newClient(t, Options{}).Push(t.Context(), s, "127.0.0.1:1/acme/hello:1")
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || e.Host != "127.0.0.1:1" || !strings.Contains(e.Error(), "connection refused") {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("took %v to say that nobody listens", d)
+	}
+}
+
+func TestInterruptedPush(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	s, c := newStore(t), newClient(t, Options{})
+	ref := reg.Host + "/acme/hello:1"
+	put(t, s, ref, newImage(t))
+	reg.Fail(servers.Fault{Method: "POST", Status: 503})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	start := time.Now()
+	if _, err := c.Push(ctx, s, ref); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("took %v", d)
+	}
+	reg.Heal()
+	if _, err := c.Push(t.Context(), s, ref); err != nil {
+		t.Errorf("the same client afterwards: %v", err)
+	}
+}
+
+func TestPlainHTTPOnlyWhereAsked(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	guard := &schemeGuard{
+		inner: roundTripper(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.String())
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		}),
+		plain: newClient(t, Options{Insecure: []string{"registry.lan:5000"}}).plain,
+	}
+	for url, ok := range map[string]bool{
+		"https://ghcr.io/v2/":           true,
+		"http://ghcr.io/v2/":            false,
+		"http://127.0.0.1:5000/v2/":     true,
+		"http://127.8.9.1/v2/":          true,
+		"http://[::1]:5000/v2/":         true,
+		"http://localhost/v2/":          true,
+		"http://reg.localhost:5000/":    true,
+		"http://registry.lan:5000/v2/":  true,
+		"http://registry.lan:5001/v2/":  false,
+		"http://10.0.0.7:5000/v2/":      false,
+		"http://127.0.0.1.example.com/": false,
+		"http://localhost.example.com/": false,
+		"file:///etc/passwd":            false,
+		"ftp://127.0.0.1/x":             false,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		must(t, err)
+		resp, err := guard.RoundTrip(r)
+		if resp != nil {
+			must(t, resp.Body.Close())
+		}
+		if _, refused := errors.AsType[*PlainHTTPError](err); refused == ok {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	for _, u := range asked {
+		if strings.Contains(u, "ghcr") && strings.HasPrefix(u, "http:") {
+			t.Errorf("asked %s", u)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestRedirectsStayInHTTPS lets a registry, reached by HTTPS, send the client
+// away to plain HTTP.
+func TestRedirectsStayInHTTPS(t *testing.T) {
+	t.Parallel()
+	front := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		http.Redirect(w, r, "http://blobs.example.com"+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(front.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(front.Certificate())
+	_, err := newClient(t, Options{RootCAs: pool}).Head(t.Context(), strings.TrimPrefix(front.URL, "https://")+"/acme/hello:1")
+	if e, ok := errors.AsType[*PlainHTTPError](err); !ok || e.Host != "blobs.example.com" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDamagedBlobIsNotPushed(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{})
+	s, c := newStore(t), newClient(t, Options{})
+	ref := reg.Host + "/acme/hello:1"
+	img := newImage(t)
+	put(t, s, ref, img)
+	m, err := img.Manifest()
+	must(t, err)
+	path, err := s.blobPath(m.Layers[0].Digest)
+	must(t, err)
+	b, err := os.ReadFile(path)
+	must(t, err)
+	b[0] ^= 1
+	must(t, os.WriteFile(path, b, 0o600))
+	_, err = c.Push(t.Context(), s, ref)
+	if e, ok := errors.AsType[*DamagedError](err); !ok || e.Digest != m.Layers[0].Digest.String() {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.Head(t.Context(), ref); !isNotFound(err) {
+		t.Errorf("Head: %v", err)
+	}
+}
+
+func TestPushRefusesReferences(t *testing.T) {
+	t.Parallel()
+	s, c := newStore(t), newClient(t, Options{})
+	put(t, s, "localhost:1/acme/hello:1", newImage(t))
+	for _, target := range []string{"", "localhost:1/UPPER:1", "localhost:1/acme/hello:no tag", "localhost:1/acme/hello:1@sha256:" + strings.Repeat("0", 64)} {
+		_, err := c.Push(t.Context(), s, "localhost:1/acme/hello:1", target)
+		if _, ok := errors.AsType[*ReferenceError](err); !ok {
+			t.Errorf("%q: %v", target, err)
+		}
+	}
+	if _, err := c.Push(t.Context(), s, "localhost:1/acme/unknown:1"); !isNotFound(err) {
+		t.Errorf("not in the store: %v", err)
+	}
+}
+
+// TestPushedImagesAreWhole reads a pushed image back with another client.
+func TestPushedImagesAreWhole(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{})
+	s, c := newStore(t), newClient(t, Options{})
+	ref := reg.Host + "/acme/hello:1"
+	put(t, s, ref, newImage(t, newLayer(t, 10_000)))
+	_, err := c.Push(t.Context(), s, ref)
+	must(t, err)
+	r, err := c.parse(ref)
+	must(t, err)
+	img, err := remote.Image(r.name(), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
+	must(t, err)
+	must(t, validate.Image(img))
+}
