@@ -6,11 +6,6 @@ const http = require('node:http')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 
-// After SIGTERM the function goes on to serve until no request has come for this
-// many milliseconds: a watchdog may pass the signal on before it stops taking
-// requests itself.
-const QUIET = 500
-
 class FunctionEvent {
   constructor (req, url, body) {
     this.body = body
@@ -84,8 +79,8 @@ function parseBody (req, raw) {
     if (raw.length === 0) return {}
     try {
       return JSON.parse(raw.toString())
-    } catch (err) {
-      throw new BadRequest(`the body is not JSON: ${err.message}`)
+    } catch {
+      throw new BadRequest('the body is not JSON')
     }
   }
   if (type === 'application/x-www-form-urlencoded') return readQuery(new URLSearchParams(raw.toString()))
@@ -112,7 +107,7 @@ function send (req, res, status, headers, value) {
 
 function sendError (req, res, status, err) {
   console.error(err)
-  send(req, res, status, {}, err instanceof BadRequest ? `${err.message}\n` : String(err))
+  send(req, res, status, {}, String(err))
 }
 
 async function serve (handler, req, res) {
@@ -143,7 +138,7 @@ async function serve (handler, req, res) {
     // A handler with a third parameter calls it when it is done.
     if (!context.cbCalled && !(handler.length > 2 && result === undefined)) context.succeed(result === context ? undefined : result)
   } catch (err) {
-    if (err instanceof BadRequest) sendError(req, res, 400, err)
+    if (err instanceof BadRequest) send(req, res, 400, {}, `${err.message}\n`)
     else if (!req.destroyed || req.complete) sendError(req, res, 500, err)
   }
 }
@@ -157,16 +152,21 @@ function port () {
   }
 }
 
-// How long the watchdog waits after SIGTERM before it refuses requests, where
-// that is set: seconds, or a duration such as 1m30s.
+// For how many milliseconds to go on taking requests after SIGTERM. A watchdog
+// that passes the signal on before it refuses requests itself does so for
+// healthcheck_interval, or else for write_timeout; fnb's passes it on last, and
+// says 0.
 function pause () {
-  const text = process.env.healthcheck_interval || ''
-  if (/^\d+$/.test(text)) return Number(text) * 1000
-  if (!/^([\d.]+(h|ms|m|s))+$/.test(text)) return 0
   const units = { h: 3600000, m: 60000, s: 1000, ms: 1 }
-  let total = 0
-  for (const [, number, unit] of text.matchAll(/([\d.]+)(h|ms|m|s)/g)) total += Number(number) * units[unit]
-  return total
+  for (const name of ['healthcheck_interval', 'write_timeout']) {
+    const text = process.env[name] || ''
+    if (/^\d+$/.test(text)) return Number(text) * 1000
+    if (!/^(\d+(\.\d+)?(h|ms|m|s))+$/.test(text)) continue
+    let total = 0
+    for (const [, number, unit] of text.matchAll(/([\d.]+)(h|ms|m|s)/g)) total += Number(number) * units[unit]
+    return total
+  }
+  return 30000
 }
 
 async function main () {
@@ -179,32 +179,28 @@ async function main () {
   const handler = typeof loaded.default === 'function' ? loaded.default : (loaded.default?.handler ?? loaded.handler)
   if (typeof handler !== 'function') throw new Error('function/handler.js exports no function')
 
-  let open = 0
-  let last = 0
+  let closing = false
   const server = http.createServer((req, res) => {
-    open++
-    last = Date.now()
-    res.once('close', () => { open-- })
+    res.once('close', () => {
+      if (closing) setImmediate(() => server.closeIdleConnections())
+    })
     serve(handler, req, res)
   })
-  // The watchdog keeps connections open longer than Node's five seconds.
-  server.keepAliveTimeout = 120000
+  // The watchdog decides how long connections and requests may last.
+  server.keepAliveTimeout = 0
   server.requestTimeout = 0
 
-  let stopping = false
-  const stop = () => {
-    if (stopping) return
-    stopping = true
-    const end = Date.now() + Math.max(pause(), QUIET)
-    const timer = setInterval(() => {
-      if (Date.now() < end || open > 0 || Date.now() - last < QUIET) return
-      clearInterval(timer)
-      server.close(() => process.exit(0))
-      server.closeIdleConnections()
-    }, 20)
+  const close = () => {
+    closing = true
+    server.close(() => process.exit(0))
+    server.closeIdleConnections()
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  let timer
+  process.on('SIGINT', close)
+  process.on('SIGTERM', () => {
+    if (timer) return close()
+    timer = setTimeout(close, pause())
+  })
   server.listen(port(), '127.0.0.1')
 }
 

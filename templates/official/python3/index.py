@@ -8,11 +8,11 @@ package that its function did not ask for.
 import io
 import json
 import os
+import queue
 import re
 import signal
 import sys
 import threading
-import time
 import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,21 +21,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from function import handler
 
-# After SIGTERM the function goes on to serve until no request has come for this
-# many seconds: a watchdog may pass the signal on before it stops taking
-# requests itself.
-QUIET = 0.5
-
 
 class Headers(dict):
     """The headers of a request. Their names are equal in upper and lower case."""
 
     def __init__(self, pairs):
-        super().__init__()
-        self._names = {}
+        names, values = {}, {}
         for name, value in pairs:
-            first = self._names.setdefault(name.lower(), name)
-            super().__setitem__(first, f"{self[first]},{value}" if first in self else value)
+            first = names.setdefault(name.lower(), name)
+            values[first] = f"{values[first]},{value}" if first in values else value
+        super().__init__(values)
+        self._names = names
 
     def __getitem__(self, name):
         return super().__getitem__(self._names.get(name.lower(), name))
@@ -120,26 +116,24 @@ def encode(body):
 
 
 class Traffic:
-    """Knows how many requests are being served and when the last one came."""
+    """Counts the requests that are being served."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
         self.open = 0
-        self.last = 0.0
 
     def __enter__(self):
-        with self.lock:
+        with self.changed:
             self.open += 1
-            self.last = time.monotonic()
 
     def __exit__(self, *_):
-        with self.lock:
+        with self.changed:
             self.open -= 1
+            self.changed.notify_all()
 
-    def wait_for_end(self, pause):
-        time.sleep(max(pause, QUIET))
-        while self.open > 0 or time.monotonic() - self.last < QUIET:
-            time.sleep(0.02)
+    def wait_for_end(self):
+        with self.changed:
+            self.changed.wait_for(lambda: self.open == 0)
 
 
 TRAFFIC = Traffic()
@@ -261,33 +255,39 @@ def address():
 
 
 def pause():
-    """Return how many seconds the watchdog waits after SIGTERM before it refuses
-    requests, where that is set: seconds, or a duration such as 1m30s."""
-    text = os.getenv("healthcheck_interval", "")
-    if text.isdigit():
-        return int(text)
-    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-    if not re.fullmatch(r"([\d.]+(h|ms|m|s))+", text):
-        return 0
-    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(h|ms|m|s)", text))
+    """Return for how many seconds to go on taking requests after SIGTERM.
+
+    A watchdog that passes the signal on before it refuses requests itself does
+    so for healthcheck_interval, or else for write_timeout; fnb's passes it on
+    last, and says 0."""
+    for name in ("healthcheck_interval", "write_timeout"):
+        text = os.getenv(name, "")
+        if text.isdigit():
+            return int(text)
+        if re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s))+", text):
+            units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+            return sum(float(n) * units[unit] for n, unit in re.findall(r"([\d.]+)(h|ms|m|s)", text))
+    return 30
 
 
 def main():
     server = Server(address(), RequestHandler)
-    stopping = threading.Event()
-
-    def stop(*_):
-        if not stopping.is_set():
-            stopping.set()
-            threading.Thread(target=drain).start()
+    signals = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: signals.put(received))
 
     def drain():
-        TRAFFIC.wait_for_end(pause())
+        if signals.get() == signal.SIGTERM:
+            try:
+                signals.get(timeout=pause())
+            except queue.Empty:
+                pass
         server.shutdown()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.serve_forever(poll_interval=0.1)
+    threading.Thread(target=drain, daemon=True).start()
+    server.serve_forever(poll_interval=0.05)
+    server.socket.close()
+    TRAFFIC.wait_for_end()
 
 
 if __name__ == "__main__":
