@@ -18,7 +18,7 @@ import (
 // YAML parser takes minutes, or all the memory there is.
 const (
 	maxBytes  = 1 << 20
-	maxTokens = 100_000
+	maxTokens = 60_000
 	maxDepth  = 64     // of flow collections, and of anchors, tags and dashes in a row
 	maxIndent = 200    // columns
 	maxValues = 50_000 // after aliases are followed

@@ -77,7 +77,7 @@ func parseTemplateRef(s string) (TemplateRef, error) {
 		return TemplateRef{Kind: RefFolder, Dir: s}, nil
 	}
 	name, rng, hasRange := strings.Cut(s, "@")
-	if hasRange && contentRange.MatchString(rng) {
+	if strings.HasPrefix(rng, "sha256:") || strings.HasPrefix(rng, "fnb1:") { // not user@host:path
 		return parseNamedRef(name, rng)
 	}
 	if strings.Contains(s, "://") || scpURL.MatchString(s) {

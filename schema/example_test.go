@@ -1,0 +1,113 @@
+package schema_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing/fstest"
+
+	"fnb/schema"
+)
+
+func ExampleParseStack() {
+	data := []byte(`
+functions:
+  hello:
+    lang: go@^1
+    handler: ./hello
+    image: ${REGISTRY:-ghcr.io/acme}/hello:0.1.0
+    platforms: linux/amd64,linux/arm64
+`)
+	stack, err := schema.ParseStack("stack.yaml", data, os.LookupEnv)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, fn := range stack.Functions {
+		fmt.Println(fn.Name, fn.Lang, fn.Image, fn.Platforms)
+	}
+	// Output:
+	// hello go@^1 ghcr.io/acme/hello:0.1.0 linux/amd64,linux/arm64
+}
+
+func ExampleParseStack_problems() {
+	data := []byte(`
+functions:
+  hello:
+    lnag: go
+    handler: ./hello
+    image: hello:0.1.0
+    platforms: linux/amd46
+`)
+	_, err := schema.ParseStack("stack.yaml", data, os.LookupEnv)
+	fmt.Println(err)
+	// Output:
+	// stack.yaml:3:3: functions.hello.lang: is missing
+	// stack.yaml:4:5: functions.hello.lnag: is not a known key (did you mean "lang"?)
+	// stack.yaml:7:16: functions.hello.platforms: "linux/amd46" is not a known platform (did you mean "linux/amd64"?)
+}
+
+func ExampleReadStack() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	fn := schema.Function{Name: "hello", Lang: "go", Handler: "./hello", Image: "hello:latest"}
+	if err := schema.WriteFile(filepath.Join(dir, "stack.yaml"), schema.NewStack(fn), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+	path, err := schema.FindStack(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stack, err := schema.ReadStack(path, os.LookupEnv)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(filepath.Base(stack.File), stack.Functions[0].Name)
+	// Output: stack.yaml hello
+}
+
+func ExampleChecksum() {
+	template := fstest.MapFS{
+		"Dockerfile":          {Data: []byte("FROM scratch\n"), Mode: 0o644},
+		"function/handler.go": {Data: []byte("package function\n"), Mode: 0o644},
+	}
+	sum, err := schema.Checksum(template)
+	fmt.Println(sum, err)
+	// Output: fnb1:sha256:a06dbd31d93f78ff1c456bc9e2efefadfbabb0b3413693cf68f11b2968e00639 <nil>
+}
+
+func ExampleAddFunction() {
+	old := []byte(`functions:
+  hello:            # the first
+    lang: go
+    handler: ./hello
+    image: hello:latest
+
+# where templates come from
+configuration: {}
+`)
+	fn := schema.Function{Name: "bye", Lang: "go", Handler: "./bye", Image: "bye:latest"}
+	data, err := schema.AddFunction(old, fn)
+	fmt.Printf("%s%v\n", data, err)
+	// Output:
+	// functions:
+	//   hello:            # the first
+	//     lang: go
+	//     handler: ./hello
+	//     image: hello:latest
+	//   bye:
+	//     lang: go
+	//     handler: ./bye
+	//     image: bye:latest
+	//
+	// # where templates come from
+	// configuration: {}
+	// <nil>
+}
