@@ -135,6 +135,7 @@ func export(opt *client.SolveOpt, req *Request) error {
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
 		"rewrite-timestamp": "true",
+		"source-date-epoch": strconv.FormatInt(req.epoch(), 10),
 		"compression":       "gzip",
 		"force-compression": "false",
 	}
