@@ -15,17 +15,6 @@ import (
 // connKey is the context key of a request's *clientConn.
 type connKey struct{}
 
-// listener hands out connections as *clientConn.
-type listener struct{ *net.TCPListener }
-
-func (l listener) Accept() (net.Conn, error) {
-	c, err := l.AcceptTCP()
-	if err != nil {
-		return nil, err
-	}
-	return &clientConn{TCPConn: c}, nil
-}
-
 // connContext is the server's ConnContext: it makes a request's connection known to its handler.
 func connContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
@@ -42,6 +31,7 @@ type clientConn struct {
 	linger  bool
 	reads   [][]byte // what was read since the last request ended, for framing
 	one     [1]byte
+	pending []byte // read already, by the lane that the connection comes from
 }
 
 // attach names the exchange that the connection carries; nil for none.
@@ -55,7 +45,14 @@ func (c *clientConn) attach(x *exchange) {
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	var n int
+	var err error
+	if len(c.pending) > 0 {
+		n = copy(p, c.pending)
+		c.pending = c.pending[n:]
+	} else {
+		n, err = c.TCPConn.Read(p)
+	}
 	c.mu.Lock()
 	switch {
 	case n == 0 || c.current != nil && n > 1:

@@ -90,8 +90,10 @@ type upstreamConn struct {
 	raw   syscall.RawConn
 	since time.Time // idle since
 	used  bool
-	mu    sync.Mutex
-	dead  bool
+
+	mu       sync.Mutex
+	dead     bool
+	deadline time.Time
 }
 
 // abort makes every read and write of the connection fail, now and later.
@@ -102,13 +104,22 @@ func (c *upstreamConn) abort() {
 	c.mu.Unlock()
 }
 
-// limit sets the deadline of the connection, unless it was aborted.
+// limit sets the deadline of the connection, unless it was aborted. A deadline that is far away may be
+// deadlineSlack late, so that it need not be set for each request.
 func (c *upstreamConn) limit(deadline time.Time) {
 	c.mu.Lock()
-	if !c.dead {
-		_ = c.SetDeadline(deadline) // a closed connection fails anyway
+	defer c.mu.Unlock()
+	if c.dead || deadline.Equal(c.deadline) {
+		return
 	}
-	c.mu.Unlock()
+	if !deadline.IsZero() && time.Until(deadline) > 50*deadlineSlack {
+		if ahead := c.deadline.Sub(deadline); ahead >= 0 && ahead <= deadlineSlack {
+			return
+		}
+		deadline = deadline.Add(deadlineSlack)
+	}
+	c.deadline = deadline
+	_ = c.SetDeadline(deadline) // a closed connection fails anyway
 }
 
 // stale reports whether the server has closed the idle connection, or sent something nobody asked for.
@@ -149,7 +160,6 @@ func (u *upstream) get(deadline time.Time, fresh bool) (*upstreamConn, error) {
 
 // put keeps c for a later request.
 func (u *upstream) put(c *upstreamConn) {
-	c.limit(time.Time{})
 	c.since = time.Now()
 	u.mu.Lock()
 	defer u.mu.Unlock()

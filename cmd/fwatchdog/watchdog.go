@@ -58,6 +58,7 @@ type life struct {
 	pairs   []string
 	signals <-chan os.Signal
 
+	lane                 *lane // takes the main port's connections first
 	main, scrape         *http.Server
 	mainPort, scrapePort net.Listener
 	process              *server // the function's, in http mode
@@ -81,14 +82,7 @@ func (l *life) listen() error {
 }
 
 func listenOn(port int) (net.Listener, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
-	if err != nil {
-		return nil, err
-	}
-	if tcp, ok := l.(*net.TCPListener); ok {
-		return listener{tcp}, nil
-	}
-	return l, nil
+	return net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
 }
 
 func (l *life) close() {
@@ -105,7 +99,7 @@ func (l *life) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	l.startServers(failed)
 	go func() {
 		if err := l.becomeHealthy(ctx, ready); err != nil && ctx.Err() == nil {
@@ -167,7 +161,10 @@ func (l *life) startServers(failed chan<- error) {
 		ConnContext:    connContext,
 		ErrorLog:       complaints,
 	}
-	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.main.Serve(l.mainPort)) }()
+	rest := newHandover(l.mainPort.Addr())
+	l.lane = newLane(l.watchdog, l.config, l.logs, rest)
+	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.main.Serve(rest)) }()
+	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.lane.serve(l.mainPort)) }()
 	l.logs.printf("fwatchdog %s: mode %s, listening on %s", versionText(), l.config.mode, l.mainPort.Addr())
 	if l.scrapePort == nil {
 		return
@@ -210,6 +207,8 @@ func (l *life) stop(deadline time.Time) {
 	l.health.refuse()
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
+	_ = l.mainPort.Close() // no connection is accepted from here on
+	l.lane.shutdown(ctx)
 	if err := l.main.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 		_ = l.main.Close() // what is left is cut off
 	}

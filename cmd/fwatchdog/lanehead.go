@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// headParser reads plain request heads; what it allocates is used again for the next one.
+type headParser struct {
+	header http.Header
+	values []string
+}
+
+// parse fills r from a head that ends with an empty line, and returns the length of the body that
+// follows. It is false for every head that is not plain: anything that is not strictly well formed, or
+// that asks for more than an answer to one message of known length.
+func (p *headParser) parse(head []byte, r *http.Request) (length int, plain bool) {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	clear(p.header)
+	p.values = p.values[:0]
+	text := string(head[:len(head)-len("\r\n")])
+	line, rest, _ := strings.Cut(text, "\r\n")
+	if !parseRequestLine(line, r) {
+		return 0, false
+	}
+	for rest != "" {
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		name, value, ok := splitField(line)
+		if !ok {
+			return 0, false
+		}
+		switch name {
+		case "Host":
+			if r.Host != "" || !validHost(value) {
+				return 0, false
+			}
+			r.Host = value
+			continue
+		case "Content-Length":
+			if _, twice := p.header[name]; twice || len(value) > 5 {
+				return 0, false
+			}
+			n, err := strconv.ParseUint(value, 10, 31)
+			if err != nil || n > smallBody {
+				return 0, false
+			}
+			length = int(n)
+		case "Connection":
+			if !strings.EqualFold(value, "keep-alive") {
+				return 0, false
+			}
+		case "Transfer-Encoding", "Expect", "Upgrade", "Te", "Trailer", "Keep-Alive", "Proxy-Connection", "Http2-Settings":
+			return 0, false
+		}
+		p.add(name, value)
+	}
+	r.Header, r.ContentLength = p.header, int64(length)
+	return length, r.Host != ""
+}
+
+func (p *headParser) add(name, value string) {
+	if values, ok := p.header[name]; ok {
+		p.header[name] = append(values, value)
+		return
+	}
+	p.values = append(p.values, value)
+	at := len(p.values)
+	p.header[name] = p.values[at-1 : at : at]
+}
+
+// parseRequestLine reads "GET /path?query HTTP/1.1".
+func parseRequestLine(line string, r *http.Request) bool {
+	method, rest, ok := strings.Cut(line, " ")
+	if !ok || !isToken([]byte(method)) || method == http.MethodConnect {
+		return false
+	}
+	target, protocol, ok := strings.Cut(rest, " ")
+	if !ok || protocol != "HTTP/1.1" || !strings.HasPrefix(target, "/") || !visible(target) {
+		return false
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil || u.Host != "" {
+		return false
+	}
+	r.Method, r.RequestURI, r.URL = method, target, u
+	r.Proto, r.ProtoMajor, r.ProtoMinor = protocol, 1, 1
+	return true
+}
+
+// splitField takes a header line apart. Leading white space, which would continue the line before, and
+// white space before the colon are not well formed.
+func splitField(line string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(line, ":")
+	if !ok || name == "" || !isToken([]byte(name)) {
+		return "", "", false
+	}
+	value = strings.Trim(value, " \t")
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return "", "", false
+		}
+	}
+	return canonicalText(name), value, true
+}
+
+func canonicalText(name string) string {
+	switch name {
+	case "Host", "User-Agent", "Accept", "Content-Length", "Content-Type", "Accept-Encoding", "Connection":
+		return name
+	case "host":
+		return "Host"
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+func visible(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// validHost is stricter than it has to be; the standard server decides about the rest.
+func validHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case bytes.IndexByte([]byte(".-_:[]"), c) >= 0:
+		default:
+			return false
+		}
+	}
+	return host != ""
+}

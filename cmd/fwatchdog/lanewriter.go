@@ -1,0 +1,298 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// laneWriter is the http.ResponseWriter of a lane. It keeps a short answer back until it is complete, and
+// sends head and body in one piece.
+type laneWriter struct {
+	conn    *laneConn
+	request *http.Request
+	header  http.Header
+
+	out      []byte // head and framed body, to be sent
+	body     []byte // of an answer whose framing is still open
+	status   int
+	declared int64 // by Content-Length; unknownLength: none
+	written  int64
+	open     bool // whether the length goes before the body, or chunks do, is not decided yet
+	chunked  bool
+	typed    bool // the handler has said what the Content-Type is, or that there is none
+	failed   error
+}
+
+func (w *laneWriter) reset(r *http.Request) {
+	clear(w.header)
+	*w = laneWriter{conn: w.conn, request: r, header: w.header, out: w.out[:0], body: w.body[:0], declared: unknownLength}
+}
+
+// Header returns the header fields that WriteHeader will send.
+func (w *laneWriter) Header() http.Header { return w.header }
+
+// WriteHeader begins an answer; an interim one is sent at once.
+func (w *laneWriter) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.appendStatus(status)
+	if status < http.StatusOK {
+		w.appendHeader()
+		w.out = append(w.out, "\r\n"...)
+		w.send()
+		return
+	}
+	w.status = status
+	w.appendHeader()
+	if _, ok := w.header["Date"]; !ok {
+		w.out = append(w.out, "Date: "...)
+		w.out = time.Now().UTC().AppendFormat(w.out, http.TimeFormat)
+		w.out = append(w.out, "\r\n"...)
+	}
+	if w.conn.lane.draining.Load() {
+		w.out = append(w.out, "Connection: close\r\n"...)
+	}
+	lengths := w.header["Content-Length"]
+	_, w.typed = w.header["Content-Type"]
+	w.typed = w.typed || w.header["Content-Encoding"] != nil
+	switch {
+	case status == http.StatusNoContent || status == http.StatusNotModified:
+		w.declared = 0
+		w.typed = true
+		w.endHead()
+	case len(lengths) > 0:
+		if n, err := strconv.ParseInt(lengths[0], 10, 64); err == nil && n >= 0 {
+			w.declared = n
+			w.out = appendField(w.out, "Content-Length", lengths[0])
+			break
+		}
+		w.open = true
+	default:
+		w.open = true
+	}
+	if w.header["Trailer"] != nil && w.open {
+		w.chunk(nil)
+	}
+}
+
+func (w *laneWriter) appendStatus(status int) {
+	w.out = append(w.out, "HTTP/1.1 "...)
+	w.out = strconv.AppendInt(w.out, int64(status), 10)
+	w.out = append(w.out, ' ')
+	w.out = append(w.out, statusText(status)...)
+	w.out = append(w.out, "\r\n"...)
+}
+
+// appendHeader writes the fields but for those that frame the message.
+func (w *laneWriter) appendHeader() {
+	for name, values := range w.header {
+		switch name {
+		case "Content-Length", "Transfer-Encoding", "Connection":
+			continue
+		}
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			continue
+		}
+		for _, value := range values {
+			if strings.ContainsAny(value, "\r\n") {
+				value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
+			}
+			w.out = appendField(w.out, name, value)
+		}
+	}
+}
+
+// guessType adds the Content-Type that p looks like, where the handler has not said any.
+func (w *laneWriter) guessType(p []byte) {
+	if !w.typed && len(p) > 0 {
+		w.out = appendField(w.out, "Content-Type", http.DetectContentType(p))
+	}
+	w.typed = true
+}
+
+func (w *laneWriter) endHead() {
+	w.out = append(w.out, "\r\n"...)
+	w.open = false
+}
+
+// chunk decides for chunks, and makes the first of what was kept back and p.
+func (w *laneWriter) chunk(p []byte) {
+	first := w.body
+	if len(first) == 0 {
+		first = p
+	}
+	w.guessType(first)
+	w.out = append(w.out, "Transfer-Encoding: chunked\r\n"...)
+	w.endHead()
+	w.chunked = true
+	w.appendChunk(w.body)
+	w.body = w.body[:0]
+}
+
+func (w *laneWriter) appendChunk(p []byte) {
+	if len(p) == 0 || w.request.Method == http.MethodHead {
+		return
+	}
+	w.out = strconv.AppendInt(w.out, int64(len(p)), 16)
+	w.out = append(w.out, "\r\n"...)
+	w.out = append(w.out, p...)
+	w.out = append(w.out, "\r\n"...)
+}
+
+// Write adds p to the answer's body.
+func (w *laneWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case len(p) == 0:
+		return 0, w.failed
+	case w.status == http.StatusNoContent || w.status == http.StatusNotModified:
+		return 0, http.ErrBodyNotAllowed
+	case w.declared != unknownLength && w.written+int64(len(p)) > w.declared:
+		return 0, http.ErrContentLength
+	}
+	first := w.written == 0
+	w.written += int64(len(p))
+	switch {
+	case w.declared != unknownLength:
+		w.writeKnown(p, first)
+	case w.open && len(w.body)+len(p) <= laneOutput:
+		w.body = append(w.body, p...)
+	default:
+		if w.open {
+			w.chunk(p)
+		}
+		w.appendChunk(p)
+		if len(w.out) >= laneOutput {
+			w.send()
+		}
+	}
+	return len(p), w.failed
+}
+
+func (w *laneWriter) writeKnown(p []byte, first bool) {
+	if first {
+		w.guessType(p)
+		w.endHead()
+	}
+	switch {
+	case w.request.Method == http.MethodHead:
+	case len(w.out)+len(p) <= laneOutput:
+		w.out = append(w.out, p...)
+	case w.failed == nil:
+		parts := net.Buffers{w.out, p}
+		_, w.failed = parts.WriteTo(w.conn.TCPConn)
+		w.out = w.out[:0]
+	}
+}
+
+// ReadFrom copies src to the client; the kernel does it where the answer's length is known.
+func (w *laneWriter) ReadFrom(src io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.declared == unknownLength || !w.typed || w.request.Method == http.MethodHead || w.failed != nil {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	if w.written == 0 && w.declared > 0 {
+		w.endHead()
+	}
+	w.send()
+	if w.failed != nil {
+		return 0, w.failed
+	}
+	n, err := w.conn.TCPConn.ReadFrom(io.LimitReader(src, w.declared-w.written))
+	if limited, ok := src.(*io.LimitedReader); ok && n == 0 && err == nil {
+		n, err = w.conn.TCPConn.ReadFrom(limited)
+	}
+	w.written += n
+	return n, err
+}
+
+// Flush sends what has been written so far.
+func (w *laneWriter) Flush() {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case w.open:
+		w.chunk(nil)
+	case w.declared > 0 && w.written == 0:
+		return // the head waits for the first bytes, which may say the Content-Type
+	}
+	w.send()
+}
+
+func (w *laneWriter) send() {
+	if len(w.out) > 0 && w.failed == nil {
+		_, w.failed = w.conn.TCPConn.Write(w.out)
+	}
+	w.out = w.out[:0]
+}
+
+// finish sends the rest of the answer, and reports whether the connection can carry another one.
+func (w *laneWriter) finish() bool {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	head := w.request.Method == http.MethodHead
+	switch {
+	case w.open:
+		w.guessType(w.body)
+		if !head || len(w.body) > 0 {
+			w.out = append(w.out, "Content-Length: "...)
+			w.out = strconv.AppendInt(w.out, int64(len(w.body)), 10)
+			w.out = append(w.out, "\r\n"...)
+		}
+		w.endHead()
+		if !head {
+			w.out = append(w.out, w.body...)
+		}
+	case w.chunked && !head:
+		w.out = append(w.out, "0\r\n"...)
+		w.appendTrailer()
+		w.out = append(w.out, "\r\n"...)
+	case w.declared >= 0 && w.written == 0 && w.status != http.StatusNoContent && w.status != http.StatusNotModified:
+		w.endHead()
+	}
+	w.send()
+	whole := head || w.declared == unknownLength || w.written == w.declared
+	if cap(w.out) > 4*laneOutput {
+		w.out = nil
+	}
+	return whole && w.failed == nil && w.header["Connection"] == nil
+}
+
+// appendTrailer writes the fields that were announced, and those marked as trailers.
+func (w *laneWriter) appendTrailer() {
+	for name, values := range w.header {
+		marked, ok := strings.CutPrefix(name, http.TrailerPrefix)
+		if !ok && !listed(w.header["Trailer"], name) {
+			continue
+		}
+		for _, value := range values {
+			w.out = appendField(w.out, marked, value)
+		}
+	}
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (w *laneWriter) SetReadDeadline(t time.Time) error {
+	w.conn.readDeadline = t
+	return w.conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (w *laneWriter) SetWriteDeadline(t time.Time) error {
+	w.conn.writeDeadline = t
+	return w.conn.SetWriteDeadline(t)
+}
+
+// EnableFullDuplex is for http.ResponseController; the body has been read before the answer begins.
+func (w *laneWriter) EnableFullDuplex() error { return nil }
