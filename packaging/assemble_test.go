@@ -1,0 +1,608 @@
+package packaging
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fnb/schema"
+	"fnb/templates"
+	"fnb/templates/tree"
+)
+
+// files writes a folder: a name that ends in a slash is a folder, a text that
+// begins with "-> " is a link, one that begins with "#!" may be run.
+func files(t *testing.T, list map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		place := filepath.Join(root, name)
+		err := os.MkdirAll(filepath.Dir(place), 0o700)
+		text := list[name]
+		target, link := strings.CutPrefix(text, "-> ")
+		switch {
+		case strings.HasSuffix(name, "/"):
+			err = errors.Join(err, os.MkdirAll(place, 0o700))
+		case link:
+			err = errors.Join(err, os.Symlink(target, place))
+		case strings.HasPrefix(text, "#!"):
+			err = errors.Join(err, os.WriteFile(place, []byte(text), 0o700))
+		default:
+			err = errors.Join(err, os.WriteFile(place, []byte(text), 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func template(t *testing.T, list map[string]string) *templates.Template {
+	t.Helper()
+	m := fstest.MapFS{}
+	for name, text := range list {
+		m[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	tpl, err := templates.Open(m, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tpl
+}
+
+func plainTemplate(t *testing.T) *templates.Template {
+	t.Helper()
+	return template(t, map[string]string{
+		"template.yml":          "fprocess: ./run\nmode: http\nupstream_url: http://127.0.0.1:1\nversion: 1.2.3\nbuild_options: [{name: dev, packages: [make, gcc]}, {name: web, packages: [curl, make]}]\npackages: [{ecosystem: x, manifest: function/list.txt, lock: function/list.lock}]\n",
+		"Dockerfile":            "FROM debian:bookworm-slim\nCOPY function/ .\n",
+		"main.x":                "entry",
+		"function/handler.x":    "starter",
+		"function/list.txt":     "template's list",
+		"function/list.lock":    "template's lock",
+		"function/sub/other.md": "starter",
+	})
+}
+
+func function() schema.Function { return schema.Function{Name: "hello", Handler: "./hello"} }
+
+// contents returns the files of fsys: text, or "-> " and a link's target, with
+// "* " before what may be run.
+func contents(t *testing.T, fsys fs.FS) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if d.Type() == fs.ModeSymlink {
+			target, err := fs.ReadLink(fsys, name)
+			out[name] = "-> " + target
+			return err
+		}
+		data, err := fs.ReadFile(fsys, name)
+		out[name] = string(data)
+		if info.Mode()&0o100 != 0 {
+			out[name] = "* " + out[name]
+		}
+		if want := info.Mode().Perm(); want != 0o644 && want != 0o755 {
+			t.Errorf("%s has mode %s", name, info.Mode())
+		}
+		if !info.ModTime().Equal(time.Unix(0, 0)) {
+			t.Errorf("%s has time %s", name, info.ModTime())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// base is what every context of the plain template has.
+func base(more map[string]string) map[string]string {
+	all := map[string]string{"main.x": "entry"}
+	maps.Copy(all, more)
+	return all
+}
+
+func assemble(t *testing.T, in Input) *Context {
+	t.Helper()
+	c, err := Assemble(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAssembleFiles(t *testing.T) {
+	t.Parallel()
+	own := map[string]string{"hello/list.txt": "own list"}
+	for name, c := range map[string]struct {
+		stack map[string]string
+		copy  []string
+		want  map[string]string
+		notes []string
+	}{
+		"the handler replaces the starter": {
+			stack: map[string]string{"hello/mine.x": "mine"},
+			want:  map[string]string{"function/mine.x": "mine", "function/list.lock": "template's lock"},
+			notes: []string{"function/list.txt and function/list.lock from the template, because the handler has none"},
+		},
+		"no name is special": {
+			stack: map[string]string{"hello/build/x": "1", "hello/template/y": "2", "hello/Dockerfile": "3"},
+			want:  map[string]string{"function/build/x": "1", "function/template/y": "2", "function/Dockerfile": "3"},
+		},
+		"git's files stay out": {
+			stack: map[string]string{"hello/.git/HEAD": "x", "hello/sub/.git": "gitdir: y", "hello/.gitignore": "z"},
+			want:  map[string]string{"function/.gitignore": "z"},
+		},
+		"what may be run may be run": {
+			stack: map[string]string{"hello/run.sh": "#!/bin/sh"},
+			want:  map[string]string{"function/run.sh": "* #!/bin/sh"},
+		},
+		"links inside stay links": {
+			stack: map[string]string{"hello/a/file": "x", "hello/b": "-> a/file", "hello/a/c": "-> ../b", "hello/dir": "-> a", "hello/gone": "-> a/none", "hello/loop": "-> loop"},
+			want:  map[string]string{"function/a/file": "x", "function/b": "-> a/file", "function/a/c": "-> ../b", "function/dir": "-> a", "function/gone": "-> a/none", "function/loop": "-> loop"},
+		},
+		"empty folders are left out": {
+			stack: map[string]string{"hello/empty/deep/": "", "hello/x": "x"},
+			want:  map[string]string{"function/x": "x"},
+		},
+		"an ignore file leaves out": {
+			stack: map[string]string{"hello/.dockerignore": "# comment\nnode_modules\n*.log\n", "hello/node_modules/a/b": "x", "hello/a.log": "x", "hello/sub/a.log": "deeper", "hello/a": "a"},
+			want:  map[string]string{"function/sub/a.log": "deeper", "function/a": "a"},
+		},
+		"a pattern takes back": {
+			stack: map[string]string{"hello/.dockerignore": "data/**\n!data/keep\n", "hello/data/x": "x", "hello/data/keep": "k"},
+			want:  map[string]string{"function/data/keep": "k"},
+		},
+		".fnbignore comes after .dockerignore": {
+			stack: map[string]string{"hello/.dockerignore": "a\nb\n", "hello/.fnbignore": "!b\nc\n", "hello/a": "a", "hello/b": "b", "hello/c": "c"},
+			want:  map[string]string{"function/b": "b"},
+		},
+		"ignored FIFOs and links are not looked at": {
+			stack: map[string]string{"hello/.fnbignore": "venv\n", "hello/venv/python": "-> /usr/bin/python3", "hello/x": "x"},
+			want:  map[string]string{"function/x": "x"},
+		},
+		"an ignored package list is the template's": {
+			stack: map[string]string{"hello/.fnbignore": "list.*\n", "hello/list.txt": "own"},
+			want:  map[string]string{"function/list.txt": "template's list", "function/list.lock": "template's lock"},
+			notes: []string{"the handler ./hello has no files", "function/list.txt and function/list.lock from the template, because the handler has none"},
+		},
+		"copies come below the handler": {
+			stack: map[string]string{"hello/x": "x", "common/a/b": "ab", "common/link": "-> a/b", "one/file.txt": "1", "one/other.txt": "2"},
+			copy:  []string{"./common", "one/file.txt", "common/a", "common/"},
+			want:  map[string]string{"function/x": "x", "function/common/a/b": "ab", "function/common/link": "-> a/b", "function/one/file.txt": "1"},
+		},
+		"a copy may lie beside the handler's files": {
+			stack: map[string]string{"hello/common/mine": "x", "common/theirs": "y"},
+			copy:  []string{"common"},
+			want:  map[string]string{"function/common/mine": "x", "function/common/theirs": "y"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stack, want := maps.Clone(c.stack), base(c.want)
+			if c.notes == nil {
+				maps.Copy(stack, own)
+				want["function/list.txt"] = "own list"
+			} else {
+				want["function/list.txt"], want["function/list.lock"] = "template's list", "template's lock"
+			}
+			tpl := plainTemplate(t)
+			got := assemble(t, Input{Function: function(), Template: tpl, Root: files(t, stack), Copy: c.copy})
+			for _, name := range []string{"template.yml", "Dockerfile"} {
+				data, err := fs.ReadFile(tpl.FS, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want[name] = string(data)
+			}
+			if diff := cmp.Diff(want, contents(t, got.FS)); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.notes, got.Notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+			if err := fstest.TestFS(got.FS, "Dockerfile"); err != nil && !strings.Contains(name, "links") {
+				t.Error(err)
+			}
+			if sum, err := schema.Checksum(got.FS); err != nil || sum != got.Digest {
+				t.Errorf("digest %s is not the checksum %s, %v", got.Digest, sum, err)
+			}
+		})
+	}
+}
+
+func TestAssembleErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		stack map[string]string
+		in    func(*Input)
+		mkfs  func(t *testing.T, root string)
+		want  string
+		path  string // of the tree.PathError
+	}{
+		"no handler":               {stack: map[string]string{"x": ""}, want: "handler ./hello: there is no such folder: file does not exist"},
+		"a file as handler":        {stack: map[string]string{"hello": "x"}, want: "handler ./hello: it is not a folder"},
+		"a link that leaves":       {stack: map[string]string{"hello/sub/l": "-> ../../secret", "secret": "x"}, path: "sub/l"},
+		"an absolute link":         {stack: map[string]string{"hello/l": "-> /etc/passwd"}, path: "l"},
+		"a link through a link":    {stack: map[string]string{"hello/d/e/f": "-> ../../top", "hello/top/x": "", "hello/d/l": "-> e/f/../../x"}, path: "d/l"},
+		"a linked folder outside":  {stack: map[string]string{"hello/dir": "-> ../other", "other/x": "x"}, path: "dir"},
+		"a FIFO":                   {stack: map[string]string{"hello/x": ""}, mkfs: special(syscall.S_IFIFO), path: "special"},
+		"a device":                 {stack: map[string]string{"hello/x": ""}, mkfs: special(syscall.S_IFCHR), path: "special"},
+		"a socket":                 {stack: map[string]string{"hello/x": ""}, mkfs: special(syscall.S_IFSOCK), path: "special"},
+		"a line break in a name":   {stack: map[string]string{"hello/a\nb": ""}, path: `"a\nb"`},
+		"bytes that are no text":   {stack: map[string]string{"hello/a\xff": ""}, path: `"a\xff"`},
+		"a bad pattern":            {stack: map[string]string{"hello/.dockerignore": "[a-"}, want: "handler: .dockerignore: syntax error in pattern"},
+		"an ignore file's link":    {stack: map[string]string{"hello/.dockerignore": "-> ../x", "x": "y"}, want: "escapes"},
+		"a bad name":               {stack: map[string]string{"hello/x": ""}, in: func(i *Input) { i.Function.Name = "../x" }, want: `"../x" is not a function's name`},
+		"an unknown option":        {stack: map[string]string{"hello/x": ""}, in: func(i *Input) { i.BuildOptions = []string{"devv"} }, want: `the template has no build option "devv"; it has ["dev" "web"]`},
+		"a copy that is missing":   {stack: map[string]string{"hello/x": ""}, in: copies("nothing"), want: "copy nothing: there is no such file or folder"},
+		"a copy outside":           {stack: map[string]string{"hello/x": ""}, in: copies("../proj-evil"), want: "copy ../proj-evil: it is not inside the stack file's folder"},
+		"an absolute copy":         {stack: map[string]string{"hello/x": ""}, in: copies("/etc"), want: "copy /etc: it is not inside"},
+		"a copy of all":            {stack: map[string]string{"hello/x": ""}, in: copies("a/.."), want: "copy a/..: it is the stack file's folder itself"},
+		"an empty copy":            {stack: map[string]string{"hello/x": ""}, in: copies(""), want: "copy: a path is empty"},
+		"a copy that links out":    {stack: map[string]string{"hello/x": "", "out": "-> /etc"}, in: copies("out"), want: "copy out: it is not inside the stack file's folder"},
+		"a copy with a link out":   {stack: map[string]string{"hello/x": "", "c/l": "-> ../hello/x"}, in: copies("c"), path: "l"},
+		"a copy over the handler":  {stack: map[string]string{"hello/c/x": "", "c/x": ""}, in: copies("c"), path: "function/c/x"},
+		"a copy file on a folder":  {stack: map[string]string{"hello/c/x": "", "c": ""}, in: copies("c"), path: "function/c"},
+		"a secret that is missing": {stack: map[string]string{"hello/x": ""}, in: secret("none"), want: "build secret s: none: file does not exist"},
+		"a folder as secret":       {stack: map[string]string{"hello/x": ""}, in: secret("hello"), want: "build secret s: hello is not a file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := files(t, c.stack)
+			if c.mkfs != nil {
+				c.mkfs(t, filepath.Join(root, "hello"))
+			}
+			in := Input{Function: function(), Template: plainTemplate(t), Root: root}
+			if c.in != nil {
+				c.in(&in)
+			}
+			_, err := Assemble(t.Context(), in)
+			if err == nil {
+				t.Fatal("there is no error")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("the error is %q, not %q", err, c.want)
+			}
+			var p *tree.PathError
+			if c.path != "" && (!errors.As(err, &p) || p.Path != c.path) {
+				t.Errorf("the error %q (%#v) is not about %q", err, p, c.path)
+			}
+		})
+	}
+}
+
+func special(kind uint32) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		if err := syscall.Mknod(filepath.Join(dir, "special"), kind|0o600, 1<<8|3); err != nil {
+			t.Skipf("mknod: %v", err)
+		}
+	}
+}
+
+func copies(p string) func(*Input) { return func(i *Input) { i.Copy = []string{p} } }
+
+func secret(p string) func(*Input) {
+	return func(i *Input) { i.Function.BuildSecrets = map[string]string{"s": p} }
+}
+
+func TestAssembleReportsAllBadFiles(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/a": "-> /etc/passwd", "hello/b": "-> ../..", "hello/c": "x"})
+	_, err := Assemble(t.Context(), Input{Function: function(), Template: plainTemplate(t), Root: root})
+	if err == nil || !strings.Contains(err.Error(), "a: the link") || !strings.Contains(err.Error(), "b: the link") {
+		t.Errorf("the error is %v", err)
+	}
+	var folder *FolderError
+	if !errors.As(err, &folder) || folder.Dir != "./hello" {
+		t.Errorf("the error %v does not name the handler", err)
+	}
+}
+
+func TestDigestDoesNotDependOnTheMachine(t *testing.T) {
+	t.Parallel()
+	list := map[string]string{"hello/a/b.txt": "text", "hello/run.sh": "#!/bin/sh", "hello/l": "-> a/b.txt", "hello/list.txt": ""}
+	one, two := files(t, list), files(t, list)
+	err := filepath.WalkDir(two, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type() == fs.ModeSymlink {
+			return err
+		}
+		info, err := d.Info()
+		return errors.Join(err, os.Chmod(name, info.Mode().Perm()|0o027), os.Chtimes(name, time.Time{}, time.Unix(1, 0)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Mkdir(filepath.Join(two, "hello", "empty"), 0o700) // does not count
+	if err := os.Chmod(filepath.Join(two, "hello", "a", "b.txt"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	a := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: one})
+	b := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: two})
+	if a.Digest != b.Digest {
+		t.Errorf("the digests are %s and %s", a.Digest, b.Digest)
+	}
+	if err := os.Rename(filepath.Join(two, "hello", "run.sh"), filepath.Join(two, "hello", "go.sh")); err != nil {
+		t.Fatal(err)
+	}
+	if c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: two}); c.Digest == a.Digest {
+		t.Error("another name gives the same digest")
+	}
+}
+
+func TestFilesThatChangeAreErrors(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/x": "one", "hello/y": "one", "hello/list.txt": ""})
+	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
+	if err := os.WriteFile(filepath.Join(root, "hello", "x"), []byte("longer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	y := filepath.Join(root, "hello", "y")
+	if err := errors.Join(os.Remove(y), syscall.Mkfifo(y, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"function/x", "function/y"} {
+		_, err := fs.ReadFile(c.FS, name)
+		var p *tree.PathError
+		if !errors.As(err, &p) || p.Path != name {
+			t.Errorf("reading %s: %v", name, err)
+		}
+	}
+}
+
+func TestAssembleWithTheHandlersDockerfile(t *testing.T) {
+	t.Parallel()
+	tpl, err := templates.OpenOfficial("dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "FROM ghcr.io/openfaas/classic-watchdog:0.3.3 AS watchdog\nFROM alpine:3\nCOPY --from=watchdog /fwatchdog /usr/bin/fwatchdog\nCMD [\"fwatchdog\"]\n"
+	for name, c := range map[string]struct {
+		dockerfile, watchdog string
+		entrypoint           bool
+	}{
+		"a plain one":                {"FROM debian:12\nCMD [\"cat\"]\n", "default", true},
+		"one that brings a watchdog": {own, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := files(t, map[string]string{"hello/Dockerfile": c.dockerfile, "hello/.dockerignore": "Dockerfile\n.dockerignore\nb\n", "hello/a": "a", "hello/b": "b", "common/c": "c"})
+			got := assemble(t, Input{Function: function(), Template: tpl, Root: root, Copy: []string{"common"}})
+			want := map[string]string{"Dockerfile": c.dockerfile, "a": "a", "common/c": "c"}
+			if diff := cmp.Diff(want, contents(t, got.FS)); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+			if got.Watchdog != c.watchdog || (len(got.Config.Entrypoint) > 0) != c.entrypoint {
+				t.Errorf("watchdog %q, entrypoint %q", got.Watchdog, got.Config.Entrypoint)
+			}
+		})
+	}
+	_, err = Assemble(t.Context(), Input{Function: function(), Template: tpl, Root: files(t, map[string]string{"hello/a": ""})})
+	if err == nil || !strings.Contains(err.Error(), "handler ./hello: it has no Dockerfile") {
+		t.Errorf("without a Dockerfile the error is %v", err)
+	}
+	_, err = Assemble(t.Context(), Input{Function: function(), Template: tpl, Root: files(t, map[string]string{"hello/Dockerfile": "FROM a\nCOPPY x y\n"})})
+	var field *schema.FieldError
+	if !errors.As(err, &field) || field.Line != 2 {
+		t.Errorf("with a broken Dockerfile the error is %v", err)
+	}
+}
+
+func TestTemplatesIgnoreFile(t *testing.T) {
+	t.Parallel()
+	tpl := template(t, map[string]string{
+		"template.yml":  "fprocess: x\n",
+		"Dockerfile":    "FROM a:1\n",
+		".dockerignore": "*\n!function\n!index.js\nfunction/node_modules\n",
+		"index.js":      "i", "notes.txt": "n", "function/package.json": "{}",
+	})
+	root := files(t, map[string]string{"hello/node_modules/a": "x", "hello/handler.js": "h"})
+	got := assemble(t, Input{Function: function(), Template: tpl, Root: root})
+	want := map[string]string{"Dockerfile": "FROM a:1\n", "index.js": "i", "function/handler.js": "h", "function/package.json": "{}"}
+	if diff := cmp.Diff(want, contents(t, got.FS)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/x": "x", "hello/token": "t", "hello/list.txt": "", "rc": "r"})
+	in := Input{Function: function(), Template: plainTemplate(t), Root: root, BuildOptions: []string{"dev"}, BuildArgs: map[string]string{"A": "cli", "ADDITIONAL_PACKAGE": "zip  jq"}}
+	in.Function.BuildOptions = []string{"web"}
+	in.Function.BuildArgs = map[string]string{"A": "stack", "B": "stack", "ADDITIONAL_PACKAGE": "jq"}
+	in.Function.FProcess = "./mine"
+	in.Function.BuildSecrets = map[string]string{"token": "hello/token", "rc": "rc"}
+	got := assemble(t, in)
+	if diff := cmp.Diff(map[string]string{"A": "cli", "B": "stack", "ADDITIONAL_PACKAGE": "curl gcc jq make zip"}, got.BuildArgs); diff != "" {
+		t.Errorf("build args (-want +got):\n%s", diff)
+	}
+	want := schema.ImageConfig{
+		Entrypoint:  []string{"/usr/bin/fwatchdog"},
+		Healthcheck: []string{"/usr/bin/fwatchdog", "--run-healthcheck"},
+		Env:         map[string]string{"fprocess": "./mine", "mode": "http", "upstream_url": "http://127.0.0.1:1"},
+		Labels: map[string]string{
+			"org.opencontainers.image.title": "hello", "fnb.template": "test@1.2.3",
+			"fnb.template.checksum": in.Template.Checksum, "fnb.watchdog": "default",
+		},
+	}
+	if diff := cmp.Diff(want, got.Config); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"token": filepath.Join(root, "hello", "token"), "rc": filepath.Join(root, "rc")}, got.Secrets); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+	if _, err := fs.Stat(got.FS, "function/token"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the secret is in the context: %v", err)
+	}
+	if diff := cmp.Diff([]string{"function/token is a build secret and not copied"}, got.Notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
+
+func TestWatchdogChoice(t *testing.T) {
+	t.Parallel()
+	const ref = "ghcr.io/openfaas/of-watchdog:0.11.3"
+	own := "FROM a:1\nCMD [\"fwatchdog\"]\n"
+	for _, c := range []struct {
+		name, dockerfile, manifest, stack, line string
+		want, label                             string
+	}{
+		{name: "nothing said", want: "default", label: "default"},
+		{name: "found out", dockerfile: own, label: "dockerfile"},
+		{name: "the template says", dockerfile: own, manifest: "default", want: "default", label: "default"},
+		{name: "the template knows", manifest: "dockerfile", label: "dockerfile"},
+		{name: "the stack wins", manifest: "default", stack: "none", label: "none"},
+		{name: "the command line wins", manifest: "none", stack: "none", line: ref, want: ref, label: ref},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			manifest := "fprocess: x\n"
+			if c.manifest != "" {
+				manifest += "watchdog: " + c.manifest + "\n"
+			}
+			if c.dockerfile == "" {
+				c.dockerfile = "FROM a:1\n"
+			}
+			in := Input{Function: function(), Template: template(t, map[string]string{"template.yml": manifest, "Dockerfile": c.dockerfile, "function/x": ""}), Root: files(t, map[string]string{"hello/x": ""}), Watchdog: c.line}
+			in.Function.Watchdog = c.stack
+			got := assemble(t, in)
+			if got.Watchdog != c.want || got.Config.Labels["fnb.watchdog"] != c.label {
+				t.Errorf("watchdog %q, label %q", got.Watchdog, got.Config.Labels["fnb.watchdog"])
+			}
+			if (got.Watchdog != "") != (len(got.Config.Entrypoint) > 0) || (got.Watchdog != "") != (got.Config.Env["fprocess"] != "") {
+				t.Errorf("watchdog %q with the configuration %+v", got.Watchdog, got.Config)
+			}
+		})
+	}
+}
+
+func TestHandlerMayLieElsewhere(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"stack/x": "", "shared/fn/a": "a", "shared/fn/list.txt": "", "linked": "-> shared/fn"})
+	for _, handler := range []string{"../shared/fn", "../linked", filepath.Join(root, "shared/fn")} {
+		f := function()
+		f.Handler = handler
+		got := assemble(t, Input{Function: f, Template: plainTemplate(t), Root: filepath.Join(root, "stack")})
+		if _, err := fs.Stat(got.FS, "function/a"); err != nil {
+			t.Errorf("handler %s: %v", handler, err)
+		}
+	}
+}
+
+func TestWriteDir(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/sub/run.sh": "#!/bin/sh", "hello/l": "-> sub/run.sh", "hello/list.txt": "l"})
+	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
+	dir := filepath.Join(t.TempDir(), "out", "context")
+	if err := WriteDir(t.Context(), c.FS, dir); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := schema.Checksum(opened.FS()); err != nil || sum != c.Digest {
+		t.Errorf("what was written has the checksum %s, not %s, %v", sum, c.Digest, err)
+	}
+	if err := WriteDir(t.Context(), c.FS, dir); err == nil {
+		t.Error("a folder that is not empty is written over")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := WriteDir(ctx, c.FS, t.TempDir()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled write is %v", err)
+	}
+	if _, err := Assemble(ctx, Input{Function: function(), Template: plainTemplate(t), Root: root}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled assembly is %v", err)
+	}
+}
+
+// TestManyFilesWithFewDescriptors lowers the limit of the whole test program,
+// and so does not run beside others.
+func TestManyFilesWithFewDescriptors(t *testing.T) {
+	root := t.TempDir()
+	for i := range 5000 {
+		dir := filepath.Join(root, "hello", strconv.Itoa(i%50))
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte(strconv.Itoa(i)), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	low := syscall.Rlimit{Cur: uint64(len(open) + 20), Max: old.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	}()
+	started := time.Now()
+	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
+	t.Logf("5000 files in %s", time.Since(started))
+	if got := len(contents(t, c.FS)); got != 5000+5 {
+		t.Errorf("there are %d files", got)
+	}
+}
+
+func FuzzIgnore(f *testing.F) {
+	for _, seed := range []string{"*\n!a/b", "**/x\n!**/a", "a/\n!a/b/c", "a/b\n!a/*/c", "/a\n!/a/b", "a?\n!a[b-c]/x", "!a"} {
+		f.Add(seed)
+	}
+	paths := []string{"a", "a/b", "a/b/c", "a/x", "ab/x", "b", "b/a", "b/a/x"}
+	f.Fuzz(func(t *testing.T, patterns string) {
+		m, err := newMatcher(fstest.MapFS{ignoreFile: {Data: []byte(patterns)}}, ignoreFile)
+		if err != nil || m == nil {
+			return
+		}
+		for _, p := range paths {
+			whole, err := m.patterns.MatchesOrParentMatches(p)
+			if err != nil {
+				return
+			}
+			// Whether a file is left out does not depend on the folders above
+			// it being skipped before it is looked at.
+			skipped := false
+			for i := range p {
+				if p[i] != '/' {
+					continue
+				}
+				above, err := m.skip(p[:i], true)
+				if err != nil {
+					return
+				}
+				skipped = skipped || above
+			}
+			if skipped && !whole {
+				t.Errorf("%q: %s is not ignored, but a folder above it is skipped", patterns, p)
+			}
+		}
+	})
+}
