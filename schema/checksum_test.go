@@ -54,7 +54,11 @@ func TestChecksumOfAFolderOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	t.Cleanup(func() {
+		if err := root.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for name, fsys := range map[string]fs.FS{"DirFS": os.DirFS(dir), "Root": root.FS()} {
 		if got, err := schema.Checksum(fsys); err != nil || got != treeSum {
 			t.Errorf("%s: got %s, %v, want %s", name, got, err, treeSum)

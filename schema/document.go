@@ -113,7 +113,7 @@ func checkTokens(tokens token.Tokens) *FieldError {
 				return &FieldError{Line: line, Column: t.Position.Column, Problem: fmt.Sprintf("the line is indented by more than %d spaces", maxIndent)}
 			}
 		}
-		if depth > maxDepth || row > maxDepth && depth == 0 || row > maxTokens/10 {
+		if depth > maxDepth || row > maxDepth {
 			return &FieldError{Line: line, Column: t.Position.Column, Problem: "the document is nested too deeply"}
 		}
 	}

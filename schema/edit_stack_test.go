@@ -2,6 +2,8 @@ package schema_test
 
 import (
 	"errors"
+	"maps"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -20,22 +22,34 @@ const helloBlock = `  hello:
     image: ghcr.io/acme/hello:0.1.0
 `
 
-func TestAddFunctionKeepsEverythingElse(t *testing.T) {
-	t.Parallel()
-	const flow = `hello: {lang: go@^1, handler: ./hello, image: "ghcr.io/acme/hello:0.1.0"}`
-	tests := map[string]struct{ old, want string }{
-		"no functions key":      {"version: 1.0\n", "version: 1.0\nfunctions:\n" + helloBlock},
-		"an empty file":         {"", "functions:\n" + helloBlock},
-		"only a comment":        {"# mine\n", "# mine\nfunctions:\n" + helloBlock},
-		"functions without":     {"functions:\n", "functions:\n" + helloBlock},
-		"functions: {}":         {"functions: {} # mine\nversion: 1.0\n", "functions: # mine\n" + helloBlock + "version: 1.0\n"},
-		"functions: null":       {"functions: null\nversion: 1.0\n", "functions:\n" + helloBlock + "version: 1.0\n"},
-		"functions: ~":          {"functions: ~", "functions:\n" + helloBlock},
-		"no newline at end":     {"functions:\n  a: {lang: x}", "functions:\n  a: {lang: x}\n" + helloBlock},
-		"windows line ends":     {"functions:\r\n  a:\r\n    lang: x\r\n", "functions:\r\n  a:\r\n    lang: x\r\n" + strings.ReplaceAll(helloBlock, "\n", "\r\n")},
-		"a byte order mark":     {"\ufefffunctions:\n  a: {lang: x}\n", "\ufefffunctions:\n  a: {lang: x}\n" + helloBlock},
-		"document markers":      {"---\nfunctions:\n  a: {lang: x}\n...\n", "---\nfunctions:\n  a: {lang: x}\n" + helloBlock + "...\n"},
-		"markers, no functions": {"---\nversion: 1.0\n...\n", "---\nversion: 1.0\nfunctions:\n" + helloBlock + "...\n"},
+// An addition is a stack file before and after [hello] was added.
+type addition struct{ old, want string }
+
+const helloFlow = `hello: {lang: go@^1, handler: ./hello, image: "ghcr.io/acme/hello:0.1.0"}`
+
+// emptyAdditions are additions to files that say little.
+func emptyAdditions() map[string]addition {
+	return map[string]addition{
+		"no functions key":             {"version: 1.0\n", "version: 1.0\nfunctions:\n" + helloBlock},
+		"an empty file":                {"", "functions:\n" + helloBlock},
+		"only a comment":               {"# mine\n", "# mine\nfunctions:\n" + helloBlock},
+		"functions without":            {"functions:\n", "functions:\n" + helloBlock},
+		"functions: {}":                {"functions: {} # mine\nversion: 1.0\n", "functions: # mine\n" + helloBlock + "version: 1.0\n"},
+		"functions: null":              {"functions: null\nversion: 1.0\n", "functions:\n" + helloBlock + "version: 1.0\n"},
+		"functions: ~":                 {"functions: ~", "functions:\n" + helloBlock},
+		"no newline at end":            {"functions:\n  a: {lang: x}", "functions:\n  a: {lang: x}\n" + helloBlock},
+		"windows line ends":            {"functions:\r\n  a:\r\n    lang: x\r\n", "functions:\r\n  a:\r\n    lang: x\r\n" + strings.ReplaceAll(helloBlock, "\n", "\r\n")},
+		"a byte order mark":            {"\ufefffunctions:\n  a: {lang: x}\n", "\ufefffunctions:\n  a: {lang: x}\n" + helloBlock},
+		"document markers":             {"---\nfunctions:\n  a: {lang: x}\n...\n", "---\nfunctions:\n  a: {lang: x}\n" + helloBlock + "...\n"},
+		"markers, no functions":        {"---\nversion: 1.0\n...\n", "---\nversion: 1.0\nfunctions:\n" + helloBlock + "...\n"},
+		"values that are not set here": {"functions:\n  a:\n    image: ${REG}/x\n", "functions:\n  a:\n    image: ${REG}/x\n" + helloBlock},
+		"functions first in the file":  {"functions:\n# c\n  a: {lang: x}\nversion: 1.0\n", "functions:\n# c\n  a: {lang: x}\n" + helloBlock + "version: 1.0\n"},
+	}
+}
+
+// blockAdditions are additions to files in block style.
+func blockAdditions() map[string]addition {
+	return map[string]addition{
 		"followed by configuration": {
 			"functions:\n  a:\n    lang: x # why\n\n# where templates are\nconfiguration:\n  copy: [./common]\n",
 			"functions:\n  a:\n    lang: x # why\n" + helloBlock + "\n# where templates are\nconfiguration:\n  copy: [./common]\n",
@@ -56,11 +70,6 @@ func TestAddFunctionKeepsEverythingElse(t *testing.T) {
 			"  version: 1.0\n  functions:\n    a: {lang: x}\n",
 			"  version: 1.0\n  functions:\n    a: {lang: x}\n    hello:\n      lang: go@^1\n      handler: ./hello\n      image: ghcr.io/acme/hello:0.1.0\n",
 		},
-		"flow functions":             {"functions: {a: {lang: x}}\n", "functions: {a: {lang: x}, " + flow + "}\n"},
-		"flow with a trailing comma": {"functions: {a: {lang: x},}\n", "functions: {a: {lang: x}," + flow + "}\n"},
-		"flow over lines":            {"functions: {\n  a: {lang: é}, # x\n  b: {lang: x} # y\n}\n", "functions: {\n  a: {lang: é}, # x\n  b: {lang: x} # y\n, " + flow + "}\n"},
-		"a flow document":            {"{version: 1.0, functions: {}}\n", "{version: 1.0, functions: {" + flow + "}}\n"},
-		"a flow document without":    {"{version: 1.0}", "{version: 1.0, functions: {" + flow + "}}"},
 		"a block text at the end": {
 			"functions:\n  a:\n    fprocess: |\n      x\n      # not a comment\nversion: 1.0\n",
 			"functions:\n  a:\n    fprocess: |\n      x\n      # not a comment\n" + helloBlock + "version: 1.0\n",
@@ -77,9 +86,25 @@ func TestAddFunctionKeepsEverythingElse(t *testing.T) {
 			"functions:\n  a:\n    secrets:\n    - x\n    - y\n",
 			"functions:\n  a:\n    secrets:\n    - x\n    - y\n" + helloBlock,
 		},
-		"values that are not set here": {"functions:\n  a:\n    image: ${REG}/x\n", "functions:\n  a:\n    image: ${REG}/x\n" + helloBlock},
-		"functions first in the file":  {"functions:\n# c\n  a: {lang: x}\nversion: 1.0\n", "functions:\n# c\n  a: {lang: x}\n" + helloBlock + "version: 1.0\n"},
 	}
+}
+
+// flowAdditions are additions to files in flow style.
+func flowAdditions() map[string]addition {
+	return map[string]addition{
+		"flow functions":             {"functions: {a: {lang: x}}\n", "functions: {a: {lang: x}, " + helloFlow + "}\n"},
+		"flow with a trailing comma": {"functions: {a: {lang: x},}\n", "functions: {a: {lang: x}," + helloFlow + "}\n"},
+		"flow over lines":            {"functions: {\n  a: {lang: é}, # x\n  b: {lang: x} # y\n}\n", "functions: {\n  a: {lang: é}, # x\n  b: {lang: x} # y\n, " + helloFlow + "}\n"},
+		"a flow document":            {"{version: 1.0, functions: {}}\n", "{version: 1.0, functions: {" + helloFlow + "}}\n"},
+		"a flow document without":    {"{version: 1.0}", "{version: 1.0, functions: {" + helloFlow + "}}"},
+	}
+}
+
+func TestAddFunctionKeepsEverythingElse(t *testing.T) {
+	t.Parallel()
+	tests := emptyAdditions()
+	maps.Copy(tests, blockAdditions())
+	maps.Copy(tests, flowAdditions())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +174,11 @@ func everything() schema.Function {
 func TestWrittenFunctionsReadBack(t *testing.T) {
 	t.Parallel()
 	fn := everything()
+	for field, value := range reflect.ValueOf(fn).Fields() {
+		if value.IsZero() && field.Name != "Line" {
+			t.Errorf("the test does not set %s", field.Name)
+		}
+	}
 	base := map[string][]byte{"new": schema.NewStack(fn)}
 	for name, old := range map[string]string{"block": "functions:\n  a: {lang: go, handler: a, image: a}\n", "flow": "{functions: {}}"} {
 		data, err := schema.AddFunction([]byte(old), fn)

@@ -48,18 +48,7 @@ functions:
 }
 
 func ExampleReadStack() {
-	dir, err := os.MkdirTemp("", "")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer os.RemoveAll(dir)
-	fn := schema.Function{Name: "hello", Lang: "go", Handler: "./hello", Image: "hello:latest"}
-	if err := schema.WriteFile(filepath.Join(dir, "stack.yaml"), schema.NewStack(fn), 0o644); err != nil {
-		fmt.Println(err)
-		return
-	}
-	path, err := schema.FindStack(dir)
+	path, err := schema.FindStack("testdata/project/hello")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -70,7 +59,7 @@ func ExampleReadStack() {
 		return
 	}
 	fmt.Println(filepath.Base(stack.File), stack.Functions[0].Name)
-	// Output: stack.yaml hello
+	// Output: stack.yml hello
 }
 
 func ExampleChecksum() {

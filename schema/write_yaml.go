@@ -18,16 +18,26 @@ type pair struct {
 // functionPairs returns what a stack file says of fn, without what it leaves out.
 func functionPairs(fn Function) []pair {
 	all := []pair{
-		{"lang", fn.Lang}, {"handler", fn.Handler}, {"image", fn.Image},
+		{"lang", fn.Lang},
+		{"handler", fn.Handler},
+		{"image", fn.Image},
 		{"skip_build", fn.SkipBuild},
-		{"build_options", fn.BuildOptions}, {"build_args", mapPairs(fn.BuildArgs)},
+		{"build_options", fn.BuildOptions},
+		{"build_args", mapPairs(fn.BuildArgs)},
 		{"build_secrets", mapPairs(fn.BuildSecrets)},
-		{"platforms", fn.Platforms.String()}, {"watchdog", fn.Watchdog},
-		{"fprocess", fn.FProcess}, {"environment", mapPairs(fn.Environment)},
-		{"environment_file", fn.EnvironmentFile}, {"secrets", fn.Secrets}, {"constraints", fn.Constraints},
-		{"labels", mapPairs(fn.Labels)}, {"annotations", mapPairs(fn.Annotations)},
-		{"limits", resourcePairs(fn.Limits)}, {"requests", resourcePairs(fn.Requests)},
-		{"readonly_root_filesystem", fn.ReadOnlyRootFilesystem}, {"namespace", fn.Namespace},
+		{"platforms", fn.Platforms.String()},
+		{"watchdog", fn.Watchdog},
+		{"fprocess", fn.FProcess},
+		{"environment", mapPairs(fn.Environment)},
+		{"environment_file", fn.EnvironmentFile},
+		{"secrets", fn.Secrets},
+		{"constraints", fn.Constraints},
+		{"labels", mapPairs(fn.Labels)},
+		{"annotations", mapPairs(fn.Annotations)},
+		{"limits", resourcePairs(fn.Limits)},
+		{"requests", resourcePairs(fn.Requests)},
+		{"readonly_root_filesystem", fn.ReadOnlyRootFilesystem},
+		{"namespace", fn.Namespace},
 	}
 	return slices.DeleteFunc(all, func(p pair) bool {
 		switch v := p.value.(type) {
