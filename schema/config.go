@@ -83,11 +83,11 @@ func (r *reader) builderFields(b *BuilderConfig) fields {
 
 // parseBytes reads a size with a decimal unit: 20GB is 20e9 bytes.
 func parseBytes(s string) (int64, error) {
-	number, unit := strings.TrimRight(s, "KMGTB"), ""
-	unit = s[len(number):]
+	number := strings.TrimRight(s, "KMGTB")
+	unit := s[len(number):]
 	factor, ok := map[string]float64{"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !ok || err != nil || n <= 0 || n*factor > 1e18 {
+	if !ok || err != nil || !(n*factor >= 1 && n*factor <= 1e18) { // neither is NaN
 		return 0, fmt.Errorf("%q is not a size such as 20GB or 512MB", s)
 	}
 	return int64(n * factor), nil

@@ -5,7 +5,12 @@
 // Reading is strict: an unknown key, a wrong type or a bad value in a file that
 // a person writes is a [*FieldError] with file, line, column and, where one is
 // near, the key that was probably meant. All problems of a document are
-// reported at once, joined with errors.Join.
+// reported at once, joined with errors.Join. Files that fnb writes keep the keys
+// of a later fnb.
+//
+// Start with [FindStack] and [ReadStack] for a stack, [ParseManifest] for a
+// template's template.yml, [ReadLock] for fnb.lock, and [AddFunction] for adding
+// a function to a stack file without touching the rest of it.
 //
 // All types are plain values without hidden state. Functions are safe for
 // concurrent use.
