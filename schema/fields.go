@@ -90,7 +90,7 @@ func (r *reader) require(v value, seen map[string]value, keys ...string) {
 			r.fail(value{field: below(v.field, key), line: v.line, col: v.col}, "is missing", "")
 			continue
 		}
-		if text, scalar := scalarText(at.node); scalar && text == "" {
+		if r.empty[at.field] {
 			r.fail(at, "is empty", "")
 		}
 	}
@@ -102,7 +102,13 @@ func (r *reader) str(dst *string, check func(string) error) func(value) {
 	return func(v value) {
 		text, ok := r.text(v)
 		*dst = text
-		if ok && text != "" && check != nil {
+		switch {
+		case ok && text == "":
+			if r.empty == nil {
+				r.empty = map[string]bool{}
+			}
+			r.empty[v.field] = true
+		case ok && check != nil:
 			if err := check(text); err != nil {
 				r.refuse(v, err)
 			}
@@ -150,9 +156,8 @@ func (r *reader) list(each func(value)) func(value) {
 // nonEmpty is str for a text that cannot be empty.
 func (r *reader) nonEmpty(dst *string, check func(string) error) func(value) {
 	return func(v value) {
-		before := len(r.problems)
 		r.str(dst, check)(v)
-		if *dst == "" && len(r.problems) == before {
+		if r.empty[v.field] {
 			r.fail(v, "is empty", "")
 		}
 	}

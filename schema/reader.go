@@ -15,7 +15,8 @@ type reader struct {
 	file     string
 	problems []*FieldError
 	targets  map[*ast.AliasNode]ast.Node
-	values   int // read so far; bounds what aliases can expand to
+	values   int             // read so far; bounds what aliases can expand to
+	empty    map[string]bool // fields that were read as an empty text
 
 	// substitute replaces the ${VAR} of a text; nil leaves it as it is.
 	substitute func(string) (string, error)
