@@ -151,7 +151,9 @@ func checkPlatforms(t *testing.T, text, platforms string) {
 	}
 	var got []string
 	for _, m := range manifest.Manifests {
-		got = append(got, m.Platform.String())
+		if m.Platform.OS != "unknown" { // an attestation
+			got = append(got, m.Platform.String())
+		}
 	}
 	if strings.Join(got, ",") != platforms {
 		t.Errorf("platforms %v, want %s", got, platforms)
@@ -172,7 +174,7 @@ func solve(ctx context.Context, c *client.Client, ref, dockerfile, platform stri
 	if err != nil {
 		return err
 	}
-	attrs := map[string]string{"attest:provenance": "false"}
+	attrs := map[string]string{}
 	if platform != "" {
 		attrs["platform"] = platform
 	}

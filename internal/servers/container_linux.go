@@ -87,7 +87,7 @@ func Run(ctx context.Context, img v1.Image, opts ContainerOptions) (_ *Container
 		return nil, err
 	}
 	rootfs := filepath.Join(c.dir, "rootfs")
-	if err := unpack(img, rootfs); err != nil {
+	if err := unpack(ctx, img, rootfs); err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
 	spec, err := runtimeSpec(c.Image.Config, rootfs, opts)

@@ -25,7 +25,7 @@ type standinMaker struct {
 
 // layerVersion is part of a cached layer's file name; it is to be raised when
 // the way a layer is made changes.
-const layerVersion = "1"
+const layerVersion = "2"
 
 // makeLayer makes the gzipped tar of a layer when the cache does not have it,
 // and returns its path.
@@ -70,7 +70,7 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 // debianRoot makes a Debian root with some packages and returns its tar.
 func (m *standinMaker) debianRoot(ctx context.Context, packages ...string) (string, error) {
 	key := strings.Join(append([]string{"bookworm"}, packages...), "+")
-	path := filepath.Join(m.dir, "roots", key+"-"+runtime.GOARCH+"-"+layerVersion+".tar")
+	path := filepath.Join(m.dir, "roots", key+"-"+runtime.GOARCH+".tar")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}

@@ -183,8 +183,8 @@ func (w *layerWriter) copyDifference(base, full string) error {
 }
 
 // unwanted reports whether an entry of a Debian root is left out of an image:
-// devices, documentation, translations, logs, caches, and the mark that keeps
-// pip from installing.
+// devices, documentation, translations, logs, caches, this machine's name and
+// name servers, and the mark that keeps pip from installing.
 func unwanted(h *tar.Header, name string) bool {
 	if h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock || h.Typeflag == tar.TypeFifo {
 		return true
@@ -192,7 +192,7 @@ func unwanted(h *tar.Header, name string) bool {
 	if h.Typeflag == tar.TypeDir {
 		return false
 	}
-	if path.Base(name) == "EXTERNALLY-MANAGED" {
+	if path.Base(name) == "EXTERNALLY-MANAGED" || name == "etc/resolv.conf" || name == "etc/hostname" {
 		return true
 	}
 	for _, prefix := range []string{

@@ -24,22 +24,38 @@ func main() {
 	defer stop()
 	buildkitd := flag.Bool("buildkitd", false, "also start a BuildKit daemon")
 	dir := flag.String("registry-dir", "", "keep what is pushed in this `folder` (default: a temporary one)")
+	prepare := flag.Bool("prepare", false, "only make the stand-ins that are needed, and stop")
 	always := flag.Bool("standins", false, "use stand-ins even where the public registries can be reached")
 	flag.Parse()
-	if err := up(ctx, *buildkitd, *dir, *always); err != nil {
+	bases := servers.BasesOptions{Log: say, Always: *always}
+	run := func() error { return up(ctx, *buildkitd, *dir, bases) }
+	if *prepare {
+		run = func() error { return prepareBases(ctx, bases) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "up:", err)
 		os.Exit(1)
 	}
 }
 
-func up(ctx context.Context, buildkitd bool, dir string, always bool) (err error) {
-	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "up: "+format+"\n", args...) }
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "up: "+format+"\n", args...) }
+
+// prepareBases makes the stand-ins, so that tests need not.
+func prepareBases(ctx context.Context, opts servers.BasesOptions) error {
+	bases, err := servers.StartBases(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return bases.Close()
+}
+
+func up(ctx context.Context, buildkitd bool, dir string, opts servers.BasesOptions) (err error) {
 	reg, err := servers.StartRegistry(ctx, servers.RegistryOptions{Dir: dir})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, reg.Close()) }()
-	bases, err := servers.StartBases(ctx, servers.BasesOptions{Log: say, Always: always})
+	bases, err := servers.StartBases(ctx, opts)
 	if err != nil {
 		return err
 	}
