@@ -22,6 +22,7 @@ type watchdog struct {
 	lines   lineBuffers
 	metrics *metrics
 	limiter *limiter
+	auth    *authenticator // nil: no token is needed
 	health  *health
 	fn      function
 }
@@ -40,10 +41,19 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go reap(ctx, kids)
+	if c.jwtAuth {
+		if d.auth, err = newAuthenticator(ctx, c, d.logs); err != nil {
+			return err
+		}
+	}
+	l := &life{watchdog: d, kids: kids, pairs: pairs, signals: signals}
+	if c.lambdaAPI != "" {
+		d.health = &health{}
+		return l.runLambda(ctx)
+	}
 	if d.health, err = newHealth(c); err != nil {
 		return err
 	}
-	l := &life{watchdog: d, kids: kids, pairs: pairs, signals: signals}
 	if err := l.listen(); err != nil {
 		return err
 	}
@@ -265,7 +275,7 @@ func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request) {
 		x.fail(http.StatusNotImplemented, "", "CONNECT")
 		return
 	}
-	if !d.limiter.acquire(x) {
+	if !d.auth.admit(x, r) || !d.limiter.acquire(x) {
 		return
 	}
 	defer d.limiter.release()
