@@ -1,0 +1,103 @@
+package templates
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLint(t *testing.T) {
+	t.Parallel()
+	docker := func(text string) map[string]string { return minimal(map[string]string{"Dockerfile": text}) }
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"nothing": {minimal(nil), nil},
+		"an empty folder": {map[string]string{"README.md": ""}, []string{
+			"Dockerfile: error: is missing, and the handler in function brings none",
+			"function: error: the handler's folder is missing",
+			"template.yml: error: template.yml is missing",
+		}},
+		"everything wrong with a manifest": {minimal(map[string]string{"template.yml": "fproces: x\nversion: one\n"}), []string{
+			`template.yml:1: error: fproces: is not a known key (did you mean "fprocess"?)`,
+			`template.yml:2: error: version: "one" is not a SemVer version such as 1.2.3`,
+		}},
+		"nothing to run": {minimal(map[string]string{"template.yml": "mode: http\n"}), []string{
+			"template.yml: error: fprocess is missing: it is the command that the watchdog runs",
+			"template.yml: error: upstream_url is missing: in mode http the watchdog calls the function there",
+		}},
+		"no package list": {minimal(map[string]string{"template.yml": "fprocess: x\npackages: [{ecosystem: go, manifest: function/go.mod, lock: function/go.sum}]\n"}), []string{
+			"template.yml: error: packages: function/go.mod is missing",
+		}},
+		"a test target that is not there": {minimal(map[string]string{"template.yml": "fprocess: x\ntest: {target: test}\n"}), []string{
+			`Dockerfile: error: has no stage "test", which test.target names`,
+		}},
+		"a handler folder of another name": {map[string]string{"template.yml": "fprocess: x\nhandler_folder: src\n", "Dockerfile": "FROM a:1\nCOPY src .\nUSER 5\n", "src/a": ""}, nil},
+		"bases that change": {docker("ARG V=latest\nFROM golang:$V AS a\nFROM localhost:5000/x\nCOPY --from=y:latest /a /b\nFROM z@sha256:0000000000000000000000000000000000000000000000000000000000000000\nUSER 1\n"), []string{
+			"Dockerfile:2: warning: base image golang:latest has the tag latest, so that it changes without notice",
+			"Dockerfile:3: warning: base image localhost:5000/x has no tag, so that it changes without notice",
+			"Dockerfile:3: warning: base image y:latest has the tag latest, so that it changes without notice",
+		}},
+		"no user":             {docker("FROM a:1\n"), []string{"Dockerfile:1: warning: has no USER, so that the function runs as root"}},
+		"root":                {docker("FROM a:1\nUSER 1\nUSER root:root\n"), []string{"Dockerfile:3: warning: USER root:root: the function runs as root"}},
+		"zero":                {docker("FROM a:1\nUSER 0\n"), []string{"Dockerfile:2: warning: USER 0: the function runs as root"}},
+		"a named user":        {docker("FROM a:1 AS b\nUSER app\nFROM b\n"), []string{"Dockerfile:2: warning: USER app is not a number, so that Kubernetes cannot tell that it is not root"}},
+		"a base without root": {docker("FROM gcr.io/distroless/static-debian12:nonroot\n"), nil},
+		"secrets": {docker("FROM a:1\nARG NPM_TOKEN\nENV DB_PASSWORD=x KEYBOARD=us\nARG COMPOSER_AUTH\nUSER 1\n"), []string{
+			"Dockerfile:2: warning: ARG NPM_TOKEN looks like a secret, which stays in the image's history: use RUN --mount=type=secret",
+			"Dockerfile:3: warning: ENV DB_PASSWORD looks like a secret, which stays in the image: use RUN --mount=type=secret",
+			"Dockerfile:4: warning: ARG COMPOSER_AUTH looks like a secret, which stays in the image's history: use RUN --mount=type=secret",
+		}},
+		"a syntax directive": {docker("# syntax=docker/dockerfile:1\nFROM a:1\nUSER 1\n"), []string{
+			"Dockerfile:1: warning: a syntax directive makes the builder fetch another Dockerfile frontend from a registry",
+		}},
+		"sources that are missing": {docker("FROM a:1\nARG F=none.x\nCOPY index.x function/handler.x ./\nCOPY function/*.json function/handler.[x] ./\nCOPY /function ./\nCOPY . .\nADD https://example.com/x /x\nCOPY $F $UNKNOWN /y\nCOPY [\"[\", \"/z\"]\nUSER 1\n"), []string{
+			"Dockerfile:3: error: copies index.x, which is not in the template",
+			"Dockerfile:8: error: copies none.x, which is not in the template",
+			"Dockerfile:9: error: copies [, which is not a valid pattern",
+		}},
+		"a watchdog for one platform": {docker("FROM --platform=linux/amd64 ghcr.io/openfaas/of-watchdog:1 AS w\nFROM --platform=$TARGETPLATFORM ghcr.io/openfaas/of-watchdog:1 AS ok\nFROM a:1\nCOPY --from=w /fwatchdog /\nUSER 1\n"), []string{
+			"Dockerfile:1: warning: the watchdog of ghcr.io/openfaas/of-watchdog:1 is taken for --platform=linux/amd64, whatever platform the image is for",
+		}},
+		"OpenFaaS's shape": {map[string]string{"template.yml": "language: go\n", "Dockerfile": openFaaSGo, "function/handler.go": ""}, []string{
+			"Dockerfile:18: warning: USER app is not a number, so that Kubernetes cannot tell that it is not root",
+		}},
+		"a broken Dockerfile": {docker("FROM a:1\nCOPPY x y\n"), []string{"Dockerfile:2: error: unknown instruction: COPPY (did you mean COPY?)"}},
+		"a handler with a broken Dockerfile": {map[string]string{"template.yml": "", "function/Dockerfile": "FROM a\nCOPY none .\nUSER 1\n"}, []string{
+			"function/Dockerfile:1: warning: base image a has no tag, so that it changes without notice",
+			"function/Dockerfile:2: error: copies none, which is not in the template",
+		}},
+		"links that leave": {minimal(map[string]string{"function/a": "-> /etc/passwd", "b": "-> .."}), []string{
+			"b: error: the link leaves its folder: ..",
+			"function/a: error: the link leaves its folder: /etc/passwd",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, mapFS(c.files)); err != nil {
+				t.Fatal(err)
+			}
+			problems, err := LintDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range problems {
+				got = append(got, p.String())
+				if p.Part == "" {
+					t.Errorf("%s is about no part", p)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := LintDir(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a folder that is not there has no error")
+	}
+}
