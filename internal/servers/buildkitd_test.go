@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,7 +118,7 @@ COPY Dockerfile /Dockerfile
 	for _, tt := range tests {
 		ok := t.Run(tt.name, func(t *testing.T) {
 			ref := reg.Host + "/" + tt.name
-			if err := solve(t.Context(), c, ref, tt.dockerfile, tt.platform); err != nil {
+			if err := solve(t, c, ref, tt.dockerfile, tt.platform); err != nil {
 				t.Fatal(err)
 			}
 			checkPlatforms(t, ref, tt.platform)
@@ -161,12 +160,9 @@ func checkPlatforms(t *testing.T, text, platforms string) {
 }
 
 // solve has a daemon build a Dockerfile and push the image in plain HTTP.
-func solve(ctx context.Context, c *client.Client, ref, dockerfile, platform string) error {
-	dir, err := os.MkdirTemp("", "fnb-solve-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+func solve(t *testing.T, c *client.Client, ref, dockerfile, platform string) error {
+	t.Helper()
+	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
 		return err
 	}
@@ -178,7 +174,7 @@ func solve(ctx context.Context, c *client.Client, ref, dockerfile, platform stri
 	if platform != "" {
 		attrs["platform"] = platform
 	}
-	_, err = c.Solve(ctx, nil, client.SolveOpt{
+	_, err = c.Solve(t.Context(), nil, client.SolveOpt{
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: attrs,
 		LocalMounts:   map[string]fsutil.FS{"context": local, "dockerfile": local},

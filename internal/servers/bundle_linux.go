@@ -54,8 +54,11 @@ func runtimeSpec(image v1.Config, rootfs string, opts ContainerOptions) (*specs.
 		Root:    &specs.Root{Path: rootfs, Readonly: opts.ReadOnly},
 		Mounts:  containerMounts(),
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{
-			{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
-			{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace},
+			{Type: specs.PIDNamespace},
+			{Type: specs.IPCNamespace},
+			{Type: specs.UTSNamespace},
+			{Type: specs.MountNamespace},
+			{Type: specs.NetworkNamespace},
 		}},
 		Hostname: "function",
 	}
@@ -87,7 +90,7 @@ func resolveUser(rootfs, user string) (uid, gid uint32, err error) {
 	name, group, hasGroup := strings.Cut(user, ":")
 	entry := findEntry(rootfs, "etc/passwd", name)
 	switch {
-	case entry != nil && len(entry) > 3:
+	case len(entry) > 3:
 		uid, err = parseID(entry[2])
 		if err == nil {
 			gid, err = parseID(entry[3])
@@ -101,7 +104,7 @@ func resolveUser(rootfs, user string) (uid, gid uint32, err error) {
 	if !hasGroup {
 		return uid, gid, nil
 	}
-	if entry := findEntry(rootfs, "etc/group", group); entry != nil && len(entry) > 2 {
+	if entry := findEntry(rootfs, "etc/group", group); len(entry) > 2 {
 		group = entry[2]
 	}
 	if gid, err = parseID(group); err != nil {

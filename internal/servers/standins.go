@@ -38,22 +38,38 @@ func standins() []standin {
 	foreign := slices.DeleteFunc([]string{"linux/amd64", "linux/arm64", "linux/arm/v7"},
 		func(p string) bool { return p == "linux/"+runtime.GOARCH })
 	return []standin{
-		{ref: "docker.io/library/debian:bookworm-slim", layers: []string{"debian"}, env: debian, cmd: bash,
-			what: "Debian bookworm", foreign: foreign},
-		{ref: "docker.io/library/golang:1.26-bookworm", layers: []string{"debian", "git", "go"}, env: golang, dir: "/go", cmd: bash,
-			what: "Debian bookworm with git and this machine's Go, without a C compiler"},
-		{ref: "docker.io/library/python:3.13-slim-bookworm", layers: []string{"debian", "python"}, env: python, cmd: []string{"python3"},
-			what: "Debian bookworm with Debian's Python and pip"},
-		{ref: "docker.io/library/node:24-bookworm-slim", layers: []string{"debian", "node"}, env: debian, cmd: []string{"node"},
-			what: "Debian bookworm with Node 24 and npm as published on npm"},
-		{ref: "gcr.io/distroless/static-debian12:nonroot", layers: []string{"static"}, user: "65532", dir: "/home/nonroot",
-			env: []string{"PATH=" + systemPath}, what: "an empty root with users and certificates", foreign: foreign},
-		{ref: "docker.io/library/alpine:3.22.2", layers: []string{"debian", "alpine"}, env: debian, cmd: bash,
-			what: "Debian bookworm with addgroup, adduser and apk by the Alpine names"},
-		{ref: "docker.io/library/golang:1.25-alpine", layers: []string{"debian", "git", "go", "alpine"}, env: golang, dir: "/go", cmd: bash,
-			what: "the golang stand-in with addgroup, adduser and apk by the Alpine names"},
-		{ref: "docker.io/library/node:22-alpine", layers: []string{"debian", "node", "alpine"}, env: debian, cmd: []string{"node"},
-			what: "the node stand-in with addgroup, adduser and apk by the Alpine names"},
+		{
+			ref: "docker.io/library/debian:bookworm-slim", layers: []string{"debian"}, env: debian, cmd: bash,
+			what: "Debian bookworm", foreign: foreign,
+		},
+		{
+			ref: "docker.io/library/golang:1.26-bookworm", layers: []string{"debian", "git", "go"}, env: golang, dir: "/go", cmd: bash,
+			what: "Debian bookworm with git and this machine's Go, without a C compiler",
+		},
+		{
+			ref: "docker.io/library/python:3.13-slim-bookworm", layers: []string{"debian", "python"}, env: python, cmd: []string{"python3"},
+			what: "Debian bookworm with Debian's Python and pip",
+		},
+		{
+			ref: "docker.io/library/node:24-bookworm-slim", layers: []string{"debian", "node"}, env: debian, cmd: []string{"node"},
+			what: "Debian bookworm with Node 24 and npm as published on npm",
+		},
+		{
+			ref: "gcr.io/distroless/static-debian12:nonroot", layers: []string{"static"}, user: "65532", dir: "/home/nonroot",
+			env: []string{"PATH=" + systemPath}, what: "an empty root with users and certificates", foreign: foreign,
+		},
+		{
+			ref: "docker.io/library/alpine:3.22.2", layers: []string{"debian", "alpine"}, env: debian, cmd: bash,
+			what: "Debian bookworm with addgroup, adduser and apk by the Alpine names",
+		},
+		{
+			ref: "docker.io/library/golang:1.25-alpine", layers: []string{"debian", "git", "go", "alpine"}, env: golang, dir: "/go", cmd: bash,
+			what: "the golang stand-in with addgroup, adduser and apk by the Alpine names",
+		},
+		{
+			ref: "docker.io/library/node:22-alpine", layers: []string{"debian", "node", "alpine"}, env: debian, cmd: []string{"node"},
+			what: "the node stand-in with addgroup, adduser and apk by the Alpine names",
+		},
 		{ref: "ghcr.io/openfaas/of-watchdog:0.11.3", layers: []string{"watchdog"}, what: "fnb's own watchdog as /fwatchdog"},
 		{ref: "ghcr.io/openfaas/of-watchdog:0.10.9", layers: []string{"watchdog"}, what: "fnb's own watchdog as /fwatchdog"},
 	}

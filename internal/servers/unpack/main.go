@@ -83,7 +83,7 @@ func unpackEntry(root *os.Root, h *tar.Header, r io.Reader) error {
 		return err
 	}
 	old, err := root.Lstat(name)
-	if err == nil && !(h.Typeflag == tar.TypeDir && old.IsDir()) {
+	if err == nil && (h.Typeflag != tar.TypeDir || !old.IsDir()) {
 		if err := root.RemoveAll(name); err != nil {
 			return err
 		}

@@ -1,0 +1,81 @@
+# GNU make 4.3. On Debian or Ubuntu with Go, "make demo" and "make test" set up
+# what they need; see tools/setup for what that is.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := build
+
+# fnb's version is that of the checkout; the watchdog's is that of its own last
+# change, so that its layer keeps its digest while it is not touched.
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+WATCHDOG := $(shell c=$$(git rev-list -1 HEAD -- cmd/fwatchdog 2>/dev/null) && [ -n "$$c" ] && git describe --tags --always $$c || echo dev)
+WATCHDOG := $(WATCHDOG)$(if $(shell git status --porcelain -- cmd/fwatchdog 2>/dev/null),-dirty)
+
+# The flags of a static, reproducible program; %'s version goes into main.version.
+static  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(1)"
+servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
+linters = bin/tools/golangci-lint bin/tools/govulncheck
+
+.PHONY: build watchdog setup tools standins vet lint test vulncheck fuzz demo docs bench bench-watchdog clean
+
+build: watchdog ## build bin/fnb and bin/fwatchdog
+	$(call static,$(VERSION)) -o bin/fnb ./cmd/fnb
+	$(call static,$(WATCHDOG)) -o bin/fwatchdog ./cmd/fwatchdog
+
+watchdog: ## build the watchdog for each platform, and the layers that fnb embeds
+	GOOS=linux GOARCH=amd64 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-amd64 ./cmd/fwatchdog
+	GOOS=linux GOARCH=arm64 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-arm64 ./cmd/fwatchdog
+	GOOS=linux GOARCH=arm GOARM=7 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-arm-v7 ./cmd/fwatchdog
+	CGO_ENABLED=0 go run -trimpath ./packaging/mkwatchdog -o packaging/watchdog \
+	  linux/amd64=bin/fwatchdog-linux-amd64 linux/arm64=bin/fwatchdog-linux-arm64 linux/arm/v7=bin/fwatchdog-linux-arm-v7
+
+setup: ## install the system packages that are missing, or say what to type
+	@tools/setup
+
+tools: $(servers) ## build the servers that the tests start
+
+$(servers) &: tools/go.mod tools/go.sum
+	CGO_ENABLED=0 go -C tools build -trimpath -ldflags "-s -w" -o ../bin/tools/ \
+	  github.com/distribution/distribution/v3/cmd/registry \
+	  github.com/moby/buildkit/cmd/buildkitd \
+	  github.com/google/go-containerregistry/cmd/crane
+	@touch $(servers)
+
+$(linters) &: tools/lint/go.mod tools/lint/go.sum
+	CGO_ENABLED=0 go -C tools/lint build -trimpath -ldflags "-s -w" -o ../../bin/tools/ \
+	  github.com/golangci/golangci-lint/v2/cmd/golangci-lint golang.org/x/vuln/cmd/govulncheck
+	@touch $(linters)
+
+standins: setup build tools ## make the stand-ins for base images, where the registries cannot be reached
+	CGO_ENABLED=0 go run -trimpath ./internal/servers/up -prepare
+
+vet: watchdog ## run go vet
+	CGO_ENABLED=0 go vet -trimpath ./...
+
+lint: watchdog $(linters) ## run the linters and check the formatting
+	CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" bin/tools/golangci-lint run
+
+test: setup build tools standins vet ## run every test, against real servers, under the race detector
+	go test -race -timeout 20m ./...
+
+vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
+	bin/tools/govulncheck ./...
+
+fuzz: ## fuzz each parser for a short time
+	@tools/fuzz 10s
+
+demo: standins ## from template to a running image: build, push, pull and call three functions
+	go run ./internal/demo
+
+docs: watchdog ## write the documents that are generated from code
+	go test ./schema ./cmd/fnb -run 'JSONSchema|Reference' -update
+
+bench: watchdog ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+bench-watchdog: ## run the watchdog's benchmarks
+	go test -run '^$$' -bench . -benchmem ./cmd/fwatchdog
+
+clean: ## remove what was built; the stand-ins' cache stays
+	rm -rf bin packaging/watchdog/blobs packaging/watchdog/index.json packaging/watchdog/oci-layout
