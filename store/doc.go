@@ -1,10 +1,20 @@
-// Package store turns a template's name into a verified template.
+// Package store turns the name of a template into its files and a pin.
 //
-// [Store.Resolve] finds a template reference's template: a folder, a git
-// repository, a folder template/ beside the stack file, or one of the official
-// templates. A source that the stack names is exclusive: its template is never
-// looked up anywhere else. What was chosen is a [schema.Pin]; a pin of the lock
-// is kept to, and what no longer matches it is a [*MismatchError].
+// [Store.Resolve] looks in a fixed order: a source that the stack names for the
+// template, and then nowhere else; a folder or a git repository that the
+// reference itself names; ./template beside the stack file, where OpenFaaS
+// keeps templates; and the official templates, which are part of the program.
+// What it passed over, it says. A version is a SemVer range that has to fit; there is
+// no "closest".
 //
-// A Store is safe for concurrent use, by several processes too.
+// Repositories are read with go-git. What they hold is copied into a cache, which
+// is addressed by content checksum, compared with it whenever it is read, shared
+// by all processes of a user, and may be deleted at any time.
+//
+// A lock decides: what it pins and what is found have to be the same.
+//
+// Errors that a caller could act on are types: [*NotFoundError], [*VersionError],
+// [*MismatchError], [*OfflineError], [*AuthError], [*RefusedError], [*LimitError],
+// [*PlainHTTPError], [*UnreachableError]. A Store is safe for concurrent
+// use.
 package store

@@ -1,171 +1,219 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"github.com/Masterminds/semver/v3"
+	"time"
 
 	"fnb/schema"
 	"fnb/templates"
 )
 
-// Options say how a [Store] works. The zero value has no cache and may use the
-// network.
+// Options say how a [Store] works. The zero value works.
 type Options struct {
-	CacheDir string // folder of the cache, shared by all of a user's projects
-	Offline  bool   // use what is cached, and nothing else
+	// CacheDir is the folder of the cache; "" means fnb/store in the user's cache
+	// folder.
+	CacheDir string
+	// Offline forbids the network; what is in the cache still works.
+	Offline bool
+	// Insecure are hosts, with their ports, that may be spoken to in plain HTTP or
+	// by the git protocol. This machine always may.
+	Insecure []string
+	// RootCAs are the certificate authorities; nil means the system's.
+	RootCAs *x509.CertPool
+	// Limits bound what is taken from a repository; zero values are the defaults.
+	Limits Limits
+	// Timeout is how long a git server may keep silent; 0 means a minute.
+	Timeout time.Duration
+	// Getenv is where tokens and the like are looked up; nil means the process'
+	// environment.
+	Getenv func(string) string
+}
+
+// Limits bound what is taken from a repository.
+type Limits struct {
+	Download int64 // bytes that are fetched; 0 means 256 MiB
+	Unpacked int64 // bytes of all objects that were fetched; 0 means 1 GiB
+	File     int64 // bytes of one file; 0 means 32 MiB
+	Template int64 // bytes of a template's files; 0 means 128 MiB
+	Files    int64 // files of a template; 0 means 10 000
+	Objects  int64 // objects that are fetched; 0 means 200 000
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Download: cmp.Or(l.Download, 256<<20),
+		Unpacked: cmp.Or(l.Unpacked, 1<<30),
+		File:     cmp.Or(l.File, 32<<20),
+		Template: cmp.Or(l.Template, 128<<20),
+		Files:    cmp.Or(l.Files, 10_000),
+		Objects:  cmp.Or(l.Objects, 200_000),
+	}
 }
 
 // A Store finds templates.
 type Store struct {
-	opts Options
+	opts  Options
+	cache *cache
 }
 
-// Where says what a stack means for the templates it uses.
+// Where says for whom a template is looked up.
 type Where struct {
 	Root    string                  // the stack file's folder
-	Sources []schema.TemplateSource // of the stack; exclusive for the names they have
-	Lock    *schema.Lock            // nil is no lock
-	Frozen  bool                    // what the lock does not have is an error
+	Sources []schema.TemplateSource // what the stack names; exclusive
+	Lock    *schema.Lock            // nil means that nothing is pinned
+	Frozen  bool                    // the lock must have the template
+}
+
+// New returns a store. It touches neither disk nor network yet.
+func New(opts Options) (*Store, error) {
+	if opts.CacheDir == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("finding the cache: %w", err)
+		}
+		opts.CacheDir = filepath.Join(dir, "fnb", "store")
+	}
+	dir, err := filepath.Abs(opts.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache: %w", err)
+	}
+	if opts.Getenv == nil {
+		opts.Getenv = os.Getenv
+	}
+	opts.Limits = opts.Limits.withDefaults()
+	opts.Timeout = cmp.Or(opts.Timeout, time.Minute)
+	return &Store{opts: opts, cache: &cache{dir: dir}}, nil
+}
+
+// Resolve returns the template that ref names, with the pin to record for it, and
+// notes on what was passed over and why.
+//
+// The lock's entry for ref is authoritative: a template with another content is a
+// [*MismatchError], and so is no entry with where.Frozen. Only a template that is
+// in a folder of the project, and was when it was pinned, may have changed since;
+// Resolve then says so in a note, unless where.Frozen.
+func (s *Store) Resolve(ctx context.Context, ref string, where Where) (*templates.Template, schema.Pin, []string, error) {
+	parsed, err := schema.ParseTemplateRef(ref)
+	if err != nil {
+		return nil, schema.Pin{}, nil, err
+	}
+	l := &lookup{store: s, ref: ref, parsed: parsed, where: where}
+	if where.Lock != nil {
+		l.pin, l.pinned = where.Lock.Templates[ref]
+	}
+	found, err := l.find(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, schema.Pin{}, l.notes, err
+	}
+	if err := l.check(found); err != nil {
+		return nil, schema.Pin{}, l.notes, err
+	}
+	return found.template, found.pin, l.notes, nil
+}
+
+// A found is a template and how it was found.
+type found struct {
+	template *templates.Template
+	pin      schema.Pin
+	folder   bool // it is in a folder of the project's
+}
+
+// check compares what was found with the lock.
+func (l *lookup) check(f found) error {
+	switch {
+	case !l.pinned && l.where.Frozen:
+		return &MismatchError{Reference: l.ref, Problem: "fnb.lock does not have it"}
+	case !l.pinned, l.pin.Checksum == f.pin.Checksum:
+		return nil
+	case f.folder && isFolderStore(l.pin.Store) && !l.where.Frozen:
+		l.note("template %s: the files in %s have changed since fnb.lock pinned them", l.ref, f.pin.Store)
+		return nil
+	}
+	return &MismatchError{Reference: l.ref, Want: l.pin.Checksum, Got: f.pin.Checksum}
+}
+
+// isFolderStore reports whether a pin is of a template in a folder.
+func isFolderStore(store string) bool {
+	return store == "." || store == ".." || strings.HasPrefix(store, "./") || strings.HasPrefix(store, "../") || filepath.IsAbs(store)
 }
 
 // An Entry is a template that can be used by name.
 type Entry struct {
-	Name        string `json:"name"`
+	Name        string `json:"name"` // what to write in a stack
 	Version     string `json:"version,omitempty"`
-	Store       string `json:"store"`
+	Store       string `json:"store"` // "official", a folder, or a git URL without credentials
 	Language    string `json:"language,omitempty"`
 	Description string `json:"description,omitempty"`
+	// Missing is true for a repository that is not in the cache yet; only its
+	// Name and Store are known.
+	Missing bool `json:"missing,omitempty"`
 }
 
-// Official is the store of the templates that fnb carries.
-const Official = "official"
-
-// New returns a store. It reads nothing yet.
-func New(opts Options) (*Store, error) { return &Store{opts: opts}, nil }
-
-// Resolve returns the template of a reference, the pin that names it exactly,
-// and notes on what was passed over. A name that nothing has is a
-// [*NotFoundError]; what differs from the lock a [*MismatchError].
-func (s *Store) Resolve(ctx context.Context, ref string, where Where) (*templates.Template, schema.Pin, []string, error) {
-	r, err := schema.ParseTemplateRef(ref)
-	if err != nil {
-		return nil, schema.Pin{}, nil, err
-	}
-	var locked *schema.Pin
-	if where.Lock != nil {
-		if pin, ok := where.Lock.Templates[ref]; ok {
-			locked = &pin
+// List returns what [Store.Resolve] would find by name, in its order: the stack's
+// sources, ./template, and the official templates. A name that is taken by an
+// earlier one is left out. It does not use the network.
+func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
+	var all []Entry
+	taken := map[string]bool{}
+	add := func(e Entry) {
+		if !taken[e.Name] {
+			taken[e.Name] = true
+			all = append(all, e)
 		}
 	}
-	if locked == nil && where.Frozen {
-		return nil, schema.Pin{}, nil, &MismatchError{Reference: ref, Problem: "fnb.lock does not have it"}
-	}
-	t, pin, notes, err := s.find(ctx, r, where)
-	if err != nil {
-		return nil, schema.Pin{}, nil, err
-	}
-	if locked != nil && locked.Checksum != pin.Checksum {
-		return nil, schema.Pin{}, nil, &MismatchError{Reference: ref, Want: locked.Checksum, Got: pin.Checksum}
-	}
-	return t, pin, notes, nil
-}
-
-func (s *Store) find(ctx context.Context, r schema.TemplateRef, where Where) (*templates.Template, schema.Pin, []string, error) {
-	switch r.Kind {
-	case schema.RefFolder:
-		return s.folder(r.Dir, where)
-	case schema.RefGit:
-		return nil, schema.Pin{}, nil, errors.New("git sources come with the next commit")
-	}
+	offline := &Store{opts: s.opts, cache: s.cache}
+	offline.opts.Offline = true
 	for _, src := range where.Sources {
-		if src.Name == r.Name || src.Name == r.String() {
-			sr, err := schema.ParseTemplateRef(src.Source)
-			if err != nil {
-				return nil, schema.Pin{}, nil, err
-			}
-			return s.find(ctx, sr, Where{Root: where.Root})
+		if src.Source == "" {
+			continue
 		}
-	}
-	dir := filepath.Join("template", r.Name)
-	if fi, err := os.Stat(filepath.Join(where.Root, dir)); err == nil && fi.IsDir() {
-		return s.folder("./"+filepath.ToSlash(dir), where)
-	}
-	return s.official(r)
-}
-
-func (s *Store) folder(dir string, where Where) (*templates.Template, schema.Pin, []string, error) {
-	path := filepath.FromSlash(dir)
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(where.Root, path)
-	}
-	t, err := templates.OpenDir(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, schema.Pin{}, nil, &NotFoundError{Name: dir, Err: err}
-	}
-	if err != nil {
-		return nil, schema.Pin{}, nil, err
-	}
-	return t, schema.Pin{Store: dir, Version: t.Manifest.Version, Checksum: t.Checksum}, nil, nil
-}
-
-func (s *Store) official(r schema.TemplateRef) (*templates.Template, schema.Pin, []string, error) {
-	t, err := templates.OpenOfficial(r.Name)
-	if errors.Is(err, fs.ErrNotExist) || r.Namespace != "" && r.Namespace != Official {
-		all, lerr := s.List(context.Background(), Where{})
-		if lerr != nil {
-			return nil, schema.Pin{}, nil, lerr
+		parsed, err := schema.ParseTemplateRef(src.Name)
+		if err != nil {
+			return nil, err
 		}
-		var names []string
-		for _, e := range all {
-			names = append(names, e.Name)
+		e := Entry{Name: parsed.String(), Store: sourceName(src.Source), Missing: true}
+		t, _, _, err := offline.Resolve(ctx, src.Name, where)
+		if err == nil {
+			e = entry(e.Name, e.Store, t)
+		} else if _, ok := errors.AsType[*OfflineError](err); !ok {
+			return nil, err
 		}
-		return nil, schema.Pin{}, nil, &NotFoundError{Name: r.String(), Near: schema.Near(r.Name, names)}
+		add(e)
 	}
-	if err != nil {
-		return nil, schema.Pin{}, nil, err
-	}
-	if err := inRange(r, t.Manifest.Version); err != nil {
-		return nil, schema.Pin{}, nil, err
-	}
-	return t, schema.Pin{Store: Official, Version: t.Manifest.Version, Checksum: t.Checksum}, nil, nil
-}
-
-// inRange checks that the one version there is satisfies the reference.
-func inRange(r schema.TemplateRef, version string) error {
-	if r.Range == "" {
-		return nil
-	}
-	v, err := semver.StrictNewVersion(version)
-	if err != nil {
-		return fmt.Errorf("template %s has the version %q: %w", r.Name, version, err)
-	}
-	c, err := semver.NewConstraint(r.Range)
-	if err != nil || !c.Check(v) {
-		return &NotFoundError{Name: r.String(), Err: fmt.Errorf("the only version is %s", version)}
-	}
-	return nil
-}
-
-// List returns the templates that can be used by name, sorted: those of the
-// folder template/ beside the stack file, those that the stack names, and the
-// official ones.
-func (s *Store) List(_ context.Context, where Where) ([]Entry, error) {
-	var out []Entry
-	all, err := templates.Official()
+	vendored, err := vendoredNames(where.Root)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range all {
-		out = append(out, Entry{Name: t.Name, Version: t.Manifest.Version, Store: Official, Language: t.Manifest.Language, Description: t.Manifest.Description})
+	for _, name := range vendored {
+		t, err := templates.OpenDir(filepath.Join(where.Root, vendorDir, name))
+		if err != nil {
+			return nil, err
+		}
+		add(entry(name, "./"+vendorDir+"/"+name, t))
 	}
-	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	official, err := templates.Official()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range official {
+		add(entry(t.Name, Official, t))
+	}
+	return all, ctx.Err()
+}
+
+func entry(name, store string, t *templates.Template) Entry {
+	return Entry{
+		Name: name, Store: store, Version: t.Manifest.Version,
+		Language: t.Manifest.Language, Description: t.Manifest.Description,
+	}
 }

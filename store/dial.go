@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	gitproto "github.com/go-git/go-git/v5/plumbing/transport/git"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
+)
+
+// dial connects to the repository and reads its references: without credentials
+// first, and then with each that is found for the host.
+func (r *remote) dial(ctx context.Context) error {
+	ep, err := transport.NewEndpoint(r.url)
+	if err != nil {
+		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+	}
+	if ep.Protocol != "https" && ep.Protocol != "http" {
+		client, err := r.otherClient(ep)
+		if err != nil {
+			return err
+		}
+		return r.explain(ctx, r.start(ctx, client, ep, nil), false)
+	}
+	client := githttp.NewClient(&http.Client{Transport: newGuard(r.store.opts)})
+	err = r.start(ctx, client, ep, nil)
+	if !wantsCredentials(err) || ctx.Err() != nil {
+		return r.explain(ctx, err, false)
+	}
+	finder := &credentials{getenv: r.store.opts.Getenv}
+	for _, find := range finder.places() {
+		user, secret, ferr := find(ctx, ep)
+		if ferr != nil {
+			return ferr
+		}
+		if secret == "" {
+			continue
+		}
+		// A failed session may have changed the endpoint by following redirects.
+		if ep, err = transport.NewEndpoint(r.url); err != nil {
+			return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		}
+		err = r.start(ctx, client, ep, &githttp.BasicAuth{Username: user, Password: secret})
+		if err == nil {
+			return nil
+		}
+		finder.sent = true
+		if !wantsCredentials(err) {
+			break
+		}
+	}
+	return r.explain(ctx, err, finder.sent)
+}
+
+// wantsCredentials reports whether an answer may be another one with credentials:
+// many servers say of private repositories that they do not exist.
+func wantsCredentials(err error) bool {
+	return errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) ||
+		errors.Is(err, transport.ErrRepositoryNotFound)
+}
+
+func (r *remote) start(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
+	session, err := client.NewUploadPackSession(ep, auth)
+	if err != nil {
+		return err
+	}
+	adv, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		// Why it did not work is known.
+		_ = session.Close()
+		return err
+	}
+	r.session, r.adv = session, adv
+	return nil
+}
+
+func (r *remote) otherClient(ep *transport.Endpoint) (transport.Transport, error) {
+	switch ep.Protocol {
+	case "ssh":
+		// Keys come from ssh-agent, and hosts from known_hosts.
+		return gitssh.NewClient(nil), nil
+	case "git":
+		host := ep.Host
+		if ep.Port != 0 {
+			host = fmt.Sprintf("%s:%d", host, ep.Port)
+		}
+		if !plainAllowed(r.store.opts, host) {
+			return nil, &PlainHTTPError{Host: clean(host)}
+		}
+		return gitproto.DefaultClient, nil
+	}
+	return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("%q is no protocol for repositories", clean(ep.Protocol))}
+}
+
+// explain makes a typed error of one of go-git's.
+func (r *remote) explain(ctx context.Context, err error, sent bool) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// These two of go-git's keep what they wrap to themselves.
+	if e, ok := errors.AsType[*plumbing.UnexpectedError](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*plumbing.PermanentError](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*PlainHTTPError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*stalledError](err); ok {
+		return &UnreachableError{URL: r.url, Err: e}
+	}
+	host := ""
+	if u, perr := url.Parse(r.url); perr == nil {
+		host = u.Host
+	}
+	switch {
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+		return &AuthError{URL: r.url, Host: host, Sent: sent}
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return &NotFoundError{Name: r.url, Err: errors.New("the server has no such repository")}
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return &NotFoundError{Name: r.url, Err: errors.New("the repository is empty")}
+	}
+	if answer, ok := errors.AsType[*githttp.Err](err); ok {
+		return &UnreachableError{URL: r.url, Err: fmt.Errorf("the server answered %d %s", answer.StatusCode(), http.StatusText(answer.StatusCode()))}
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return &UnreachableError{URL: r.url, Err: cleaned(u.Err)}
+	}
+	return &UnreachableError{URL: r.url, Err: cleaned(fmt.Errorf("talking git's protocol: %w", err))}
+}
+
+// plainAllowed reports whether host may be spoken to without encryption.
+func plainAllowed(opts Options, host string) bool {
+	if slices.Contains(opts.Insecure, host) {
+		return true
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// A guard lets HTTPS pass, and HTTP only where it may go; ends answers that stall;
+// and bounds them.
+type guard struct {
+	inner http.RoundTripper
+	opts  Options
+}
+
+func newGuard(opts Options) *guard {
+	return &guard{opts: opts, inner: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: opts.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   opts.Timeout,
+		ResponseHeaderTimeout: opts.Timeout,
+		IdleConnTimeout:       time.Minute,
+	}}
+}
+
+func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !plainAllowed(g.opts, r.URL.Host)) {
+		return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	resp, err := g.inner.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+			return nil, &stalledError{after: g.opts.Timeout}
+		}
+		return nil, err
+	}
+	resp.Body = newWatched(resp.Body, cancel, g.opts)
+	return resp, nil
+}
+
+// A stalledError says that a server kept silent for too long.
+type stalledError struct{ after time.Duration }
+
+func (e *stalledError) Error() string {
+	return fmt.Sprintf("the server has said nothing for %v", e.after)
+}
+
+// A watched body fails when nothing of it arrives for some time, or too much.
+type watched struct {
+	io.ReadCloser
+	timer   *time.Timer
+	cancel  context.CancelFunc
+	after   time.Duration
+	left    int64
+	mu      sync.Mutex
+	stalled bool
+}
+
+func newWatched(body io.ReadCloser, cancel context.CancelFunc, opts Options) *watched {
+	// An answer is more than the pack in it, but not by much.
+	w := &watched{ReadCloser: body, cancel: cancel, after: opts.Timeout, left: opts.Limits.Download + opts.Limits.Download/8 + 1<<20}
+	w.timer = time.AfterFunc(w.after, func() {
+		w.mu.Lock()
+		w.stalled = true
+		w.mu.Unlock()
+		cancel()
+	})
+	return w
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	w.timer.Reset(w.after)
+	if w.left -= int64(n); w.left < 0 {
+		return n, errors.New("the answer is larger than any that is accepted")
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.stalled {
+			return n, &stalledError{after: w.after}
+		}
+	}
+	return n, err
+}
+
+func (w *watched) Close() error {
+	w.timer.Stop()
+	defer w.cancel()
+	return w.ReadCloser.Close()
+}

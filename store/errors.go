@@ -1,0 +1,155 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// A NotFoundError says that nothing has a template's name, or not in a version
+// that fits; then it wraps a [*VersionError].
+type NotFoundError struct {
+	Name string
+	Near []string // names that may have been meant, best first
+	Err  error    // why; nil where no store has the name
+}
+
+func (e *NotFoundError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("template %s: %v", e.Name, e.Err)
+	}
+	return fmt.Sprintf("no store has a template %q", e.Name)
+}
+
+// Unwrap returns why the template was not found.
+func (e *NotFoundError) Unwrap() error { return e.Err }
+
+// A VersionError says that a template is there, but not in a version that was
+// asked for.
+type VersionError struct {
+	Range string
+	Have  []string // the versions there are, highest first; none where it has no versions
+	Where string
+}
+
+func (e *VersionError) Error() string {
+	if len(e.Have) == 0 {
+		return fmt.Sprintf("no version is %s: %s has none", e.Range, e.Where)
+	}
+	have := strings.Join(e.Have[:min(len(e.Have), 5)], ", ")
+	return fmt.Sprintf("no version is %s: %s has %s", e.Range, e.Where, have)
+}
+
+// A MismatchError says that a template is not what the lock says.
+type MismatchError struct {
+	Reference string
+	Want, Got string // checksums
+	Problem   string // instead of the two, where there is nothing to compare
+}
+
+func (e *MismatchError) Error() string {
+	if e.Problem != "" {
+		return fmt.Sprintf("template %s: %s", e.Reference, e.Problem)
+	}
+	return fmt.Sprintf("template %s is not what fnb.lock says: its checksum is %s, and was %s", e.Reference, e.Got, e.Want)
+}
+
+// An OfflineError says that something is not in the cache and the network may not
+// be used.
+type OfflineError struct {
+	Ref string
+}
+
+func (e *OfflineError) Error() string {
+	return fmt.Sprintf("template %s: not in the cache, and the network may not be used", e.Ref)
+}
+
+// An AuthError says that a git server refused the credentials, or wants some.
+type AuthError struct {
+	URL  string // without credentials
+	Host string
+	Sent bool // credentials were found and sent
+}
+
+func (e *AuthError) Error() string {
+	if e.Sent {
+		return fmt.Sprintf("%s: %s refused the credentials", e.URL, e.Host)
+	}
+	return fmt.Sprintf("%s: %s wants credentials, or there is no such repository", e.URL, e.Host)
+}
+
+// A RefusedError says that a repository holds something that fnb does not take
+// from anybody: a path that leaves its folder, a submodule, a pointer to Git LFS.
+type RefusedError struct {
+	Source string
+	Path   string // quoted where it is not plain
+	Reason string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%s: %s: %s", e.Source, e.Path, e.Reason)
+}
+
+// A LimitError says that a repository or a template in it is larger than fnb
+// accepts.
+type LimitError struct {
+	Source string
+	What   string
+	Limit  int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s: %s, more than the limit of %d", e.Source, e.What, e.Limit)
+}
+
+// A PlainHTTPError says that a request was not made because it would have gone
+// over plain HTTP to a host that is neither this machine nor in
+// [Options.Insecure].
+type PlainHTTPError struct {
+	Host string
+}
+
+func (e *PlainHTTPError) Error() string {
+	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
+}
+
+// An UnreachableError says that a repository could not be read.
+type UnreachableError struct {
+	URL string // without credentials
+	Err error
+}
+
+func (e *UnreachableError) Error() string { return e.URL + ": " + e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// cleanError is an error whose text came from outside, made fit for a terminal.
+type cleanError struct {
+	text string
+	err  error
+}
+
+func (e *cleanError) Error() string { return e.text }
+func (e *cleanError) Unwrap() error { return e.err }
+
+func cleaned(err error) error { return &cleanError{text: clean(err.Error()), err: err} }
+
+// clean makes text from outside one short line without control or formatting
+// characters.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > 300 {
+		return string(r[:300]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,285 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"fnb/schema"
+	"fnb/templates"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	maxPathLen   = 1024
+	maxDepth     = 64
+	maxTagsDeep  = 5
+	lfsBeginning = "version https://git-lfs.github.com/spec/"
+)
+
+// An extract copies a template out of a repository's objects.
+type extract struct {
+	objects storer.EncodedObjectStorer
+	source  string
+	limits  Limits
+
+	files, bytes int64
+	folded       map[string]string // paths without case and Unicode form, to the path
+}
+
+func (x *extract) refuse(name, reason string) error {
+	return &RefusedError{Source: x.source, Path: plainPath(name), Reason: reason}
+}
+
+// plainPath quotes a path that a terminal should not see as it is.
+func plainPath(s string) string {
+	if clean(s) == s {
+		return s
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// root returns the files of a commit, or of what a tag names.
+func (x *extract) root(hash string) (*object.Tree, error) {
+	h := plumbing.NewHash(hash)
+	for range maxTagsDeep {
+		tag, err := object.GetTag(x.objects, h)
+		if err != nil {
+			break
+		}
+		h = tag.Target
+	}
+	commit, err := object.GetCommit(x.objects, h)
+	if err != nil {
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, cleaned(err))}
+	}
+	tree, err := commit.Tree()
+	if err != nil {
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, cleaned(err))}
+	}
+	return tree, nil
+}
+
+// A placed is a template's folder in a repository.
+type placed struct {
+	path string // "." for the repository's root
+	tree *object.Tree
+}
+
+// place finds the template in the files of a commit: at the path that was named;
+// or by name in template/NAME, in NAME, or at the root; or, without a name, at the
+// root or as the only one below template/.
+func (x *extract) place(root *object.Tree, w gitWant) (placed, error) {
+	if w.path != "" {
+		if t, ok := templateAt(root, w.path); ok {
+			return placed{w.path, t}, nil
+		}
+		return placed{}, &NotFoundError{Name: w.title(), Near: x.below(root), Err: fmt.Errorf("%s is not a template in %s", w.path, w.url)}
+	}
+	if w.name != "" {
+		for _, p := range []string{path.Join(vendorDir, w.name), w.name} {
+			if t, ok := templateAt(root, p); ok {
+				return placed{p, t}, nil
+			}
+		}
+		if t, ok := templateAt(root, "."); ok {
+			return placed{".", t}, nil
+		}
+		return placed{}, &NotFoundError{Name: w.title(), Near: schema.Near(w.name, x.below(root)), Err: fmt.Errorf("it is not in %s", w.url)}
+	}
+	if t, ok := templateAt(root, "."); ok {
+		return placed{".", t}, nil
+	}
+	names := x.below(root)
+	if len(names) == 1 {
+		p := path.Join(vendorDir, names[0])
+		t, _ := templateAt(root, p)
+		return placed{p, t}, nil
+	}
+	why := fmt.Errorf("%s has no template", w.url)
+	if len(names) > 1 {
+		why = fmt.Errorf("%s has several: add //%s/NAME", w.url, vendorDir)
+	}
+	return placed{}, &NotFoundError{Name: w.title(), Near: names[:min(len(names), 10)], Err: why}
+}
+
+// templateAt returns the folder p when it holds a template.
+func templateAt(root *object.Tree, p string) (*object.Tree, bool) {
+	t := root
+	if p != "." {
+		var err error
+		if t, err = root.Tree(p); err != nil {
+			return nil, false
+		}
+	}
+	return t, slices.ContainsFunc(t.Entries, func(e object.TreeEntry) bool { return e.Name == templates.ManifestName })
+}
+
+// below returns the names of the templates below template/.
+func (x *extract) below(root *object.Tree) []string {
+	dir, err := root.Tree(vendorDir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range dir.Entries {
+		if _, ok := templateAt(dir, e.Name); ok && clean(e.Name) == e.Name {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// write writes the files of a tree into the folder dir, which it makes, and
+// nothing anywhere else.
+func (x *extract) write(ctx context.Context, tree *object.Tree, dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	x.folded = map[string]string{}
+	return errors.Join(x.folder(ctx, root, tree, ".", 0), root.Close())
+}
+
+func (x *extract) folder(ctx context.Context, root *os.Root, tree *object.Tree, at string, depth int) error {
+	if depth > maxDepth {
+		return &LimitError{Source: x.source, What: "folders are nested deeper", Limit: maxDepth}
+	}
+	for _, e := range tree.Entries {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		name := path.Join(at, e.Name)
+		if err := x.checkName(name, e.Name); err != nil {
+			return err
+		}
+		if x.files++; x.files > x.limits.Files {
+			return &LimitError{Source: x.source, What: "the template has more files", Limit: x.limits.Files}
+		}
+		if err := x.entry(ctx, root, e, name, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extract) entry(ctx context.Context, root *os.Root, e object.TreeEntry, name string, depth int) error {
+	switch e.Mode {
+	case filemode.Dir:
+		sub, err := object.GetTree(x.objects, e.Hash)
+		if err != nil {
+			return &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+		}
+		if err := root.Mkdir(filepath.FromSlash(name), 0o700); err != nil {
+			return fmt.Errorf("using the cache: %w", err)
+		}
+		return x.folder(ctx, root, sub, name, depth+1)
+	case filemode.Regular, filemode.Deprecated:
+		return x.file(root, e, name, 0o600)
+	case filemode.Executable:
+		return x.file(root, e, name, 0o700)
+	case filemode.Symlink:
+		return x.link(root, e, name)
+	case filemode.Submodule:
+		return x.refuse(name, "is a submodule, which templates cannot have: copy its files into the repository")
+	case filemode.Empty:
+	}
+	return x.refuse(name, "is neither a file, a folder nor a link")
+}
+
+// checkName refuses names that are not plain on every system.
+func (x *extract) checkName(name, base string) error {
+	lower := strings.ToLower(base)
+	switch {
+	case !utf8.ValidString(base) || strings.ContainsFunc(base, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
+		return x.refuse(name, "has characters that a file's name should not have")
+	case base == "" || base == "." || base == ".." || strings.ContainsAny(base, `/\`):
+		return x.refuse(name, "leaves its folder")
+	case lower == ".git" || lower == "git~1" || strings.TrimRight(lower, ". ") == ".git":
+		return x.refuse(name, "would be git's own folder")
+	case len(name) > maxPathLen:
+		return &LimitError{Source: x.source, What: "a path is longer", Limit: maxPathLen}
+	}
+	fold := strings.ToLower(norm.NFC.String(name))
+	if other, ok := x.folded[fold]; ok {
+		return x.refuse(name, "is the same name as "+plainPath(other)+" on some systems")
+	}
+	x.folded[fold] = name
+	return nil
+}
+
+// blob returns the content of a file, which is within the limits.
+func (x *extract) blob(e object.TreeEntry, name string) ([]byte, error) {
+	blob, err := object.GetBlob(x.objects, e.Hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		// The server was asked to leave out what is too large.
+		return nil, &LimitError{Source: x.source, What: plainPath(name) + " has more bytes", Limit: x.limits.File}
+	}
+	if err != nil {
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+	}
+	if blob.Size > x.limits.File {
+		return nil, &LimitError{Source: x.source, What: fmt.Sprintf("%s has %d bytes", plainPath(name), blob.Size), Limit: x.limits.File}
+	}
+	if x.bytes += blob.Size; x.bytes > x.limits.Template {
+		return nil, &LimitError{Source: x.source, What: "the files of the template have more bytes", Limit: x.limits.Template}
+	}
+	r, err := blob.Reader()
+	if err != nil {
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+	}
+	content, err := io.ReadAll(io.LimitReader(r, blob.Size+1))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+	}
+	return content, nil
+}
+
+func (x *extract) file(root *os.Root, e object.TreeEntry, name string, mode fs.FileMode) error {
+	content, err := x.blob(e, name)
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(content, []byte(lfsBeginning)) {
+		return x.refuse(name, "is kept in Git LFS, which templates cannot use: put the file itself into the repository")
+	}
+	if err := root.WriteFile(filepath.FromSlash(name), content, mode); err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	return nil
+}
+
+// link writes a symbolic link, which has to stay inside the template.
+func (x *extract) link(root *os.Root, e object.TreeEntry, name string) error {
+	content, err := x.blob(e, name)
+	if err != nil {
+		return err
+	}
+	target := string(content)
+	to := path.Join(path.Dir(name), target)
+	if target == "" || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00\n") || to == ".." || strings.HasPrefix(to, "../") {
+		return x.refuse(name, "is a link that leaves the template, to "+plainPath(clean(target)))
+	}
+	if err := root.Symlink(target, filepath.FromSlash(name)); err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	return nil
+}

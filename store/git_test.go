@@ -1,0 +1,607 @@
+package store
+
+import (
+	"bytes"
+	"compress/zlib"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fnb/internal/servers"
+	"fnb/schema"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// tree is a txtar archive of a repository with one template for each name=version.
+func tree(templates ...string) string {
+	var b strings.Builder
+	for _, t := range templates {
+		dir, version, _ := strings.Cut(t, "=")
+		if dir != "" {
+			dir += "/"
+		}
+		fmt.Fprintf(&b, "-- %stemplate.yml --\nlanguage: test\nfprocess: cat\n", dir)
+		if version != "" {
+			fmt.Fprintf(&b, "version: %s\n", version)
+		}
+		fmt.Fprintf(&b, "-- %sDockerfile --\nFROM scratch\nCOPY function /\n-- %sfunction/run.sh!x --\necho %s\n", dir, dir, version)
+	}
+	return b.String()
+}
+
+func gitServer(t *testing.T, opts servers.GitOptions) *servers.Git {
+	t.Helper()
+	return servers.GitFor(t, opts)
+}
+
+func commit(t *testing.T, g *servers.Git, name string, commits ...servers.Commit) []string {
+	t.Helper()
+	hashes, err := g.Commit(t.Context(), name, commits...)
+	must(t, err)
+	return hashes
+}
+
+func TestResolveGit(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	h := commit(t, g, "one",
+		servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"},
+		servers.Commit{Files: tree("template/acme=1.1.0"), Tag: "v1.1.0"},
+		servers.Commit{Files: tree("template/acme=2.0.0"), Tag: "2.0.0"},
+		servers.Commit{Files: tree("template/acme=2.1.0-rc.1"), Tag: "v2.1.0-rc.1"},
+		servers.Commit{Files: tree("template/acme=3.0.0")},
+	)
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=0.1.0"), Branch: "old"})
+	commit(t, g, "many", servers.Commit{Files: tree("template/a=1.0.0", "template/b=1.0.0", "deep/er=5.0.0")})
+	commit(t, g, "root", servers.Commit{Files: tree("=1.0.0")})
+	one := g.RepoURL("one")
+	sources := []schema.TemplateSource{{Name: "acme", Source: one}, {Name: "fixed", Source: one + "#v1.1.0"}}
+	sources[1].Source = one + "//template/acme#v1.1.0"
+
+	daemon, err := g.Daemon(t.Context())
+	must(t, err)
+	file := "file://" + filepath.Join(g.Dir, "one.git")
+	s := newStore(t, Options{})
+	for ref, want := range map[string]string{
+		one:                                "3.0.0 acme",
+		one + "#v1.0.0":                    "1.0.0 acme",
+		one + "#old":                       "0.1.0 acme",
+		one + "#" + h[1]:                   "1.1.0 acme",
+		one + "#sha-" + h[2]:               "2.0.0 acme",
+		one + "#sha-" + h[2][:8]:           "2.0.0 acme",
+		one + "//template/acme":            "3.0.0 acme",
+		one + "//template/acme#2.0.0":      "2.0.0 acme",
+		g.RepoURL("root"):                  "1.0.0 root",
+		g.RepoURL("many") + "//template/b": "1.0.0 b",
+		g.RepoURL("many") + "//deep/er":    "5.0.0 er",
+		daemon + "/one.git#v1.0.0":         "1.0.0 acme",
+		file:                               "3.0.0 acme",
+		file + "#old":                      "0.1.0 acme",
+		file + "#sha-" + h[0][:7]:          "1.0.0 acme",
+		"acme":                             "3.0.0 acme",
+		"acme@v1.0.0":                      "1.0.0 acme",
+		"acme@1.0.0":                       "1.0.0 acme",
+		"acme@^1":                          "1.1.0 acme",
+		"acme@1":                           "1.1.0 acme",
+		"acme@>=1":                         "2.0.0 acme",
+		"acme@^2.1.0-rc":                   "2.1.0-rc.1 acme",
+		"acme@old":                         "0.1.0 acme",
+		"fixed":                            "1.1.0 fixed",
+		"fixed@^1":                         "1.1.0 fixed",
+		"fixed@v1.1.0":                     "1.1.0 fixed",
+		"fixed@^2":                         "missing",
+		"acme@1.0.1":                       "missing",
+		"acme@nowhere":                     "missing",
+		one + "#nowhere":                   "missing",
+		one + "#sha-0123456789":            "missing",
+		one + "//template/other":           "missing",
+		g.RepoURL("many"):                  "missing",
+		g.RepoURL("nothing"):               "missing",
+	} {
+		tmpl, pin, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir(), Sources: sources})
+		got := "missing"
+		if err == nil {
+			got = tmpl.Manifest.Version + " " + tmpl.Name
+			if len(pin.Commit) != 40 || pin.Checksum != tmpl.Checksum || pin.Version != tmpl.Manifest.Version {
+				t.Errorf("%s: %+v", ref, pin)
+			}
+		} else if _, ok := errors.AsType[*NotFoundError](err); !ok {
+			t.Errorf("%s: %T", ref, err)
+		}
+		if got != want {
+			t.Errorf("%s is %s (%v), want %s", ref, got, err, want)
+		}
+	}
+}
+
+// TestOneTemplateHasOneChecksum resolves the same template from git and from a
+// folder.
+func TestOneTemplateHasOneChecksum(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
+	root := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", filepath.Join(g.Dir, "one.git"), filepath.Join(root, "clone")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := newStore(t, Options{})
+	a, _, _, err := s.Resolve(t.Context(), g.RepoURL("one"), Where{Root: root})
+	must(t, err)
+	b, _, _, err := s.Resolve(t.Context(), "./clone/template/acme", Where{Root: root})
+	must(t, err)
+	if a.Checksum != b.Checksum {
+		t.Errorf("%s and %s", a.Checksum, b.Checksum)
+	}
+}
+
+func TestOfflineUsesTheCache(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"})
+	url := g.RepoURL("one")
+	dir := filepath.Join(t.TempDir(), "cache")
+	where := Where{Root: t.TempDir(), Sources: []schema.TemplateSource{{Name: "acme", Source: url}}}
+	online, offline := newStore(t, Options{CacheDir: dir}), newStore(t, Options{CacheDir: dir, Offline: true})
+	refs := []string{url, url + "#v1.0.0", "acme@^1"}
+	for _, ref := range refs {
+		_, _, _, err := offline.Resolve(t.Context(), ref, where)
+		if _, ok := errors.AsType[*OfflineError](err); !ok {
+			t.Errorf("%s before: %v", ref, err)
+		}
+	}
+	pins := map[string]schema.Pin{}
+	for _, ref := range refs {
+		_, pin, _, err := online.Resolve(t.Context(), ref, where)
+		must(t, err)
+		pins[ref] = pin
+	}
+	for _, ref := range refs {
+		_, pin, _, err := offline.Resolve(t.Context(), ref, where)
+		if err != nil || pin != pins[ref] {
+			t.Errorf("%s after: %+v, %v", ref, pin, err)
+		}
+	}
+	entries, err := offline.List(t.Context(), Where{Root: where.Root, Sources: []schema.TemplateSource{{Name: "acme@^1", Source: url}}})
+	if err != nil || entries[0].Missing || entries[0].Version != "1.0.0" {
+		t.Errorf("List: %+v, %v", entries, err)
+	}
+}
+
+func TestBranchMovesUnderAPin(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
+	url := g.RepoURL("one")
+	where := Where{Root: t.TempDir()}
+	dir := filepath.Join(t.TempDir(), "cache")
+	_, pin, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), url, where)
+	must(t, err)
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=2.0.0")})
+
+	locked := where
+	locked.Lock, locked.Frozen = &schema.Lock{Templates: map[string]schema.Pin{url: pin}}, true
+	for name, s := range map[string]*Store{
+		"the same cache": newStore(t, Options{CacheDir: dir}), "offline": newStore(t, Options{CacheDir: dir, Offline: true}),
+		"an empty cache": newStore(t, Options{}),
+	} {
+		_, got, _, err := s.Resolve(t.Context(), url, locked)
+		if err != nil || got != pin {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	_, got, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), url, where)
+	if err != nil || got.Version != "2.0.0" {
+		t.Errorf("without a lock: %+v, %v", got, err)
+	}
+	wrong := pin
+	wrong.Checksum = "fnb1:sha256:" + strings.Repeat("0", 64)
+	locked.Lock = &schema.Lock{Templates: map[string]schema.Pin{url: wrong}}
+	_, _, _, err = newStore(t, Options{}).Resolve(t.Context(), url, locked)
+	if e, ok := errors.AsType[*MismatchError](err); !ok || e.Want != wrong.Checksum || e.Got != pin.Checksum {
+		t.Errorf("a lock that says otherwise: %v", err)
+	}
+	gone := pin
+	gone.Commit = strings.Repeat("1", 40)
+	locked.Lock = &schema.Lock{Templates: map[string]schema.Pin{url: gone}}
+	_, _, _, err = newStore(t, Options{}).Resolve(t.Context(), url, locked)
+	if _, ok := errors.AsType[*NotFoundError](err); !ok {
+		t.Errorf("a commit that is gone: %v", err)
+	}
+}
+
+func TestDamagedCacheIsMended(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
+	url := g.RepoURL("one")
+	for name, damage := range map[string]func(dir, tmpl string) error{
+		"a changed file": func(_, tmpl string) error {
+			return os.WriteFile(filepath.Join(tmpl, "Dockerfile"), []byte("FROM evil\n"), 0o600)
+		},
+		"a missing file": func(_, tmpl string) error { return os.Remove(filepath.Join(tmpl, "template.yml")) },
+		"one more file":  func(_, tmpl string) error { return os.WriteFile(filepath.Join(tmpl, "more"), nil, 0o600) },
+		"a link": func(_, tmpl string) error {
+			return os.Symlink("/etc/passwd", filepath.Join(tmpl, "function", "link"))
+		},
+		"records that are no JSON": func(dir, _ string) error {
+			records, err := filepath.Glob(filepath.Join(dir, "repos", "*.json"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(records[0], []byte("{"), 0o600)
+		},
+		"no cache any more": func(dir, _ string) error { return os.RemoveAll(dir) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "cache")
+			s := newStore(t, Options{CacheDir: dir})
+			_, pin, _, err := s.Resolve(t.Context(), url, Where{Root: t.TempDir()})
+			must(t, err)
+			must(t, damage(dir, filepath.Join(dir, "templates", strings.TrimPrefix(pin.Checksum, "fnb1:sha256:"))))
+			lock := &schema.Lock{Templates: map[string]schema.Pin{url: pin}}
+			_, again, _, err := s.Resolve(t.Context(), url, Where{Root: t.TempDir(), Lock: lock})
+			if err != nil || again != pin {
+				t.Errorf("%+v, %v", again, err)
+			}
+		})
+	}
+}
+
+func TestManyResolveAtOnce(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1"}, servers.Commit{Files: tree("template/acme=2.0.0"), Tag: "v2"})
+	dir := filepath.Join(t.TempDir(), "cache")
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			s := newStore(t, Options{CacheDir: dir})
+			tmpl, _, _, err := s.Resolve(t.Context(), fmt.Sprintf("%s#v%d", g.RepoURL("one"), 1+i%2), Where{Root: t.TempDir()})
+			if err != nil || tmpl.Manifest.Version != fmt.Sprintf("%d.0.0", 1+i%2) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+	left, err := os.ReadDir(filepath.Join(dir, "unfinished"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestResolveProcess is not a test of its own: it is the program that
+// TestKilledProcess starts.
+func TestResolveProcess(t *testing.T) {
+	dir := os.Getenv("FNB_TEST_CACHE")
+	if dir == "" {
+		t.Skip("run by other tests")
+	}
+	for range 1000 {
+		s := newStore(t, Options{CacheDir: dir})
+		_, _, _, err := s.Resolve(t.Context(), os.Getenv("FNB_TEST_REF"), Where{Root: t.TempDir()})
+		must(t, err)
+		must(t, os.RemoveAll(filepath.Join(dir, "templates")))
+	}
+}
+
+func TestKilledProcess(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
+	dir := filepath.Join(t.TempDir(), "cache")
+	for round := range 6 {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestResolveProcess$")
+		cmd.Env = append(os.Environ(), "FNB_TEST_CACHE="+dir, "FNB_TEST_REF="+g.RepoURL("one"))
+		must(t, cmd.Start())
+		time.Sleep(time.Duration(100+45*round) * time.Millisecond)
+		must(t, cmd.Process.Kill())
+		// It was killed; how it ended is known.
+		_ = cmd.Wait()
+		tmpl, _, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
+		if err != nil || tmpl.Manifest.Version != "1.0.0" {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPrivateRepository(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{User: "ada", Password: "s3cret"})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
+	host := strings.TrimPrefix(g.URL, "http://")
+	variable := "FNB_GIT_TOKEN_" + strings.NewReplacer(".", "_", ":", "_").Replace(host)
+	home := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(home, "netrc"), []byte("machine other login x password y\nmachine 127.0.0.1\n  login ada\n  password s3cret\n"), 0o600))
+	helperHome := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(helperHome, ".gitconfig"), []byte("[credential]\n\thelper = \"!f() { test $1 = get && printf 'username=ada\\\\npassword=s3cret\\\\n'; }; f\"\n"), 0o600))
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		ok   bool
+		sent bool
+	}{
+		{"without", map[string]string{"HOME": t.TempDir()}, false, false},
+		{"a token", map[string]string{"HOME": t.TempDir(), variable: "ada:s3cret"}, true, true},
+		{"a wrong token", map[string]string{"HOME": t.TempDir(), variable: "ada:wr0ng"}, false, true},
+		{"a token for another host", map[string]string{"HOME": t.TempDir(), "GITHUB_TOKEN": "s3cret"}, false, false},
+		{"netrc", map[string]string{"HOME": t.TempDir(), "NETRC": filepath.Join(home, "netrc")}, true, true},
+		{"a credential helper", map[string]string{"HOME": helperHome}, true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t, Options{Getenv: func(name string) string { return test.env[name] }})
+			_, pin, _, err := s.Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
+			if (err == nil) != test.ok {
+				t.Fatalf("%v", err)
+			}
+			if test.ok {
+				if strings.Contains(pin.Store, "s3cret") {
+					t.Errorf("%+v", pin)
+				}
+				return
+			}
+			e, ok := errors.AsType[*AuthError](err)
+			if !ok || e.Host != host || e.Sent != test.sent || strings.Contains(err.Error(), "wr0ng") {
+				t.Errorf("%#v", err)
+			}
+		})
+	}
+}
+
+func TestPlainHTTPIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, Options{})
+	for _, ref := range []string{"http://git.example.com/x/y", "git://git.example.com/x/y", "http://10.0.0.1/x/y"} {
+		_, _, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+		if _, ok := errors.AsType[*PlainHTTPError](err); !ok {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
+
+func TestBadServers(t *testing.T) {
+	t.Parallel()
+	outside := filepath.Join(t.TempDir(), "outside")
+	for name, handler := range map[string]http.HandlerFunc{
+		"keeps silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"stalls in the middle": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+			_, _ = io.WriteString(w, "001e# service=git-upload-pack\n0000")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"answers 500":        func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "\x1b[2Joops", 500) },
+		"answers a web page": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
+		"answers nothing":    func(http.ResponseWriter, *http.Request) {},
+		"leads to a file":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file://"+outside, http.StatusFound) },
+		"leads out of encryption": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://git.example.com/info/refs", http.StatusFound)
+		},
+		"cuts the connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"talks without end": func(w http.ResponseWriter, _ *http.Request) {
+			for range 1 << 16 {
+				if _, err := io.WriteString(w, strings.Repeat("fff0"+strings.Repeat("x", 0xffec), 1)); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(handler)
+			t.Cleanup(func() {
+				server.CloseClientConnections()
+				server.Close()
+			})
+			start := time.Now()
+			s := newStore(t, Options{Timeout: 500 * time.Millisecond, Limits: Limits{Download: 1 << 20}})
+			_, _, _, err := s.Resolve(t.Context(), server.URL+"/x/y", Where{Root: t.TempDir()})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if d := time.Since(start); d > 10*time.Second {
+				t.Errorf("took %v", d)
+			}
+			if strings.ContainsAny(err.Error(), "\x1b\n") {
+				t.Errorf("control characters in %q", err)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// A raw entry of a tree, as no git would make it.
+type raw struct {
+	name    string
+	mode    filemode.FileMode
+	content string
+}
+
+// hostile puts a commit with a template and the given entries into a new repository.
+func hostile(t *testing.T, g *servers.Git, name string, entries ...raw) string {
+	t.Helper()
+	commit(t, g, name, servers.Commit{Files: "-- x --\n"})
+	repo, err := git.PlainOpen(filepath.Join(g.Dir, name+".git"))
+	must(t, err)
+	store := func(kind plumbing.ObjectType, content string) plumbing.Hash {
+		o := repo.Storer.NewEncodedObject()
+		o.SetType(kind)
+		w, err := o.Writer()
+		must(t, err)
+		_, err = io.WriteString(w, content)
+		must(t, errors.Join(err, w.Close()))
+		h, err := repo.Storer.SetEncodedObject(o)
+		must(t, err)
+		return h
+	}
+	all := append([]raw{{"template.yml", filemode.Regular, "language: x\nfprocess: cat\n"}, {"Dockerfile", filemode.Regular, "FROM scratch\n"}}, entries...)
+	var tree strings.Builder
+	for _, e := range all {
+		h := plumbing.NewHash(strings.Repeat("12", 20))
+		if e.mode != filemode.Submodule {
+			kind := plumbing.BlobObject
+			if e.mode == filemode.Dir {
+				kind = plumbing.TreeObject
+			}
+			h = store(kind, e.content)
+		}
+		fmt.Fprintf(&tree, "%o %s\x00%s", uint32(e.mode), e.name, h[:])
+	}
+	sig := object.Signature{Name: "x", Email: "x@example.com", When: time.Unix(0, 0)}
+	c := &object.Commit{Author: sig, Committer: sig, Message: "x", TreeHash: store(plumbing.TreeObject, tree.String())}
+	o := repo.Storer.NewEncodedObject()
+	must(t, c.Encode(o))
+	h, err := repo.Storer.SetEncodedObject(o)
+	must(t, err)
+	must(t, repo.Storer.SetReference(plumbing.NewHashReference("refs/heads/main", h)))
+	return g.RepoURL(name)
+}
+
+func TestHostileRepositories(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	zeros := strings.Repeat("\x00", 3<<20)
+	var many []raw
+	for i := range 60 {
+		many = append(many, raw{fmt.Sprintf("f%d", i), filemode.Regular, "x"})
+	}
+	for i, test := range []struct {
+		name    string
+		entries []raw
+		limit   bool
+	}{
+		{"a path that leaves", []raw{{"..", filemode.Dir, ""}}, false},
+		{"a path with a slash", []raw{{"../../evil", filemode.Regular, "x"}}, false},
+		{"an absolute path", []raw{{"/evil", filemode.Regular, "x"}}, false},
+		{"git's own folder", []raw{{".GIT", filemode.Dir, ""}}, false},
+		{"git's own folder on Windows", []raw{{"git~1", filemode.Dir, ""}}, false},
+		{"a backslash", []raw{{`a\b`, filemode.Regular, "x"}}, false},
+		{"two names that differ in case", []raw{{"README", filemode.Regular, "x"}, {"readme", filemode.Regular, "y"}}, false},
+		{"two names that differ in Unicode form", []raw{{"e\u0301", filemode.Regular, "x"}, {"\u00e9", filemode.Regular, "y"}}, false},
+		{"a name with an escape", []raw{{"a\x1b[2J", filemode.Regular, "x"}}, false},
+		{"a name that is not UTF-8", []raw{{"a\xff", filemode.Regular, "x"}}, false},
+		{"a link that leaves", []raw{{"l", filemode.Symlink, "../../etc/passwd"}}, false},
+		{"an absolute link", []raw{{"l", filemode.Symlink, "/etc/passwd"}}, false},
+		{"a submodule", []raw{{"sub", filemode.Submodule, ""}}, false},
+		{"a pointer to LFS", []raw{{"big", filemode.Regular, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}}, false},
+		{"a kind that does not exist", []raw{{"odd", 0o140000, "x"}}, false},
+		{"a large file", []raw{{"zeros", filemode.Regular, zeros}}, true},
+		{"many files", many, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			url := hostile(t, g, fmt.Sprintf("h%d", i), test.entries...)
+			for _, u := range []string{url, "file://" + filepath.Join(g.Dir, fmt.Sprintf("h%d.git", i))} {
+				dir := filepath.Join(t.TempDir(), "cache")
+				s := newStore(t, Options{CacheDir: dir, Limits: Limits{File: 1 << 20, Files: 50}})
+				_, _, _, err := s.Resolve(t.Context(), u, Where{Root: t.TempDir()})
+				_, refused := errors.AsType[*RefusedError](err)
+				_, limited := errors.AsType[*LimitError](err)
+				_, unreadable := errors.AsType[*UnreachableError](err)
+				if limited != test.limit || !limited && !refused && !unreadable {
+					t.Errorf("%T %v", err, err)
+				}
+				if err != nil && strings.ContainsAny(err.Error(), "\x1b\n") {
+					t.Errorf("control characters in %q", err)
+				}
+				if kept, _ := os.ReadDir(filepath.Join(dir, "templates")); len(kept) != 0 {
+					t.Errorf("the cache has %v", kept)
+				}
+				t.Log(err)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0") + "-- template/acme/more --\n" + strings.Repeat("0123456789abcdef", 1000) + "\n"})
+	for name, limits := range map[string]Limits{
+		"download": {Download: 200}, "unpacked": {Unpacked: 1000}, "file": {File: 1000}, "template": {Template: 1000},
+		"files": {Files: 3}, "objects": {Objects: 3},
+	} {
+		_, _, _, err := newStore(t, Options{Limits: limits}).Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
+		if e, ok := errors.AsType[*LimitError](err); !ok || !strings.Contains(err.Error(), fmt.Sprint(e.Limit)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestDeltaBomb checks a pack whose small delta stands for a gigabyte.
+func TestDeltaBomb(t *testing.T) {
+	t.Parallel()
+	var pack bytes.Buffer
+	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x02")
+	object := func(kind byte, size int, base, content []byte) {
+		first := kind<<4 | byte(size&15)
+		if size >>= 4; size > 0 {
+			first |= 0x80
+		}
+		pack.WriteByte(first)
+		for ; size > 0; size >>= 7 {
+			b := byte(size & 0x7f)
+			if size > 0x7f {
+				b |= 0x80
+			}
+			pack.WriteByte(b)
+		}
+		pack.Write(base)
+		z := zlib.NewWriter(&pack)
+		_, err := z.Write(content)
+		must(t, errors.Join(err, z.Close()))
+	}
+	object(3, 2, nil, []byte("hi"))
+	h := plumbing.ComputeHash(plumbing.BlobObject, []byte("hi"))
+	delta := []byte{2, 0x80, 0x80, 0x80, 0x80, 0x04, 0x90, 2} // from 2 bytes to 1 GiB
+	object(7, len(delta), h[:], delta)
+	sum := sha1.Sum(pack.Bytes())
+	pack.Write(sum[:])
+	err := checkPack(t.Context(), bytes.NewReader(pack.Bytes()), "bomb", Limits{}.withDefaults())
+	if e, ok := errors.AsType[*LimitError](err); !ok || !strings.Contains(e.What, "1073741824") {
+		t.Errorf("%v", err)
+	}
+	for cut := range pack.Len() - 20 {
+		if err := checkPack(t.Context(), bytes.NewReader(pack.Bytes()[:cut]), "cut", Limits{}.withDefaults()); err == nil {
+			t.Errorf("cut after %d bytes: no error", cut)
+		}
+	}
+}
+
+func TestDeltaTarget(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		in   []byte
+		want int64
+	}{
+		{[]byte{5, 7, 0x90}, 7},
+		{[]byte{0x80, 0x01, 0xff, 0xff, 0xff, 0x7f}, 0x0fffffff},
+		{[]byte{5}, -1},
+		{nil, -1},
+		{[]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, -1},
+	} {
+		b := &beginning{}
+		if _, err := b.Write(test.in); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.target(); got != test.want {
+			t.Errorf("%x: %d, want %d", test.in, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+	"fnb/templates"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// Official is the store of the templates that are part of the program.
+const Official = "official"
+
+const (
+	vendorDir = "template" // beside the stack file, as faas-cli leaves it
+)
+
+// A lookup is one call of [Store.Resolve].
+type lookup struct {
+	store  *Store
+	ref    string
+	parsed schema.TemplateRef
+	where  Where
+	pin    schema.Pin
+	pinned bool
+	notes  []string
+}
+
+func (l *lookup) note(format string, args ...any) {
+	l.notes = append(l.notes, fmt.Sprintf(format, args...))
+}
+
+func (l *lookup) find(ctx context.Context) (found, error) {
+	if src, ok := l.source(); ok {
+		return l.fromSource(ctx, src)
+	}
+	switch l.parsed.Kind {
+	case schema.RefFolder:
+		return l.fromFolder(l.parsed.Dir)
+	case schema.RefGit:
+		return l.fromGit(ctx, gitWant{url: l.parsed.URL, path: l.parsed.Path, ref: l.parsed.Ref})
+	case schema.RefName:
+	}
+	return l.byName()
+}
+
+// source returns the source that the stack names for the reference: by the whole
+// reference, or by its name without a range.
+func (l *lookup) source() (schema.TemplateSource, bool) {
+	for _, whole := range []bool{true, false} {
+		for _, src := range l.where.Sources {
+			if src.Source == "" {
+				continue
+			}
+			if whole && src.Name == l.ref || !whole && l.parsed.Kind == schema.RefName && l.parsed.Range != "" && src.Name == l.unranged() {
+				return src, true
+			}
+		}
+	}
+	return schema.TemplateSource{}, false
+}
+
+// unranged is the reference without its range.
+func (l *lookup) unranged() string {
+	r := l.parsed
+	r.Range = ""
+	return r.String()
+}
+
+// fromSource finds the template in the one place that the stack names for it.
+func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (found, error) {
+	at, err := parseSource(src.Source)
+	if err != nil {
+		return found{}, fmt.Errorf("the source of template %s: %w", src.Name, err)
+	}
+	switch at.Kind {
+	case schema.RefFolder:
+		dir := at.Dir
+		// The folder is the template, or has it below template/.
+		if _, err := os.Stat(filepath.Join(l.abs(dir), templates.ManifestName)); errors.Is(err, fs.ErrNotExist) {
+			dir = filepath.Join(dir, vendorDir, l.parsed.Name)
+		}
+		f, err := l.fromFolder(dir)
+		if err != nil {
+			return found{}, err
+		}
+		return f, l.fits(f.template, src.Source)
+	case schema.RefGit:
+		want := gitWant{url: at.URL, path: at.Path, ref: at.Ref, name: l.parsed.Name}
+		if at.Ref == "" {
+			want.rng, want.ref, want.semver = l.gitRange()
+		}
+		f, err := l.fromGit(ctx, want)
+		if err != nil || at.Ref == "" || at.Ref == l.parsed.Range {
+			return f, err
+		}
+		return f, l.fits(f.template, src.Source)
+	case schema.RefName:
+	}
+	return found{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, clean(src.Source))
+}
+
+// parseSource reads what a stack writes as a source. OpenFaaS' users also write a
+// folder without ./ before it, but never a name.
+func parseSource(s string) (schema.TemplateRef, error) {
+	return schema.ParseTemplateRef(s)
+}
+
+// sourceName is a source as it may be shown: without credentials.
+func sourceName(s string) string {
+	if r, err := parseSource(s); err == nil {
+		return r.String()
+	}
+	return clean(s)
+}
+
+// gitRange splits the reference's range into a SemVer range or a git reference.
+func (l *lookup) gitRange() (rng, ref string, isSemver bool) {
+	switch {
+	case l.parsed.Kind != schema.RefName || strings.Contains(l.parsed.Range, "sha256:"):
+		return "", "", false
+	case l.parsed.IsSemver:
+		return l.parsed.Range, "", true
+	}
+	return "", l.parsed.Range, false
+}
+
+func (l *lookup) abs(dir string) string {
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(l.where.Root, filepath.FromSlash(dir))
+}
+
+func (l *lookup) fromFolder(dir string) (found, error) {
+	abs := l.abs(dir)
+	if info, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return found{}, &NotFoundError{Name: l.ref, Err: fmt.Errorf("there is no folder %s", abs)}
+	}
+	t, err := templates.OpenDir(abs)
+	if err != nil {
+		return found{}, err
+	}
+	store := filepath.ToSlash(dir)
+	if !filepath.IsAbs(dir) && !strings.HasPrefix(store, "../") {
+		store = "./" + strings.TrimPrefix(filepath.ToSlash(filepath.Clean(dir)), "./")
+	}
+	t.Source = store
+	return found{template: t, folder: true, pin: schema.Pin{Store: store, Version: t.Manifest.Version, Checksum: t.Checksum}}, nil
+}
+
+// byName looks in ./template and among the official templates.
+func (l *lookup) byName() (found, error) {
+	if l.parsed.Namespace != "" || l.parsed.Store != "" && l.parsed.Store != Official {
+		return found{}, &NotFoundError{Name: l.ref, Near: l.near()}
+	}
+	var refused error
+	if l.parsed.Store == "" {
+		f, err := l.vendored()
+		if err == nil {
+			return f, nil
+		}
+		if !isMissing(err) {
+			return found{}, err
+		}
+		if v, ok := errors.AsType[*VersionError](err); ok {
+			l.note("template %s: ./%s/%s was passed over: %v", l.ref, vendorDir, l.parsed.Name, v)
+			refused = err
+		}
+	}
+	t, err := templates.OpenOfficial(l.parsed.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if refused != nil {
+			return found{}, refused
+		}
+		return found{}, &NotFoundError{Name: l.ref, Near: l.near()}
+	}
+	if err != nil {
+		return found{}, err
+	}
+	pin := schema.Pin{Store: Official, Version: t.Manifest.Version, Checksum: t.Checksum}
+	return found{template: t, pin: pin}, l.fits(t, "the official templates")
+}
+
+// isMissing reports whether an error lets the search go on elsewhere.
+func isMissing(err error) bool {
+	_, ok := errors.AsType[*NotFoundError](err)
+	return ok
+}
+
+// vendored looks in ./template: for the name with its range, as faas-cli stores
+// it, and for the name, whose version has to fit.
+func (l *lookup) vendored() (found, error) {
+	full := l.parsed.Name
+	if l.parsed.Range != "" {
+		full += "@" + l.parsed.Range
+		dir := filepath.Join(vendorDir, full)
+		if filepath.IsLocal(dir) && isFolder(l.abs(dir)) {
+			return l.fromFolder(dir)
+		}
+	}
+	dir := filepath.Join(vendorDir, l.parsed.Name)
+	if !isFolder(l.abs(dir)) {
+		return found{}, &NotFoundError{Name: l.ref}
+	}
+	f, err := l.fromFolder(dir)
+	if err != nil {
+		return found{}, err
+	}
+	return f, l.fits(f.template, "./"+vendorDir)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// fits returns a [*NotFoundError] unless t is what the reference's range asks for.
+func (l *lookup) fits(t *templates.Template, where string) error {
+	rng := l.parsed.Range
+	if l.parsed.Kind != schema.RefName || rng == "" {
+		return nil
+	}
+	version := &VersionError{Range: rng, Where: where}
+	if t.Manifest.Version != "" {
+		version.Have = []string{t.Manifest.Version}
+	}
+	no := &NotFoundError{Name: l.ref, Err: version}
+	if !l.parsed.IsSemver {
+		if rng == t.Checksum || "fnb1:"+rng == t.Checksum || rng == t.Manifest.Version {
+			return nil
+		}
+		return no
+	}
+	constraint, err := semver.NewConstraint(rng)
+	if err != nil {
+		return fmt.Errorf("template %s: %w", l.ref, err)
+	}
+	has, err := semver.StrictNewVersion(t.Manifest.Version)
+	if err != nil || !constraint.Check(has) {
+		return no
+	}
+	return nil
+}
+
+// near returns the names that can be found and resemble the reference's.
+func (l *lookup) near() []string {
+	var names []string
+	for _, src := range l.where.Sources {
+		names = append(names, src.Name)
+	}
+	// What cannot be listed cannot be suggested.
+	vendored, err := vendoredNames(l.where.Root)
+	if err == nil {
+		names = append(names, vendored...)
+	}
+	if official, err := templates.Official(); err == nil {
+		for _, t := range official {
+			names = append(names, t.Name)
+		}
+	}
+	return slices.Compact(schema.Near(l.parsed.Name, names))
+}
+
+// vendoredNames returns the templates below ./template, sorted.
+func vendoredNames(root string) ([]string, error) {
+	dir := filepath.Join(root, vendorDir)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing templates: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(dir, e.Name(), templates.ManifestName)); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
