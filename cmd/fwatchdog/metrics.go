@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,8 +28,46 @@ type seriesKey struct {
 
 // series is what is counted for one method and status.
 type series struct {
+	labels   string
 	total    *vm.Counter
-	duration *vm.PrometheusHistogram
+	duration histogram
+}
+
+// durations are the upper bounds of Prometheus's default buckets.
+func durations() [11]float64 {
+	return [...]float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+}
+
+// histogram counts values by size. The library's own has other buckets; its versions that have these
+// write to standard error when the program starts.
+type histogram struct {
+	mu      sync.Mutex
+	buckets [12]uint64 // the last one is for what no bound holds
+	sum     float64
+}
+
+func (h *histogram) update(value float64) {
+	bounds := durations()
+	at, _ := slices.BinarySearch(bounds[:], value)
+	h.mu.Lock()
+	h.buckets[at]++
+	h.sum += value
+	h.mu.Unlock()
+}
+
+// write writes the histogram in Prometheus's text format.
+func (h *histogram) write(w io.Writer, name, labels string) {
+	h.mu.Lock()
+	buckets, sum := h.buckets, h.sum
+	h.mu.Unlock()
+	total := uint64(0)
+	for i, bound := range durations() {
+		total += buckets[i]
+		fmt.Fprintf(w, "%s_bucket{%s,le=\"%g\"} %d\n", name, labels, bound, total)
+	}
+	total += buckets[len(buckets)-1]
+	fmt.Fprintf(w, "%s_bucket{%s,le=\"+Inf\"} %d\n", name, labels, total)
+	fmt.Fprintf(w, "%s_sum{%s} %g\n%s_count{%s} %d\n", name, labels, sum, name, labels, total)
 }
 
 func newMetrics() *metrics {
@@ -42,15 +82,15 @@ func (m *metrics) observe(method string, status int, took time.Duration) {
 	key := seriesKey{methodLabel(method), status}
 	found, ok := m.series.Load(key)
 	if !ok {
-		labels := fmt.Sprintf(`{code="%s",method="%s"}`, strconv.Itoa(status), key.method)
+		labels := `code="` + strconv.Itoa(status) + `",method="` + key.method + `"`
 		found, _ = m.series.LoadOrStore(key, &series{
-			total:    m.set.GetOrCreateCounter("http_requests_total" + labels),
-			duration: m.set.GetOrCreatePrometheusHistogram("http_request_duration_seconds" + labels),
+			labels: labels,
+			total:  m.set.GetOrCreateCounter("http_requests_total{" + labels + "}"),
 		})
 	}
 	if s, ok := found.(*series); ok {
 		s.total.Inc()
-		s.duration.Update(took.Seconds())
+		s.duration.update(took.Seconds())
 	}
 }
 
@@ -68,5 +108,14 @@ func methodLabel(method string) string {
 func (m *metrics) serve(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	m.set.WritePrometheus(w)
+	const name = "http_request_duration_seconds"
+	fmt.Fprintf(w, "# HELP %s\n# TYPE %s histogram\n", name, name)
+	m.series.Range(func(_, found any) bool {
+		if s, ok := found.(*series); ok {
+			s.duration.write(w, name, s.labels)
+		}
+		return true
+	})
 	vm.WriteProcessMetrics(w)
+	vm.WriteFDMetrics(w)
 }
