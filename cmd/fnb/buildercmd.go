@@ -232,6 +232,7 @@ func newBuilderServe() *cobra.Command {
 			}
 			return builder.Serve(cmd.Context(), m, builder.ServeOptions{
 				Idle: cfg.Builder.Idle, CacheBytes: cfg.Builder.Cache, Registries: cfg.Builder.Registries,
+				Version: buildkitVersion(),
 			})
 		},
 	}

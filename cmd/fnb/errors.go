@@ -10,7 +10,6 @@ import (
 
 	"fnb/builder"
 	"fnb/registry"
-	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
 )
@@ -256,10 +255,6 @@ func hints(err error) []string {
 	var exists *templates.ExistsError
 	if errors.As(err, &exists) {
 		add("choose another folder with: --handler DIR")
-	}
-	var field *schema.FieldError
-	if errors.As(err, &field) && field.Near != "" {
-		add("did you mean: %s", field.Near)
 	}
 	var missing *builder.MissingError
 	if errors.As(err, &missing) {

@@ -27,7 +27,7 @@ type globals struct {
 // newRoot makes the command tree.
 func newRoot(s streams) *cobra.Command {
 	g := &globals{streams: s}
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:           "fnb",
 		Short:         "build functions into container images",
 		Long:          "fnb turns a few lines of code and a template into an OCI image, and pushes it to a registry.\n\nIt reads the functions of a stack file, resolves each one's template, packages template and handler into a build context, has BuildKit solve it into an image with the watchdog layered in, and pushes the image.",
@@ -37,7 +37,7 @@ func newRoot(s streams) *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return g.prepare(cmd)
 		},
-	}
+	})
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
@@ -107,6 +107,7 @@ func exactly(n int) cobra.PositionalArgs {
 // unknown word is a usage error.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()

@@ -1,0 +1,378 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"fnb/internal/servers"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// rig is what all scripts share: a built fnb, a registry, base images, and the
+// folder of one builder, so that base images are unpacked once.
+type rig struct {
+	bin      string
+	registry *servers.Registry
+	config   string
+	builder  string
+}
+
+var shared = sync.OnceValues(startRig) //nolint:gochecknoglobals // started by the first test that needs it
+
+// stops are called when all tests are done.
+var stops []func()
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	for _, stop := range stops {
+		stop()
+	}
+	os.Exit(code)
+}
+
+func startRig() (_ *rig, err error) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "fnb-scripts-*")
+	if err != nil {
+		return nil, err
+	}
+	stops = append(stops, func() { os.RemoveAll(dir) })
+	r := &rig{bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.yaml")}
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(r.bin, "fnb"), ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building fnb: %w\n%s", err, out)
+	}
+	if r.registry, err = servers.StartRegistry(ctx, servers.RegistryOptions{Proxy: true}); err != nil {
+		return nil, err
+	}
+	stops = append(stops, func() { r.registry.Close() })
+	bases, err := servers.StartBases(ctx, servers.BasesOptions{})
+	if err != nil {
+		return nil, err
+	}
+	stops = append(stops, func() { bases.Close() })
+	if err := writeMirrors(r.config, bases.Mirrors); err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	// The builder's folder outlives the tests, so that a second run is quick.
+	r.builder = filepath.Join(cache, "fnb-tests", "builder")
+	stop := func() {
+		cmd := exec.Command(filepath.Join(r.bin, "fnb"), "builder", "stop")
+		cmd.Env = append(os.Environ(), "FNB_BUILDER_ROOT="+r.builder, "FNB_CONFIG="+r.config, "HOME="+dir)
+		_ = cmd.Run()
+	}
+	stop() // one that an interrupted run left has other mirrors
+	stops = append(stops, stop)
+	return r, nil
+}
+
+func writeMirrors(path string, mirrors map[string]string) error {
+	var b strings.Builder
+	b.WriteString("builder:\n  idle: 10m\n")
+	if len(mirrors) > 0 {
+		b.WriteString("  registries:\n")
+	}
+	seen := map[string]bool{}
+	for host, mirror := range mirrors {
+		fmt.Fprintf(&b, "    %s: {mirrors: [%q]}\n", host, mirror)
+		if !seen[mirror] {
+			fmt.Fprintf(&b, "    %q: {http: true}\n", mirror)
+		}
+		seen[mirror] = true
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o600)
+}
+
+// TestScripts runs the user stories of testdata/script.
+func TestScripts(t *testing.T) {
+	r, err := shared()
+	servers.Require(t, "buildkit", err)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               func(env *testscript.Env) error { return r.setup(env) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
+			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
+			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft,
+		},
+	})
+}
+
+// setup gives a script a home of its own, and the shared servers.
+func (r *rig) setup(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, ".home")
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("PATH", r.bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("REGISTRY", r.registry.Host)
+	env.Setenv("FNB_CONFIG", r.config)
+	env.Setenv("FNB_BUILDER_ROOT", r.builder)
+	env.Setenv("NAME", strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
+	env.Setenv("FNB_PREFIX", r.registry.Host+"/"+strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
+	// A build's own git repository would be found above the work folder.
+	env.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(env.WorkDir))
+	return nil
+}
+
+// cmdExitCode: exitcode N CMD… runs a command and checks its exit code; its
+// output is checked with stdout and stderr as usual.
+func cmdExitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errorsAs(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// cmdImage: image REF [PLATFORM] prints an image of a registry: its digest, its
+// configuration and its files.
+func cmdImage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: image REF [PLATFORM]")
+	}
+	text, err := describeImage(args[0], args[1:]...)
+	ts.Check(err)
+	_, err = fmt.Fprint(ts.Stdout(), text)
+	ts.Check(err)
+}
+
+// cmdCall: call REF BODY [NAME=VALUE…] runs an image with runc, sends it a
+// request and prints the answer. It then stops it and checks that it ends well.
+func cmdCall(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: call REF BODY [NAME=VALUE…]")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	answer, err := callImage(ctx, args[0], args[1], args[2:])
+	ts.Check(err)
+	_, err = fmt.Fprint(ts.Stdout(), answer)
+	ts.Check(err)
+}
+
+// cmdSame: same FILE FILE succeeds where both have the same last field in the
+// first line: the digest of a result.
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: same FILE FILE")
+	}
+	last := func(name string) string {
+		line, _, _ := strings.Cut(ts.ReadFile(name), "\n")
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			ts.Fatalf("%s is empty", name)
+		}
+		return f[len(f)-1]
+	}
+	a, b := last(args[0]), last(args[1])
+	if (a == b) == neg {
+		ts.Fatalf("%s and %s", a, b)
+	}
+}
+
+// cmdTmpfs: tmpfs DIR SIZE mounts a small file system.
+func cmdTmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR SIZE")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]))
+	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+// cmdFault: fault METHOD PATH STATUS TIMES makes the shared registry answer so.
+func (r *rig) cmdFault(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: fault METHOD PATH STATUS TIMES")
+	}
+	status, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	times, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	r.registry.Fail(servers.Fault{Method: args[0], Path: regexp.MustCompile(args[1]), Status: status, Times: times})
+	ts.Defer(r.registry.Heal)
+}
+
+// cmdMkfifo: mkfifo PATH makes a named pipe.
+func cmdMkfifo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: mkfifo PATH")
+	}
+	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+}
+
+// cmdKillBuilder: killbuilder waits until the script's own builder is busy and
+// kills it.
+func cmdKillBuilder(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: killbuilder")
+	}
+	root := ts.Getenv("FNB_BUILDER_ROOT")
+	await(ts, filepath.Join(root, "busy"))
+	time.Sleep(2 * time.Second) // the step it is to die in has begun
+	raw, err := os.ReadFile(filepath.Join(root, "builder.json"))
+	ts.Check(err)
+	var state struct{ PID int }
+	ts.Check(json.Unmarshal(raw, &state))
+	ts.Check(syscall.Kill(state.PID, syscall.SIGKILL))
+}
+
+func await(ts *testscript.TestScript, path string) {
+	for range 600 {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not appear", path)
+}
+
+// cmdInterrupt: interrupt FILE COMMAND… starts a command, sends it SIGINT once
+// its standard error holds the first argument, and checks that it exits with 130.
+func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupt WHEN COMMAND…")
+	}
+	path, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), ":")[0], args[1]))
+	ts.Check(err)
+	cmd := exec.Command(path, args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	var log lockedBuffer
+	cmd.Stderr = &log
+	ts.Check(cmd.Start())
+	for range 1200 {
+		if strings.Contains(log.String(), args[0]) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	start := time.Now()
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		ts.Fatalf("exit code %d, want 130\n%s", code, log.String())
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		ts.Fatalf("it took %v to stop", took)
+	}
+	fmt.Fprint(ts.Stderr(), log.String())
+}
+
+// environ is the script's environment as far as fnb reads it.
+func environ(ts *testscript.TestScript) []string {
+	env := os.Environ()
+	for _, k := range []string{"HOME", "PATH", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_PREFIX", "XDG_DATA_HOME"} {
+		if v := ts.Getenv(k); v != "" {
+			env = append(env, k+"="+v)
+		}
+	}
+	return env
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// cmdPrivateRegistry: privateregistry VAR USER PASSWORD starts a registry that
+// asks for a password.
+func cmdPrivateRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: privateregistry VAR USER PASSWORD")
+	}
+	reg, err := servers.StartRegistry(context.Background(), servers.RegistryOptions{User: args[1], Password: args[2]})
+	ts.Check(err)
+	ts.Defer(func() { reg.Close() })
+	ts.Setenv(args[0], reg.Host)
+}
+
+// cmdJSONLines: jsonlines FILE KEY… checks that each line of a file is a JSON
+// object that has the keys.
+func cmdJSONLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: jsonlines FILE KEY…")
+	}
+	n := 0
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			ts.Fatalf("%q: %v", line, err)
+		}
+		for _, k := range args[1:] {
+			if _, ok := m[k]; !ok {
+				ts.Fatalf("%q has no %s", line, k)
+			}
+		}
+		n++
+	}
+	if n == 0 {
+		ts.Fatalf("%s is empty", args[0])
+	}
+}
+
+// cmdNoLeft: noleft DIR checks that a folder has no half-written file.
+func cmdNoLeft(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: noleft DIR")
+	}
+	var left []string
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(p string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && (strings.Contains(p, "/ingest/") || strings.HasSuffix(p, ".tmp") || strings.HasSuffix(p, ".new")) {
+			left = append(left, p)
+		}
+		return err
+	}))
+	if len(left) > 0 {
+		ts.Fatalf("left behind: %v", left)
+	}
+}
