@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -166,7 +167,9 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // the builder outlives the command that starts it
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "PATH="+searchPath())
+	if cmd.Env, err = m.environ(); err != nil {
+		return nil, err
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the builder: %w", err)
@@ -177,6 +180,25 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 		_ = cmd.Wait() // what it has to say is in its log
 	}()
 	return exited, nil
+}
+
+// environ is what the builder may know of the environment it is started from:
+// it outlives it, and a variable may hold a secret.
+func (m Managed) environ() ([]string, error) {
+	tmp := filepath.Join(m.Root, "tmp")
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
+		return nil, fmt.Errorf("making the builder's folder: %w", err)
+	}
+	env := []string{"PATH=" + searchPath(), "TMPDIR=" + tmp}
+	for _, kv := range os.Environ() {
+		k, _, _ := strings.Cut(kv, "=")
+		switch upper := strings.ToUpper(k); {
+		case strings.HasPrefix(k, "XDG_"), strings.HasSuffix(upper, "_PROXY"),
+			slices.Contains([]string{"HOME", "USER", "LOGNAME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_BUILDER_SNAPSHOTTER"}, k):
+			env = append(env, kv)
+		}
+	}
+	return env, nil
 }
 
 // searchPath adds the folders where runc lives, which an ordinary user's PATH

@@ -16,6 +16,7 @@ import (
 type ServeOptions struct {
 	Idle       time.Duration                    // it ends when no client was connected for so long; 0 is 30 minutes
 	CacheBytes int64                            // its cache is kept below; 0 is 20 GB
+	Version    string                           // of BuildKit, as clients are told; "" is unknown
 	Registries map[string]schema.RegistryConfig // by host, as images are named: "docker.io"
 }
 

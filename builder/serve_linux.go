@@ -75,6 +75,9 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	defer func() { _ = lock.Close() }() // the lock ends with the process
 	_ = os.Remove(m.busyFile())         // left by a builder that was killed
 	logrus.SetLevel(logrus.WarnLevel)
+	if opts.Version != "" {
+		version.Version = opts.Version
+	}
 
 	ctl, err := newController(ctx, m, opts)
 	if err != nil {

@@ -135,7 +135,7 @@ func (w *watch) rest() *client.SolveStatus {
 func (w *watch) cachedPart() float64 {
 	var cached, all float64
 	for _, st := range w.steps {
-		if !strings.HasPrefix(st.name, "[") || strings.HasPrefix(st.name, "[internal]") || strings.HasPrefix(st.name, "[fnb]") {
+		if !strings.HasPrefix(st.name, "[") || strings.HasPrefix(st.name, "[internal]") || strings.HasPrefix(st.name, "[fnb]") || strings.Contains(st.name, "] FROM ") {
 			continue
 		}
 		all++
