@@ -167,7 +167,11 @@ func (x *exchange) fail(status int, why, note string) {
 		panic(http.ErrAbortHandler)
 	}
 	h := x.Header()
+	last := h["Connection"]
 	clear(h)
+	if last != nil {
+		h["Connection"] = last
+	}
 	h["X-Openfaas-Internal"] = []string{"of-watchdog"}
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	if status == http.StatusGatewayTimeout {
@@ -214,22 +218,13 @@ func (c *clientConn) broken() error {
 	if err != nil {
 		return err
 	}
-	var state error
+	pending := 0
+	var failed error
 	err = raw.Control(func(fd uintptr) {
-		state = socketError(int(fd))
+		pending, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
 	})
-	if err != nil {
-		return err
+	if err == nil && failed == nil && pending != 0 {
+		failed = syscall.Errno(pending)
 	}
-	return state
-}
-
-// socketError peeks at fd: a reset is an error, the end of the peer's data is not.
-func socketError(fd int) error {
-	var one [1]byte
-	_, _, err := syscall.Recvfrom(fd, one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	if err == syscall.EAGAIN || err == syscall.EINTR {
-		return nil
-	}
-	return err
+	return errors.Join(err, failed)
 }

@@ -166,8 +166,13 @@ func (x *exchange) failBody(err error) {
 // exchangeHeads sends the request and reads the head of the answer, past all interim ones. A request
 // that a kept connection lost without a byte of answer is sent again on a new one, if it may be.
 func (p *proxy) exchangeHeads(x *exchange, r *http.Request, out []byte, s *sender, deadline time.Time) (*upstreamConn, *answer, error) {
+	again := replayable(r)
 	for fresh := false; ; fresh = true {
-		conn, err := p.up.get(deadline, fresh)
+		take := p.up.get
+		if fresh {
+			take = p.up.dial
+		}
+		conn, err := take(deadline, !again)
 		if err != nil {
 			return nil, nil, fmt.Errorf("connecting to the function: %w", err)
 		}
@@ -192,7 +197,7 @@ func (p *proxy) exchangeHeads(x *exchange, r *http.Request, out []byte, s *sende
 			}
 			return nil, nil, err
 		}
-		untouched := sent == 0 || errors.Is(err, errSilent) && replayable(r)
+		untouched := sent == 0 || errors.Is(err, errSilent) && again
 		if !conn.used || !untouched || x.isGone() {
 			return nil, nil, err
 		}

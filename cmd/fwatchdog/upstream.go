@@ -123,8 +123,8 @@ func (c *upstreamConn) limit(deadline time.Time) {
 }
 
 // stale reports whether the server has closed the idle connection, or sent something nobody asked for.
-func (c *upstreamConn) stale() bool {
-	if c.raw == nil || time.Since(c.since) < idleSure {
+func (c *upstreamConn) stale(careful bool) bool {
+	if c.raw == nil || !careful && time.Since(c.since) < idleSure {
 		return false
 	}
 	var err error
@@ -136,9 +136,10 @@ func (c *upstreamConn) stale() bool {
 	return err != syscall.EAGAIN
 }
 
-// get returns an idle connection, or a new one when there is none or fresh is asked for.
-func (u *upstream) get(deadline time.Time, fresh bool) (*upstreamConn, error) {
-	for !fresh {
+// get returns an idle connection, or a new one when there is none. With careful it looks at an idle one
+// however short it was idle, for a request that cannot be sent again.
+func (u *upstream) get(deadline time.Time, careful bool) (*upstreamConn, error) {
+	for {
 		u.mu.Lock()
 		n := len(u.idle)
 		if n == 0 {
@@ -149,13 +150,13 @@ func (u *upstream) get(deadline time.Time, fresh bool) (*upstreamConn, error) {
 		u.idle[n-1] = nil
 		u.idle = u.idle[:n-1]
 		u.mu.Unlock()
-		if !c.stale() {
+		if !c.stale(careful) {
 			c.used = true
 			return c, nil
 		}
 		_ = c.Close() // it is of no use either way
 	}
-	return u.dial(deadline)
+	return u.dial(deadline, careful)
 }
 
 // put keeps c for a later request.
@@ -200,7 +201,8 @@ func (u *upstream) close() {
 	u.idle = nil
 }
 
-func (u *upstream) dial(deadline time.Time) (*upstreamConn, error) {
+// dial makes a new connection, which is as good as one can be.
+func (u *upstream) dial(deadline time.Time, _ bool) (*upstreamConn, error) {
 	d := net.Dialer{Deadline: deadline}
 	if deadline.IsZero() {
 		d.Timeout = 30 * time.Second

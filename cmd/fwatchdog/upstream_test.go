@@ -73,8 +73,11 @@ func answering(text string) func(net.Conn) {
 // answeringOnce serves text to the first request, and closes.
 func answeringOnce(text string) func(net.Conn) {
 	return func(c net.Conn) {
-		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-			_, _ = io.WriteString(c, text) // the end of it
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			return
 		}
+		_, _ = io.Copy(io.Discard, r.Body) // it ends somehow
+		_, _ = io.WriteString(c, text)     // the end of it
 	}
 }

@@ -272,6 +272,7 @@ func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request) {
 		x.Header()["Connection"] = []string{"close"}
 	}
 	if r.Method == http.MethodConnect {
+		x.Header()["Connection"] = []string{"close"} // what follows is no HTTP
 		x.fail(http.StatusNotImplemented, "", "CONNECT")
 		return
 	}
