@@ -16,11 +16,12 @@ import (
 )
 
 // A target is a file or a daemon that receives an image. What was written
-// counts only once commit is called; discard leaves nothing behind.
+// counts only once commit is called; discard leaves nothing behind and returns
+// the error to report, which is the target's own where it is to blame.
 type target interface {
 	io.WriteCloser
 	commit() error
-	discard()
+	discard(err error) error
 }
 
 // A fileTarget replaces a file in one step.
@@ -44,7 +45,10 @@ func (t *fileTarget) commit() error {
 	return os.Rename(t.Name(), t.path)
 }
 
-func (t *fileTarget) discard() { _ = os.Remove(t.Name()) } // a leftover is harmless
+func (t *fileTarget) discard(err error) error {
+	_ = os.Remove(t.Name()) // a leftover is harmless
+	return err
+}
 
 // A dockerTarget loads a tar into a Docker Engine through its API.
 type dockerTarget struct {
@@ -119,7 +123,12 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 
 func (t *dockerTarget) commit() error { return <-t.done }
 
-func (t *dockerTarget) discard() {
-	_ = t.CloseWithError(errors.New("the build failed")) // never fails
-	<-t.done
+func (t *dockerTarget) discard(err error) error {
+	_ = t.CloseWithError(errNotMade) // never fails
+	if cause := <-t.done; cause != nil && !errors.Is(cause, errNotMade) {
+		return cause
+	}
+	return err
 }
+
+var errNotMade = errors.New("the image was not made")

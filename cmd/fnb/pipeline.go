@@ -157,8 +157,7 @@ func (p *pipeline) deliver(ctx context.Context, j *job, req builder.Request) (*b
 		return img, err
 	}
 	if err != nil {
-		t.discard()
-		return nil, err
+		return nil, t.discard(err)
 	}
 	return img, t.commit()
 }

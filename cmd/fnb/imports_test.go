@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says which rooms each room may import: the table of docs/design.md. A
+// package below a room belongs to it.
+func rooms() map[string][]string {
+	return map[string][]string{
+		"schema":           {},
+		"templates":        {"schema"},
+		"registry":         {"schema"},
+		"store":            {"schema", "templates", "registry"},
+		"packaging":        {"schema", "templates"},
+		"builder":          {"schema"},
+		"cmd/fnb":          {"schema", "templates", "registry", "store", "packaging", "builder"},
+		"cmd/fwatchdog":    {},
+		"internal/servers": {},
+		"internal/demo":    {"internal/servers"},
+	}
+}
+
+// libraries are the outside libraries that only some rooms may use: what they
+// bring along belongs there.
+func libraries() map[string][]string {
+	return map[string][]string{
+		"github.com/moby/buildkit/":                  {"builder", "templates", "packaging"},
+		"github.com/go-git/go-git/":                  {"store"},
+		"github.com/spf13/cobra":                     {"cmd/fnb"},
+		"github.com/google/go-containerregistry/":    {"registry", "packaging", "cmd/fnb", "internal/servers"},
+		"github.com/goccy/go-yaml":                   {"schema"},
+		"github.com/Masterminds/semver/":             {"schema", "store"},
+		"github.com/containerd/containerd/v2/":       {"builder"},
+		"github.com/distribution/distribution/v3/":   {},
+		"github.com/moby/buildkit/client":            {"builder"},
+		"github.com/moby/buildkit/control":           {"builder"},
+		"github.com/moby/buildkit/frontend/gateway/": {"builder"},
+	}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "fnb/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	seen := 0
+	for {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkImports(t, p)
+		seen++
+	}
+	if seen < len(rooms()) {
+		t.Errorf("go list knows %d packages, the table %d rooms", seen, len(rooms()))
+	}
+}
+
+func checkImports(t *testing.T, p listed) {
+	t.Helper()
+	room := roomOf(p.ImportPath)
+	may, known := rooms()[room]
+	if !known {
+		t.Errorf("%s is in no room of docs/design.md", p.ImportPath)
+	}
+	for _, imp := range p.Imports {
+		if strings.HasPrefix(imp, "fnb/") {
+			if other := roomOf(imp); other != room && !slices.Contains(may, other) {
+				t.Errorf("%s imports %s: %s may import %v", p.ImportPath, imp, room, may)
+			}
+			continue
+		}
+		for lib, users := range libraries() {
+			if strings.HasPrefix(imp, lib) && !slices.Contains(users, room) {
+				t.Errorf("%s imports %s, which is for %v", p.ImportPath, imp, users)
+			}
+		}
+	}
+}
+
+// roomOf is the room that a package belongs to; "" for none.
+func roomOf(path string) string {
+	path = strings.TrimPrefix(path, "fnb/")
+	for room := range rooms() {
+		if path == room || strings.HasPrefix(path, room+"/") {
+			return room
+		}
+	}
+	return ""
+}
