@@ -55,8 +55,10 @@ func TestParseDockerfile(t *testing.T) {
 		"a watchdog behind an init":   {"FROM a:1\nENTRYPOINT [\"tini\", \"--\", \"fwatchdog\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
 		"a watchdog in a stage below": {"FROM a:1 AS base\nCOPY --from=w:1 /fwatchdog /usr/bin/\nFROM base\nCMD [\"./start\"]\n", schema.Dockerfile{Bases: []string{"a:1", "w:1"}, Stages: []string{"base", ""}, BringsWatchdog: true}},
 		"a watchdog in process":       {"FROM a:1\nENV fprocess=\"\" mode=\"inproc\"\nCMD [\"./handler\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
-		"a watchdog that is not shipped": {"FROM w:1 AS build\nCOPY --from=w:2 /fwatchdog /x/fwatchdog\nCMD [\"fwatchdog\"]\nFROM a:1\nCMD [\"cat\"]\n",
-			schema.Dockerfile{Bases: []string{"w:1", "w:2", "a:1"}, Stages: []string{"build", ""}}},
+		"a watchdog that is not shipped": {
+			"FROM w:1 AS build\nCOPY --from=w:2 /fwatchdog /x/fwatchdog\nCMD [\"fwatchdog\"]\nFROM a:1\nCMD [\"cat\"]\n",
+			schema.Dockerfile{Bases: []string{"w:1", "w:2", "a:1"}, Stages: []string{"build", ""}},
+		},
 		"lower case, old ENV, heredoc": {"from a:1\nenv mode http\nrun <<EOF\ncp a b\nEOF\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}}},
 	} {
 		t.Run(name, func(t *testing.T) {

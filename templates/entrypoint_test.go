@@ -81,7 +81,7 @@ func start(t *testing.T, dir string, command ...string) *running {
 	t.Cleanup(func() {
 		_ = r.cmd.Process.Kill() // it may have exited
 		if t.Failed() {
-			<-r.done
+			_ = r.exited(t) // it was killed
 			t.Logf("the function said: %s", r.log)
 		}
 	})

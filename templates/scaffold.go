@@ -1,13 +1,14 @@
 package templates
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+
+	"fnb/templates/tree"
 )
 
 // An ExistsError says that a handler was not written because something is
@@ -89,50 +90,21 @@ func missingFolders(dir string) []string {
 	return missing
 }
 
+// writeStarter writes the starter into the new folder dest.
 func (t *Template) writeStarter(dest string) ([]string, error) {
+	starter, err := fs.Sub(t.FS, t.Handler.Folder)
+	if err != nil {
+		return nil, err
+	}
 	if err := os.Mkdir(dest, 0o755); err != nil {
 		return nil, err
 	}
-	var files []string
-	err := fs.WalkDir(t.FS, t.Handler.Folder, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == t.Handler.Folder {
-			return err
-		}
-		below := name[len(t.Handler.Folder)+1:]
-		place := filepath.Join(dest, filepath.FromSlash(below))
-		if d.IsDir() {
-			return os.Mkdir(place, 0o755)
-		}
-		files = append(files, below)
-		return writeEntry(t.FS, name, place, d)
-	})
-	slices.Sort(files)
-	return files, err
-}
-
-// writeEntry writes one file or link of fsys to place.
-func writeEntry(fsys fs.FS, name, place string, d fs.DirEntry) error {
-	if d.Type() == fs.ModeSymlink {
-		target, err := fs.ReadLink(fsys, name)
-		if err != nil {
-			return err
-		}
-		return os.Symlink(filepath.FromSlash(target), place)
-	}
-	info, err := d.Info()
+	root, err := os.OpenRoot(dest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	in, err := fsys.Open(name)
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(place, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
-	if err != nil {
-		return errors.Join(err, in.Close())
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close(), in.Close())
+	files, err := tree.Write(context.Background(), starter, root)
+	return files, errors.Join(err, root.Close())
 }
 
 // moveInto moves what is in the folder from into the empty folder dir. When one

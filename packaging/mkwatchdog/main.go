@@ -34,7 +34,7 @@ func run(args []string, usage io.Writer) error {
 		return err
 	}
 	if *dir == "" || flags.NArg() == 0 {
-		return errors.New("usage: mkwatchdog -o DIR PLATFORM=FILE...")
+		return errors.New("say where to write, and what: mkwatchdog -o DIR PLATFORM=FILE…, such as linux/amd64=fwatchdog")
 	}
 	binaries := map[string]string{}
 	for _, arg := range flags.Args() {

@@ -17,8 +17,8 @@ func TestRun(t *testing.T) {
 	out := filepath.Join(dir, "layout")
 	for _, c := range []struct{ args, want string }{
 		{"-o " + out + " linux/amd64=" + binary, ""},
-		{"-o " + out, "usage: mkwatchdog"},
-		{"linux/amd64=" + binary, "usage: mkwatchdog"},
+		{"-o " + out, "say where to write"},
+		{"linux/amd64=" + binary, "say where to write"},
 		{"-o " + out + " linux/amd64", `"linux/amd64" is not PLATFORM=FILE`},
 		{"-o " + out + " linux/amd64=" + binary + " linux/amd64=" + binary, "two binaries for linux/amd64"},
 		{"-o " + out + " linux/amd64=" + binary + "x", "no such file"},
