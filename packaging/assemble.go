@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -155,7 +156,8 @@ func (a *assembly) openHandler(context.Context) error {
 // findSecrets looks for the files of build secrets, and notes those that lie in
 // the handler's folder so that they stay out of the context.
 func (a *assembly) findSecrets(context.Context) error {
-	for id, file := range a.in.Function.BuildSecrets {
+	for _, id := range slices.Sorted(maps.Keys(a.in.Function.BuildSecrets)) {
+		file := a.in.Function.BuildSecrets[id]
 		full, err := filepath.Abs(a.path(file))
 		if err != nil {
 			return err
