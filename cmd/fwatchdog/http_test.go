@@ -194,8 +194,8 @@ func TestBodiesOfAllForms(t *testing.T) {
 			if r.body != tt.body {
 				t.Errorf("body of %d bytes, %.40q, want %d", len(r.body), r.body, len(tt.body))
 			}
-			small := d.do(http.MethodPost, "/", big)
-			small.wantStatus(t, http.StatusOK)
+			time.Sleep(20 * time.Millisecond) // the upstream closes without a word, and a POST is not sent twice
+			d.do(http.MethodPost, "/", big).wantStatus(t, http.StatusOK)
 		})
 	}
 }

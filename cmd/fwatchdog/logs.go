@@ -214,7 +214,7 @@ func (l *logs) takeLines(ready []byte, stream string, buf []byte, end bool) (lin
 	for len(left) > 0 {
 		size, skip := bytes.IndexByte(left, '\n'), 1
 		switch {
-		case l.longest > 0 && (size > l.longest || size < 0 && len(left) >= l.longest):
+		case l.longest > 0 && (size > l.longest || size < 0 && len(left) > l.longest):
 			size, skip = l.longest, 0
 		case size < 0 && end:
 			size, skip = len(left), 0

@@ -264,7 +264,7 @@ func isToken(name []byte) bool {
 			return false
 		}
 	}
-	return true
+	return len(name) > 0
 }
 
 // frame finds where the body ends (RFC 9112, 6.3).

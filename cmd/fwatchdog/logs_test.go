@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestPump(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, in, want string
+		longest        int
+	}{
+		{"lines", "a\nb\n", "a\nb\n", 10},
+		{"a last line without an end", "a\nb", "a\nb\n", 10},
+		{"empty lines", "\n\na\n", "\n\na\n", 10},
+		{"nothing", "", "", 10},
+		{"a line as long as allowed", "0123456789\nx\n", "0123456789\nx\n", 10},
+		{"a longer line in pieces", "0123456789abcdefghijXY\nz\n", "0123456789\nabcdefghij\nXY\nz\n", 10},
+		{"a long last line", strings.Repeat("a", 25), "aaaaaaaaaa\naaaaaaaaaa\naaaaa\n", 10},
+		{"no limit", strings.Repeat("a", 100000) + "\nb\n", strings.Repeat("a", 100000) + "\nb\n", -1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, wrap := range []func(io.Reader) io.Reader{
+				func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader,
+			} {
+				var out bytes.Buffer
+				l := newLogs(&config{logFormat: "text", logBufferSize: tt.longest}, &out, io.Discard)
+				l.pump("stdout", wrap(strings.NewReader(tt.in)))
+				if got := out.String(); got != tt.want {
+					t.Errorf("got %.200q, want %.200q", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func FuzzPump(f *testing.F) {
+	f.Add("a\nb\n", 3)
+	f.Add(strings.Repeat("x", 9000)+"\n\n", 4096)
+	f.Fuzz(func(t *testing.T, in string, longest int) {
+		if longest < 1 || longest > 1<<16 {
+			longest = -1
+		}
+		var out bytes.Buffer
+		l := newLogs(&config{logFormat: "text", logBufferSize: longest}, &out, io.Discard)
+		l.pump("stdout", strings.NewReader(in))
+		if got, want := strings.ReplaceAll(out.String(), "\n", ""), strings.ReplaceAll(in, "\n", ""); got != want {
+			t.Errorf("what was written is lost: %q became %q", in, out.String())
+		}
+		for line := range strings.Lines(out.String()) {
+			if longest > 0 && len(line) > longest+1 {
+				t.Errorf("a line of %d bytes, over %d", len(line), longest)
+			}
+		}
+	})
+}
+
+func TestTraceID(t *testing.T) {
+	t.Parallel()
+	for parent, want := range map[string]string{
+		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01": "4bf92f3577b34da6a3ce929d0e0e4736",
+		"": "", "00-": "", "garbage": "",
+	} {
+		if got := traceID(parent); got != want {
+			t.Errorf("traceID(%q) = %q, want %q", parent, got, want)
+		}
+	}
+}
