@@ -145,7 +145,7 @@ func (s *ImageStore) readSmall(d v1.Descriptor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read from
 	return io.ReadAll(r)
 }
 

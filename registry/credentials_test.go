@@ -5,18 +5,21 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"fnb/internal/servers"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"fnb/internal/servers"
 )
 
 func basic(user, password string) string {
@@ -275,9 +278,29 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func tokenFront(t *testing.T, backend string) *httptest.Server {
+// TestTokenExpires lets the token be refused at each request that has a body.
+func TestTokenExpires(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	front := tokenFront(t, reg.URL, http.MethodPatch, http.MethodPut)
+	host := strings.TrimPrefix(front.URL, "http://")
+	c := newClient(t, Options{})
+	_, err := c.Login(t.Context(), host, "ada", "s3cret")
+	must(t, err)
+	s := newStore(t)
+	put(t, s, host+"/acme/a:1", newImage(t, newLayer(t, 300_000)))
+	if _, err := c.Push(t.Context(), s, host+"/acme/a:1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// tokenFront puts a front before a registry that wants a token, and lets the
+// token expire just before the first request of each of the given methods.
+func tokenFront(t *testing.T, backend string, expire ...string) *httptest.Server {
 	t.Helper()
 	forward := newForward(t, backend)
+	var mu sync.Mutex
+	token := 0
 	mux := http.NewServeMux()
 	front := httptest.NewServer(mux)
 	t.Cleanup(front.Close)
@@ -287,10 +310,21 @@ func tokenFront(t *testing.T, backend string) *httptest.Server {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		must(t, json.NewEncoder(w).Encode(map[string]string{"token": "t0ken"}))
+		mu.Lock()
+		defer mu.Unlock()
+		if err := json.NewEncoder(w).Encode(map[string]string{"token": fmt.Sprintf("t0ken%d", token)}); err != nil {
+			t.Error(err)
+		}
 	})
 	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer t0ken" {
+		mu.Lock()
+		if i := slices.Index(expire, r.Method); i >= 0 {
+			token++
+			expire = slices.Delete(expire, i, i+1)
+		}
+		want := fmt.Sprintf("Bearer t0ken%d", token)
+		mu.Unlock()
+		if r.Header.Get("Authorization") != want {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="`+front.URL+`/token",service="test"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return

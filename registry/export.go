@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"fnb/schema"
-
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"fnb/schema"
 )
 
 // WriteOCI writes what ref names as a tar of an OCI image layout, which docker
@@ -71,7 +71,7 @@ func (s *ImageStore) writeTarBlob(ctx context.Context, tw *tar.Writer, d v1.Desc
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read from
 	if err := tw.WriteHeader(tarHeader(path.Join("blobs/sha256", d.Digest.Hex), d.Size)); err != nil {
 		return err
 	}

@@ -46,14 +46,23 @@ type storedImage struct {
 	raw   []byte
 }
 
-func (i *storedImage) RawManifest() ([]byte, error)        { return i.raw, nil }
+// RawManifest implements [partial.CompressedImageCore].
+func (i *storedImage) RawManifest() ([]byte, error) { return i.raw, nil }
+
+// MediaType implements [partial.CompressedImageCore].
 func (i *storedImage) MediaType() (types.MediaType, error) { return i.desc.MediaType, nil }
+
+// Descriptor keeps the annotations that the image was found with.
 func (i *storedImage) Descriptor() (*v1.Descriptor, error) { return &i.desc, nil }
+
+// Manifest returns the parsed manifest.
 func (i *storedImage) Manifest() (*v1.Manifest, error) {
 	return v1.ParseManifest(bytes.NewReader(i.raw))
 }
+
 func (i *storedImage) blob(d v1.Descriptor) *storedBlob { return &storedBlob{store: i.store, desc: d} }
 
+// RawConfigFile implements [partial.CompressedImageCore].
 func (i *storedImage) RawConfigFile() ([]byte, error) {
 	m, err := i.Manifest()
 	if err != nil {
@@ -62,6 +71,7 @@ func (i *storedImage) RawConfigFile() ([]byte, error) {
 	return i.store.readSmall(m.Config)
 }
 
+// LayerByDigest implements [partial.CompressedImageCore].
 func (i *storedImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	m, err := i.Manifest()
 	if err != nil {
@@ -81,10 +91,19 @@ type storedBlob struct {
 	desc  v1.Descriptor
 }
 
-func (b *storedBlob) Digest() (v1.Hash, error)            { return b.desc.Digest, nil }
-func (b *storedBlob) Size() (int64, error)                { return b.desc.Size, nil }
+// Digest implements [partial.CompressedLayer].
+func (b *storedBlob) Digest() (v1.Hash, error) { return b.desc.Digest, nil }
+
+// Size implements [partial.CompressedLayer].
+func (b *storedBlob) Size() (int64, error) { return b.desc.Size, nil }
+
+// MediaType implements [partial.CompressedLayer].
 func (b *storedBlob) MediaType() (types.MediaType, error) { return b.desc.MediaType, nil }
-func (b *storedBlob) Compressed() (io.ReadCloser, error)  { return b.store.openBlob(b.desc) }
+
+// Compressed implements [partial.CompressedLayer].
+func (b *storedBlob) Compressed() (io.ReadCloser, error) { return b.store.openBlob(b.desc) }
+
+// Descriptor keeps the annotations of the manifest's entry.
 func (b *storedBlob) Descriptor() (*v1.Descriptor, error) { return &b.desc, nil }
 
 type storedIndex struct {
@@ -93,11 +112,19 @@ type storedIndex struct {
 	raw   []byte
 }
 
+// MediaType implements [v1.ImageIndex].
 func (i *storedIndex) MediaType() (types.MediaType, error) { return i.desc.MediaType, nil }
-func (i *storedIndex) Digest() (v1.Hash, error)            { return i.desc.Digest, nil }
-func (i *storedIndex) Size() (int64, error)                { return i.desc.Size, nil }
-func (i *storedIndex) RawManifest() ([]byte, error)        { return i.raw, nil }
 
+// Digest implements [v1.ImageIndex].
+func (i *storedIndex) Digest() (v1.Hash, error) { return i.desc.Digest, nil }
+
+// Size implements [v1.ImageIndex].
+func (i *storedIndex) Size() (int64, error) { return i.desc.Size, nil }
+
+// RawManifest implements [v1.ImageIndex].
+func (i *storedIndex) RawManifest() ([]byte, error) { return i.raw, nil }
+
+// IndexManifest implements [v1.ImageIndex].
 func (i *storedIndex) IndexManifest() (*v1.IndexManifest, error) {
 	return v1.ParseIndexManifest(bytes.NewReader(i.raw))
 }
@@ -115,6 +142,7 @@ func (i *storedIndex) child(h v1.Hash) (v1.Descriptor, error) {
 	return v1.Descriptor{}, fmt.Errorf("%s has no manifest %s", i.desc.Digest, h)
 }
 
+// Image implements [v1.ImageIndex].
 func (i *storedIndex) Image(h v1.Hash) (v1.Image, error) {
 	d, err := i.child(h)
 	if err != nil {
@@ -123,6 +151,7 @@ func (i *storedIndex) Image(h v1.Hash) (v1.Image, error) {
 	return i.store.Image(d)
 }
 
+// ImageIndex implements [v1.ImageIndex].
 func (i *storedIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) {
 	d, err := i.child(h)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"fnb/schema"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"fnb/schema"
 )
 
 // An ImageStore is an OCI image layout with one entry a reference. Whoever adds

@@ -151,7 +151,7 @@ func (c *Client) check(ctx context.Context, reg name.Registry, user, password st
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // it was only read from
 	return transport.CheckError(resp, http.StatusOK)
 }
 

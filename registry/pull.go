@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 
-	"fnb/schema"
-
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
+
+	"fnb/schema"
 )
 
 // Pull brings what ref names in its registry into the image store, where it gets
@@ -166,7 +166,7 @@ func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read from
 	return p.store.writeBlob(d, &bodyReader{r: r})
 }
 

@@ -243,6 +243,7 @@ type sentBlob struct {
 	report func(done int64)
 }
 
+// Compressed opens the blob to be sent.
 func (b *sentBlob) Compressed() (io.ReadCloser, error) {
 	f, err := b.storedBlob.Compressed()
 	if err != nil {
@@ -293,7 +294,10 @@ type rawManifest struct {
 	mediaType types.MediaType
 }
 
-func (m *rawManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
+// RawManifest implements [remote.Taggable].
+func (m *rawManifest) RawManifest() ([]byte, error) { return m.raw, nil }
+
+// MediaType says what to call it in the request.
 func (m *rawManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
 
 // siblings returns, for the blobs of the image store, another repository of the

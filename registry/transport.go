@@ -52,6 +52,7 @@ type schemeGuard struct {
 	plain func(host string) bool
 }
 
+// RoundTrip implements [http.RoundTripper].
 func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "https" || r.URL.Scheme == "http" && g.plain(r.URL.Host) {
 		return g.inner.RoundTrip(r)
@@ -138,12 +139,23 @@ type retryTransport struct {
 	alive sync.Map // hosts that have answered
 }
 
+// RoundTrip implements [http.RoundTripper].
 func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	p := patienceOf(ctx)
 	trace := traceOf(ctx)
+	if r.Body != nil && r.GetBody != nil {
+		// The layers above send one request twice when a token has expired, so its
+		// own body is left alone, perhaps closed twice, and each attempt reads a new
+		// one.
+		_ = r.Body.Close()
+	}
 	for {
-		resp, err := t.inner.RoundTrip(r)
+		attempt, err := rewound(r)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := t.inner.RoundTrip(attempt)
 		if resp != nil {
 			t.alive.Store(r.URL.Host, true)
 			trace.saw(r, resp)
@@ -159,9 +171,6 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			// The answer is given up; what is left of it does not matter.
 			_, _ = io.CopyN(io.Discard, resp.Body, unreadAnswer)
 			_ = resp.Body.Close()
-		}
-		if r, err = rewound(r); err != nil {
-			return nil, err
 		}
 	}
 }
@@ -188,12 +197,12 @@ func repeatable(r *http.Request) bool {
 	return false
 }
 
-// rewound returns the request with its body from the start.
+// rewound returns the request with its body from the start, where it can be had.
 func rewound(r *http.Request) (*http.Request, error) {
-	r = r.Clone(r.Context())
-	if r.GetBody == nil {
+	if r.Body == nil || r.GetBody == nil {
 		return r, nil
 	}
+	r = r.Clone(r.Context())
 	body, err := r.GetBody()
 	r.Body = body
 	return r, err

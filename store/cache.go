@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"fnb/schema"
 	"fnb/templates"
-
-	"github.com/gofrs/flock"
 )
 
 const (

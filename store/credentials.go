@@ -86,7 +86,7 @@ func (c *credentials) netrc(_ context.Context, ep *transport.Endpoint) (user, se
 	if err != nil {
 		return "", "", fmt.Errorf("reading credentials: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read from
 	return readNetrc(f, ep.Host)
 }
 

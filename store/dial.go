@@ -183,6 +183,7 @@ func newGuard(opts Options) *guard {
 	}}
 }
 
+// RoundTrip implements [http.RoundTripper].
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !plainAllowed(g.opts, r.URL.Host)) {
 		return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
@@ -246,6 +247,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close ends the request.
 func (w *watched) Close() error {
 	w.timer.Stop()
 	defer w.cancel()

@@ -15,14 +15,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"fnb/schema"
-	"fnb/templates"
-
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"golang.org/x/text/unicode/norm"
+
+	"fnb/schema"
+	"fnb/templates"
 )
 
 const (

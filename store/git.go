@@ -11,12 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"fnb/schema"
-	"fnb/templates"
-
 	"github.com/Masterminds/semver/v3"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+
+	"fnb/schema"
+	"fnb/templates"
 )
 
 // A gitWant says which template of which repository is wanted.

@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
 	"fnb/schema"
 	"fnb/templates"
-
-	"github.com/Masterminds/semver/v3"
 )
 
 // Official is the store of the templates that are part of the program.

@@ -186,7 +186,7 @@ func (r *remote) fetch(ctx context.Context, hash string, whole bool, dir string)
 	if err != nil {
 		return nil, r.explain(ctx, err, false)
 	}
-	defer answer.Close()
+	defer func() { _ = answer.Close() }() // it was only read from
 	var pack io.Reader = answer
 	switch {
 	case req.Capabilities.Supports(capability.Sideband64k):
@@ -207,7 +207,7 @@ func (r *remote) unpack(ctx context.Context, pack io.Reader, dir string) (storer
 	if err != nil {
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // what was written to it is checked when it is read
 	limits := r.store.opts.Limits
 	n, err := io.Copy(f, io.LimitReader(&contextReader{ctx: ctx, r: pack}, limits.Download+1))
 	if err != nil {

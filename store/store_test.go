@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"fnb/schema"
 	"fnb/templates"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func newStore(tb testing.TB, opts Options) *Store {
