@@ -90,11 +90,11 @@ func (e *runError) Unwrap() []error {
 }
 
 // report prints an error with its hints and returns the exit code.
-func report(w io.Writer, ctx context.Context, err error) int {
+func report(w io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(w, "fnb: interrupted")
 		return exitInterrupted
 	}

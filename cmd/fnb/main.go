@@ -29,7 +29,7 @@ func run() int {
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
-	return report(s.err, ctx, err)
+	return report(s.err, err)
 }
 
 // streams are the command's standard input, output and error.

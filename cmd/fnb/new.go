@@ -29,7 +29,7 @@ func newNew(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME --lang TEMPLATE[@RANGE]",
 		Short: "start a function from a template",
-		Long: `New resolves a template, pins it in fnb.lock, writes its starter handler to the folder NAME and adds the function to the stack file, whose comments and order stay as they are. Without a stack file it makes stack.yaml. When anything fails, nothing is written.
+		Long: `New resolves a template, pins it in fnb.lock, writes its starter handler to the folder NAME and adds the function to the stack file, whose comments and order stay as they are. Without a stack file it makes stack.yaml. On a terminal, without --lang, it asks for the template; typing searches. When anything fails, nothing is written.
 
 The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFIX or OPENFAAS_PREFIX before it.`,
 		Example: "  # a function in Go whose image goes to ghcr.io/acme\n  fnb new hello --lang go --prefix ghcr.io/acme\n\n  # a template of a git repository, at a tag\n  fnb new resize --lang https://github.com/acme/templates#v1.2.0\n\n  # which templates there are\n  fnb new --list",
@@ -74,7 +74,11 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 		return usagef("fnb new", "%w", err)
 	}
 	if o.lang == "" {
-		return &usageError{command: "fnb new", err: errors.New("--lang says which template to use, and is missing"), hints: []string{"see all templates with: fnb template list"}}
+		lang, err := g.askTemplate(ctx)
+		if err != nil {
+			return err
+		}
+		o.lang = lang
 	}
 	d, err := g.draft(ctx, o, name)
 	if err != nil {

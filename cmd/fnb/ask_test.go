@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"fnb/internal/servers"
+)
+
+// TestAsk chooses a template at a terminal: what is typed searches.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	r, err := shared()
+	servers.Require(t, "buildkit", err)
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(r.bin, "fnb"), "new", "hello", "--quiet")
+	cmd.Dir = dir
+	cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "NO_COLOR=1"}
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 30, Cols: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	var screen lockedBuffer
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := tty.Read(buf)
+			_, _ = screen.Write(buf[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	waitFor(t, &screen, "JavaScript with OpenFaaS")
+	for _, keys := range []string{"pyth", "\r", "\r"} {
+		if _, err := tty.WriteString(keys); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, screen.String())
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "stack.yaml"))
+	if err != nil || !strings.Contains(string(raw), "lang: python3") {
+		t.Errorf("%v\n%s\n%s", err, raw, screen.String())
+	}
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+
+func waitFor(t *testing.T, screen *lockedBuffer, text string) {
+	t.Helper()
+	for range 200 {
+		if strings.Contains(escapes.ReplaceAllString(screen.String(), ""), text) {
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("%q does not appear:\n%s", text, screen.String())
+}
