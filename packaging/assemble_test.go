@@ -1,14 +1,12 @@
 package packaging
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -319,57 +317,6 @@ func TestAssembleReportsAllBadFiles(t *testing.T) {
 	}
 }
 
-func TestDigestDoesNotDependOnTheMachine(t *testing.T) {
-	t.Parallel()
-	list := map[string]string{"hello/a/b.txt": "text", "hello/run.sh": "#!/bin/sh", "hello/l": "-> a/b.txt", "hello/list.txt": ""}
-	one, two := files(t, list), files(t, list)
-	err := filepath.WalkDir(two, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.Type() == fs.ModeSymlink {
-			return err
-		}
-		info, err := d.Info()
-		return errors.Join(err, os.Chmod(name, info.Mode().Perm()|0o027), os.Chtimes(name, time.Time{}, time.Unix(1, 0)))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = os.Mkdir(filepath.Join(two, "hello", "empty"), 0o700) // does not count
-	if err := os.Chmod(filepath.Join(two, "hello", "a", "b.txt"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	a := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: one})
-	b := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: two})
-	if a.Digest != b.Digest {
-		t.Errorf("the digests are %s and %s", a.Digest, b.Digest)
-	}
-	if err := os.Rename(filepath.Join(two, "hello", "run.sh"), filepath.Join(two, "hello", "go.sh")); err != nil {
-		t.Fatal(err)
-	}
-	if c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: two}); c.Digest == a.Digest {
-		t.Error("another name gives the same digest")
-	}
-}
-
-func TestFilesThatChangeAreErrors(t *testing.T) {
-	t.Parallel()
-	root := files(t, map[string]string{"hello/x": "one", "hello/y": "one", "hello/list.txt": ""})
-	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
-	if err := os.WriteFile(filepath.Join(root, "hello", "x"), []byte("longer"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	y := filepath.Join(root, "hello", "y")
-	if err := errors.Join(os.Remove(y), syscall.Mkfifo(y, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"function/x", "function/y"} {
-		_, err := fs.ReadFile(c.FS, name)
-		var p *tree.PathError
-		if !errors.As(err, &p) || p.Path != name {
-			t.Errorf("reading %s: %v", name, err)
-		}
-	}
-}
-
 func TestAssembleWithTheHandlersDockerfile(t *testing.T) {
 	t.Parallel()
 	tpl, err := templates.OpenOfficial("dockerfile")
@@ -408,94 +355,6 @@ func TestAssembleWithTheHandlersDockerfile(t *testing.T) {
 	}
 }
 
-func TestTemplatesIgnoreFile(t *testing.T) {
-	t.Parallel()
-	tpl := template(t, map[string]string{
-		"template.yml":  "fprocess: x\n",
-		"Dockerfile":    "FROM a:1\n",
-		".dockerignore": "*\n!function\n!index.js\nfunction/node_modules\n",
-		"index.js":      "i", "notes.txt": "n", "function/package.json": "{}",
-	})
-	root := files(t, map[string]string{"hello/node_modules/a": "x", "hello/handler.js": "h"})
-	got := assemble(t, Input{Function: function(), Template: tpl, Root: root})
-	want := map[string]string{"Dockerfile": "FROM a:1\n", "index.js": "i", "function/handler.js": "h", "function/package.json": "{}"}
-	if diff := cmp.Diff(want, contents(t, got.FS)); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
-}
-
-func TestConfiguration(t *testing.T) {
-	t.Parallel()
-	root := files(t, map[string]string{"hello/x": "x", "hello/token": "t", "hello/list.txt": "", "rc": "r"})
-	in := Input{Function: function(), Template: plainTemplate(t), Root: root, BuildOptions: []string{"dev"}, BuildArgs: map[string]string{"A": "cli", "ADDITIONAL_PACKAGE": "zip  jq"}}
-	in.Function.BuildOptions = []string{"web"}
-	in.Function.BuildArgs = map[string]string{"A": "stack", "B": "stack", "ADDITIONAL_PACKAGE": "jq"}
-	in.Function.FProcess = "./mine"
-	in.Function.BuildSecrets = map[string]string{"token": "hello/token", "rc": "rc"}
-	got := assemble(t, in)
-	if diff := cmp.Diff(map[string]string{"A": "cli", "B": "stack", "ADDITIONAL_PACKAGE": "curl gcc jq make zip"}, got.BuildArgs); diff != "" {
-		t.Errorf("build args (-want +got):\n%s", diff)
-	}
-	want := schema.ImageConfig{
-		Entrypoint:  []string{"/usr/bin/fwatchdog"},
-		Healthcheck: []string{"/usr/bin/fwatchdog", "--run-healthcheck"},
-		Env:         map[string]string{"fprocess": "./mine", "mode": "http", "upstream_url": "http://127.0.0.1:1"},
-		Labels: map[string]string{
-			"org.opencontainers.image.title": "hello", "fnb.template": "test@1.2.3",
-			"fnb.template.checksum": in.Template.Checksum, "fnb.watchdog": "default",
-		},
-	}
-	if diff := cmp.Diff(want, got.Config); diff != "" {
-		t.Errorf("config (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string]string{"token": filepath.Join(root, "hello", "token"), "rc": filepath.Join(root, "rc")}, got.Secrets); diff != "" {
-		t.Errorf("secrets (-want +got):\n%s", diff)
-	}
-	if _, err := fs.Stat(got.FS, "function/token"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the secret is in the context: %v", err)
-	}
-	if diff := cmp.Diff([]string{"function/token is a build secret and not copied"}, got.Notes); diff != "" {
-		t.Errorf("notes (-want +got):\n%s", diff)
-	}
-}
-
-func TestWatchdogChoice(t *testing.T) {
-	t.Parallel()
-	const ref = "ghcr.io/openfaas/of-watchdog:0.11.3"
-	own := "FROM a:1\nCMD [\"fwatchdog\"]\n"
-	for _, c := range []struct {
-		name, dockerfile, manifest, stack, line string
-		want, label                             string
-	}{
-		{name: "nothing said", want: "default", label: "default"},
-		{name: "found out", dockerfile: own, label: "dockerfile"},
-		{name: "the template says", dockerfile: own, manifest: "default", want: "default", label: "default"},
-		{name: "the template knows", manifest: "dockerfile", label: "dockerfile"},
-		{name: "the stack wins", manifest: "default", stack: "none", label: "none"},
-		{name: "the command line wins", manifest: "none", stack: "none", line: ref, want: ref, label: ref},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			manifest := "fprocess: x\n"
-			if c.manifest != "" {
-				manifest += "watchdog: " + c.manifest + "\n"
-			}
-			if c.dockerfile == "" {
-				c.dockerfile = "FROM a:1\n"
-			}
-			in := Input{Function: function(), Template: template(t, map[string]string{"template.yml": manifest, "Dockerfile": c.dockerfile, "function/x": ""}), Root: files(t, map[string]string{"hello/x": ""}), Watchdog: c.line}
-			in.Function.Watchdog = c.stack
-			got := assemble(t, in)
-			if got.Watchdog != c.want || got.Config.Labels["fnb.watchdog"] != c.label {
-				t.Errorf("watchdog %q, label %q", got.Watchdog, got.Config.Labels["fnb.watchdog"])
-			}
-			if (got.Watchdog != "") != (len(got.Config.Entrypoint) > 0) || (got.Watchdog != "") != (got.Config.Env["fprocess"] != "") {
-				t.Errorf("watchdog %q with the configuration %+v", got.Watchdog, got.Config)
-			}
-		})
-	}
-}
-
 func TestHandlerMayLieElsewhere(t *testing.T) {
 	t.Parallel()
 	root := files(t, map[string]string{"stack/x": "", "shared/fn/a": "a", "shared/fn/list.txt": "", "linked": "-> shared/fn"})
@@ -507,102 +366,4 @@ func TestHandlerMayLieElsewhere(t *testing.T) {
 			t.Errorf("handler %s: %v", handler, err)
 		}
 	}
-}
-
-func TestWriteDir(t *testing.T) {
-	t.Parallel()
-	root := files(t, map[string]string{"hello/sub/run.sh": "#!/bin/sh", "hello/l": "-> sub/run.sh", "hello/list.txt": "l"})
-	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
-	dir := filepath.Join(t.TempDir(), "out", "context")
-	if err := WriteDir(t.Context(), c.FS, dir); err != nil {
-		t.Fatal(err)
-	}
-	opened, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sum, err := schema.Checksum(opened.FS()); err != nil || sum != c.Digest {
-		t.Errorf("what was written has the checksum %s, not %s, %v", sum, c.Digest, err)
-	}
-	if err := WriteDir(t.Context(), c.FS, dir); err == nil {
-		t.Error("a folder that is not empty is written over")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := WriteDir(ctx, c.FS, t.TempDir()); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled write is %v", err)
-	}
-	if _, err := Assemble(ctx, Input{Function: function(), Template: plainTemplate(t), Root: root}); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled assembly is %v", err)
-	}
-}
-
-// TestManyFilesWithFewDescriptors lowers the limit of the whole test program,
-// and so does not run beside others.
-func TestManyFilesWithFewDescriptors(t *testing.T) {
-	root := t.TempDir()
-	for i := range 5000 {
-		dir := filepath.Join(root, "hello", strconv.Itoa(i%50))
-		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte(strconv.Itoa(i)), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip(err)
-	}
-	low := syscall.Rlimit{Cur: uint64(len(open) + 20), Max: old.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-			t.Error(err)
-		}
-	}()
-	started := time.Now()
-	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
-	t.Logf("5000 files in %s", time.Since(started))
-	if got := len(contents(t, c.FS)); got != 5000+5 {
-		t.Errorf("there are %d files", got)
-	}
-}
-
-func FuzzIgnore(f *testing.F) {
-	for _, seed := range []string{"*\n!a/b", "**/x\n!**/a", "a/\n!a/b/c", "a/b\n!a/*/c", "/a\n!/a/b", "a?\n!a[b-c]/x", "!a"} {
-		f.Add(seed)
-	}
-	paths := []string{"a", "a/b", "a/b/c", "a/x", "ab/x", "b", "b/a", "b/a/x"}
-	f.Fuzz(func(t *testing.T, patterns string) {
-		m, err := newMatcher(fstest.MapFS{ignoreFile: {Data: []byte(patterns)}}, ignoreFile)
-		if err != nil || m == nil {
-			return
-		}
-		for _, p := range paths {
-			whole, err := m.patterns.MatchesOrParentMatches(p)
-			if err != nil {
-				return
-			}
-			// Whether a file is left out does not depend on the folders above
-			// it being skipped before it is looked at.
-			skipped := false
-			for i := range p {
-				if p[i] != '/' {
-					continue
-				}
-				above, err := m.skip(p[:i], true)
-				if err != nil {
-					return
-				}
-				skipped = skipped || above
-			}
-			if skipped && !whole {
-				t.Errorf("%q: %s is not ignored, but a folder above it is skipped", patterns, p)
-			}
-		}
-	})
 }

@@ -97,8 +97,8 @@ func checkLayout(t *testing.T, w *WatchdogLayers) {
 			t.Errorf("%s: the diff id is %s, not %s", platform, config.RootFS.DiffIDs[0], got)
 		}
 		checkLayer(t, plain)
-		if len(plain) > 1<<20 && platform != "linux/amd64" {
-			continue // one large one is enough, and takes seconds
+		if len(plain) > 1<<20 {
+			continue // compressing a whole program again takes seconds, and shows nothing new
 		}
 		if again := rewrite(t, plain); !bytes.Equal(again, packed) {
 			t.Errorf("%s: BuildKit's rewriting of times changes the layer: %d bytes, not %d", platform, len(again), len(packed))
