@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 			}
 		}
 	}()
-	waitFor(t, &screen, "JavaScript with OpenFaaS")
+	waitFor(t, &screen, "python3")
 	for _, keys := range []string{"pyth", "\r", "\r"} {
 		if _, err := tty.WriteString(keys); err != nil {
 			t.Fatal(err)
