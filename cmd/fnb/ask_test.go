@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 			}
 		}
 	}()
-	waitFor(t, &screen, "python3")
+	waitFor(t, &screen, "JavaScript with OpenFaaS")
 	for _, keys := range []string{"pyth", "\r", "\r"} {
 		if _, err := tty.WriteString(keys); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
 func waitFor(t *testing.T, screen *lockedBuffer, text string) {
 	t.Helper()
-	for range 200 {
+	for range 800 { // the prompt first asks the terminal for its colours, which a pty does not answer
 		if strings.Contains(escapes.ReplaceAllString(screen.String(), ""), text) {
 			return
 		}
