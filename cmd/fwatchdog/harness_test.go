@@ -137,6 +137,11 @@ func launch(t *testing.T, variables ...string) *dog {
 	return d
 }
 
+// in is the same watchdog for a subtest.
+func (d *dog) in(t *testing.T) *dog {
+	return &dog{t: t, cmd: d.cmd, url: d.url, address: d.address, metrics: d.metrics, lock: d.lock, done: d.done}
+}
+
 func tail(s string) string {
 	return s[max(0, len(s)-4000):]
 }

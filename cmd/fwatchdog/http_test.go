@@ -168,7 +168,7 @@ func TestHead(t *testing.T) {
 func TestBodiesOfAllForms(t *testing.T) {
 	parallel(t)
 	big := strings.Repeat("abcdefgh", 100<<10)
-	for _, tt := range []struct {
+	tests := []struct {
 		name, answer, body string
 	}{
 		{"of known length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"},
@@ -184,25 +184,31 @@ func TestBodiesOfAllForms(t *testing.T) {
 		{"with a reason of several words", "HTTP/1.1 200 All is well\r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"with no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"with a long header", "HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("v", 20000) + "\r\nContent-Length: 2\r\n\r\nok", "ok"},
-	} {
+	}
+	var answers []string
+	for _, tt := range tests {
+		answers = append(answers, tt.answer)
+	}
+	d := launch(t, before(t, rawUpstream(t, answeringByPath(answers)).address)...).serving()
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			parallel(t)
-			up := rawUpstream(t, answeringOnce(tt.answer))
-			d := launch(t, before(t, up.address)...).serving()
-			r := d.get("/")
+			path := "/" + strconv.Itoa(i)
+			d := d.in(t)
+			r := d.get(path)
 			r.wantStatus(t, http.StatusOK)
 			if r.body != tt.body {
 				t.Errorf("body of %d bytes, %.40q, want %d", len(r.body), r.body, len(tt.body))
 			}
 			time.Sleep(20 * time.Millisecond) // the upstream closes without a word, and a POST is not sent twice
-			d.do(http.MethodPost, "/", big).wantStatus(t, http.StatusOK)
+			d.do(http.MethodPost, path, big).wantStatus(t, http.StatusOK)
+			time.Sleep(20 * time.Millisecond)
 		})
 	}
 }
 
 func TestBrokenAnswers(t *testing.T) {
 	ours(t)
-	for _, tt := range []struct{ name, answer string }{
+	tests := []struct{ name, answer string }{
 		{"nothing", ""},
 		{"no HTTP", "220 ready\r\n\r\n"},
 		{"another version", "HTTP/3.0 200 OK\r\n\r\n"},
@@ -219,12 +225,15 @@ func TestBrokenAnswers(t *testing.T) {
 		{"chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 		{"an upgrade nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"},
 		{"a head without end", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("b", 1000)+"\r\n", 1100)},
-	} {
+	}
+	var answers []string
+	for _, tt := range tests {
+		answers = append(answers, tt.answer)
+	}
+	d := launch(t, before(t, rawUpstream(t, answeringByPath(answers)).address)...).serving()
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			up := rawUpstream(t, answeringOnce(tt.answer))
-			d := launch(t, before(t, up.address)...).serving()
-			r := d.get("/")
+			r := d.in(t).get("/" + strconv.Itoa(i))
 			r.wantStatus(t, http.StatusInternalServerError)
 			if r.Header.Get("X-OpenFaaS-Internal") != "of-watchdog" {
 				t.Errorf("headers %v do not say who failed", r.Header)
@@ -235,18 +244,21 @@ func TestBrokenAnswers(t *testing.T) {
 
 func TestCutOffAnswersStayCutOff(t *testing.T) {
 	ours(t)
-	for _, tt := range []struct{ name, answer string }{
+	tests := []struct{ name, answer string }{
 		{"before the declared length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"},
 		{"before a large declared length", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf"},
 		{"before the last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"},
 		{"within a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf"},
 		{"a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"},
-	} {
+	}
+	var answers []string
+	for _, tt := range tests {
+		answers = append(answers, tt.answer)
+	}
+	d := launch(t, before(t, rawUpstream(t, answeringByPath(answers)).address)...).serving()
+	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			up := rawUpstream(t, answeringOnce(tt.answer))
-			d := launch(t, before(t, up.address)...).serving()
-			answer, err := plainClient().Get(d.url)
+			answer, err := plainClient().Get(d.url + "/" + strconv.Itoa(i))
 			if err != nil {
 				return // it was cut off before it began, which is as well
 			}
@@ -355,6 +367,7 @@ func TestClientsThatGoAway(t *testing.T) {
 
 func TestSmuggling(t *testing.T) {
 	ours(t)
+	shared := launch(t, fn(t, "server")...).serving()
 	for _, tt := range []struct {
 		name, request string
 		refused       bool // else the answer must be the last on its connection
@@ -390,7 +403,7 @@ func TestSmuggling(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := launch(t, fn(t, "server")...).serving()
+			d := shared.in(t)
 			const hidden = "GET /status/299 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 			got := d.raw(tt.request + hidden)
 			if strings.Contains(got, " 299 ") {

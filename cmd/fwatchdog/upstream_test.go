@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -70,14 +71,16 @@ func answering(text string) func(net.Conn) {
 	}
 }
 
-// answeringOnce serves text to the first request, and closes.
-func answeringOnce(text string) func(net.Conn) {
+// answeringByPath serves the answer whose number is the request's path, and closes.
+func answeringByPath(answers []string) func(net.Conn) {
 	return func(c net.Conn) {
 		r, err := http.ReadRequest(bufio.NewReader(c))
 		if err != nil {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body) // it ends somehow
-		_, _ = io.WriteString(c, text)     // the end of it
+		if n, err := strconv.Atoi(r.URL.Path[1:]); err == nil {
+			_, _ = io.WriteString(c, answers[n]) // the end of it
+		}
 	}
 }
