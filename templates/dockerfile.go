@@ -19,11 +19,34 @@ import (
 // file's name goes into the result and into errors, which are
 // [*schema.FieldError] values.
 func ParseDockerfile(file string, data []byte) (schema.Dockerfile, error) {
-	d, err := readDockerfile(file, data)
+	d, err := readDockerfile(file, data, nil)
 	if err != nil {
 		return schema.Dockerfile{}, err
 	}
 	return d.summary(), nil
+}
+
+// BaseImage returns the image that a stage of a Dockerfile is made of, with the
+// given build args; target "" is the last stage. It is "" for scratch, and where
+// only the builder knows it, since it depends on the platform.
+func BaseImage(data []byte, target string, args map[string]string) (string, error) {
+	d, err := readDockerfile("Dockerfile", data, args)
+	if err != nil {
+		return "", err
+	}
+	last := len(d.stages) - 1
+	if target != "" {
+		if last = d.stageNamed(target); last < 0 {
+			return "", nil
+		}
+	}
+	for d.stages[last].parent >= 0 {
+		last = d.stages[last].parent
+	}
+	if base := d.stages[last].base; !strings.Contains(base, "$") {
+		return base, nil
+	}
+	return "", nil
 }
 
 // A dockerfile is a parsed Dockerfile.
@@ -58,7 +81,9 @@ type copied struct {
 	sources []string // without those whose variables have no value, and URLs
 }
 
-func readDockerfile(file string, data []byte) (*dockerfile, error) {
+// readDockerfile parses a Dockerfile. Build args that it declares before the
+// first FROM have the value of args, where that has one, or their default.
+func readDockerfile(file string, data []byte, args map[string]string) (*dockerfile, error) {
 	result, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
 		return nil, dockerfileError(file, err)
@@ -78,6 +103,9 @@ func readDockerfile(file string, data []byte) (*dockerfile, error) {
 	for _, m := range meta {
 		for _, a := range m.Args {
 			d.args = append(d.args, argument{a.Key, firstLine(m.Location())})
+			if v, ok := args[a.Key]; ok {
+				a.Value = &v
+			}
 			global.declare(a)
 		}
 	}

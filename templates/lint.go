@@ -228,7 +228,7 @@ func (l *linter) dockerfilePlace() (*dockerfile, string) {
 		}
 		var d *dockerfile
 		if err == nil {
-			d, err = readDockerfile(name, data)
+			d, err = readDockerfile(name, data, nil)
 		}
 		if err != nil {
 			var field *schema.FieldError
