@@ -20,7 +20,7 @@ func newBuilder(g *globals) *cobra.Command {
 		Short: "look after the builder",
 		Long:  "Builder shows, starts and stops what makes the images. Without --builder, FNB_BUILDER or BUILDKIT_HOST that is fnb's own, which is started when it is needed and ends when it is idle.",
 	})
-	cmd.AddCommand(newBuilderStatus(g), newBuilderStart(g), newBuilderStop(g), newBuilderPrune(g), newBuilderServe())
+	cmd.AddCommand(newBuilderStatus(g), newBuilderStart(g), newBuilderStop(), newBuilderPrune(g), newBuilderServe())
 	return cmd
 }
 
@@ -82,7 +82,7 @@ func (g *globals) builderStatus(ctx context.Context) (*builderStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // nothing is asked of it any more
 	s.Running = true
 	if s.Info, err = c.Info(ctx); err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func newBuilderStart(g *globals) *cobra.Command {
 	}
 }
 
-func newBuilderStop(g *globals) *cobra.Command {
+func newBuilderStop() *cobra.Command {
 	return &cobra.Command{
 		Use:     "stop",
 		Short:   "stop fnb's own builder",
@@ -194,7 +194,7 @@ func newBuilderPrune(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer c.Close()
+			defer func() { _ = c.Close() }() // nothing is asked of it any more
 			freed, err := c.Prune(cmd.Context(), 0)
 			if err != nil {
 				return err

@@ -53,7 +53,7 @@ func startRig() (_ *rig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	stops = append(stops, func() { os.RemoveAll(dir) })
+	stops = append(stops, func() { _ = os.RemoveAll(dir) })
 	r := &rig{bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.yaml")}
 	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(r.bin, "fnb"), ".")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"fnb/builder"
+	"fnb/packaging"
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// request puts together what the builder is asked to make.
+func (p *pipeline) request(j *job, tmpl *templates.Template, bc *packaging.Context) (builder.Request, error) {
+	req := builder.Request{
+		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile,
+		Platforms: p.platformsOf(j.fn), BuildArgs: bc.BuildArgs, Target: p.opts.target,
+		NoCache: p.opts.noCache, Pull: p.opts.pull, SSH: p.opts.ssh, Proxy: proxies(),
+		Config: bc.Config, CacheFrom: p.opts.imports, CacheTo: p.opts.exports,
+		Progress: p.progress, Credentials: p.registry.Credentials,
+	}
+	var err error
+	if req.Epoch, err = epoch(); err != nil {
+		return req, err
+	}
+	if p.opts.test {
+		if tmpl.Manifest.Test == nil || tmpl.Manifest.Test.Target == "" {
+			return req, fmt.Errorf("template %s has no test target; leave out --test", tmpl.Name)
+		}
+		req.Test = tmpl.Manifest.Test.Target
+	}
+	created := req.Epoch
+	if created == 0 {
+		created = builder.DefaultEpoch
+	}
+	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
+	for k, v := range p.labels {
+		req.Config.Labels[k] = v
+	}
+	for k, v := range p.opts.labels {
+		req.Config.Labels[k] = v
+	}
+	if req.Secrets, err = p.secretsOf(bc); err != nil {
+		return req, err
+	}
+	if req.Watchdog, err = watchdogOf(bc); err != nil {
+		return req, err
+	}
+	return req, nil
+}
+
+func (p *pipeline) platformsOf(fn schema.Function) []schema.Platform {
+	if len(p.opts.forced) > 0 {
+		return p.opts.forced
+	}
+	return fn.Platforms
+}
+
+// secretsOf reads the function's secrets; those of the command line win.
+func (p *pipeline) secretsOf(bc *packaging.Context) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for id, file := range bc.Secrets {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the build secret %s: %w", id, err)
+		}
+		out[id] = data
+	}
+	for id, data := range p.opts.secrets {
+		out[id] = data
+	}
+	return out, nil
+}
+
+func watchdogOf(bc *packaging.Context) (builder.Watchdog, error) {
+	switch bc.Watchdog {
+	case "":
+		return builder.Watchdog{}, nil
+	case "default":
+		w, err := packaging.Watchdog()
+		if err != nil {
+			return builder.Watchdog{}, err
+		}
+		return builder.Watchdog{Layout: w.FS, Manifests: w.Manifests}, nil
+	}
+	return builder.Watchdog{Reference: bc.Watchdog}, nil
+}
+
+// epoch is SOURCE_DATE_EPOCH, 0 where it is not set.
+func epoch() (int64, error) {
+	s := os.Getenv("SOURCE_DATE_EPOCH")
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("SOURCE_DATE_EPOCH=%q: it has to be seconds since 1970", s)
+	}
+	return n, nil
+}
+
+// proxies are the proxy variables of the environment, which BuildKit passes to
+// RUN steps and keeps out of images and cache keys.
+func proxies() map[string]string {
+	out := map[string]string{}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"} {
+		for _, n := range []string{strings.ToLower(name), name} {
+			if v := os.Getenv(n); v != "" {
+				out[name] = v
+			}
+		}
+	}
+	return out
+}
+
+// output says where a job's image goes. The target, where there is one, has to
+// be committed once the image is made.
+func (p *pipeline) output(ctx context.Context, j *job) (builder.Output, target, error) {
+	d := p.opts.dest
+	var t target
+	var err error
+	switch d.kind {
+	case "":
+		return builder.Output{Store: p.images.Dir()}, nil, nil
+	case "push":
+		return builder.Output{Push: j.refs, PlainHTTP: p.registry.PlainHTTP(j.refs[0])}, nil, nil
+	case "local":
+		return builder.Output{Local: p.perFunction(d.path, j)}, nil, nil
+	case "load":
+		t, err = newDockerTarget(ctx)
+	default:
+		t, err = newFileTarget(p.perFunction(d.path, j))
+	}
+	if err != nil {
+		return builder.Output{}, nil, err
+	}
+	out := builder.Output{Names: j.refs}
+	open := func() (io.WriteCloser, error) { return t, nil }
+	if d.kind == "oci" {
+		out.OCI = open
+	} else {
+		out.Docker = open
+	}
+	return out, t, nil
+}
+
+// perFunction gives each function a file of its own: "%s" in the path is
+// replaced with its name.
+func (p *pipeline) perFunction(path string, j *job) string {
+	return filepath.Clean(strings.ReplaceAll(path, "%s", j.fn.Name))
+}
+
+// prepareOutput refuses an output that several functions would write over one
+// another.
+func (p *pipeline) prepareOutput(jobs []*job) error {
+	d := p.opts.dest
+	if d.path != "" && len(jobs) > 1 && !strings.Contains(d.path, "%s") {
+		return usagef("fnb build", "--output %s: %d functions would write over one another; put %%s, the function's name, into the path", p.opts.output, len(jobs))
+	}
+	return nil
+}
