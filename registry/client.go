@@ -47,6 +47,7 @@ type Client struct {
 	trans  *retryTransport
 	slots  chan struct{}
 	places places
+	stall  time.Duration // after which a transfer that does not move is broken off
 
 	mu     sync.Mutex
 	pusher *remote.Pusher
@@ -63,7 +64,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Progress == nil {
 		opts.Progress = func(Event) {}
 	}
-	c := &Client{opts: opts, slots: make(chan struct{}, opts.Jobs)}
+	c := &Client{opts: opts, slots: make(chan struct{}, opts.Jobs), stall: longestStall}
 	c.keys = &keychain{text: os.Getenv("DOCKER_AUTH_CONFIG")}
 	if f := dockerConfig(opts); f != "" {
 		c.keys.files = append(c.keys.files, f)

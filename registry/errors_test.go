@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"errors"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -106,6 +109,25 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if diff := cmp.Diff(want, retryAfter(in, now)); diff != "" {
 			t.Errorf("%q (-want +got): %s", in, diff)
+		}
+	}
+}
+
+// TestExplainBothSchemes reads the errors of a registry in a private network,
+// which go-containerregistry would also speak plain HTTP to.
+func TestExplainBothSchemes(t *testing.T) {
+	t.Parallel()
+	plain := &PlainHTTPError{Host: "10.0.0.7:5000"}
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	err := explain(t.Context(), errors.Join(refused, plain), "10.0.0.7:5000", "")
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || !strings.Contains(e.Error(), "connection refused") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	http := errors.New("http: server gave HTTP response to HTTPS client")
+	for _, err := range []error{errors.Join(http, plain), http} {
+		err := explain(t.Context(), err, "10.0.0.7:5000", "")
+		if e, ok := errors.AsType[*PlainHTTPError](err); !ok || e.Host != "10.0.0.7:5000" {
+			t.Errorf("it speaks plain HTTP: %v", err)
 		}
 	}
 }

@@ -158,6 +158,8 @@ func (p *pull) blob(ctx context.Context, d v1.Descriptor) error {
 
 func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
 	_, puller := p.client.remotes()
+	ctx, watch := watchStall(ctx, p.client.stall)
+	defer watch.stop()
 	layer, err := puller.Layer(ctx, p.ref.repo.Digest(d.Digest.String()))
 	if err != nil {
 		return err
@@ -167,7 +169,7 @@ func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
 		return err
 	}
 	defer func() { _ = r.Close() }() // it was only read from
-	return p.store.writeBlob(d, &bodyReader{r: r})
+	return watch.explain(p.store.writeBlob(d, &bodyReader{r: watch.reader(r)}))
 }
 
 // A bodyReader makes errors of a broken body tell from errors of the disk.

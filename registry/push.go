@@ -181,14 +181,17 @@ func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from na
 	ctx, trace := withTrace(ctx)
 	pusher, _ := p.client.remotes()
 	for {
-		layer, err := p.layer(r, d)
+		attempt, watch := watchStall(ctx, p.client.stall)
+		layer, err := p.layer(r, d, watch)
 		if err != nil {
+			watch.stop()
 			return err
 		}
 		if from != (name.Repository{}) && from != r.repo {
 			layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(d.Digest.String())}
 		}
-		err = pusher.Upload(ctx, r.repo, layer)
+		err = watch.explain(pusher.Upload(attempt, r.repo, layer))
+		watch.stop()
 		if err == nil {
 			p.count(r, d, trace.outcome())
 			return nil
@@ -228,9 +231,10 @@ func reason(err error) string {
 }
 
 // layer returns a stored blob as go-containerregistry wants it.
-func (p *push) layer(r reference, d v1.Descriptor) (v1.Layer, error) {
+func (p *push) layer(r reference, d v1.Descriptor, watch *stallWatch) (v1.Layer, error) {
 	return partial.CompressedToLayer(&sentBlob{
 		storedBlob: storedBlob{store: p.store, desc: d},
+		watch:      watch,
 		report: func(done int64) {
 			p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusSending, Bytes: done, Total: d.Size})
 		},
@@ -240,6 +244,7 @@ func (p *push) layer(r reference, d v1.Descriptor) (v1.Layer, error) {
 // A sentBlob is a stored blob that reports how much of it was read.
 type sentBlob struct {
 	storedBlob
+	watch  *stallWatch
 	report func(done int64)
 }
 
@@ -249,7 +254,7 @@ func (b *sentBlob) Compressed() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &countingReader{ReadCloser: f, report: b.report}, nil
+	return b.watch.reader(&countingReader{ReadCloser: f, report: b.report}), nil
 }
 
 func (p *push) count(r reference, d v1.Descriptor, s Status) {

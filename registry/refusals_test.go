@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"fnb/internal/servers"
+	"fnb/schema"
 )
 
 func newForward(t *testing.T, backend string) http.Handler {
@@ -335,4 +337,44 @@ func TestPushedImagesAreWhole(t *testing.T) {
 	img, err := remote.Image(r.name(), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 	must(t, err)
 	must(t, validate.Image(img))
+}
+
+// TestStalls lets the registry stop in the middle of a blob, once in each
+// direction, without breaking the connection.
+func TestStalls(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{})
+	forward := newForward(t, reg.URL)
+	var up, down atomic.Bool
+	end := make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.ContentLength > 1_000_000 && up.CompareAndSwap(false, true):
+			_, _ = io.CopyN(io.Discard, r.Body, 1000)
+			<-end
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && down.CompareAndSwap(false, true):
+			w.Header().Set("Content-Length", "5000")
+			_, _ = w.Write(make([]byte, 1000))
+			_ = http.NewResponseController(w).Flush()
+			<-end
+		default:
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(front.Close)
+	t.Cleanup(func() { close(end) })
+	c := newClient(t, Options{})
+	c.stall = 300 * time.Millisecond
+	s := newStore(t)
+	ref := strings.TrimPrefix(front.URL, "http://") + "/acme/hello:1"
+	put(t, s, ref, newImage(t, newLayer(t, 20_000_000)))
+	_, err := c.Push(t.Context(), s, ref)
+	must(t, err)
+	to := newStore(t)
+	_, err = c.Pull(t.Context(), ref, to, schema.Platform{})
+	must(t, err)
+	must(t, to.Verify(t.Context(), ref))
+	if !up.Load() || !down.Load() {
+		t.Error("nothing stalled")
+	}
 }

@@ -25,6 +25,7 @@ const (
 	maxAttempts  = 10
 	fewAttempts  = 3 // of connecting to a host that has never answered
 	unreadAnswer = 64 << 10
+	longestStall = 2 * time.Minute
 )
 
 // newTransport returns the transport below everything: it waits and tries again
@@ -32,7 +33,7 @@ const (
 func newTransport(opts Options, plain func(host string) bool) *retryTransport {
 	base := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          100,
@@ -161,7 +162,7 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			trace.saw(r, resp)
 		}
 		asked, why := t.again(resp, err)
-		if why == "" || ctx.Err() != nil || !repeatable(r) {
+		if why == "" || ctx.Err() != nil || !repeatable(r) || t.silent(r.URL.Host, err) {
 			return resp, err
 		}
 		if !p.wait(ctx, asked, why, t.attempts(r.URL.Host)) {
@@ -180,6 +181,14 @@ func (t *retryTransport) attempts(host string) int {
 		return maxAttempts
 	}
 	return fewAttempts
+}
+
+// silent reports whether a host that has never answered did not even refuse: that
+// took long enough to see once.
+func (t *retryTransport) silent(host string, err error) bool {
+	_, alive := t.alive.Load(host)
+	ne, ok := errors.AsType[net.Error](err)
+	return !alive && ok && ne.Timeout()
 }
 
 // repeatable reports whether a request may be sent again as it is. A blob's
@@ -260,7 +269,7 @@ func isTransient(err error) bool {
 		return true
 	}
 	for _, passing := range []error{
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED,
+		errStalled, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED,
 		syscall.ECONNABORTED, syscall.EPIPE, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
 	} {
 		if errors.Is(err, passing) {

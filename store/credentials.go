@@ -145,7 +145,7 @@ func (c *credentials) helper(ctx context.Context, ep *transport.Endpoint) (user,
 	if home := c.getenv("HOME"); home != "" {
 		cmd.Env = append(cmd.Env, "HOME="+home)
 	}
-	cmd.Dir = os.TempDir() // the configuration of a repository that happens to be here does not count
+	cmd.Dir = string(filepath.Separator) // the configuration of a repository that happens to be here does not count
 	cmd.Stdin = strings.NewReader(fmt.Sprintf("protocol=%s\nhost=%s\npath=%s\n\n", ep.Protocol, hostPort(ep), strings.TrimPrefix(ep.Path, "/")))
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
