@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
-	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -16,16 +16,14 @@ import (
 	"fnb/schema"
 )
 
-// watchdogStore is the session's name for the watchdog's layout.
-const watchdogStore = "fnbwatchdog"
-
-// watchdogPath is where the watchdog stands in every image.
-const watchdogPath = "/usr/bin/fwatchdog"
-
 // A build is one call of the gateway's build function.
 type build struct {
 	req    *Request
 	inputs map[string]*pb.Definition
+	// ownFrontend has the builder read the Dockerfile by itself, whatever its
+	// syntax line says.
+	ownFrontend bool
+	made        atomic.Bool // all images were described; what is left is to make and deliver them
 }
 
 // run solves each platform and puts the results together.
@@ -42,7 +40,9 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 	if err := eg.Wait(); err != nil {
 		return nil, err
 	}
-	return combine(b.req, images)
+	res, err := combine(b.req, images)
+	b.made.Store(err == nil)
+	return res, err
 }
 
 // An image is the result of one platform.
@@ -55,11 +55,15 @@ type image struct {
 
 func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
 	if b.req.Test != "" {
-		if _, err := g.Solve(ctx, b.frontend(g, p, b.req.Test, true)); err != nil {
+		if err := b.test(ctx, g, p); err != nil {
 			return nil, err
 		}
 	}
-	r, err := g.Solve(ctx, b.frontend(g, p, b.req.Target, false))
+	req, err := b.frontend(g, p, b.req.Target)
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.Solve(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -68,21 +72,29 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 		return nil, err
 	}
 	img := &image{platform: p, ref: ref, base: r.Metadata[exptypes.ExporterImageBaseConfigKey]}
-	layer, err := b.watchdog(p)
-	if err != nil {
-		return nil, err
-	}
-	if layer != nil {
-		if img.ref, err = merge(ctx, g, p, ref, *layer); err != nil {
+	layered := b.req.Watchdog.Layout != nil || b.req.Watchdog.Reference != ""
+	if layered {
+		if img.ref, err = b.addWatchdog(ctx, g, p, ref); err != nil {
 			return nil, err
 		}
 	}
-	img.config, err = patchConfig(r.Metadata[exptypes.ExporterImageConfigKey], b.req, layer != nil)
+	img.config, err = patchConfig(r.Metadata[exptypes.ExporterImageConfigKey], b.req, layered)
 	return img, err
 }
 
+// test runs the stage whose result nobody wants.
+func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform) error {
+	req, err := b.frontend(g, p, b.req.Test)
+	if err != nil {
+		return err
+	}
+	req.Evaluate = true
+	_, err = g.Solve(ctx, req)
+	return err
+}
+
 // frontend is the request to solve the Dockerfile up to a stage.
-func (b *build) frontend(g gw.Client, p ocispecs.Platform, target string, evaluate bool) gw.SolveRequest {
+func (b *build) frontend(g gw.Client, p ocispecs.Platform, target string) (gw.SolveRequest, error) {
 	opts := map[string]string{
 		"filename": b.req.dockerfile(),
 		"platform": platformString(p),
@@ -103,68 +115,16 @@ func (b *build) frontend(g gw.Client, p ocispecs.Platform, target string, evalua
 	if b.req.Pull {
 		opts["image-resolve-mode"] = pb.AttrImageResolveModeForcePull
 	}
+	if b.ownFrontend {
+		opts["cmdline"] = "dockerfile.v0"
+	}
 	var imports []gw.CacheOptionsEntry
-	for _, c := range b.req.CacheFrom {
-		imports = append(imports, gw.CacheOptionsEntry{Type: c.Type, Attrs: c.Attrs})
-	}
-	return gw.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: opts, FrontendInputs: b.inputs, CacheImports: imports, Evaluate: evaluate}
-}
-
-// watchdog returns the state that holds nothing but the watchdog, nil for none.
-func (b *build) watchdog(p ocispecs.Platform) (*llb.State, error) {
-	w := b.req.Watchdog
-	var st llb.State
-	switch {
-	case w.Layout != nil:
-		dgst, ok := w.Manifests[platformString(p)]
-		if !ok {
-			return nil, fmt.Errorf("there is no watchdog for the platform %s", platformString(p))
+	if raw := g.BuildOpts().Opts["cache-imports"]; raw != "" { // as the client found them
+		if err := json.Unmarshal([]byte(raw), &imports); err != nil {
+			return gw.SolveRequest{}, fmt.Errorf("reading the caches to import: %w", err)
 		}
-		st = llb.OCILayout("fnb.local/watchdog@"+dgst, llb.OCIStore("", watchdogStore), llb.Platform(p),
-			llb.WithCustomName("[fnb] watchdog"))
-	case w.Reference != "":
-		src := llb.Image(w.Reference, llb.Platform(p), llb.WithCustomName("[fnb] watchdog "+w.Reference))
-		st = llb.Scratch().File(copyWatchdog(src, "/fwatchdog"), llb.WithCustomName("[fnb] copy the watchdog"))
-	default:
-		return nil, nil
 	}
-	return &st, nil
-}
-
-func copyWatchdog(src llb.State, from string) *llb.FileAction {
-	mode := llb.ChmodOpt{Mode: 0o755}
-	return llb.Copy(src, from, watchdogPath,
-		&llb.CopyInfo{Mode: &mode, ChownOpt: &llb.ChownOpt{User: &llb.UserOpt{UID: 0}, Group: &llb.UserOpt{UID: 0}}, CreateDestPath: true},
-		llb.WithCreatedTime(contextTime))
-}
-
-// merge lays the watchdog's layer over the Dockerfile's result. A builder
-// without merge (a Docker Engine's graph drivers) gets a copy instead.
-func merge(ctx context.Context, g gw.Client, p ocispecs.Platform, ref gw.Reference, layer llb.State) (gw.Reference, error) {
-	app := llb.Scratch()
-	if ref != nil {
-		st, err := ref.ToState()
-		if err != nil {
-			return nil, err
-		}
-		app = st
-	}
-	caps := g.BuildOpts().LLBCaps
-	var out llb.State
-	if caps.Supports(pb.CapMergeOp) == nil {
-		out = llb.Merge([]llb.State{app, layer}, llb.WithCustomName("[fnb] merge the watchdog's layer"))
-	} else {
-		out = app.File(copyWatchdog(layer, watchdogPath), llb.WithCustomName("[fnb] copy the watchdog"))
-	}
-	def, err := out.Marshal(ctx, llb.Platform(p), llb.WithCaps(caps))
-	if err != nil {
-		return nil, err
-	}
-	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB()})
-	if err != nil {
-		return nil, err
-	}
-	return r.SingleRef()
+	return gw.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: opts, FrontendInputs: b.inputs, CacheImports: imports}, nil
 }
 
 // combine makes one result of the platforms' images. The base image's

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,12 +37,16 @@ type Options struct {
 	// ServerName is the name in the builder's certificate; "" is the host of
 	// Address.
 	ServerName string
+	// Silence is how long a builder may answer nothing at all before it is
+	// given up; 0 is 30 seconds.
+	Silence time.Duration
 }
 
 // A Client talks to one builder.
 type Client struct {
 	c       *client.Client
 	address string
+	silence time.Duration
 }
 
 // Info is what a builder says of itself.
@@ -79,7 +84,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
-	bc := &Client{c: c, address: opts.Address}
+	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second)}
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if _, err := c.ListWorkers(dctx); err != nil {
@@ -122,10 +127,59 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
+// attend returns a context that ends with errSilent when the builder answers
+// nothing for too long, and what ends the attention. A stopped process keeps its
+// connections open, and BuildKit's server takes frequent keepalive pings of
+// gRPC's own for an attack.
+func (c *Client) attend(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		last := time.Now()
+		tick := time.NewTicker(c.silence / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			pctx, stop := context.WithTimeout(ctx, c.silence/3)
+			_, err := c.c.ListWorkers(pctx)
+			stop()
+			if err == nil {
+				last = time.Now()
+			} else if time.Since(last) >= c.silence {
+				cancel(errSilent)
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// errSilent is the cause of a context of [Client.attend].
+var errSilent = errors.New("it has stopped answering")
+
+// stopped returns the error of a call whose context ended: nil when it did not.
+func (c *Client) stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), errSilent) {
+		return &UnreachableError{Address: c.address, Err: errSilent}
+	}
+	return ctx.Err()
+}
+
 // DiskUsage returns the bytes that the builder's cache holds.
 func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
+	ctx, done := c.attend(ctx)
+	defer done()
 	records, err := c.c.DiskUsage(ctx)
 	if err != nil {
+		if err := c.stopped(ctx); err != nil {
+			return 0, err
+		}
 		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, plain(err))
 	}
 	var n int64
@@ -138,6 +192,8 @@ func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
 // Prune drops what the builder's cache holds and no build uses, and returns
 // the bytes that were freed. With keep, that many bytes may stay.
 func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
+	ctx, attended := c.attend(ctx)
+	defer attended()
 	ch := make(chan client.UsageInfo)
 	var freed int64
 	done := make(chan struct{})
@@ -155,6 +211,9 @@ func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
 	close(ch)
 	<-done
 	if err != nil {
+		if err := c.stopped(ctx); err != nil {
+			return freed, err
+		}
 		return freed, fmt.Errorf("pruning %s: %w", c.address, plain(err))
 	}
 	return freed, nil

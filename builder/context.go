@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -33,7 +33,8 @@ const contextName = "context"
 
 // contextTime is the time of every file of a build context: the first second
 // that a zip archive can hold, since wheels and jars are made of these files.
-// Exported layers have the epoch of the solve.
+// It is no later than the epoch of a solve, so that the exporter leaves it and
+// what a step wrote down of it, such as Python in its .pyc files, stays true.
 var contextTime = time.Unix(DefaultEpoch, 0).UTC()
 
 // An entry is one file, folder or link of a build context.
@@ -124,7 +125,16 @@ func (bc *buildContext) inline() (llb.State, error) {
 	if act == nil {
 		act = llb.Mkdir("/", 0o755, created)
 	}
-	return llb.Scratch().File(act, llb.WithCustomName("[fnb] build context")), nil
+	return timed(llb.Scratch().File(act, llb.WithCustomName("[fnb] receive the build context"))), nil
+}
+
+// timed gives everything in a state the one time of a build context: in the LLB
+// a folder is as old as what was last put into it, and in the session a file has
+// the time that its content makes.
+func timed(st llb.State) llb.State {
+	return llb.Scratch().File(
+		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(contextTime)),
+		llb.WithCustomName("[fnb] build context"))
 }
 
 func mkdir(act *llb.FileAction, p string, mode fs.FileMode, o llb.MkdirOption) *llb.FileAction {
@@ -155,43 +165,48 @@ func symlink(act *llb.FileAction, target, p string, o llb.SymlinkOption) *llb.Fi
 // Each file's time is therefore derived from its content: a changed file always
 // differs, and unchanged ones are not sent again.
 func (bc *buildContext) local(key string) (llb.State, fsutil.FS, error) {
-	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries))}
+	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries)), sums: map[string][sha256.Size]byte{}}
 	for i, e := range bc.entries {
 		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime.UnixNano()}
 		if e.mode.IsRegular() {
-			t, err := contentTime(bc.fsys, e.path)
+			sum, err := contentSum(bc.fsys, e.path)
 			if err != nil {
 				return llb.State{}, nil, fmt.Errorf("reading the build context: %w", err)
 			}
-			st.Size, st.ModTime = e.size, t
+			st.Size, st.ModTime = e.size, contentTime(sum)
+			served.sums[e.path] = sum
 		}
 		served.stats[i] = st
 	}
-	st := llb.Local(contextName, llb.SharedKeyHint(key), llb.WithCustomName("[fnb] build context"))
-	return st, served, nil
+	st := llb.Local(contextName, llb.SharedKeyHint(key), llb.WithCustomName("[fnb] receive the build context"))
+	return timed(st), served, nil
 }
 
-// contentTime returns nanoseconds since 1970 that depend on a file's content
-// alone, between 1980 and 2110: later than the default epoch, so that the
-// exporter sets them to it.
-func contentTime(fsys fs.FS, name string) (int64, error) {
+func contentSum(fsys fs.FS, name string) (sum [sha256.Size]byte, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return 0, err
+		return sum, err
 	}
 	defer f.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return 0, err
+		return sum, err
 	}
-	n := binary.BigEndian.Uint64(h.Sum(nil)) >> 2 // below 2^62 ns, 146 years
-	return contextTime.UnixNano() + int64(n%(130*365*24*3600*1e9)), nil
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+// contentTime returns a time that depends on a file's content alone, in
+// nanoseconds since 1970. It is before 2038: a file system that cannot hold it
+// would have every file sent every time.
+func contentTime(sum [sha256.Size]byte) int64 {
+	return int64(binary.BigEndian.Uint64(sum[:]) % (1 << 31 * 1e9))
 }
 
 // A contextFS serves a build context over the session.
 type contextFS struct {
 	fsys  fs.FS
 	stats []*types.Stat
+	sums  map[string][sha256.Size]byte // of regular files, by path with slashes
 }
 
 // Walk implements [fsutil.FS].
@@ -214,10 +229,13 @@ func (c *contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) 
 		case errors.Is(err, fs.SkipAll):
 			return nil
 		case errors.Is(err, fs.SkipDir):
-			skip = p + "/"
+			dir := p
 			if !fs.FileMode(st.Mode).IsDir() {
-				skip = path.Dir(p) + "/"
+				if dir = path.Dir(p); dir == "." {
+					return nil // what is skipped is everything
+				}
 			}
+			skip = dir + "/"
 		case err != nil:
 			return err
 		}
@@ -225,11 +243,41 @@ func (c *contextFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) 
 	return nil
 }
 
-// Open implements [fsutil.FS].
+// Open implements [fsutil.FS]. A file that is no longer what its time says is an
+// error where its content ends: BuildKit would take it for the one that was
+// promised, now and in later transfers.
 func (c *contextFS) Open(name string) (io.ReadCloser, error) {
 	p := strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(name)), "/")
-	if p == "" {
-		return nil, &os.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	sum, ok := c.sums[p]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return c.fsys.Open(p)
+	f, err := c.fsys.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return &summedFile{f: f, name: p, want: sum, h: sha256.New()}, nil
 }
+
+// A summedFile is a file whose content is known.
+type summedFile struct {
+	f    fs.File
+	name string
+	want [sha256.Size]byte
+	h    hash.Hash
+}
+
+// Read implements [io.Reader].
+func (s *summedFile) Read(p []byte) (int, error) {
+	n, err := s.f.Read(p)
+	s.h.Write(p[:n])
+	if errors.Is(err, io.EOF) && [sha256.Size]byte(s.h.Sum(nil)) != s.want {
+		return n, &fs.PathError{Op: "read", Path: s.name, Err: errChanged}
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (s *summedFile) Close() error { return s.f.Close() }
+
+var errChanged = errors.New("it was changed while the build context was sent")

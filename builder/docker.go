@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -40,7 +41,19 @@ func hijack(ctx context.Context, network, addr, path string, header http.Header)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker"+path, nil)
+	// An engine that accepts the connection and says nothing must not hold up
+	// the caller.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	upgraded, err := upgrade(conn, path, header)
+	if err != nil || !stop() {
+		_ = conn.Close() // the other error says more
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	return upgraded, nil
+}
+
+func upgrade(conn net.Conn, path string, header http.Header) (net.Conn, error) {
+	req, err := http.NewRequest(http.MethodPost, "http://docker"+path, nil) //nolint:noctx // the connection ends with the context
 	if err != nil {
 		return nil, err
 	}
@@ -50,18 +63,15 @@ func hijack(ctx context.Context, network, addr, path string, header http.Header)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "h2c")
 	if err := req.Write(conn); err != nil {
-		_ = conn.Close() // the write's error says more
 		return nil, err
 	}
 	br := bufio.NewReader(conn)
 	res, err := http.ReadResponse(br, req)
 	if err != nil {
-		_ = conn.Close() // as above
 		return nil, err
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		_ = res.Body.Close() // the connection is of no use
-		_ = conn.Close()
 		return nil, fmt.Errorf("the Docker Engine answers %s to %s", res.Status, path)
 	}
 	return &bufferedConn{Conn: conn, r: br}, nil

@@ -26,6 +26,7 @@ type SolveError struct {
 	Line    int      // in File, from 1; 0 where not known
 	Log     []string // last lines of the step's output
 	Problem string   // one line
+	Denied  string   // host of the registry that refused to give a base image away; "" where none did
 	Err     error    // what BuildKit returned
 }
 
@@ -39,6 +40,28 @@ func (e *SolveError) Error() string {
 }
 
 func (e *SolveError) Unwrap() error { return e.Err }
+
+// An ExportError says that an image was made and could not be delivered: a
+// registry refused it, a disk was full, or the builder has no such output.
+type ExportError struct {
+	Reference string // with Output.Push, the image that could not be pushed; "" where not known
+	Host      string // of the registry that answered; "" where none did
+	Status    int    // of the registry's answer; 0 where not known
+	// Unsupported says that this builder cannot deliver images in the way that
+	// was asked for, as a Docker Engine without the containerd image store.
+	Unsupported bool
+	Problem     string // one line
+	Err         error  // what BuildKit returned
+}
+
+func (e *ExportError) Error() string {
+	if e.Reference != "" {
+		return "pushing " + e.Reference + ": " + e.Problem
+	}
+	return "delivering the image: " + e.Problem
+}
+
+func (e *ExportError) Unwrap() error { return e.Err }
 
 // A MissingError says that a program which the managed builder needs is not
 // installed.

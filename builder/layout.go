@@ -5,13 +5,45 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/errdefs"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
+
+// openStore opens the blobs of an OCI image layout for one solve. Unfinished
+// blobs are in a folder of the solve's own, so that solves which write the same
+// blob at the same time do not meet, and which release removes.
+func openStore(dir string) (store content.Store, release func(), err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range []string{"blobs", "ingest"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return nil, nil, err
+		}
+	}
+	own, err := os.MkdirTemp(filepath.Join(dir, "ingest"), "solve-")
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() { _ = os.RemoveAll(own) } // what stays is pruned with the image store
+	if err := os.Symlink(filepath.Join(dir, "blobs"), filepath.Join(own, "blobs")); err != nil {
+		release()
+		return nil, nil, err
+	}
+	if store, err = contentlocal.NewStore(own); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return store, release, nil
+}
 
 // A layoutStore serves the blobs of an OCI image layout, to be read only. The
 // methods that write return errdefs.ErrNotImplemented.

@@ -17,8 +17,13 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// startTimeout bounds how long a managed builder may take to answer.
-const startTimeout = 20 * time.Second
+// startTimeout bounds how long a managed builder may take to answer, and
+// stopTimeout how long to end by itself, which includes shutdownTimeout.
+const (
+	startTimeout    = 20 * time.Second
+	stopTimeout     = 15 * time.Second
+	shutdownTimeout = 5 * time.Second
+)
 
 // A Managed is the builder that fnb starts and stops for one user: a process of
 // its own, elected by a file lock, behind a socket that only the user can open.
@@ -53,9 +58,16 @@ func (m Managed) serveLock() string { return filepath.Join(m.Root, "serve.lock")
 func (m Managed) busyFile() string  { return filepath.Join(m.Root, "busy") }
 
 // State returns what is known of the builder. One that was never started is not
-// an error.
+// an error. A builder that is still coming up is Running, without a PID.
 func (m Managed) State() (State, error) {
 	s := State{Log: m.logFile()}
+	// The process holds this lock for as long as it lives, so that the number
+	// of a process that is gone is never taken for the builder's.
+	held, err := locked(m.serveLock())
+	if err != nil || !held {
+		return s, err
+	}
+	s.Running = true
 	raw, err := os.ReadFile(m.stateFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -66,21 +78,18 @@ func (m Managed) State() (State, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return s, fmt.Errorf("reading the builder's state in %s: %w", m.stateFile(), err)
 	}
-	// The process holds this lock for as long as it lives, so that the number
-	// of a process that is gone is never taken for the builder's.
-	held, err := locked(m.serveLock())
-	if err != nil {
-		return s, err
-	}
-	s.Running = held
-	if _, err := os.Stat(m.busyFile()); err == nil && held {
-		s.Busy = true
-	}
+	_, err = os.Stat(m.busyFile())
+	s.Busy = err == nil
 	return s, nil
 }
 
 // locked reports whether another process holds a file lock.
 func locked(path string) (bool, error) {
+	// Where there is no file nobody holds it; what is wrong with its folder is
+	// said when that is made.
+	if _, err := os.Stat(path); err != nil {
+		return false, nil //nolint:nilerr // as above
+	}
 	l := flock.New(path)
 	ok, err := l.TryRLock()
 	if err != nil {
@@ -99,28 +108,26 @@ func locked(path string) (bool, error) {
 func (m Managed) Start(ctx context.Context) (string, error) {
 	if s, err := m.State(); err != nil {
 		return "", err
-	} else if s.Running && (s.Identity == m.Identity || s.Busy) && m.answers(ctx) == nil {
+	} else if m.usable(s) && m.answers(ctx) == nil {
 		return m.Address(), nil
 	}
-	for _, dir := range []string{m.Root, filepath.Dir(m.Socket)} {
-		if err := privateDir(dir); err != nil {
-			return "", err
-		}
+	if err := m.folders(); err != nil {
+		return "", err
 	}
-	election := flock.New(filepath.Join(m.Root, "start.lock"))
-	if _, err := election.TryLockContext(ctx, 20*time.Millisecond); err != nil {
-		return "", fmt.Errorf("waiting for another fnb to start the builder: %w", err)
-	}
-	defer func() { _ = election.Close() }() // the lock ends with the process at the latest
-	s, err := m.State()
+	release, err := m.elect(ctx)
 	if err != nil {
 		return "", err
 	}
-	if s.Running && (s.Identity == m.Identity || s.Busy) {
+	defer release()
+	s, err := m.settled(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.usable(s) {
 		return m.Address(), m.wait(ctx, nil)
 	}
 	if s.Running {
-		if err := m.Stop(ctx); err != nil {
+		if err := m.stop(ctx, s); err != nil {
 			return "", err
 		}
 	}
@@ -131,9 +138,59 @@ func (m Managed) Start(ctx context.Context) (string, error) {
 	return m.Address(), m.wait(ctx, exited)
 }
 
-// privateDir makes a folder that only its owner can enter, and refuses one that
-// belongs to somebody else.
-func privateDir(dir string) error {
+// usable reports whether a builder is to be used as it is.
+func (m Managed) usable(s State) bool {
+	return s.Running && s.PID != 0 && (s.Identity == m.Identity || s.Busy)
+}
+
+// elect waits until no other process starts or stops the builder.
+func (m Managed) elect(ctx context.Context) (release func(), err error) {
+	election := flock.New(filepath.Join(m.Root, "start.lock"))
+	if _, err := election.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("waiting for another fnb to start the builder: %w", err)
+	}
+	return func() { _ = election.Close() }, nil // the lock ends with the process at the latest
+}
+
+// settled returns the state of a builder that is up or gone. One may still be
+// coming up whose starter was killed.
+func (m Managed) settled(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		s, err := m.State()
+		if err != nil || !s.Running || s.PID != 0 {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return s, ctx.Err()
+			}
+			return s, m.unreachable(errors.New("one that was started before did not come up in time"))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// folders makes the builder's folders.
+func (m Managed) folders() error {
+	if len(m.Socket) > 100 {
+		return fmt.Errorf("the builder's socket path %s is longer than a socket's may be: set XDG_RUNTIME_DIR to a shorter folder", m.Socket)
+	}
+	if err := privateDir(m.Root, 0o077); err != nil {
+		return err
+	}
+	// The socket is the owner's alone; its folder must not let others replace it.
+	return privateDir(filepath.Dir(m.Socket), 0o022)
+}
+
+// privateDir makes a folder that only its owner can enter. It refuses one that
+// belongs to somebody else, or whose mode has any of the bits.
+func privateDir(dir string, bits fs.FileMode) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the builder's folder: %w", err)
 	}
@@ -146,6 +203,9 @@ func privateDir(dir string) error {
 	}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("making the builder's folder: %s belongs to another user", dir)
+	}
+	if fi.Mode().Perm()&bits != 0 {
+		return fmt.Errorf("making the builder's folder: %s is open to other users (mode %04o): close it with chmod 700, or name another", dir, fi.Mode().Perm())
 	}
 	return nil
 }
@@ -257,17 +317,35 @@ func (m Managed) unreachable(err error) error {
 	return e
 }
 
-// Stop ends the builder and waits until it is gone. One that does not run is
-// not an error.
+// Stop ends the builder and waits until it is gone; builds under way fail. One
+// that does not run is not an error, and one that does not end is killed.
 func (m Managed) Stop(ctx context.Context) error {
-	s, err := m.State()
+	if s, err := m.State(); err != nil || !s.Running {
+		return err
+	}
+	release, err := m.elect(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s, err := m.settled(ctx)
 	if err != nil || !s.Running {
 		return err
 	}
-	if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("stopping the builder (process %d): %w", s.PID, err)
-	}
+	return m.stop(ctx, s)
+}
+
+func (m Managed) stop(ctx context.Context, s State) error {
+	kill := time.NewTimer(stopTimeout)
+	defer kill.Stop()
+	signal := syscall.SIGTERM
 	for {
+		if signal != 0 {
+			if err := syscall.Kill(s.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("stopping the builder (process %d): %w", s.PID, err)
+			}
+			signal = 0
+		}
 		held, err := locked(m.serveLock())
 		if err != nil || !held {
 			return err
@@ -275,6 +353,8 @@ func (m Managed) Stop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the builder (process %d) to end: %w", s.PID, ctx.Err())
+		case <-kill.C:
+			signal = syscall.SIGKILL
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

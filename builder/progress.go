@@ -57,6 +57,8 @@ func NewProgress(w io.Writer, mode string, several bool) (*Progress, error) {
 		defer close(p.done)
 		// The display ends when the channel is closed; it has no error then.
 		_, _ = display.UpdateFrom(context.Background(), p.ch)
+		for range p.ch { // and none waits for it
+		}
 	}()
 	return p, nil
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"fnb/schema"
@@ -110,6 +112,25 @@ func (r *Request) dockerfile() string {
 		return "Dockerfile"
 	}
 	return r.Dockerfile
+}
+
+// officialSyntax is what a Dockerfile's syntax line says where it asks for
+// BuildKit's own frontend.
+var officialSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(:1(\.\d+){0,2})?(@sha256:[0-9a-f]{64})?$`)
+
+// plainSyntax reports whether the builder is to read the Dockerfile by itself:
+// where the syntax line names BuildKit's own frontend, which the builder has,
+// there is nothing to pull from a registry.
+func (r *Request) plainSyntax() (bool, error) {
+	if _, named := r.BuildArgs["BUILDKIT_SYNTAX"]; named {
+		return false, nil
+	}
+	raw, err := fs.ReadFile(r.Context, r.dockerfile())
+	if err != nil {
+		return false, fmt.Errorf("reading the Dockerfile: %w", err)
+	}
+	ref, _, _, found := parser.DetectSyntax(raw)
+	return !found || officialSyntax.MatchString(ref), nil
 }
 
 func (r *Request) epoch() int64 {

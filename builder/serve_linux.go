@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/signal"
@@ -31,6 +32,7 @@ import (
 	"github.com/moby/buildkit/executor/oci"
 	"github.com/moby/buildkit/frontend"
 	dockerfile "github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/moby/buildkit/frontend/gateway"
 	"github.com/moby/buildkit/frontend/gateway/forwarder"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/solver"
@@ -60,20 +62,14 @@ const Embedded = true
 func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := privateDir(m.Root); err != nil {
+	if err := m.folders(); err != nil {
 		return err
 	}
-	if err := privateDir(filepath.Dir(m.Socket)); err != nil {
+	lock, err := m.own(ctx)
+	if err != nil {
 		return err
-	}
-	lock := flock.New(m.serveLock())
-	if ok, err := lock.TryLock(); err != nil {
-		return fmt.Errorf("locking %s: %w", m.serveLock(), err)
-	} else if !ok {
-		return fmt.Errorf("another builder runs on %s", m.Root)
 	}
 	defer func() { _ = lock.Close() }() // the lock ends with the process
-	_ = os.Remove(m.busyFile())         // left by a builder that was killed
 	logrus.SetLevel(logrus.WarnLevel)
 	if opts.Version != "" {
 		version.Version = opts.Version
@@ -98,7 +94,7 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	server := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(act.unary, grpcerrors.UnaryServerInterceptor),
 		grpc.ChainStreamInterceptor(act.stream, grpcerrors.StreamServerInterceptor),
-		grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20),
+		grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20), grpc.WaitForHandlers(true),
 	)
 	ctl.Register(server)
 	errc := make(chan error, 1)
@@ -109,12 +105,36 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	case <-act.idle:
 	case <-ctx.Done():
 	}
-	shutdown(server)
+	shutdown(ctx, server)
 	return nil
 }
 
-// shutdown lets calls under way finish, for a while.
-func shutdown(server *grpc.Server) {
+// own takes the lock of the running builder, and removes what one that was
+// killed has left.
+func (m Managed) own(ctx context.Context) (*flock.Flock, error) {
+	// Another process that asks whether a builder runs holds the lock for a
+	// moment.
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	lock := flock.New(m.serveLock())
+	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("another builder runs on %s", m.Root)
+		}
+		return nil, fmt.Errorf("locking %s: %w", m.serveLock(), err)
+	}
+	for _, left := range []string{m.stateFile(), m.busyFile()} {
+		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_ = lock.Close() // the process ends
+			return nil, fmt.Errorf("removing what the last builder left: %w", err)
+		}
+	}
+	return lock, nil
+}
+
+// shutdown lets calls under way finish until ctx ends and then for a while, and
+// returns when none is left: a step's process ends with the call that runs it.
+func shutdown(ctx context.Context, server *grpc.Server) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -122,16 +142,19 @@ func shutdown(server *grpc.Server) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(shutdownTimeout):
 		server.Stop()
+		<-done
 	}
 }
 
 // listen opens the socket so that no other user can connect at any moment.
 func listen(path string) (net.Listener, error) {
-	if len(path) > 100 {
-		return nil, fmt.Errorf("the builder's socket path %s is longer than a socket's may be: set XDG_RUNTIME_DIR to a shorter folder", path)
-	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("removing the old socket: %w", err)
 	}
@@ -180,12 +203,17 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 	if err != nil {
 		return nil, err
 	}
+	images, err := gateway.NewGatewayFrontend(wc.Infos(), nil)
+	if err != nil {
+		return nil, err
+	}
 	entries := int64(10)
 	return control.NewController(control.Opt{
 		SessionManager:   sessions,
 		WorkerController: wc,
 		Frontends: map[string]frontend.Frontend{
 			"dockerfile.v0": forwarder.NewGatewayForwarder(wc.Infos(), dockerfile.Build),
+			"gateway.v0":    images, // for a syntax line with a frontend of its own
 		},
 		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
 			"registry": registryremotecache.ResolveCacheExporterFunc(sessions, hosts),

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
-	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
@@ -30,12 +29,14 @@ import (
 )
 
 // Solve has the builder make the image of req and export it. It returns a
-// [*SolveError] where a step fails, and ctx's error when ctx ends: the solve is
-// then stopped in the builder too.
+// [*SolveError] where a step fails, an [*ExportError] where the image cannot be
+// delivered, an [*UnreachableError] where the builder goes away or falls silent,
+// and ctx's error when ctx ends: the solve is then stopped in the builder too.
 func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	if err := req.check(); err != nil {
 		return nil, err
 	}
+	req.Platforms = unique(req.Platforms)
 	if len(req.Platforms) == 0 {
 		p, err := c.defaultPlatform(ctx)
 		if err != nil {
@@ -44,43 +45,57 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 		req.Platforms = []schema.Platform{p}
 	}
 	opt := client.SolveOpt{
-		Internal:     true, // no history record: half the time of an unchanged build
-		CacheImports: cacheEntries(req.CacheFrom),
-		CacheExports: cacheEntries(req.CacheTo),
-		OCIStores:    map[string]content.Store{},
-		LocalMounts:  map[string]fsutil.FS{},
+		Internal: true, // no history record: half the time of an unchanged build
+		// The client writes what it found of the caches into this map.
+		FrontendAttrs: map[string]string{},
+		CacheImports:  cacheEntries(req.CacheFrom),
+		CacheExports:  cacheEntries(req.CacheTo),
+		OCIStores:     map[string]content.Store{},
+		LocalMounts:   map[string]fsutil.FS{},
 	}
 	if err := attach(&opt, &req); err != nil {
 		return nil, err
 	}
-	if err := export(&opt, &req); err != nil {
+	release, err := export(&opt, &req)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	b := &build{req: &req}
 	if err := b.prepare(ctx, &opt); err != nil {
 		return nil, err
 	}
-	w := newWatch(&req)
+	return c.build(ctx, opt, b)
+}
+
+// build runs a solve that is ready, and follows it.
+func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Result, error) {
+	w := newWatch(b.req)
 	status := make(chan *client.SolveStatus)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		w.run(status)
 	}()
+	ctx, attended := c.attend(ctx)
+	defer attended()
 	resp, err := c.c.Build(ctx, opt, "fnb", b.run, status)
 	<-done
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if err := c.stopped(ctx); err != nil {
+			return nil, err
 		}
-		return nil, c.explain(err, w)
+		return nil, c.explain(err, w, b.made.Load())
 	}
-	return result(resp, &req, w)
+	return result(resp, b.req, w)
 }
 
 func (c *Client) defaultPlatform(ctx context.Context) (schema.Platform, error) {
 	workers, err := c.c.ListWorkers(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return schema.Platform{}, ctx.Err()
+		}
 		return schema.Platform{}, &UnreachableError{Address: c.address, Err: plain(err)}
 	}
 	for _, w := range workers {
@@ -89,6 +104,20 @@ func (c *Client) defaultPlatform(ctx context.Context) (schema.Platform, error) {
 		}
 	}
 	return schema.Platform{}, &UnreachableError{Address: c.address, Err: errors.New("it has no workers")}
+}
+
+// unique drops platforms that are named twice, also as linux/arm64 and
+// linux/arm64/v8.
+func unique(ps []schema.Platform) []schema.Platform {
+	var out []schema.Platform
+	seen := map[string]bool{}
+	for _, p := range ps {
+		if s := platformString(ociPlatform(p)); !seen[s] {
+			seen[s] = true
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // attach gives the session what the build may ask for: credentials, secrets,
@@ -130,8 +159,10 @@ func attach(opt *client.SolveOpt, req *Request) error {
 	return nil
 }
 
-// export says where the image goes.
-func export(opt *client.SolveOpt, req *Request) error {
+// export says where the image goes. What it returns is to be called after the
+// solve.
+func export(opt *client.SolveOpt, req *Request) (release func(), err error) {
+	release = func() {}
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
 		"rewrite-timestamp": "true",
@@ -145,9 +176,9 @@ func export(opt *client.SolveOpt, req *Request) error {
 	}
 	switch {
 	case out.Store != "":
-		store, err := contentlocal.NewStore(out.Store)
-		if err != nil {
-			return fmt.Errorf("opening the image store: %w", err)
+		var store content.Store
+		if store, release, err = openStore(out.Store); err != nil {
+			return nil, fmt.Errorf("opening the image store: %w", err)
 		}
 		attrs["tar"] = "false"
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, OutputStore: store}}
@@ -164,7 +195,7 @@ func export(opt *client.SolveOpt, req *Request) error {
 	case out.Local != "":
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, OutputDir: out.Local}}
 	}
-	return nil
+	return release, nil
 }
 
 func fileOutput(open func() (io.WriteCloser, error)) func(map[string]string) (io.WriteCloser, error) {
@@ -202,8 +233,15 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 		return fmt.Errorf("describing the build context: %w", err)
 	}
 	b.inputs = map[string]*pb.Definition{"context": def.ToPB(), "dockerfile": def.ToPB()}
-	if b.req.Watchdog.Layout != nil {
-		opt.OCIStores[watchdogStore] = &layoutStore{fsys: b.req.Watchdog.Layout}
+	if b.ownFrontend, err = b.req.plainSyntax(); err != nil {
+		return err
+	}
+	if layout := b.req.Watchdog.Layout; layout != nil {
+		opt.OCIStores[watchdogStore] = &layoutStore{fsys: layout}
+		for _, p := range b.req.Platforms {
+			id := platformString(ociPlatform(p))
+			opt.LocalMounts[watchdogLocal(id)] = &watchdogFS{layout: layout, manifest: b.req.Watchdog.Manifests[id]}
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -14,41 +15,82 @@ import (
 // logTail is how many lines of a failing step's output an error shows.
 const logTail = 20
 
+// partialLimit is how much of a line may wait for its end.
+const partialLimit = 64 << 10
+
 // A watch follows the status of one solve: it keeps what an error needs and
 // hands everything on to the display, without the secrets.
 type watch struct {
 	req      *Request
-	redact   *strings.Replacer
+	redact   redactor
 	steps    map[digest.Digest]*step
 	warnings []string
 }
 
 // A step is one vertex of the solve.
 type step struct {
-	name      string
-	cached    bool
-	completed bool
-	lines     []string
-	partial   string
+	name    string
+	cached  bool
+	failed  bool
+	lines   []string // the last of its output
+	partial string   // of the line that has not ended
 }
 
 func newWatch(req *Request) *watch {
-	return &watch{req: req, redact: redactor(req.Secrets), steps: map[digest.Digest]*step{}}
+	return &watch{req: req, redact: newRedactor(req.Secrets), steps: map[digest.Digest]*step{}}
 }
 
-// redactor replaces every secret, and every line of one that has several.
+// A redactor takes secrets out of text.
+type redactor struct {
+	replacer *strings.Replacer
+	longest  int // bytes of the longest secret
+}
+
+// newRedactor replaces every secret, and every line of one that has several.
 // A value under 4 bytes would blot out ordinary text and is left.
-func redactor(secrets map[string][]byte) *strings.Replacer {
-	var pairs []string
+func newRedactor(secrets map[string][]byte) redactor {
+	var values []string
 	for _, value := range secrets {
-		for _, s := range append(strings.Split(string(value), "\n"), string(value)) {
+		lines := strings.FieldsFunc(string(value), func(r rune) bool { return r == '\n' || r == '\r' })
+		for _, s := range append(lines, string(value)) {
 			if s = strings.TrimSpace(s); len(s) >= 4 {
-				pairs = append(pairs, s, "***")
+				values = append(values, s)
 			}
 		}
 	}
-	return strings.NewReplacer(pairs...)
+	// The replacer takes the first that fits, and a secret may begin with
+	// another.
+	slices.SortFunc(values, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	r := redactor{}
+	var pairs []string
+	for _, s := range slices.Compact(values) {
+		r.longest = max(r.longest, len(s))
+		pairs = append(pairs, s, "***")
+	}
+	r.replacer = strings.NewReplacer(pairs...)
+	return r
 }
+
+func (r redactor) clean(s string) string { return r.replacer.Replace(s) }
+
+// err hides an error's text, not the error.
+func (r redactor) err(err error) error {
+	if text := err.Error(); r.clean(text) != text {
+		return &redactedError{text: r.clean(text), err: err}
+	}
+	return err
+}
+
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+
+func (e *redactedError) Unwrap() error { return e.err }
 
 // run takes the statuses until the solve has ended.
 func (w *watch) run(ch <-chan *client.SolveStatus) {
@@ -67,11 +109,11 @@ func (w *watch) run(ch <-chan *client.SolveStatus) {
 
 func (w *watch) note(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
+		v.Name, v.Error = w.redact.clean(v.Name), w.redact.clean(v.Error)
 		st := w.step(v.Digest)
 		st.name = v.Name
 		st.cached = st.cached || v.Cached
-		st.completed = st.completed || v.Completed != nil
-		v.Error = w.redact.Replace(v.Error)
+		st.failed = st.failed || v.Error != ""
 	}
 	var logs []*client.VertexLog
 	for _, l := range s.Logs {
@@ -81,7 +123,11 @@ func (w *watch) note(s *client.SolveStatus) {
 	}
 	s.Logs = logs
 	for _, warn := range s.Warnings {
-		text := w.redact.Replace(string(warn.Short))
+		text := w.redact.clean(string(warn.Short))
+		warn.Short = []byte(text)
+		for i, d := range warn.Detail {
+			warn.Detail[i] = []byte(w.redact.clean(string(d)))
+		}
 		if !slices.Contains(w.warnings, text) {
 			w.warnings = append(w.warnings, text)
 		}
@@ -102,11 +148,12 @@ func (w *watch) step(d digest.Digest) *step {
 func (w *watch) whole(st *step, data []byte) []byte {
 	text := st.partial + string(data)
 	end := strings.LastIndexAny(text, "\n\r") + 1
-	if end == 0 && len(text) > 64<<10 {
-		end = len(text)
+	if end == 0 && len(text) > partialLimit {
+		text = w.redact.clean(text)
+		end = len(text) - min(len(text), w.redact.longest)
 	}
 	st.partial = text[end:]
-	text = w.redact.Replace(text[:end])
+	text = w.redact.clean(text[:end])
 	for line := range strings.Lines(text) {
 		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" {
 			st.lines = append(st.lines, line)
@@ -149,9 +196,10 @@ func (w *watch) cachedPart() float64 {
 	return cached / all
 }
 
-// explain turns BuildKit's chain of errors into one that says which step
-// failed.
-func (c *Client) explain(err error, w *watch) error {
+// explain turns BuildKit's chain of errors into one that says what went wrong.
+// made says that every platform's image had been described, so that what fails
+// without a step to blame is its delivery.
+func (c *Client) explain(err error, w *watch, made bool) error {
 	var se *SolveError
 	if errors.As(err, &se) {
 		return se
@@ -159,12 +207,16 @@ func (c *Client) explain(err error, w *watch) error {
 	if lost(err) {
 		return &UnreachableError{Address: c.address, Err: errors.New("it went away in the middle of the solve")}
 	}
-	out := &SolveError{Problem: w.redact.Replace(problem(err)), Err: err}
+	why := w.redact.clean(problem(err))
 	var ve *errdefs.VertexError
-	if errors.As(err, &ve) {
+	if !errors.As(err, &ve) && made {
+		return exportError(why, w.redact.err(err))
+	}
+	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why)}
+	if ve != nil {
 		if st := w.steps[digest.Digest(ve.Digest)]; st != nil {
 			w.whole(st, []byte("\n"))
-			out.Step, out.Log = w.redact.Replace(st.name), st.lines
+			out.Step, out.Log = st.name, st.lines
 		}
 	}
 	if sources := errdefs.Sources(err); len(sources) > 0 {
@@ -202,5 +254,20 @@ func problem(err error) string {
 		s = t
 	}
 	s, _, _ = strings.Cut(s, "\n")
-	return strings.ToValidUTF8(s, "�")
+	s = unresolved.ReplaceAllString(s, "pulling $1: ")
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+var (
+	// BuildKit names an image that it cannot find up to three times.
+	unresolved = regexp.MustCompile(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
+	refused    = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)
+)
+
+// denied is the host of the registry that refused a base image, or "".
+func denied(problem string) string {
+	if m := refused.FindStringSubmatch(problem); m != nil {
+		return m[1]
+	}
+	return ""
 }

@@ -1,0 +1,205 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"fnb/internal/servers"
+)
+
+// Secrets reach the step that asks for them, and are neither in the image, nor
+// in a log, a progress or an error.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	c := stock(t)
+	secrets := map[string][]byte{
+		"token": []byte("tok-5ecre7-one"),
+		"key":   []byte("-----BEGIN KEY-----\nb64-line-5ecre7\n-----END KEY-----\n"),
+	}
+	fsys := files("Dockerfile", debian+`RUN --mount=type=secret,id=token --mount=type=secret,id=key,env=KEY \
+  wc -c </run/secrets/token >/length && cat /run/secrets/token && echo && echo "$KEY" && for i in 1 2 3; do printf tok-5e; sleep 0.1; printf 'cre7-one '; done >&2
+RUN --mount=type=secret,id=token test ! -e /fail || (cat /run/secrets/token; exit 3)
+`, "fail", "")
+	for _, mode := range []string{"plain", "json"} {
+		out, store := &syncBuffer{}, t.TempDir()
+		p, err := NewProgress(out, mode, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := Request{Name: "f", Context: fsys, Secrets: secrets, Progress: p, NoCache: true, Output: Output{Store: store}}
+		solve(t, c, req)
+		failing := files("Dockerfile", debian+"RUN --mount=type=secret,id=token cat /run/secrets/token; sh -c \"$(cat /run/secrets/token)\"; exit 3\n")
+		req.Context = failing
+		_, err = c.Solve(t.Context(), req)
+		p.Close()
+		var se *SolveError
+		if !errors.As(err, &se) || !strings.Contains(strings.Join(se.Log, "\n"), "***") {
+			t.Fatalf("%T %v", err, err)
+		}
+		texts := append(documents(t, store), out.String(), se.Error(), se.Err.Error(), strings.Join(se.Log, "\n"), se.Step)
+		for _, text := range texts {
+			if strings.Contains(text, "5ecre7") {
+				t.Errorf("%s: a secret shows in %s", mode, text)
+			}
+		}
+		if !strings.Contains(out.String(), "***") {
+			t.Errorf("%s: the log is not there: %s", mode, out)
+		}
+	}
+	dir := rootFS(t, c, Request{Name: "f", Context: fsys, Secrets: secrets})
+	if got := read(t, dir, "length"); got != "14\n" {
+		t.Errorf("the step saw %q", got)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "run/secrets")); err == nil && len(entries) > 0 {
+		t.Errorf("the image has %v", entries)
+	}
+	_, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", debian+"RUN --mount=type=secret,id=nosuch,required=true true\n")})
+	var se *SolveError
+	if !errors.As(err, &se) || !strings.Contains(se.Problem, "nosuch") {
+		t.Errorf("a missing secret: %T %v", err, err)
+	}
+}
+
+// A step can ask a real agent, and no key gets to the builder.
+func TestSSHAgent(t *testing.T) {
+	t.Parallel()
+	c := stock(t)
+	for _, program := range []string{"ssh-agent", "ssh-add", "ssh-keygen"} {
+		if _, err := exec.LookPath(program); err != nil {
+			servers.Require(t, "ssh", err)
+		}
+	}
+	dir := t.TempDir()
+	run := func(name string, args ...string) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+filepath.Join(dir, "s"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	agent := exec.CommandContext(t.Context(), "ssh-agent", "-D", "-a", filepath.Join(dir, "s"))
+	agent.Cancel = func() error { return agent.Process.Signal(syscall.SIGTERM) }
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = agent.Wait() })
+	eventually(t, 5e9, "the agent listens", func() bool { _, err := os.Stat(filepath.Join(dir, "s")); return err == nil })
+	run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the-key", "-f", filepath.Join(dir, "key"))
+	run("ssh-add", "-q", filepath.Join(dir, "key"))
+	// The stand-in has no ssh-add; asking for the identities is five bytes.
+	fsys := files("Dockerfile", debian+`RUN --mount=type=ssh printf '\0\0\0\1\13' | perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "no agent: $!"; $s->print(<STDIN>); $s->flush; $s->sysread($b,4096); print $b' >/answer
+`)
+	root := rootFS(t, c, Request{Name: "f", Context: fsys, SSH: []SSHAgent{{ID: "default", Paths: []string{filepath.Join(dir, "s")}}}})
+	if got := read(t, root, "answer"); !strings.Contains(got, "the-key") {
+		t.Errorf("the agent answered %q", got)
+	}
+	_, err := c.Solve(t.Context(), Request{Name: "f", Context: fsys, SSH: []SSHAgent{{ID: "default", Paths: []string{"/no/such/agent"}}}})
+	if err == nil || !strings.Contains(err.Error(), "/no/such/agent") {
+		t.Errorf("no agent: %v", err)
+	}
+}
+
+// Cache in a registry carries a build from one builder to another; also that in
+// a folder.
+func TestRemoteCache(t *testing.T) {
+	t.Parallel()
+	host, m := registryHost(t), mirrors(t)
+	folder := t.TempDir()
+	caches := map[string]struct{ from, to Cache }{
+		"registry": {
+			Cache{"registry", map[string]string{"ref": host + "/cache/f:1"}},
+			Cache{"registry", map[string]string{"ref": host + "/cache/f:1", "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
+		},
+		"local": {Cache{"local", map[string]string{"src": folder}}, Cache{"local", map[string]string{"dest": folder, "mode": "max"}}},
+	}
+	fsys := files("Dockerfile", debian+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
+	other := startManaged(t, managed(t, m))
+	for name, cache := range caches {
+		first := rootFS(t, stock(t), Request{Name: "f", Context: fsys, CacheTo: []Cache{cache.to}, CacheFrom: []Cache{cache.from}})
+		dir := t.TempDir()
+		res := solve(t, other, Request{Name: "f", Context: fsys, CacheFrom: []Cache{cache.from}, Output: Output{Local: dir}})
+		if a, b := read(t, first, "uuid"), read(t, dir, "uuid"); a != b || res.CachedPart != 1 {
+			t.Errorf("%s: %q and %q, cached part %v", name, a, b, res.CachedPart)
+		}
+		if _, err := other.Prune(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := other.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), CacheTo: []Cache{{"registry", map[string]string{"ref": "127.0.0.1:1/no/where:1"}}}})
+	var ee *ExportError
+	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, "connection refused") {
+		t.Errorf("a cache that cannot be written: %T %v", err, err)
+	}
+}
+
+// What a registry refuses, and what a disk has no room for, is not the
+// function's fault.
+func TestExportErrors(t *testing.T) {
+	t.Parallel()
+	c := stock(t)
+	locked := servers.RegistryFor(t, servers.RegistryOptions{User: "u", Password: "p"})
+	faulty := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")}
+	push := func(ref string) *ExportError {
+		req.Output = Output{Push: []string{ref}}
+		_, err := c.Solve(t.Context(), req)
+		var ee *ExportError
+		if !errors.As(err, &ee) {
+			t.Fatalf("%s: %T %v", ref, err, err)
+		}
+		return ee
+	}
+	ref := locked.Host + "/a/b:1"
+	if ee := push(ref); ee.Status != http.StatusUnauthorized || ee.Host != locked.Host || ee.Reference != ref {
+		t.Errorf("without credentials: %+v %s", ee.Status, ee)
+	}
+	req.Credentials = func(_ context.Context, host string) (string, string, error) {
+		if host != locked.Host {
+			return "", "", fmt.Errorf("asked for %s", host)
+		}
+		return "u", "wrong", nil
+	}
+	if ee := push(ref); ee.Status != http.StatusUnauthorized {
+		t.Errorf("with wrong credentials: %s", ee)
+	}
+	req.Credentials = func(context.Context, string) (string, string, error) { return "u", "p", nil }
+	req.Output = Output{Push: []string{ref}}
+	solve(t, c, req)
+	req.Credentials = nil
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusInternalServerError} {
+		faulty.Fail(servers.Fault{Method: http.MethodPut, Path: regexp.MustCompile("/manifests/"), Status: status})
+		if ee := push(faulty.Host + "/a/b:1"); ee.Status != status || ee.Host != faulty.Host {
+			t.Errorf("HTTP %d: got %d %s", status, ee.Status, ee)
+		}
+		faulty.Heal()
+	}
+	if ee := push("127.0.0.1:1/a/b:1"); ee.Status != 0 || ee.Host != "127.0.0.1:1" || !strings.Contains(ee.Problem, "connection refused") {
+		t.Errorf("no registry: %s", ee)
+	}
+}
+
+func TestFullImageStore(t *testing.T) {
+	t.Parallel()
+	c := stock(t)
+	store := t.TempDir()
+	if err := syscall.Mount("tmpfs", store, "tmpfs", 0, "size=256k"); err != nil {
+		servers.Require(t, "buildkit", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(store, syscall.MNT_DETACH) })
+	req := Request{Name: "f", Context: files("Dockerfile", debian+"RUN head -c 1000000 /dev/urandom >/big\n"), Output: Output{Store: store}}
+	_, err := c.Solve(t.Context(), req)
+	var ee *ExportError
+	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, "no space left on device") || !strings.Contains(ee.Problem, store) {
+		t.Errorf("%T %v", err, err)
+	}
+	noLeftovers(t, store)
+}

@@ -1,0 +1,143 @@
+package builder
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+)
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		secrets []string
+		chunks  []string
+		want    string
+	}{
+		{"whole", []string{"hunter22"}, []string{"a hunter22 b\n"}, "a *** b\n"},
+		{"cut in two", []string{"hunter22"}, []string{"a hun", "ter22 b\n"}, "a *** b\n"},
+		{"cut in bytes", []string{"hunter22"}, strings.Split("a hunter22 b\n", ""), "a *** b\n"},
+		{"never ended", []string{"hunter22"}, []string{"a hunt", "er22"}, "a ***\n"},
+		{"several lines", []string{"-----BEGIN\nabcdef\nx\n-----END\n"}, []string{"-----BEGIN\nabc", "def\nx\n-----END\n"}, "***\n***\nx\n***\n"},
+		{"a line of several", []string{"-----BEGIN\nabcdef\n"}, []string{"got abcdef\n"}, "got ***\n"},
+		{"with Windows' line ends", []string{"first1\r\nsecond2\r\n"}, []string{"first1 second2\n"}, "*** ***\n"},
+		{"a value under four bytes stays", []string{"abc"}, []string{"abc\n"}, "abc\n"},
+		{"one that begins with another", []string{"secret", "secret-and-more"}, []string{"secret-and-more secret\n"}, "*** ***\n"},
+		{"after a carriage return", []string{"hunter22"}, []string{"10%\rhunter22\r"}, "10%\r***\r"},
+		{"in a very long line", []string{"hunter22"}, []string{strings.Repeat("x", partialLimit-3) + "hunter", "22 end\n"}, strings.Repeat("x", partialLimit-3) + "*** end\n"},
+		{"after a very long line", []string{"hunter22"}, []string{strings.Repeat("x", partialLimit) + "hunte", "r22 end\n"}, strings.Repeat("x", partialLimit) + "*** end\n"},
+		{"none", nil, []string{"a", "b\n"}, "ab\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			secrets := map[string][]byte{}
+			for i, s := range tt.secrets {
+				secrets[string(rune('a'+i))] = []byte(s)
+			}
+			w := newWatch(&Request{Secrets: secrets})
+			d := digest.FromString("step")
+			var got strings.Builder
+			for _, chunk := range tt.chunks {
+				s := &client.SolveStatus{Logs: []*client.VertexLog{{Vertex: d, Data: []byte(chunk)}}}
+				w.note(s)
+				for _, l := range s.Logs {
+					got.Write(l.Data)
+				}
+			}
+			for _, l := range w.rest().Logs {
+				got.Write(l.Data)
+			}
+			if got.String() != tt.want {
+				t.Errorf("got %q, want %q", got.String(), tt.want)
+			}
+			for _, s := range tt.secrets {
+				if len(s) > 3 && strings.Contains(strings.Join(w.steps[d].lines, "\n"), s) {
+					t.Error("the error's log has the secret")
+				}
+			}
+		})
+	}
+}
+
+// Names, errors, warnings and BuildKit's own error do not show secrets either.
+func TestRedactBesideLogs(t *testing.T) {
+	t.Parallel()
+	w := newWatch(&Request{Secrets: map[string][]byte{"a": []byte("hunter22")}})
+	s := &client.SolveStatus{
+		Vertexes: []*client.Vertex{{Digest: "sha256:1", Name: "RUN echo hunter22", Error: "hunter22 failed"}},
+		Warnings: []*client.VertexWarning{
+			{Short: []byte("hunter22 is no argument"), Detail: [][]byte{[]byte("about hunter22")}},
+			{Short: []byte("hunter22 is no argument")},
+		},
+	}
+	w.note(s)
+	for _, text := range []string{s.Vertexes[0].Name, s.Vertexes[0].Error, string(s.Warnings[0].Short), string(s.Warnings[0].Detail[0]), strings.Join(w.warnings, "")} {
+		if strings.Contains(text, "hunter22") {
+			t.Errorf("%q shows the secret", text)
+		}
+	}
+	if len(w.warnings) != 1 {
+		t.Errorf("warnings are not told apart: %q", w.warnings)
+	}
+	inner := errors.New("saying hunter22")
+	if err := w.redact.err(inner); strings.Contains(err.Error(), "hunter22") || !errors.Is(err, inner) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLogTail(t *testing.T) {
+	t.Parallel()
+	w := newWatch(&Request{})
+	st := &step{}
+	for range 3 * logTail {
+		w.whole(st, []byte("line\n\n"))
+	}
+	w.whole(st, []byte("last\n"))
+	if len(st.lines) != logTail || st.lines[logTail-1] != "last" {
+		t.Errorf("got %d lines, the last %q", len(st.lines), st.lines[len(st.lines)-1])
+	}
+}
+
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ err, want, denied string }{
+		{`failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: "/x": not found`, `"/x": not found`, ""},
+		{`failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1`, `process "/bin/sh -c false" did not complete successfully: exit code: 1`, ""},
+		{"failed to solve: dockerfile parse error on line 3: unknown instruction: X", "unknown instruction: X", ""},
+		{"failed to solve: alpine:9: failed to resolve source metadata for docker.io/library/alpine:9: docker.io/library/alpine:9: not found", "pulling docker.io/library/alpine:9: not found", ""},
+		{"failed to solve: r.io/a: failed to resolve source metadata for r.io/a:latest: failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "pulling r.io/a:latest: failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "r.io"},
+		{"failed to solve: r.io/a: failed to resolve source metadata for r.io/a:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "pulling r.io/a:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "r.io"},
+		{"rpc error: code = Unknown desc = one\ntwo", "one", ""},
+		{"bad \xff byte", "bad \uFFFD byte", ""},
+	}
+	for _, tt := range tests {
+		got := problem(errors.New(tt.err))
+		if got != tt.want || denied(got) != tt.denied {
+			t.Errorf("%q\ngot  %q, denied by %q\nwant %q, denied by %q", tt.err, got, denied(got), tt.want, tt.denied)
+		}
+	}
+}
+
+func TestExportError(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		why  string
+		want ExportError
+	}{
+		{
+			"failed to push r.io:5000/a/b:1: unexpected status from POST request to https://r.io:5000/v2/a/b/blobs/uploads/: 403 Forbidden",
+			ExportError{Reference: "r.io:5000/a/b:1", Host: "r.io:5000", Status: 403, Problem: "unexpected status from POST request to https://r.io:5000/v2/a/b/blobs/uploads/: 403 Forbidden"},
+		},
+		{`exporter "oci" could not be found`, ExportError{Unsupported: true, Problem: `this builder cannot write images itself (it has no exporter "oci")`}},
+		{"write /x: no space left on device", ExportError{Problem: "write /x: no space left on device"}},
+	}
+	for _, tt := range tests {
+		if got := exportError(tt.why, nil); *got != tt.want {
+			t.Errorf("%s\ngot  %#v\nwant %#v", tt.why, *got, tt.want)
+		}
+	}
+}
