@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"syscall"
 
 	"fnb/builder"
-	"fnb/registry"
-	"fnb/store"
-	"fnb/templates"
 )
 
 // Exit codes, as fnb help exit-codes explains them.
@@ -171,103 +167,4 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// exitCode finds the code of an error. Where several functions failed for
-// different reasons, a failed build decides.
-func exitCode(err error) int {
-	var run *runError
-	if errors.As(err, &run) {
-		code := exitDone
-		for _, f := range run.failed {
-			switch c := exitCode(f.err); {
-			case c == exitError || c == exitBuild:
-				return exitBuild
-			case code == exitDone:
-				code = c
-			}
-		}
-		return code
-	}
-	var (
-		usage       *usageError
-		solve       *builder.SolveError
-		notFound    *store.NotFoundError
-		mismatch    *store.MismatchError
-		function    *unknownFunctionError
-		noImage     *registry.NotFoundError
-		auth        *registry.AuthError
-		policy      *registry.PolicyError
-		unreachable *builder.UnreachableError
-		missing     *builder.MissingError
-	)
-	switch {
-	case errors.As(err, &usage):
-		return exitUsage
-	case errors.As(err, &solve):
-		return exitBuild
-	case errors.As(err, &notFound), errors.As(err, &mismatch), errors.As(err, &function), errors.As(err, &noImage):
-		return exitNotFound
-	case errors.As(err, &auth), errors.As(err, &policy):
-		return exitRegistry
-	case errors.As(err, &unreachable), errors.As(err, &missing):
-		return exitBuilder
-	}
-	return exitError
-}
-
-// hints say what a person can type now.
-func hints(err error) []string {
-	var out []string
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	var h *hinted
-	if errors.As(err, &h) {
-		out = append(out, h.hints...)
-	}
-	var usage *usageError
-	if errors.As(err, &usage) {
-		out = append(out, usage.hints...)
-		add("see: %s --help", usage.command)
-	}
-	var notFound *store.NotFoundError
-	if errors.As(err, &notFound) {
-		if len(notFound.Near) > 0 {
-			add("did you mean: %s", strings.Join(notFound.Near, ", "))
-		}
-		add("see all templates with: fnb template list")
-	}
-	var mismatch *store.MismatchError
-	if errors.As(err, &mismatch) {
-		add("if the change is wanted, take the entry out of fnb.lock and build again")
-	}
-	var function *unknownFunctionError
-	if errors.As(err, &function) && len(function.near) > 0 {
-		add("did you mean: %s", strings.Join(function.near, ", "))
-	}
-	var noImage *registry.NotFoundError
-	if errors.As(err, &noImage) {
-		add("build it first with: fnb build")
-	}
-	var auth *registry.AuthError
-	if errors.As(err, &auth) {
-		add("log in with: fnb login %s", auth.Host)
-	}
-	var exists *templates.ExistsError
-	if errors.As(err, &exists) {
-		add("choose another folder with: --handler DIR")
-	}
-	var missing *builder.MissingError
-	if errors.As(err, &missing) {
-		add("install it with: sudo apt-get install %s", missing.Package)
-		add("or use another BuildKit with: --builder ADDRESS")
-	}
-	var unreachable *builder.UnreachableError
-	if errors.As(err, &unreachable) && missing == nil {
-		add("see what runs with: fnb builder status")
-		add("name another BuildKit with: --builder ADDRESS, or leave FNB_BUILDER and BUILDKIT_HOST unset for fnb's own")
-	}
-	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
-		add("free disk space with: fnb builder prune")
-	}
-	return out
 }

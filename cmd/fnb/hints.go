@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"fnb/builder"
+	"fnb/registry"
+	"fnb/store"
+	"fnb/templates"
+)
+
+// is reports whether an error of type T is in err's tree.
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// exitCode finds the code of an error. Where several functions failed for
+// different reasons, a failed build decides.
+func exitCode(err error) int {
+	if run, ok := errors.AsType[*runError](err); ok {
+		return runExitCode(run)
+	}
+	switch {
+	case is[*usageError](err):
+		return exitUsage
+	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
+		return exitRegistry
+	case is[*builder.SolveError](err):
+		return exitBuild
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), is[*unknownFunctionError](err), is[*registry.NotFoundError](err):
+		return exitNotFound
+	case is[*builder.UnreachableError](err), is[*builder.MissingError](err):
+		return exitBuilder
+	}
+	return exitError
+}
+
+func runExitCode(run *runError) int {
+	code := exitDone
+	for _, f := range run.failed {
+		switch c := exitCode(f.err); {
+		case c == exitError || c == exitBuild:
+			return exitBuild
+		case code == exitDone:
+			code = c
+		}
+	}
+	return code
+}
+
+// hints say what a person can type now.
+func hints(err error) []string {
+	var out []string
+	if h, ok := errors.AsType[*hinted](err); ok {
+		out = append(out, h.hints...)
+	}
+	if u, ok := errors.AsType[*usageError](err); ok {
+		out = append(append(out, u.hints...), "see: "+u.command+" --help")
+	}
+	out = append(out, functionHints(err)...)
+	out = append(out, templateHints(err)...)
+	out = append(out, registryHints(err)...)
+	out = append(out, builderHints(err)...)
+	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
+		out = append(out, "free disk space with: fnb builder prune")
+	}
+	return out
+}
+
+func functionHints(err error) []string {
+	if f, ok := errors.AsType[*unknownFunctionError](err); ok && len(f.near) > 0 {
+		return []string{"did you mean: " + strings.Join(f.near, ", ")}
+	}
+	if is[*templates.ExistsError](err) {
+		return []string{"choose another folder with: --handler DIR"}
+	}
+	return nil
+}
+
+func templateHints(err error) []string {
+	var out []string
+	if v, ok := errors.AsType[*store.VersionError](err); ok {
+		if len(v.Have) > 0 {
+			out = append(out, "take a version that there is, such as: @"+v.Have[0])
+		}
+		return out
+	}
+	if n, ok := errors.AsType[*store.NotFoundError](err); ok {
+		if len(n.Near) > 0 {
+			out = append(out, "did you mean: "+strings.Join(n.Near, ", "))
+		}
+		return append(out, "see all templates with: fnb template list")
+	}
+	if is[*store.MismatchError](err) {
+		return append(out, "if the change is wanted, take the entry out of fnb.lock and build again without --frozen")
+	}
+	if is[*store.OfflineError](err) {
+		return append(out, "fetch it once, without --offline and FNB_OFFLINE")
+	}
+	if a, ok := errors.AsType[*store.AuthError](err); ok {
+		return append(out, fmt.Sprintf("give a token in %s, or let git keep one: git credential approve", tokenVariable(a.Host)))
+	}
+	return out
+}
+
+// tokenVariable is the environment variable in which a git host's token is
+// looked for.
+func tokenVariable(host string) string {
+	up := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, host)
+	return "FNB_GIT_TOKEN_" + up
+}
+
+func registryHints(err error) []string {
+	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
+		var out []string
+		if len(n.Near) > 0 {
+			out = append(out, "there is: "+strings.Join(n.Near, ", "))
+		}
+		return append(out, "build it first with: fnb build")
+	}
+	if a, ok := errors.AsType[*registry.AuthError](err); ok {
+		return []string{"log in with: fnb login " + a.Host}
+	}
+	if p, ok := errors.AsType[*registry.PlainHTTPError](err); ok {
+		return []string{"allow it with: --insecure-registry " + p.Host}
+	}
+	if u, ok := errors.AsType[*registry.UnavailableError](err); ok {
+		return []string{"see whether it answers: curl https://" + u.Host + "/v2/"}
+	}
+	if is[*registry.DamagedError](err) {
+		return []string{"build it again with: fnb build --no-cache"}
+	}
+	return nil
+}
+
+func builderHints(err error) []string {
+	if m, ok := errors.AsType[*builder.MissingError](err); ok {
+		return []string{
+			"install it with: sudo apt-get install " + m.Package,
+			"or use another BuildKit with: --builder ADDRESS",
+		}
+	}
+	if is[*builder.UnreachableError](err) {
+		return []string{
+			"see what runs with: fnb builder status",
+			"name another BuildKit with: --builder ADDRESS, or leave FNB_BUILDER and BUILDKIT_HOST unset for fnb's own",
+		}
+	}
+	return nil
+}
