@@ -123,7 +123,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft,
+			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer,
 		},
 	})
 }
@@ -340,6 +340,32 @@ func cmdPrivateRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { reg.Close() })
 	ts.Setenv(args[0], reg.Host)
+}
+
+// cmdGitServer: gitserver VAR REPO FILE… [USER PASSWORD] starts a git server
+// with one repository, of which each file is a commit in txtar form, tagged with
+// the file's name.
+func cmdGitServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: gitserver VAR REPO FILE… [-auth=USER:PASSWORD]")
+	}
+	var opts servers.GitOptions
+	if auth, ok := strings.CutPrefix(args[len(args)-1], "-auth="); ok {
+		opts.User, opts.Password, _ = strings.Cut(auth, ":")
+		args = args[:len(args)-1]
+	}
+	ctx := context.Background()
+	g, err := servers.StartGit(ctx, opts)
+	ts.Check(err)
+	ts.Defer(func() { g.Close() })
+	var commits []servers.Commit
+	for _, f := range args[2:] {
+		text := strings.ReplaceAll(ts.ReadFile(f), "\n>-- ", "\n-- ")
+		commits = append(commits, servers.Commit{Files: strings.TrimPrefix(text, ">"), Tag: f})
+	}
+	_, err = g.Commit(ctx, args[1], commits...)
+	ts.Check(err)
+	ts.Setenv(args[0], g.RepoURL(args[1]))
 }
 
 // cmdJSONLines: jsonlines FILE KEY… checks that each line of a file is a JSON
