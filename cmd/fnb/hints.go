@@ -29,6 +29,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
 		return exitRegistry
+	case denied(err) != "":
+		return exitRegistry
 	case is[*builder.SolveError](err):
 		return exitBuild
 	case is[*store.NotFoundError](err), is[*store.MismatchError](err), is[*unknownFunctionError](err), is[*registry.NotFoundError](err):
@@ -37,6 +39,18 @@ func exitCode(err error) int {
 		return exitBuilder
 	}
 	return exitError
+}
+
+// denied is the host of the registry that refused the builder a base image or a
+// push; "" where none did.
+func denied(err error) string {
+	if s, ok := errors.AsType[*builder.SolveError](err); ok {
+		return s.Denied
+	}
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Status >= 400 && e.Status < 500 {
+		return e.Host
+	}
+	return ""
 }
 
 func runExitCode(run *runError) int {
@@ -133,6 +147,9 @@ func registryHints(err error) []string {
 	if a, ok := errors.AsType[*registry.AuthError](err); ok {
 		return []string{"log in with: fnb login " + a.Host}
 	}
+	if host := denied(err); host != "" {
+		return []string{"log in with: fnb login " + host}
+	}
 	if p, ok := errors.AsType[*registry.PlainHTTPError](err); ok {
 		return []string{"allow it with: --insecure-registry " + p.Host}
 	}
@@ -151,6 +168,9 @@ func builderHints(err error) []string {
 			"install it with: sudo apt-get install " + m.Package,
 			"or use another BuildKit with: --builder ADDRESS",
 		}
+	}
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Unsupported {
+		return []string{"use another BuildKit with: --builder ADDRESS, or load into this engine with: fnb build --load"}
 	}
 	if is[*builder.UnreachableError](err) {
 		return []string{
