@@ -207,10 +207,12 @@ func (w *laneWriter) ReadFrom(src io.Reader) (int64, error) {
 	if w.failed != nil {
 		return 0, w.failed
 	}
-	n, err := w.conn.TCPConn.ReadFrom(io.LimitReader(src, w.declared-w.written))
-	if limited, ok := src.(*io.LimitedReader); ok && n == 0 && err == nil {
-		n, err = w.conn.TCPConn.ReadFrom(limited)
+	left := w.declared - w.written
+	limited, ok := src.(*io.LimitedReader) // the kernel moves the bytes only of one that is not wrapped again
+	if !ok || limited.N > left {
+		limited = &io.LimitedReader{R: src, N: left}
 	}
+	n, err := w.conn.TCPConn.ReadFrom(limited)
 	w.written += n
 	return n, err
 }

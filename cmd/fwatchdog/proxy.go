@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	smallBody  = 16 << 10 // a body up to this size is read first and sent with its head
-	copyBuffer = 64 << 10
-	spliceFrom = 64 << 10 // a response body from this size is moved by the kernel
+	smallBody   = 16 << 10  // a body up to this size is read first and sent with its head
+	copyBuffer  = 32 << 10  // for bodies that may come in drops
+	largeBuffer = 512 << 10 // for bodies known to be large; fewer and larger reads are half the work
+	largeFrom   = 128 << 10
 )
 
 // proxy is http mode: it passes requests on to the server that the function's process runs.
@@ -24,13 +25,23 @@ type proxy struct {
 	ready  <-chan struct{} // closed once the upstream listens
 	heads  sync.Pool
 	copies sync.Pool
+	larges sync.Pool
 }
 
 func newProxy(up *upstream, c *config, ready <-chan struct{}) *proxy {
 	p := &proxy{up: up, exec: c.execTimeout, buffer: c.bufferBody, ready: ready}
 	p.heads.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	p.copies.New = func() any { b := make([]byte, copyBuffer); return &b }
+	p.larges.New = func() any { b := make([]byte, largeBuffer); return &b }
 	return p
+}
+
+// buffers returns a pool of buffers for a body of the given length.
+func (p *proxy) buffers(length int64) *sync.Pool {
+	if length >= largeFrom {
+		return &p.larges
+	}
+	return &p.copies
 }
 
 // timeLimit is how long r may take: exec_timeout, or less where the caller's X-Timeout says so.

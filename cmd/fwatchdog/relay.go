@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,6 +31,7 @@ type sender struct {
 	once    sync.Once
 	waited  bool // a decision is waited for
 	started bool
+	ending  atomic.Bool // nothing is left but the last write, or its end
 	done    chan struct{}
 	err     error // of reading the body; valid once done
 	ended   bool
@@ -92,8 +94,9 @@ func (s *sender) awaitContinue() bool {
 
 // send copies the body.
 func (s *sender) send(conn *upstreamConn) error {
-	pooled, _ := s.p.copies.Get().(*[]byte) // New makes nothing else
-	defer s.p.copies.Put(pooled)
+	pool := s.p.buffers(s.r.ContentLength)
+	pooled, _ := pool.Get().(*[]byte) // New makes nothing else
+	defer pool.Put(pooled)
 	buf := *pooled
 	const room = 10 // for the chunk's size and line end, before the data
 	var left = s.r.ContentLength
@@ -104,10 +107,11 @@ func (s *sender) send(conn *upstreamConn) error {
 			if s.chunked {
 				out = frameChunk(buf, room, n)
 			}
+			left -= int64(n)
+			s.ending.Store(left == 0 && !s.chunked)
 			if _, werr := conn.Write(out); werr != nil {
 				return werr
 			}
-			left -= int64(n)
 		}
 		if err == io.EOF {
 			break
@@ -115,13 +119,11 @@ func (s *sender) send(conn *upstreamConn) error {
 		if err != nil {
 			return &bodyError{err}
 		}
-		if left == 0 && !s.chunked {
-			return nil
-		}
 	}
 	if !s.chunked {
 		return nil
 	}
+	s.ending.Store(true)
 	_, err := conn.Write(appendTrailer(buf[:0], s.r.Trailer))
 	return err
 }
@@ -146,8 +148,13 @@ func appendTrailer(b []byte, trailer http.Header) []byte {
 	return append(b, "\r\n"...)
 }
 
-// finished reports whether the whole body has been sent.
+// finished reports whether the whole body has been sent. The answer may arrive a moment before the last
+// write of the body returns.
 func (s *sender) finished() bool {
+	if s.ending.Load() {
+		<-s.done
+		return s.ended
+	}
 	select {
 	case <-s.done:
 		return s.ended
@@ -213,7 +220,8 @@ func passTrailer(x *exchange, trailer http.Header) {
 	}
 }
 
-// copyKnown passes length bytes on: what is buffered first, then, where it pays, without copying.
+// copyKnown passes length bytes on: what is buffered first, then straight from the connection. Moving them
+// in the kernel (splice) was tried; the small segments it makes cost the receiver more than it saves here.
 func (p *proxy) copyKnown(x *exchange, conn *upstreamConn, length int64) error {
 	buffered := min(int64(conn.in.Buffered()), length)
 	if buffered > 0 {
@@ -228,17 +236,10 @@ func (p *proxy) copyKnown(x *exchange, conn *upstreamConn, length int64) error {
 		_, _ = conn.in.Discard(len(part)) // they are there
 		length -= buffered
 	}
-	if length >= spliceFrom && conn.raw != nil && x.conn != nil {
-		n, err := x.ReadFrom(&io.LimitedReader{R: conn.Conn, N: length})
-		if err == nil && n < length {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
-	}
 	if length == 0 {
 		return nil
 	}
-	return p.copyAll(x, &io.LimitedReader{R: conn.in, N: length}, nil, length)
+	return p.copyAll(x, &io.LimitedReader{R: conn.Conn, N: length}, nil, length)
 }
 
 // copyUnknown passes a body of unknown length on as it comes: what has arrived is never held back.
@@ -248,8 +249,9 @@ func (p *proxy) copyUnknown(x *exchange, conn *upstreamConn, a *answer) error {
 
 // copyAll copies body to the client; with flush it sends each part as soon as no more has arrived.
 func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length int64) error {
-	pooled, _ := p.copies.Get().(*[]byte) // New makes nothing else
-	defer p.copies.Put(pooled)
+	pool := p.buffers(length)
+	pooled, _ := pool.Get().(*[]byte) // New makes nothing else
+	defer pool.Put(pooled)
 	for total := int64(0); ; {
 		n, err := body.Read(*pooled)
 		if n > 0 {

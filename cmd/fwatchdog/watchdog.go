@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -38,6 +39,9 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 	defer signal.Stop(signals)
 	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: newMetrics(), limiter: newLimiter(c)}
 	kids := &children{}
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(50) // what is alive is so little that this costs nothing, and it halves the memory
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go reap(ctx, kids)
