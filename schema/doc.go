@@ -1,5 +1,5 @@
 // Package schema defines every file fnb reads or writes: the stack file, the
-// template manifest, the lock and the build report, and the words that pass
+// template manifest, the lock, the build report and a store's records, and the words that pass
 // between the rooms (references, platforms, digests).
 //
 // Reading is strict: an unknown key, a wrong type or a bad value in a file that

@@ -30,6 +30,12 @@ func TestJSONSchemasAreCurrent(t *testing.T) {
 		"template": {schema.Manifest{}, "yaml", "fnb template manifest"},
 		"lock":     {schema.Lock{}, "json", "fnb lock"},
 		"report":   {schema.Report{}, "json", "fnb build report"},
+
+		"store":     {schema.StoreFile{}, "json", "fnb store"},
+		"namespace": {schema.Namespace{}, "json", "fnb store namespace"},
+		"package":   {schema.Package{}, "json", "fnb store package"},
+		"record":    {schema.Record{}, "json", "fnb store record"},
+		"yank":      {schema.Yank{}, "json", "fnb store yank"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -111,6 +117,9 @@ func refine(name string, s *jsonschema.Schema) {
 		property("mode").Enum = []any{"http", "streaming", "serializing", "static", "inproc"}
 	case "Pin":
 		property("checksum").Pattern = "^fnb1:sha256:[0-9a-f]{64}$"
+	case "Record":
+		property("cksum").Pattern = "^fnb1:sha256:[0-9a-f]{64}$"
+		property("kind").Const = schema.KindTemplate
 	}
 }
 
@@ -118,6 +127,11 @@ func TestValidFilesMatchTheirJSONSchema(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ dir, schema string }{
 		{"stack/valid", "stack"}, {"template/valid", "template"}, {"lock/valid", "lock"}, {"report", "report"},
+		{"store/store", "store"},
+		{"store/namespace", "namespace"},
+		{"store/package", "package"},
+		{"store/record", "record"},
+		{"store/yank", "yank"},
 	} {
 		s := compile(t, test.schema)
 		for _, path := range files(t, test.dir) {
