@@ -37,8 +37,21 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 			return err
 		})
 	}
+	var base map[string]string
+	eg.Go(func() error {
+		base = b.baseLabels(egctx, g, ociPlatform(b.req.Platforms[0]))
+		return nil
+	})
 	if err := eg.Wait(); err != nil {
 		return nil, err
+	}
+	b.withLabels(base)
+	for _, img := range images {
+		config, err := patchConfig(img.config, b.req, img.layered)
+		if err != nil {
+			return nil, err
+		}
+		img.config = config
 	}
 	res, err := combine(b.req, images)
 	b.made.Store(err == nil)
@@ -50,6 +63,7 @@ type image struct {
 	platform ocispecs.Platform
 	ref      gw.Reference // nil for an empty image
 	config   []byte
+	layered  bool   // the watchdog's layer was put on top
 	base     []byte // the base image's configuration, nil for scratch
 }
 
@@ -78,8 +92,8 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 			return nil, err
 		}
 	}
-	img.config, err = patchConfig(r.Metadata[exptypes.ExporterImageConfigKey], b.req, layered)
-	return img, err
+	img.config, img.layered = r.Metadata[exptypes.ExporterImageConfigKey], layered
+	return img, nil
 }
 
 // test runs the stage whose result nobody wants.

@@ -26,6 +26,7 @@ type Request struct {
 
 	Platforms []schema.Platform // none is the builder's own
 	BuildArgs map[string]string
+	Base      string // image that Target is made of, to be named in the labels; "" is not known
 	Target    string // stage to stop at; "" is the last
 	Test      string // stage to solve first, whose result is dropped; "" is none
 	NoCache   bool

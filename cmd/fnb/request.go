@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,6 +46,13 @@ func (p *pipeline) request(j *job, tmpl *templates.Template, bc *packaging.Conte
 	}
 	for k, v := range p.opts.labels {
 		req.Config.Labels[k] = v
+	}
+	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
+	if err != nil {
+		return req, err
+	}
+	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {
+		return req, err
 	}
 	if req.Secrets, err = p.secretsOf(bc); err != nil {
 		return req, err
