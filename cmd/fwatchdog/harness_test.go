@@ -53,11 +53,12 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	tested.path = filepath.Join(dir, "fwatchdog")
-	args := []string{"build", "-o", tested.path, "-trimpath", "-ldflags", "-s -w -X main.version=test"}
+	args, cgo := []string{"build", "-o", tested.path, "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -X main.version=test"}, "0"
 	if raceEnabled {
-		args = append(args, "-race")
+		args, cgo = append(args, "-race"), "1"
 	}
 	build := exec.Command("go", append(args, ".")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building the watchdog:", err)
