@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,6 +12,9 @@ var (
 	//	failed to push reg.example/acme/hello:1: unexpected status from HEAD request to https://…: 403 Forbidden
 	pushed   = regexp.MustCompile(`failed to push (\S+): (.*)`)
 	answered = regexp.MustCompile(`\b([45]\d\d) [A-Z][a-z]`)
+	// What a registry says in words of its own is shown in the place of the
+	// status, behind the error code of OCI's.
+	codes = regexp.MustCompile(`(?:^|: )(unauthorized|denied|name unknown|insufficient_scope|toomanyrequests): `)
 	// A Docker Engine says so when it has only its own exporters.
 	noExporter = regexp.MustCompile(`exporter "?(\w+)"? could not be found`)
 )
@@ -24,6 +28,18 @@ func exportError(why string, err error) *ExportError {
 	}
 	if m := answered.FindStringSubmatch(why); m != nil {
 		e.Status, _ = strconv.Atoi(m[1]) // three digits
+	}
+	if m := codes.FindStringSubmatch(e.Problem); e.Status == 0 && m != nil {
+		switch m[1] {
+		case "unauthorized":
+			e.Status = http.StatusUnauthorized
+		case "denied", "insufficient_scope":
+			e.Status = http.StatusForbidden
+		case "name unknown":
+			e.Status = http.StatusNotFound
+		case "toomanyrequests":
+			e.Status = http.StatusTooManyRequests
+		}
 	}
 	if m := noExporter.FindStringSubmatch(why); m != nil {
 		e.Unsupported = true

@@ -131,7 +131,7 @@ func TestContextPaths(t *testing.T) {
 // and through several steps, without reaching gRPC's message limit.
 func TestNearlyLarge(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]*Client{"stock": stock(t), "managed": startManaged(t, managed(t, mirrors(t)))} {
+	for name, c := range map[string]*Client{"stock": stock(t), "managed": startManaged(t, managed(t, nil))} {
 		m := fstest.MapFS{"Dockerfile": {Data: []byte("FROM scratch AS a\nCOPY . /\nFROM scratch\nCOPY --from=a / /\nCOPY . /again\n"), Mode: 0o644}}
 		for i := range inlineFiles - 1 {
 			m[fmt.Sprint("f", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, inlineBytes/inlineFiles), Mode: 0o644}

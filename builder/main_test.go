@@ -89,6 +89,7 @@ type shared struct {
 	bases    *servers.Bases
 	daemon   *servers.Buildkitd
 	registry *servers.Registry
+	small    bool // the small base image is in the registry
 }
 
 func (s *shared) close() error {
@@ -156,6 +157,25 @@ func dial(t *testing.T, opts Options) *Client {
 }
 
 const debian = "FROM docker.io/library/debian:bookworm-slim\n"
+
+// small returns a FROM line with a base image of a shell and few programs, for
+// builders that are slow or have no mirrors.
+func small(t *testing.T) string {
+	t.Helper()
+	c, ref := stock(t), registryHost(t)+"/base/small:1"
+	world.mu.Lock()
+	defer world.mu.Unlock()
+	if !world.small {
+		solve(t, c, Request{Name: "small", Output: Output{Push: []string{ref}}, Context: files("Dockerfile", debian+`RUN mkdir -p /s/usr/bin && ln -s usr/bin /s/bin && cp /usr/bin/dash /s/usr/bin/sh && cd /usr/bin && cp sleep cat true /s/usr/bin/
+RUN for f in $(ldd /usr/bin/dash /usr/bin/sleep | grep -o '/lib[^ ]*' | sort -u); do mkdir -p /s$(dirname $f) && cp -L $f /s$f; done
+FROM scratch
+COPY --from=0 /s /
+ENV PATH=/usr/bin
+`)})
+		world.small = true
+	}
+	return "FROM " + ref + "\n"
+}
 
 // files is a build context of ordinary files. A name that ends in * is a
 // program.

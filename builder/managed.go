@@ -21,8 +21,8 @@ import (
 // stopTimeout how long to end by itself, which includes shutdownTimeout.
 const (
 	startTimeout    = 20 * time.Second
-	stopTimeout     = 15 * time.Second
-	shutdownTimeout = 5 * time.Second
+	stopTimeout     = 10 * time.Second
+	shutdownTimeout = 2 * time.Second
 )
 
 // A Managed is the builder that fnb starts and stops for one user: a process of
@@ -130,6 +130,9 @@ func (m Managed) Start(ctx context.Context) (string, error) {
 		if err := m.stop(ctx, s); err != nil {
 			return "", err
 		}
+	}
+	if err := m.kitGone(ctx); err != nil {
+		return "", err
 	}
 	exited, err := m.spawn()
 	if err != nil {
@@ -245,14 +248,22 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 // environ is what the builder may know of the environment it is started from:
 // it outlives it, and a variable may hold a secret.
 func (m Managed) environ() ([]string, error) {
-	tmp := filepath.Join(m.Root, "tmp")
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return nil, fmt.Errorf("making the builder's folder: %w", err)
+	tmp, run := filepath.Join(m.Root, "tmp"), filepath.Join(m.Root, "run")
+	for _, dir := range []string{tmp, run} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the builder's folder: %w", err)
+		}
 	}
 	env := []string{"PATH=" + searchPath(), "TMPDIR=" + tmp}
+	if m.Rootless {
+		// runc keeps its state there in place of /run/runc, and a user who is
+		// not logged in has no other.
+		env = append(env, "XDG_RUNTIME_DIR="+run)
+	}
 	for _, kv := range os.Environ() {
 		k, _, _ := strings.Cut(kv, "=")
 		switch upper := strings.ToUpper(k); {
+		case m.Rootless && k == "XDG_RUNTIME_DIR":
 		case strings.HasPrefix(k, "XDG_"), strings.HasSuffix(upper, "_PROXY"),
 			slices.Contains([]string{"HOME", "USER", "LOGNAME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_BUILDER_SNAPSHOTTER"}, k):
 			env = append(env, kv)
@@ -360,6 +371,30 @@ func (m Managed) stop(ctx context.Context, s State) error {
 	}
 }
 
+// kitDir is the state folder of rootlesskit. It has sockets, and so is where a
+// path is short.
+func (m Managed) kitDir() string { return filepath.Join(filepath.Dir(m.Socket), "rk") }
+
+// kitGone waits for the rootlesskit of the last builder, which ends a moment
+// after it.
+func (m Managed) kitGone(ctx context.Context) error {
+	for end := time.Now().Add(stopTimeout); m.Rootless; {
+		held, err := locked(filepath.Join(m.kitDir(), "lock"))
+		if err != nil || !held {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("starting the builder: the rootlesskit of the last one still holds %s", m.kitDir())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
 // rootlessCommand runs the builder in a user namespace.
 func rootlessCommand(m Managed) ([]string, error) {
 	kit, err := lookPath("rootlesskit")
@@ -369,7 +404,7 @@ func rootlessCommand(m Managed) ([]string, error) {
 	if _, err := lookPath("newuidmap"); err != nil {
 		return nil, &MissingError{Program: "newuidmap", Package: "uidmap", Why: "to run without root"}
 	}
-	return append([]string{kit, "--net=host", "--state-dir=" + filepath.Join(m.Root, "rootlesskit")}, m.Command...), nil
+	return append([]string{kit, "--net=host", "--state-dir=" + m.kitDir()}, m.Command...), nil
 }
 
 // lookPath finds a program on PATH and in the folders of searchPath.

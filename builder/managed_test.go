@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -226,7 +227,7 @@ func TestIdleExit(t *testing.T) {
 // A busy builder of another identity is used as it is, an idle one is replaced.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
-	m := managed(t, mirrors(t))
+	m := managed(t, nil)
 	c := startManaged(t, m)
 	old := state(t, m)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -263,7 +264,7 @@ func sleepy(ctx context.Context, t *testing.T, c *Client, out *syncBuffer) error
 	defer p.Close()
 	_, err = c.Solve(ctx, Request{
 		Name: "sleepy", Progress: p, NoCache: true, Output: Output{Store: t.TempDir()},
-		Context: files("Dockerfile", debian+"COPY id /id\nRUN echo sleep\"\"ing; exec sleep 1234.$(cat /id)\n", "id", sleepID(t)),
+		Context: files("Dockerfile", small(t)+"COPY id /id\nRUN echo sleep\"\"ing; exec sleep 1234.$(cat /id)\n", "id", sleepID(t)),
 	})
 	return err
 }
@@ -278,24 +279,31 @@ func sleepID(t *testing.T) string {
 	return id
 }
 
-// sleeps reports whether the step's process runs on this machine.
-func sleeps(t *testing.T) bool {
+// sleepers are the processes of this test's steps.
+func sleepers(t *testing.T) []int {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var pids []int
 	for _, p := range paths {
 		if raw, err := os.ReadFile(p); err == nil && string(raw) == "sleep\x001234."+sleepID(t)+"\x00" {
-			return true
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
 		}
 	}
-	return false
+	return pids
 }
+
+func sleeps(t *testing.T) bool { t.Helper(); return len(sleepers(t)) > 0 }
 
 func TestStopWhileBuilding(t *testing.T) {
 	t.Parallel()
-	m := managed(t, mirrors(t))
+	m := managed(t, nil)
 	c := startManaged(t, m)
 	done := make(chan error)
 	out := &syncBuffer{}

@@ -208,16 +208,14 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 		return &UnreachableError{Address: c.address, Err: errors.New("it went away in the middle of the solve")}
 	}
 	why := w.redact.clean(problem(err))
-	var ve *errdefs.VertexError
-	if !errors.As(err, &ve) && made {
+	st := w.failing(err)
+	if noExporter.MatchString(why) || st == nil && made {
 		return exportError(why, w.redact.err(err))
 	}
 	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why)}
-	if ve != nil {
-		if st := w.steps[digest.Digest(ve.Digest)]; st != nil {
-			w.whole(st, []byte("\n"))
-			out.Step, out.Log = st.name, st.lines
-		}
+	if st != nil {
+		w.whole(st, []byte("\n"))
+		out.Step, out.Log = st.name, st.lines
 	}
 	if sources := errdefs.Sources(err); len(sources) > 0 {
 		src := sources[len(sources)-1]
@@ -229,6 +227,24 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 		}
 	}
 	return out
+}
+
+// failing returns the step that is to blame for err, or nil. An old builder
+// does not say which one it is; the one whose status has an error then is.
+func (w *watch) failing(err error) *step {
+	var ve *errdefs.VertexError
+	if errors.As(err, &ve) {
+		if st := w.steps[digest.Digest(ve.Digest)]; st != nil {
+			return st
+		}
+		return &step{}
+	}
+	for _, st := range w.steps {
+		if st.failed && strings.HasPrefix(st.name, "[") {
+			return st
+		}
+	}
+	return nil
 }
 
 // lost reports whether the connection broke, rather than a step.

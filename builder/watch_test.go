@@ -132,6 +132,18 @@ func TestExportError(t *testing.T) {
 			"failed to push r.io:5000/a/b:1: unexpected status from POST request to https://r.io:5000/v2/a/b/blobs/uploads/: 403 Forbidden",
 			ExportError{Reference: "r.io:5000/a/b:1", Host: "r.io:5000", Status: 403, Problem: "unexpected status from POST request to https://r.io:5000/v2/a/b/blobs/uploads/: 403 Forbidden"},
 		},
+		{
+			"failed to push r.io/a:1: denied: requested access to the resource is denied",
+			ExportError{Reference: "r.io/a:1", Host: "r.io", Status: 403, Problem: "denied: requested access to the resource is denied"},
+		},
+		{
+			"failed to push r.io/a:1: unauthorized: authentication required",
+			ExportError{Reference: "r.io/a:1", Host: "r.io", Status: 401, Problem: "unauthorized: authentication required"},
+		},
+		{
+			"failed to push r.io/a:1: push access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+			ExportError{Reference: "r.io/a:1", Host: "r.io", Status: 403, Problem: "push access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"},
+		},
 		{`exporter "oci" could not be found`, ExportError{Unsupported: true, Problem: `this builder cannot write images itself (it has no exporter "oci")`}},
 		{"write /x: no space left on device", ExportError{Problem: "write /x: no space left on device"}},
 	}
