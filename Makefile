@@ -54,7 +54,7 @@ vet: watchdog ## run go vet
 	CGO_ENABLED=0 go vet -trimpath ./...
 
 lint: watchdog $(linters) ## run the linters and check the formatting
-	CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" bin/tools/golangci-lint run
+	CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" bin/tools/golangci-lint run --allow-parallel-runners
 
 test: setup build tools standins vet ## run every test, against real servers, under the race detector
 	go test -race -timeout 20m ./...
