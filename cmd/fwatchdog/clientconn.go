@@ -65,7 +65,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	x := c.current
 	c.mu.Unlock()
 	if err != nil && x != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			go x.halfClosed()
 		} else {
 			x.leave()

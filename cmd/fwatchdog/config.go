@@ -240,7 +240,7 @@ func parseUpstream(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q: a unix socket is written unix:/absolute/path", address)
 	case u.Scheme == "unix":
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q does not begin with http://, https:// or unix:", address)
+		return nil, fmt.Errorf("%q begins with none of http, https and unix", address)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%q names no host", address)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 // runConnect joins in and out to a TCP address (HOST:PORT or PORT) or a unix socket (unix:/path). The
 // end of in ends the sending side only, so an answer that is still to come arrives; the end of what the
 // other side sends ends it all. fnb run reaches a container's function through it.
-func runConnect(args, pairs []string, in io.Reader, out io.Writer) error {
+func runConnect(ctx context.Context, args, pairs []string, in io.Reader, out io.Writer) error {
 	if len(args) > 1 {
 		return errors.New("connect: takes one address")
 	}
@@ -23,7 +24,7 @@ func runConnect(args, pairs []string, in io.Reader, out io.Writer) error {
 	if len(args) == 1 {
 		network, address = parseTarget(args[0])
 	}
-	conn, err := net.Dial(network, address)
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -42,7 +43,7 @@ func TestConnectCarriesManyRequests(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{
 		MaxConnsPerHost: 1,
-		Dial:            func(string, string) (net.Conn, error) { return pipeConn{out, in}, nil },
+		DialContext:     func(context.Context, string, string) (net.Conn, error) { return pipeConn{out, in}, nil },
 	}}
 	body := bytes.Repeat([]byte("z"), 4<<20)
 	for range 5 {

@@ -197,7 +197,7 @@ func (f *forker) copyBody(p *child, body io.Reader, buf []byte) error {
 				return nil
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -242,7 +242,7 @@ func (f *forker) stream(x *exchange, p *child) error {
 			x.Flush()
 			pending = false
 			_ = p.out.SetReadDeadline(time.Time{}) // a pipe has deadlines
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		default:
 			return err

@@ -51,7 +51,11 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)                      //nolint:errcheck // a temporary folder
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // another user runs it
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	tested.path = filepath.Join(dir, "fwatchdog")
 	args, cgo := []string{"build", "-o", tested.path, "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -X main.version=test"}, "0"
 	if raceEnabled {

@@ -65,7 +65,9 @@ func (l *life) runLambda(ctx context.Context) error {
 	case s := <-l.signals:
 		l.logs.printf("%v: stopping", s)
 		cancel()
-		<-served
+		if err := <-served; !errors.Is(err, context.Canceled) {
+			return err
+		}
 		return nil
 	case err = <-served:
 		return err

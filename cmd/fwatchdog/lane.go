@@ -162,7 +162,7 @@ func (c *laneConn) readHead() (int, error) {
 			from = max(0, len(c.in)-3)
 		}
 		if err := c.readMore(); err != nil {
-			if len(c.in) > 0 && err == io.EOF {
+			if len(c.in) > 0 && errors.Is(err, io.EOF) {
 				return 0, nil // cut off: the standard server knows what to say
 			}
 			return 0, err

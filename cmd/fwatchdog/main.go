@@ -41,7 +41,7 @@ func command(args []string, in io.Reader, out, errs io.Writer) int {
 	case "-run-healthcheck", "--run-healthcheck":
 		return report(errs, runHealthcheck(os.Environ()))
 	case "connect":
-		return report(errs, runConnect(args[1:], os.Environ(), in, out))
+		return report(errs, runConnect(context.Background(), args[1:], os.Environ(), in, out))
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(out, usage)
 		return 0

@@ -89,7 +89,7 @@ func (p *proxy) serve(x *exchange, r *http.Request) {
 		return
 	}
 	if a.status == http.StatusSwitchingProtocols {
-		p.switchProtocols(x, r, conn, deadline)
+		p.switchProtocols(x, conn, deadline)
 		return
 	}
 	p.answer(x, r, conn, a, sender, deadline)
@@ -227,7 +227,7 @@ func replayable(r *http.Request) bool {
 // readFinal reads heads until a final one, and passes interim ones on.
 func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *sender) (*answer, error) {
 	if _, err := conn.in.Peek(1); err != nil {
-		if err == io.EOF || isReset(err) {
+		if errors.Is(err, io.EOF) || isReset(err) {
 			err = errSilent
 		}
 		return nil, fmt.Errorf("waiting for the function's answer: %w", err)

@@ -99,7 +99,7 @@ func (s *sender) send(conn *upstreamConn) error {
 	defer pool.Put(pooled)
 	buf := *pooled
 	const room = 10 // for the chunk's size and line end, before the data
-	var left = s.r.ContentLength
+	left := s.r.ContentLength
 	for {
 		n, err := s.r.Body.Read(buf[room : len(buf)-2])
 		if n > 0 {
@@ -113,7 +113,7 @@ func (s *sender) send(conn *upstreamConn) error {
 				return werr
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -267,9 +267,9 @@ func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length
 		switch {
 		case length != unknownLength && total == length:
 			return nil
-		case err == io.EOF && length != unknownLength:
+		case errors.Is(err, io.EOF) && length != unknownLength:
 			return io.ErrUnexpectedEOF
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
@@ -278,7 +278,7 @@ func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length
 }
 
 // switchProtocols joins the two connections after a 101 answer, for as long as exec_timeout allows.
-func (p *proxy) switchProtocols(x *exchange, r *http.Request, conn *upstreamConn, deadline time.Time) {
+func (p *proxy) switchProtocols(x *exchange, conn *upstreamConn, deadline time.Time) {
 	defer conn.Close() //nolint:errcheck // both directions have ended
 	x.onGone(nil)
 	rc := http.NewResponseController(x.ResponseWriter)

@@ -32,7 +32,6 @@ type upstream struct {
 	mu      sync.Mutex
 	idle    []*upstreamConn // the most recently used is last
 	sweeper *time.Timer
-	closed  bool
 }
 
 // tunnel is a proxy that has to be asked for a connection to host.
@@ -164,7 +163,7 @@ func (u *upstream) put(c *upstreamConn) {
 	c.since = time.Now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed || c.dead || len(u.idle) >= idleMost {
+	if c.dead || len(u.idle) >= idleMost {
 		_ = c.Close() // it is of no use any more
 		return
 	}
@@ -188,17 +187,6 @@ func (u *upstream) sweep() {
 	if len(u.idle) > 0 {
 		u.sweeper = time.AfterFunc(idleTime-time.Since(u.idle[0].since), u.sweep)
 	}
-}
-
-// close closes the idle connections, and those in use when they come back.
-func (u *upstream) close() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.closed = true
-	for _, c := range u.idle {
-		_ = c.Close() // it is of no use any more
-	}
-	u.idle = nil
 }
 
 // dial makes a new connection, which is as good as one can be.
@@ -260,6 +248,7 @@ func (t *tunnel) open(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	defer answer.Body.Close() //nolint:errcheck // what follows is the tunnel
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("proxy answered CONNECT %s with %s", t.host, answer.Status)
 	}

@@ -58,7 +58,7 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 	if d.health, err = newHealth(c); err != nil {
 		return err
 	}
-	if err := l.listen(); err != nil {
+	if err := l.listen(ctx); err != nil {
 		return err
 	}
 	defer l.close()
@@ -80,23 +80,23 @@ type life struct {
 }
 
 // listen takes the ports, before anything else happens: a port that is not free is found out at once.
-func (l *life) listen() error {
+func (l *life) listen(ctx context.Context) error {
 	var err error
-	if l.mainPort, err = listenOn(l.config.port); err != nil {
+	if l.mainPort, err = listenOn(ctx, l.config.port); err != nil {
 		return fmt.Errorf("port: %w", err)
 	}
 	if l.config.metricsPort == 0 {
 		return nil
 	}
-	if l.scrapePort, err = listenOn(l.config.metricsPort); err != nil {
+	if l.scrapePort, err = listenOn(ctx, l.config.metricsPort); err != nil {
 		l.close()
 		return fmt.Errorf("metrics_port: %w", err)
 	}
 	return nil
 }
 
-func listenOn(port int) (net.Listener, error) {
-	return net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+func listenOn(ctx context.Context, port int) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(port)))
 }
 
 func (l *life) close() {

@@ -160,9 +160,9 @@ func readAnswer(in *bufio.Reader, method string, h http.Header) (*answer, error)
 func readLine(in *bufio.Reader, budget *int) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	*budget -= len(line)
-	if err == bufio.ErrBufferFull {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		long := bytes.Clone(line)
-		for err == bufio.ErrBufferFull && *budget > 0 {
+		for errors.Is(err, bufio.ErrBufferFull) && *budget > 0 {
 			line, err = in.ReadSlice('\n')
 			*budget -= len(line)
 			long = append(long, line...)
@@ -208,7 +208,7 @@ func readFields(in *bufio.Reader, budget *int, h http.Header) error {
 	for {
 		line, err := readLine(in, budget)
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return io.ErrUnexpectedEOF
 			}
 			return err

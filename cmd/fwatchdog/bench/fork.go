@@ -107,7 +107,7 @@ func rateThrough(ctx context.Context, o options, mode string) (float64, error) {
 	defer s.stop()
 	var conns [forkers]*bufio.ReadWriter
 	for i := range conns {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+fwPort)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+fwPort)
 		if err != nil {
 			return 0, err
 		}
@@ -128,6 +128,9 @@ func rateThrough(ctx context.Context, o options, mode string) (float64, error) {
 			return err
 		}
 		body, err := io.ReadAll(answer.Body)
+		if closing := answer.Body.Close(); err == nil {
+			err = closing
+		}
 		if err == nil && !bytes.Equal(body, []byte("body")) {
 			err = fmt.Errorf("the watchdog answered %s %q", answer.Status, body)
 		}

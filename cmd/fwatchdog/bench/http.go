@@ -219,7 +219,7 @@ func readyOnce(ctx context.Context, o options) (time.Duration, error) {
 	if answers(ctx, health) {
 		return 0, fmt.Errorf("healthy before the upstream listens")
 	}
-	l, err := net.Listen("tcp", upstream)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", upstream)
 	if err != nil {
 		return 0, err
 	}
