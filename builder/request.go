@@ -26,9 +26,10 @@ type Request struct {
 
 	Platforms []schema.Platform // none is the builder's own
 	BuildArgs map[string]string
-	Base      string // image that Target is made of, to be named in the labels; "" is not known
-	Target    string // stage to stop at; "" is the last
-	Test      string // stage to solve first, whose result is dropped; "" is none
+	Base      string            // image that Target is made of, to be named in the labels; "" is not known
+	Bases     map[string]string // digests to take images by, under their full references
+	Target    string            // stage to stop at; "" is the last
+	Test      string            // stage to solve first, whose result is dropped; "" is none
 	NoCache   bool
 	Pull      bool // ask the registry for base images again
 

@@ -50,6 +50,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 		FrontendAttrs: map[string]string{},
 		CacheImports:  cacheEntries(req.CacheFrom),
 		CacheExports:  cacheEntries(req.CacheTo),
+		SourcePolicy:  policy(req.Bases),
 		OCIStores:     map[string]content.Store{},
 		LocalMounts:   map[string]fsutil.FS{},
 	}

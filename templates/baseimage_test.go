@@ -1,6 +1,9 @@
 package templates
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestBaseImage(t *testing.T) {
 	t.Parallel()
@@ -25,6 +28,10 @@ func TestBaseImage(t *testing.T) {
 				t.Errorf("BaseImage = %q, %v; want %q", got, err, c.want)
 			}
 		})
+	}
+	got, err := BaseImages([]byte("ARG TAG=12\nFROM debian:${TAG} AS a\nFROM node:1@sha256:00 AS b\nFROM debian:12\nCOPY --from=busybox:1 /x /x\nCOPY --from=a /y /y\nFROM ${OTHER}\n"), map[string]string{"TAG": "13"})
+	if want := []string{"debian:13", "debian:12", "busybox:1"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("BaseImages = %q, %v; want %q", got, err, want)
 	}
 	if _, err := BaseImage([]byte("FORM x"), "", nil); err == nil {
 		t.Error("a file that is no Dockerfile has a base")

@@ -81,6 +81,19 @@ type copied struct {
 	sources []string // without those whose variables have no value, and URLs
 }
 
+// BaseImages returns all images that the stages of a Dockerfile are made of or
+// read from, with the given build args: each once, as written, in order. One
+// that names a digest already, or that only the builder knows, is left out.
+func BaseImages(data []byte, args map[string]string) ([]string, error) {
+	d, err := readDockerfile("Dockerfile", data, args)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(d.summary().Bases, func(ref string) bool {
+		return strings.ContainsAny(ref, "$@")
+	}), nil
+}
+
 // readDockerfile parses a Dockerfile. Build args that it declares before the
 // first FROM have the value of args, where that has one, or their default.
 func readDockerfile(file string, data []byte, args map[string]string) (*dockerfile, error) {

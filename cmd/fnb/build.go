@@ -70,7 +70,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
 	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run every step again")
-	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images")
+	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images, and move their pins")
 	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "import build cache from `SPEC`: a reference, or type=TYPE,K=V,… (repeatable)")
 	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "export build cache to `SPEC` (repeatable)")
 	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
@@ -92,7 +92,7 @@ func newBuild(g *globals) *cobra.Command {
 
 An image goes to the local image store, from where fnb push sends it to a registry, unless --push, --load or --output says otherwise. For each function a line is printed: its name, the reference and the digest.
 
-Templates that fnb.lock does not name yet are added to it; what it names is never changed. With --frozen a missing or different entry is an error.
+Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
 		Example: "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push",

@@ -59,6 +59,9 @@ func (o *buildOptions) parse(command string) error {
 	if o.exports, err = parseCaches(o.cacheTo); err != nil {
 		bad("--cache-to %w", err)
 	}
+	if o.frozen && o.pull {
+		bad("--frozen and --pull exclude one another: one keeps to the lock, the other moves it")
+	}
 	if o.parallel < 1 {
 		bad("--parallel %d: it has to be at least 1", o.parallel)
 	}

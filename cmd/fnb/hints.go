@@ -33,7 +33,7 @@ func exitCode(err error) int {
 		return exitRegistry
 	case is[*builder.SolveError](err):
 		return exitBuild
-	case is[*store.NotFoundError](err), is[*store.MismatchError](err), is[*unknownFunctionError](err), is[*registry.NotFoundError](err):
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
 	case is[*builder.UnreachableError](err), is[*builder.MissingError](err):
 		return exitBuilder
@@ -111,6 +111,9 @@ func templateHints(err error) []string {
 	}
 	if is[*store.MismatchError](err) {
 		return append(out, "if the change is wanted, take the entry out of fnb.lock and build again without --frozen")
+	}
+	if is[*notLockedError](err) {
+		return append(out, "add them to the lock with: fnb build, without --frozen")
 	}
 	if is[*store.OfflineError](err) {
 		return append(out, "fetch it once, without --offline and FNB_OFFLINE")

@@ -35,6 +35,8 @@ type pipeline struct {
 	git      func() (store.Revision, error)
 
 	mu     sync.Mutex
+	bases  sync.Mutex      // held while base images are looked up, so that each is once
+	asked  map[string]bool // base images that were looked up in this run
 	lock   *schema.Lock
 	locked bool // lock has pins that its file lacks
 }
@@ -117,7 +119,7 @@ func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Conte
 func (p *pipeline) solve(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (*builder.Result, error) {
 	j.doing = "building " + j.refs[0]
 	defer j.clock("solve")()
-	req, err := p.request(j, tmpl, bc)
+	req, err := p.request(ctx, j, tmpl, bc)
 	if err != nil {
 		return nil, err
 	}

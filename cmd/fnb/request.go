@@ -18,7 +18,7 @@ import (
 )
 
 // request puts together what the builder is asked to make.
-func (p *pipeline) request(j *job, tmpl *templates.Template, bc *packaging.Context) (builder.Request, error) {
+func (p *pipeline) request(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (builder.Request, error) {
 	req := builder.Request{
 		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile,
 		Platforms: p.platformsOf(j.fn), BuildArgs: bc.BuildArgs, Target: p.opts.target,
@@ -49,6 +49,9 @@ func (p *pipeline) request(j *job, tmpl *templates.Template, bc *packaging.Conte
 	}
 	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
 	if err != nil {
+		return req, err
+	}
+	if req.Bases, err = p.pinBases(ctx, req, dockerfile, bc); err != nil {
 		return req, err
 	}
 	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"fnb/builder"
+	"fnb/packaging"
+	"fnb/templates"
+)
+
+// A notLockedError names base images that a frozen lock does not have.
+type notLockedError struct{ refs []string }
+
+func (e *notLockedError) Error() string {
+	return "fnb.lock does not have the base images " + strings.Join(e.refs, ", ")
+}
+
+// pinBases returns the digests by which the solve has to take its base images.
+// What the lock has is kept; what it lacks is looked up once a run and added. With
+// --pull all of them are looked up. With --frozen a missing one is an error.
+func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile []byte, bc *packaging.Context) (map[string]string, error) {
+	refs, err := baseReferences(dockerfile, bc)
+	if err != nil {
+		return nil, err
+	}
+	p.bases.Lock()
+	defer p.bases.Unlock()
+	p.mu.Lock()
+	known := maps.Clone(p.lock.Bases)
+	p.mu.Unlock()
+	var missing []string
+	for _, ref := range refs {
+		if (known[ref] == "" || p.opts.pull) && !p.asked[ref] {
+			missing = append(missing, ref)
+		}
+	}
+	if p.opts.frozen && len(missing) > 0 {
+		return nil, &notLockedError{missing}
+	}
+	if len(missing) > 0 {
+		found, err := p.builder.Digests(ctx, req, missing)
+		if err != nil {
+			return nil, fmt.Errorf("looking up base images: %w", err)
+		}
+		p.addBases(missing, found)
+	}
+	out := map[string]string{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ref := range refs {
+		if digest := p.lock.Bases[ref]; digest != "" {
+			out[ref] = digest
+		}
+	}
+	return out, nil
+}
+
+// addBases puts what was found into the lock. One that was not found stays out:
+// the solve says why.
+func (p *pipeline) addBases(asked []string, found map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == nil {
+		p.asked = map[string]bool{}
+	}
+	if p.lock.Bases == nil {
+		p.lock.Bases = map[string]string{}
+	}
+	for _, ref := range asked {
+		p.asked[ref] = true
+		if d := found[ref]; d != "" && p.lock.Bases[ref] != d {
+			p.lock.Bases[ref], p.locked = d, true
+		}
+	}
+}
+
+// baseReferences are the images that a solve reads from, without those that the
+// Dockerfile names by digest: full, sorted, each once.
+func baseReferences(dockerfile []byte, bc *packaging.Context) ([]string, error) {
+	written, err := templates.BaseImages(dockerfile, bc.BuildArgs)
+	if err != nil {
+		return nil, err
+	}
+	if bc.Watchdog != "" && bc.Watchdog != "default" {
+		written = append(written, bc.Watchdog)
+	}
+	var refs []string
+	for _, w := range written {
+		full, err := builder.FullReference(w)
+		if err != nil {
+			continue // the solve says what is wrong with it
+		}
+		refs = append(refs, full)
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs), nil
+}
