@@ -124,6 +124,47 @@ func (e *UnreachableError) Error() string { return e.URL + ": " + e.Err.Error() 
 // Unwrap returns what went wrong.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// A NoStoreError says that no configured store has a name.
+type NoStoreError struct {
+	Name string
+	Near []string // names that may have been meant, best first
+}
+
+func (e *NoStoreError) Error() string { return fmt.Sprintf("there is no store %q", e.Name) }
+
+// A YankedError says that the version which was asked for has been withdrawn. A
+// lock that has it goes on working.
+type YankedError struct {
+	Name, Version string
+	Reason        string
+	Use           string // the version to use instead, where one is named
+}
+
+func (e *YankedError) Error() string {
+	return fmt.Sprintf("template %s: version %s has been withdrawn: %s", e.Name, e.Version, e.Reason)
+}
+
+// An IncompatibleError says that the version which was asked for is not for this
+// fnb or not for a platform of the function.
+type IncompatibleError struct {
+	Name, Version string
+	Reason        string
+}
+
+func (e *IncompatibleError) Error() string {
+	return fmt.Sprintf("template %s: version %s %s", e.Name, e.Version, e.Reason)
+}
+
+// A RewrittenError says that a store has taken back or changed a version that it
+// had before. What the cache has of the store is as it was.
+type RewrittenError struct {
+	URL, Name, Version string
+}
+
+func (e *RewrittenError) Error() string {
+	return fmt.Sprintf("%s: version %s of %s is gone or different, and a store only grows", e.URL, e.Version, e.Name)
+}
+
 // cleanError is an error whose text came from outside, made fit for a terminal.
 type cleanError struct {
 	text string

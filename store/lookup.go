@@ -32,6 +32,7 @@ type lookup struct {
 	pin    schema.Pin
 	pinned bool
 	notes  []string
+	asked  bool // the store itself, and not the cache
 }
 
 func (l *lookup) note(format string, args ...any) {
@@ -48,6 +49,9 @@ func (l *lookup) find(ctx context.Context) (found, error) {
 	case schema.RefGit:
 		return l.fromGit(ctx, gitWant{url: l.parsed.URL, path: l.parsed.Path, ref: l.parsed.Ref})
 	case schema.RefName:
+		if l.parsed.Namespace != "" || l.parsed.Store != "" && l.parsed.Store != Official {
+			return l.fromStores(ctx)
+		}
 	}
 	return l.byName()
 }
@@ -159,9 +163,6 @@ func (l *lookup) fromFolder(dir string) (found, error) {
 
 // byName looks in ./template and among the official templates.
 func (l *lookup) byName() (found, error) {
-	if l.parsed.Namespace != "" || l.parsed.Store != "" && l.parsed.Store != Official {
-		return found{}, &NotFoundError{Name: l.ref, Near: l.near()}
-	}
 	var refused error
 	if l.parsed.Store == "" {
 		f, err := l.vendored()
@@ -267,7 +268,7 @@ func (l *lookup) near() []string {
 			names = append(names, t.Name)
 		}
 	}
-	return slices.Compact(schema.Near(l.parsed.Name, names))
+	return slices.Compact(append(schema.Near(l.parsed.Name, names), l.nearInStores()...))
 }
 
 // vendoredNames returns the templates below ./template, sorted.

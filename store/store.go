@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,15 @@ type Options struct {
 	Limits Limits
 	// Timeout is how long a git server may keep silent; 0 means a minute.
 	Timeout time.Duration
+	// StoresFile is the file of the stores that the user has added; "" means that
+	// there are none.
+	StoresFile string
+	// TTL is how long what the cache has of a store is good without asking; 0 means
+	// five minutes.
+	TTL time.Duration
+	// Version is fnb's own, which versions of templates may ask for; "" and what is
+	// not SemVer fit everything.
+	Version string
 	// Getenv is where tokens and the like are looked up; nil means the process'
 	// environment.
 	Getenv func(string) string
@@ -69,6 +79,8 @@ type Where struct {
 	Sources []schema.TemplateSource // what the stack names; exclusive
 	Lock    *schema.Lock            // nil means that nothing is pinned
 	Frozen  bool                    // the lock must have the template
+	// Platforms are those that the template has to be for; none means any.
+	Platforms schema.Platforms
 }
 
 // New returns a store. It touches neither disk nor network yet.
@@ -89,6 +101,7 @@ func New(opts Options) (*Store, error) {
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	opts.Timeout = cmp.Or(opts.Timeout, time.Minute)
+	opts.TTL = cmp.Or(opts.TTL, storeTTL)
 	return &Store{opts: opts, cache: &cache{dir: dir}}, nil
 }
 
@@ -154,14 +167,16 @@ type Entry struct {
 	Store       string `json:"store"` // "official", a folder, or a git URL without credentials
 	Language    string `json:"language,omitempty"`
 	Description string `json:"description,omitempty"`
+	Tags        string `json:"tags,omitempty"` // separated by spaces
 	// Missing is true for a repository that is not in the cache yet; only its
 	// Name and Store are known.
 	Missing bool `json:"missing,omitempty"`
 }
 
 // List returns what [Store.Resolve] would find by name, in its order: the stack's
-// sources, ./template, and the official templates. A name that is taken by an
-// earlier one is left out. It does not use the network.
+// sources, ./template, the official templates, and what the cache has of the
+// stores. A name that is taken by an earlier one is left out. It does not use the
+// network.
 func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 	var all []Entry
 	taken := map[string]bool{}
@@ -208,7 +223,31 @@ func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 	for _, t := range official {
 		add(entry(t.Name, Official, t))
 	}
+	if err := s.listStores(add); err != nil {
+		return nil, err
+	}
 	return all, ctx.Err()
+}
+
+// listStores adds what the cache has of the stores, each namespace of the store
+// that it belongs to.
+func (s *Store) listStores(add func(Entry)) error {
+	stores, err := s.Stores()
+	if err != nil {
+		return err
+	}
+	for _, c := range stores {
+		x, ok := s.cache.openIndex(c.URL)
+		if !ok {
+			continue
+		}
+		for _, m := range x.all() {
+			if ns, _, _ := strings.Cut(m.Name, "/"); slices.Contains(c.Namespaces, ns) {
+				add(Entry{Name: m.Name, Version: m.Latest, Store: c.Name, Language: m.Language, Description: m.Description, Tags: m.Tags})
+			}
+		}
+	}
+	return nil
 }
 
 func entry(name, store string, t *templates.Template) Entry {

@@ -33,7 +33,7 @@ func exitCode(err error) int {
 		return exitRegistry
 	case is[*builder.SolveError](err):
 		return exitBuild
-	case is[*store.NotFoundError](err), is[*store.MismatchError](err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*registry.NotFoundError](err):
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
 	case is[*builder.UnreachableError](err), is[*builder.MissingError](err):
 		return exitBuilder
@@ -96,7 +96,7 @@ func functionHints(err error) []string {
 }
 
 func templateHints(err error) []string {
-	var out []string
+	out := storeHints(err)
 	if v, ok := errors.AsType[*store.VersionError](err); ok {
 		if len(v.Have) > 0 {
 			out = append(out, "take a version that there is, such as: @"+v.Have[0])

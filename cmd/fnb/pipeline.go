@@ -77,7 +77,7 @@ func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, er
 	defer j.clock("resolve")()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.lock, Frozen: p.opts.frozen}
+	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.lock, Frozen: p.opts.frozen, Platforms: j.fn.Platforms}
 	tmpl, pin, notes, err := p.store.Resolve(ctx, j.fn.Lang, where)
 	if err != nil {
 		return nil, err

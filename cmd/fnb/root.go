@@ -53,7 +53,7 @@ func newRoot(s streams) *cobra.Command {
 	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
 	root.AddCommand(
 		newNew(g), newBuild(g), newPush(g),
-		newTemplate(g), newBuilder(g),
+		newTemplate(g), newStoreCommand(g), newBuilder(g),
 		newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(helpTopics()...)

@@ -91,5 +91,9 @@ func (g *globals) newStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.New(store.Options{CacheDir: dir, Offline: g.offline})
+	stores, err := storesFile()
+	if err != nil {
+		return nil, err
+	}
+	return store.New(store.Options{CacheDir: dir, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
 }

@@ -21,7 +21,7 @@ func newTemplate(g *globals) *cobra.Command {
 		Short: "list, show and check templates",
 		Long:  "Template looks at what turns handlers into images. A template has four parts: a Dockerfile, an entrypoint, a handler and a package list.",
 	})
-	cmd.AddCommand(newTemplateList(g), newTemplateShow(g), newTemplateLint(g))
+	cmd.AddCommand(newTemplateList(g), newTemplateSearch(g), newTemplateShow(g), newTemplateLint(g))
 	return cmd
 }
 
@@ -29,7 +29,7 @@ func newTemplateList(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "list the templates that a stack can use by name",
-		Long:    "List prints the templates that a stack can use by name: those of its own folder template/, those its stack file names, and the official ones.",
+		Long:    "List prints the templates that a stack can use by name: those of its own folder template/, those its stack file names, the official ones, and those of the stores that were added.",
 		Example: "  # as a table, or for a program\n  fnb template list\n  fnb template list --json",
 		Args:    exactly(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listTemplates(cmd.Context()) },
@@ -100,7 +100,7 @@ func newTemplateShow(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show REF",
 		Short:   "show the four parts of a template",
-		Long:    "Show prints what a template is made of, under its four parts: Dockerfile, entrypoint, handler and package list.",
+		Long:    "Show prints what a template is made of, under its four parts: Dockerfile, entrypoint, handler and package list. Of a template in a store it also prints the versions.",
 		Example: "  # an official template\n  fnb template show go\n\n  # one in a folder\n  fnb template show ./template/acme",
 		Args:    exactly(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -119,17 +119,22 @@ func (g *globals) showTemplate(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	t, pin, _, err := st.Resolve(ctx, ref, where)
+	t, pin, notes, err := st.Resolve(ctx, ref, where)
+	g.tell(notes)
+	if err != nil {
+		return err
+	}
+	versions, err := st.Versions(ctx, ref)
 	if err != nil {
 		return err
 	}
 	if g.json {
 		return json.NewEncoder(g.out).Encode(map[string]any{
 			"name": t.Name, "pin": pin, "manifest": t.Manifest,
-			"dockerfile": t.Dockerfile, "entrypoint": t.Entrypoint, "handler": t.Handler, "packages": t.Packages,
+			"dockerfile": t.Dockerfile, "entrypoint": t.Entrypoint, "handler": t.Handler, "packages": t.Packages, "versions": versions,
 		})
 	}
-	_, err = fmt.Fprint(g.out, describeTemplate(t, pin))
+	_, err = fmt.Fprint(g.out, describeTemplate(t, pin)+describeVersions(versions))
 	return err
 }
 

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func newStoreCommand(g *globals) *cobra.Command {
+	cmd := group(&cobra.Command{
+		Use:   "store",
+		Short: "add and remove stores of templates",
+		Long:  "Store says where templates are looked up by namespace and name. A store is a git repository, or a folder, of records: one small file for each version of a template. OpenFaaS's templates.json can be added as well.",
+	})
+	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g))
+	return cmd
+}
+
+// storesFile is the file of the stores that the user has added.
+func storesFile() (string, error) {
+	dir, err := configDir()
+	return filepath.Join(dir, "stores.json"), err
+}
+
+// tell prints notes.
+func (g *globals) tell(notes []string) {
+	for _, n := range notes {
+		fmt.Fprintln(g.err, "fnb: note: "+clean(n))
+	}
+}
+
+func newStoreAdd(g *globals) *cobra.Command {
+	var namespaces []string
+	cmd := &cobra.Command{
+		Use:   "add NAME URL|DIR",
+		Short: "add a store",
+		Long: `Add reads a store and keeps its name and address in fnb/stores.json below XDG_CONFIG_HOME. The namespaces of the store become its own, unless another store has them already: from then on their templates are looked up in this store and nowhere else. With --namespace only those become its own, whatever else it may get.
+
+A store is the URL of a git repository (https, ssh, git, file), a folder, or the URL or file of OpenFaaS's templates.json. Credentials come from ssh-agent, FNB_GIT_TOKEN_HOST, netrc and git's credential helpers, and are never part of a URL.`,
+		Example: "  # a team's store\n  fnb store add acme https://git.example.com/acme/store.git\n\n  # OpenFaaS's list\n  fnb store add openfaas https://example.com/openfaas/templates.json\n\n  # only one namespace of a large store\n  fnb store add world https://git.example.com/world/store.git --namespace web",
+		Args:    exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.addStore(cmd.Context(), args[0], args[1], namespaces)
+		},
+	}
+	cmd.Flags().StringArrayVar(&namespaces, "namespace", nil, "take only the namespace `NS` from the store; may be given more than once")
+	return cmd
+}
+
+func (g *globals) addStore(ctx context.Context, name, url string, namespaces []string) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	c, notes, err := st.AddStore(ctx, name, url, namespaces)
+	g.tell(notes)
+	if err != nil {
+		return fmt.Errorf("adding store %s: %w", name, err)
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(c)
+	}
+	_, err = fmt.Fprintln(g.out, c.Name, clean(c.URL), strings.Join(c.Namespaces, ","))
+	return err
+}
+
+// completeStores lists stores for the shell.
+func (g *globals) completeStores(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if st, err := g.newStore(); err == nil {
+		all, _ := st.Stores() // what cannot be read cannot be completed
+		for _, c := range all {
+			names = append(names, c.Name+"\t"+clean(c.URL))
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func newStoreRemove(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:               "remove NAME",
+		Short:             "forget a store",
+		Long:              "Remove forgets a store, its namespaces and what the cache has of it. Templates that fnb.lock pins go on working while the cache has them.",
+		Example:           "  # forget the store acme\n  fnb store remove acme",
+		Args:              exactly(1),
+		ValidArgsFunction: g.completeStores,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			st, err := g.newStore()
+			if err != nil {
+				return err
+			}
+			return st.RemoveStore(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newStoreUpdate(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:               "update [NAME…]",
+		Short:             "read stores anew",
+		Long:              "Update reads the stores with these names, or all, without waiting for the cache to become too old, which it does after five minutes. A store that has taken back or changed a version is an error, and the cache stays as it was.",
+		Example:           "  # all stores\n  fnb store update",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: g.completeStores,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			st, err := g.newStore()
+			if err != nil {
+				return err
+			}
+			notes, err := st.UpdateStores(cmd.Context(), args...)
+			g.tell(notes)
+			return err
+		},
+	}
+}
+
+func newStoreList(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "list the stores",
+		Long:    "List prints the stores that were added, and the namespaces that are theirs. The official templates are part of fnb and need no store.",
+		Example: "  # as a table\n  fnb store list",
+		Args:    exactly(0),
+		RunE: func(*cobra.Command, []string) error {
+			st, err := g.newStore()
+			if err != nil {
+				return err
+			}
+			all, err := st.Stores()
+			if err != nil {
+				return err
+			}
+			if g.json {
+				return json.NewEncoder(g.out).Encode(all)
+			}
+			tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(tw, "NAME\tURL\tNAMESPACES")
+			for _, c := range all {
+				fmt.Fprintf(tw, "%s\t%s\t%s\n", clean(c.Name), clean(c.URL), strings.Join(c.Namespaces, ","))
+			}
+			return tw.Flush()
+		},
+	}
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"fnb/store"
+)
+
+// isStoreError reports whether an error says that a store does not have what was
+// asked for, or not as it was.
+func isStoreError(err error) bool {
+	return is[*store.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*store.RewrittenError](err)
+}
+
+// storeHints say what a person can type now about a store.
+func storeHints(err error) []string {
+	if n, ok := errors.AsType[*store.NoStoreError](err); ok {
+		if len(n.Near) > 0 {
+			return []string{"did you mean: " + strings.Join(n.Near, ", ")}
+		}
+		return []string{"see the stores with: fnb store list"}
+	}
+	if y, ok := errors.AsType[*store.YankedError](err); ok {
+		if y.Use != "" {
+			return []string{"take the version that replaces it: " + y.Name + "@" + y.Use}
+		}
+		return []string{"see the versions with: fnb template show " + y.Name}
+	}
+	if i, ok := errors.AsType[*store.IncompatibleError](err); ok {
+		return []string{"see the versions with: fnb template show " + i.Name}
+	}
+	if is[*store.RewrittenError](err) {
+		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"fnb/store"
+)
+
+func newTemplateSearch(g *globals) *cobra.Command {
+	limit := 20
+	cmd := &cobra.Command{
+		Use:     "search WORD…",
+		Short:   "find templates by words",
+		Long:    "Search prints the templates that have all the words in their name, language, tags or description, the best first. A word that no template has stands for those that resemble it.",
+		Example: "  # templates for HTTP in Go\n  fnb template search go http",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef(cmd.CommandPath(), "a word to search for is missing")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return g.searchTemplates(cmd.Context(), args, limit) },
+	}
+	cmd.Flags().IntVar(&limit, "limit", limit, "print at most `N` templates; 0 for all")
+	return cmd
+}
+
+func (g *globals) searchTemplates(ctx context.Context, words []string, limit int) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	where, err := g.where()
+	if err != nil {
+		return err
+	}
+	found, notes, err := st.Search(ctx, words, where)
+	g.tell(notes)
+	if err != nil {
+		return err
+	}
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
+	}
+	if g.json {
+		if found == nil {
+			found = []store.Match{}
+		}
+		return json.NewEncoder(g.out).Encode(found)
+	}
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
+	for _, m := range found {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", clean(m.Name), clean(m.Version), clean(m.Store), clean(m.Description))
+	}
+	return tw.Flush()
+}
+
+// describeVersions writes the versions of a template, the newest first; nothing
+// for none.
+func describeVersions(versions []store.VersionEntry) string {
+	if len(versions) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nVersions\n")
+	for _, v := range versions {
+		line := fmt.Sprintf("%s  %s  %.12s", v.Version, v.Published, v.Commit)
+		if v.Yanked != "" {
+			line += "  withdrawn: " + v.Yanked
+		}
+		b.WriteString(clean(line) + "\n")
+	}
+	return b.String()
+}

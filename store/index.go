@@ -1,0 +1,353 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+
+	"fnb/schema"
+)
+
+const (
+	namesFile    = "names.tsv"
+	versionsFile = "versions.ndjson"
+	maxProblems  = 20 // that an index remembers
+)
+
+// An index is what the cache has of one store:
+//
+//	stores/HEX.json               an indexState, HEX the SHA-256 of the URL
+//	stores/HEX/…/names.tsv        one line for each package, by name
+//	stores/HEX/…/versions.ndjson  one line for each version, by package
+//
+// The state has the checksum of the names, and each name that of its versions.
+type index struct {
+	state indexState
+	dir   string
+	names []byte
+}
+
+type indexState struct {
+	URL      string    `json:"url"`
+	Commit   string    `json:"commit,omitempty"` // or what else tells one content from another
+	Checked  time.Time `json:"checked"`
+	Dir      string    `json:"dir"`
+	Names    string    `json:"names"` // checksum of names.tsv
+	Problems []string  `json:"problems,omitempty"`
+	Passed   int       `json:"passed,omitempty"` // files that were passed over
+}
+
+// A summary is one line of names.tsv.
+type summary struct {
+	Name        string // namespace/name
+	Latest      string // the highest stable version that is not yanked, or ""
+	Language    string
+	Tags        string
+	Deprecated  string
+	Description string
+
+	offset, size int64
+	sum          string // of the versions' lines
+}
+
+func (m summary) line() string {
+	return strings.Join([]string{
+		m.Name, m.Latest, m.Language, m.Tags, m.Deprecated,
+		strconv.FormatInt(m.offset, 10), strconv.FormatInt(m.size, 10), m.sum, m.Description,
+	}, "\t") + "\n"
+}
+
+func parseSummary(line string) (summary, bool) {
+	f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	if len(f) != 9 {
+		return summary{}, false
+	}
+	m := summary{Name: f[0], Latest: f[1], Language: f[2], Tags: f[3], Deprecated: f[4], sum: f[7], Description: f[8]}
+	var errs [2]error
+	m.offset, errs[0] = strconv.ParseInt(f[5], 10, 64)
+	m.size, errs[1] = strconv.ParseInt(f[6], 10, 64)
+	return m, errors.Join(errs[:]...) == nil
+}
+
+// summarize tells the most important of a package. A text that could break the
+// line or a terminal is made plain.
+func summarize(p pack) summary {
+	newest := p.versions[len(p.versions)-1]
+	for _, v := range slices.Backward(p.versions) {
+		if v.Yanked == nil && isStable(v.Version) {
+			newest = v
+			break
+		}
+	}
+	m := summary{Name: p.name, Language: clean(newest.Language), Tags: clean(strings.Join(p.about.Tags, " ")), Description: clean(newest.Description)}
+	if newest.Yanked == nil {
+		m.Latest = newest.Version
+	}
+	if p.about.Description != "" {
+		m.Description = clean(p.about.Description)
+	}
+	if d := p.about.Deprecated; d != nil {
+		m.Deprecated = clean("deprecated: " + d.Reason)
+	}
+	return m
+}
+
+func isStable(version string) bool {
+	v, err := semver.StrictNewVersion(version)
+	return err == nil && v.Prerelease() == ""
+}
+
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// An indexWriter writes an index into a folder.
+type indexWriter struct {
+	dir      string
+	versions *os.File
+	buffer   *bufio.Writer
+	offset   int64
+	names    bytes.Buffer
+}
+
+func newIndexWriter(dir string) (*indexWriter, error) {
+	f, err := os.Create(filepath.Join(dir, versionsFile))
+	if err != nil {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
+	return &indexWriter{dir: dir, versions: f, buffer: bufio.NewWriterSize(f, 1<<20)}, nil
+}
+
+func (w *indexWriter) add(p pack) error {
+	m := summarize(p)
+	var lines bytes.Buffer
+	enc := json.NewEncoder(&lines)
+	for _, v := range p.versions {
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+	}
+	m.offset, m.size, m.sum = w.offset, int64(lines.Len()), hexSum(lines.Bytes())
+	w.offset += m.size
+	w.names.WriteString(m.line())
+	if _, err := w.buffer.Write(lines.Bytes()); err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	return nil
+}
+
+// close finishes the files and returns the checksum of the names.
+func (w *indexWriter) close() (string, error) {
+	err := errors.Join(w.buffer.Flush(), w.versions.Sync(), w.versions.Close())
+	if err == nil {
+		err = schema.WriteFile(filepath.Join(w.dir, namesFile), w.names.Bytes(), 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("using the cache: %w", err)
+	}
+	return hexSum(w.names.Bytes()), nil
+}
+
+func (c *cache) indexPath(url, suffix string) string {
+	return filepath.Join(c.dir, "stores", hexSum([]byte(url))+suffix)
+}
+
+// openIndex opens what the cache has of a store. What is damaged counts as
+// missing.
+func (c *cache) openIndex(url string) (*index, bool) {
+	x := &index{}
+	data, err := os.ReadFile(c.indexPath(url, ".json"))
+	if err != nil || json.Unmarshal(data, &x.state) != nil || x.state.URL != url || !filepath.IsLocal(x.state.Dir) {
+		return nil, false
+	}
+	x.dir = filepath.Join(c.indexPath(url, ""), x.state.Dir)
+	x.names, err = os.ReadFile(filepath.Join(x.dir, namesFile))
+	if err != nil || hexSum(x.names) != x.state.Names {
+		return nil, false
+	}
+	return x, true
+}
+
+// saveIndexState makes an index the one that is opened; the store's lock is held.
+func (c *cache) saveIndexState(st indexState) error {
+	data, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return err
+	}
+	return schema.WriteFile(c.indexPath(st.URL, ".json"), append(data, '\n'), 0o600)
+}
+
+// forgetIndex removes what the cache has of a store; its lock is held.
+func (c *cache) forgetIndex(url string) error {
+	err := os.Remove(c.indexPath(url, ".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(c.indexPath(url, "")))
+}
+
+// all returns the packages of the store, by name.
+func (x *index) all() []summary {
+	var all []summary
+	for line := range strings.Lines(string(x.names)) {
+		if m, ok := parseSummary(line); ok {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// namespaces returns the namespaces of the store, sorted.
+func (x *index) namespaces() []string {
+	var all []string
+	for line := range bytes.Lines(x.names) {
+		if ns, _, ok := bytes.Cut(line, []byte("/")); ok && (len(all) == 0 || all[len(all)-1] != string(ns)) {
+			all = append(all, string(ns))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// find returns the summary of a package.
+func (x *index) find(name string) (summary, bool) {
+	at := 0
+	if start := []byte(name + "\t"); !bytes.HasPrefix(x.names, start) {
+		if at = bytes.Index(x.names, append([]byte("\n"), start...)) + 1; at == 0 {
+			return summary{}, false
+		}
+	}
+	line, _, _ := bytes.Cut(x.names[at:], []byte("\n"))
+	return parseSummary(string(line))
+}
+
+var errDamagedIndex = errors.New("the cache of the store is damaged")
+
+// versionsOf returns the versions of a package, ascending, after they were found
+// to be those that the index was made with.
+func (x *index) versionsOf(m summary) (_ []indexed, err error) {
+	f, err := os.Open(filepath.Join(x.dir, versionsFile))
+	if err != nil {
+		return nil, errDamagedIndex
+	}
+	defer func() { _ = f.Close() }() // it was only read from
+	data, err := io.ReadAll(io.NewSectionReader(f, m.offset, m.size))
+	if err != nil || hexSum(data) != m.sum {
+		return nil, errDamagedIndex
+	}
+	var all []indexed
+	d := json.NewDecoder(bytes.NewReader(data))
+	for {
+		var v indexed
+		if err := d.Decode(&v); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, errDamagedIndex
+		}
+		all = append(all, v)
+	}
+}
+
+// A feed gives each package of a store, by name, to add, and tells what it passed
+// over.
+type feed func(add func(pack) error) ([]fileProblem, error)
+
+// buildIndex writes what a store has into the cache and opens it; the store's
+// lock is held. old is what the cache had before, nil for nothing: none of its
+// versions may be gone or different.
+func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, err error) {
+	parent := c.indexPath(st.URL, "")
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
+	dir, err := os.MkdirTemp(parent, "")
+	if err != nil {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir) // the error is known
+		}
+	}()
+	w, err := newIndexWriter(dir)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := packages(w.add)
+	sum, cerr := w.close()
+	if err = errors.Join(err, cerr); err != nil {
+		return nil, err
+	}
+	st.Dir, st.Names, st.Passed = filepath.Base(dir), sum, len(problems)
+	for _, p := range problems[:min(len(problems), maxProblems)] {
+		st.Problems = append(st.Problems, clean(p.file+": "+p.err.Error()))
+	}
+	x := &index{state: st, dir: dir, names: w.names.Bytes()}
+	if old != nil {
+		if err := x.continues(old); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.saveIndexState(st); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != st.Dir {
+			_ = os.RemoveAll(filepath.Join(parent, e.Name())) // it is only in the way
+		}
+	}
+	return x, nil
+}
+
+// continues returns an error unless every version of old is in x as it was: a
+// store only grows.
+func (x *index) continues(old *index) error {
+	now := map[string]summary{}
+	for _, m := range x.all() {
+		now[m.Name] = m
+	}
+	for _, was := range old.all() {
+		m, ok := now[was.Name]
+		if ok && m.sum == was.sum {
+			continue
+		}
+		before, err := old.versionsOf(was)
+		if err != nil {
+			return nil //nolint:nilerr // what is damaged cannot be compared with
+		}
+		var after []indexed
+		if ok {
+			if after, err = x.versionsOf(m); err != nil {
+				return err
+			}
+		}
+		for _, b := range before {
+			same := func(a indexed) bool {
+				return a.Version == b.Version && a.Checksum == b.Checksum && a.Source.Git.Commit == b.Source.Git.Commit
+			}
+			if b.OpenFaaS == nil && !slices.ContainsFunc(after, same) {
+				return &RewrittenError{URL: x.state.URL, Name: was.Name, Version: b.Version}
+			}
+		}
+	}
+	return nil
+}

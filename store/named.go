@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"fnb/schema"
+)
+
+// fromStores finds a template by namespace and name in the one store that has the
+// namespace, or in the store that the reference names.
+func (l *lookup) fromStores(ctx context.Context) (found, error) {
+	if l.pinned && !isFolderStore(l.pin.Store) {
+		if t, ok := l.store.cache.open(l.pin.Checksum); ok {
+			t.Name, t.Source = l.parsed.Name, l.pin.Store
+			l.noteIfYanked()
+			return found{template: t, pin: l.pin}, nil
+		}
+	}
+	c, err := l.home(ctx)
+	if err != nil {
+		return found{}, err
+	}
+	versions, err := l.versions(ctx, c, false)
+	if err != nil {
+		return found{}, err
+	}
+	if e := versions[0].OpenFaaS; e != nil {
+		return l.fromList(ctx, c, e)
+	}
+	v, err := l.choose(c, versions)
+	if isMissing(err) && !l.asked && !l.store.opts.Offline {
+		// It may have been published a minute ago.
+		if versions, err = l.versions(ctx, c, true); err != nil {
+			return found{}, err
+		}
+		v, err = l.choose(c, versions)
+	}
+	if err != nil {
+		return found{}, err
+	}
+	return l.fromRecord(ctx, c, v)
+}
+
+// home is the store in which the reference is looked up.
+func (l *lookup) home(ctx context.Context) (Configured, error) {
+	if l.parsed.Store != "" {
+		c, err := l.store.configured(l.parsed.Store)
+		if is, ok := errors.AsType[*NoStoreError](err); ok {
+			return c, &NotFoundError{Name: l.ref, Near: is.Near, Err: err}
+		}
+		return c, err
+	}
+	owner := func() (Configured, []Configured, bool, error) {
+		all, err := l.store.Stores()
+		for _, c := range all {
+			if slices.Contains(c.Namespaces, l.parsed.Namespace) {
+				return c, all, true, err
+			}
+		}
+		return Configured{}, all, false, err
+	}
+	c, all, ok, err := owner()
+	if err != nil || ok {
+		return c, err
+	}
+	// A store may have got the namespace since it was read.
+	for _, c := range all {
+		_, notes, _, err := l.store.index(ctx, c)
+		if err != nil {
+			return Configured{}, fmt.Errorf("store %s: %w", c.Name, err)
+		}
+		l.notes = append(l.notes, notes...)
+	}
+	if c, _, ok, err = owner(); err != nil || ok {
+		return c, err
+	}
+	why := fmt.Errorf("no store has the namespace %s", l.parsed.Namespace)
+	if len(all) == 0 {
+		why = errors.New("it would be in a store, and none has been added")
+	}
+	return Configured{}, &NotFoundError{Name: l.ref, Near: l.near(), Err: why}
+}
+
+// versions returns the versions that a store has of the template, never none. With
+// again the store itself is asked.
+func (l *lookup) versions(ctx context.Context, c Configured, again bool) ([]indexed, error) {
+	var x *index
+	var notes []string
+	var err error
+	if again {
+		l.asked = true
+		x, notes, err = l.store.refresh(ctx, c)
+	} else {
+		x, notes, l.asked, err = l.store.index(ctx, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", c.Name, err)
+	}
+	for _, n := range notes {
+		if !slices.Contains(l.notes, n) {
+			l.notes = append(l.notes, n)
+		}
+	}
+	m, ok := x.find(l.parsed.Namespace + "/" + l.parsed.Name)
+	if l.parsed.Namespace == "" {
+		m, ok, err = x.only(l.parsed.Name)
+		if err != nil {
+			return nil, fmt.Errorf("template %s: %w", l.ref, err)
+		}
+	}
+	if !ok {
+		if !l.asked && !l.store.opts.Offline {
+			return l.versions(ctx, c, true)
+		}
+		return nil, &NotFoundError{Name: l.ref, Near: l.near(), Err: fmt.Errorf("the store %s does not have it", c.Name)}
+	}
+	versions, err := x.versionsOf(m)
+	if errors.Is(err, errDamagedIndex) && !l.asked && !l.store.opts.Offline {
+		if err := l.store.cache.forgetIndex(c.URL); err != nil {
+			return nil, err
+		}
+		return l.versions(ctx, c, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", c.Name, err)
+	}
+	if m.Deprecated != "" {
+		l.note("template %s is %s", m.Name, m.Deprecated)
+	}
+	return versions, nil
+}
+
+// only returns the package of a name that is in one namespace.
+func (x *index) only(name string) (m summary, ok bool, err error) {
+	var all []string
+	for _, s := range x.all() {
+		if strings.HasSuffix(s.Name, "/"+name) {
+			m, ok = s, true
+			all = append(all, s.Name)
+		}
+	}
+	if len(all) > 1 {
+		return m, false, fmt.Errorf("several have the name: %s", strings.Join(all, ", "))
+	}
+	return m, ok, nil
+}
+
+// nearInStores returns the templates of the stores that resemble the reference's
+// name, as the cache knows them.
+func (l *lookup) nearInStores() []string {
+	all, err := l.store.Stores()
+	if err != nil {
+		return nil // what cannot be read cannot be suggested
+	}
+	full := map[string][]string{}
+	var names []string
+	for _, c := range all {
+		x, ok := l.store.cache.openIndex(c.URL)
+		if !ok {
+			continue
+		}
+		for _, m := range x.all() {
+			_, name, _ := strings.Cut(m.Name, "/")
+			full[name] = append(full[name], m.Name)
+			names = append(names, name)
+		}
+	}
+	var near []string
+	for _, name := range schema.Near(l.parsed.Name, names) {
+		near = append(near, full[name]...)
+	}
+	return near[:min(len(near), 3)]
+}
+
+// noteIfYanked says that the version which the lock has was withdrawn, as far as
+// the cache knows.
+func (l *lookup) noteIfYanked() {
+	c, err := l.store.configured(l.pin.Store)
+	if err != nil {
+		return // the store is not needed
+	}
+	x, ok := l.store.cache.openIndex(c.URL)
+	if !ok {
+		return
+	}
+	m, ok := x.find(l.parsed.Namespace + "/" + l.parsed.Name)
+	if !ok {
+		return
+	}
+	versions, err := x.versionsOf(m)
+	if err != nil {
+		return // a damaged cache says nothing
+	}
+	for _, v := range versions {
+		if v.Checksum == l.pin.Checksum && v.Version == l.pin.Version && v.Yanked != nil {
+			l.noteYanked(v)
+		}
+	}
+}
+
+func (l *lookup) noteYanked(v indexed) {
+	l.note("template %s: version %s, which fnb.lock has, was withdrawn: %s", l.ref, v.Version, clean(v.Yanked.Reason))
+}
+
+// choose finds the version that the reference means among versions, which ascend.
+func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
+	if l.pinned {
+		for _, v := range versions {
+			if v.Checksum == l.pin.Checksum && (l.pin.Version == "" || v.Version == l.pin.Version) {
+				if v.Yanked != nil {
+					l.noteYanked(v)
+				}
+				return v, nil
+			}
+		}
+		problem := fmt.Sprintf("the store %s has no version %s with the checksum that fnb.lock has", c.Name, l.pin.Version)
+		return indexed{}, &MismatchError{Reference: l.ref, Want: l.pin.Checksum, Problem: problem}
+	}
+	fits, exact, err := l.wanted()
+	if err != nil {
+		return indexed{}, err
+	}
+	missing := &VersionError{Range: l.parsed.Range, Where: "store " + c.Name}
+	var passed []string
+	for _, v := range slices.Backward(versions) {
+		if v.Yanked == nil {
+			missing.Have = append(missing.Have, v.Version)
+		}
+		if !fits(v) {
+			continue
+		}
+		switch why := l.unfit(v); {
+		case why != "" && exact:
+			return indexed{}, &IncompatibleError{Name: v.Name, Version: v.Version, Reason: why}
+		case v.Yanked != nil && exact:
+			return indexed{}, &YankedError{Name: v.Name, Version: v.Version, Reason: clean(v.Yanked.Reason), Use: v.Yanked.Use}
+		case v.Yanked != nil:
+			passed = append(passed, v.Version+" because it was withdrawn: "+clean(v.Yanked.Reason))
+		case why != "":
+			passed = append(passed, v.Version+" because it "+why)
+		default:
+			for _, p := range passed {
+				l.note("template %s: skipped %s", l.ref, p)
+			}
+			return v, nil
+		}
+	}
+	for _, p := range passed {
+		l.note("template %s: skipped %s", l.ref, p)
+	}
+	if missing.Range == "" {
+		missing.Range = "stable"
+	}
+	return indexed{}, &NotFoundError{Name: l.ref, Err: missing}
+}
+
+// wanted returns which versions the reference's range allows, and whether that is
+// one alone.
+func (l *lookup) wanted() (fits func(indexed) bool, exact bool, err error) {
+	rng := l.parsed.Range
+	if rng == "" {
+		return func(v indexed) bool { return isStable(v.Version) }, false, nil
+	}
+	if strings.Contains(rng, "sha256:") {
+		return func(v indexed) bool { return v.Checksum == rng || v.Checksum == "fnb1:"+rng }, true, nil
+	}
+	if v, err := semver.StrictNewVersion(strings.TrimPrefix(rng, "v")); err == nil {
+		return func(o indexed) bool { return o.Version == v.String() }, true, nil
+	}
+	if commit, ok := strings.CutPrefix(rng, "sha-"); ok && len(commit) >= 7 && isHex(commit) {
+		return func(v indexed) bool { return strings.HasPrefix(v.Source.Git.Commit, commit) }, true, nil
+	}
+	if !l.parsed.IsSemver {
+		return func(v indexed) bool {
+			ref, _ := cutAny(v.Source.Git.Ref, "refs/tags/", "refs/heads/")
+			return ref == rng
+		}, true, nil
+	}
+	constraint, err := semver.NewConstraint(rng)
+	if err != nil {
+		return nil, false, fmt.Errorf("template %s: %w", l.ref, err)
+	}
+	return func(v indexed) bool {
+		parsed, err := semver.StrictNewVersion(v.Version)
+		return err == nil && constraint.Check(parsed)
+	}, false, nil
+}
+
+// unfit says why a version cannot be used here, "" where it can.
+func (l *lookup) unfit(v indexed) string {
+	if own, err := semver.StrictNewVersion(strings.TrimPrefix(l.store.opts.Version, "v")); err == nil && v.FNB != "" {
+		// A build between two releases counts as the next one.
+		release, perr := own.SetPrerelease("")
+		constraint, err := semver.NewConstraint(v.FNB)
+		if perr == nil && err == nil && !constraint.Check(&release) {
+			return fmt.Sprintf("needs fnb %s, and this is %s", v.FNB, l.store.opts.Version)
+		}
+	}
+	if len(v.Platforms) == 0 {
+		return ""
+	}
+	has, err := schema.ParsePlatforms(strings.Join(v.Platforms, ","))
+	if err != nil {
+		return "names platforms that fnb does not know"
+	}
+	for _, p := range l.where.Platforms {
+		if !slices.Contains(has, p) {
+			return fmt.Sprintf("is not for %s", p)
+		}
+	}
+	return ""
+}
+
+// fromRecord gets the files of a version, which have to be those of its record.
+func (l *lookup) fromRecord(ctx context.Context, c Configured, v indexed) (found, error) {
+	src := v.Source.Git
+	pin := schema.Pin{Store: c.Name, Version: v.Version, Checksum: v.Checksum, Commit: src.Commit}
+	_, name, _ := strings.Cut(v.Name, "/")
+	t, ok := l.store.cache.open(v.Checksum)
+	if !ok {
+		if strings.HasPrefix(src.URL, "file:") && !c.isHere() {
+			return found{}, &RefusedError{Source: "store " + c.Name, Path: v.Name, Reason: "its repository would be a folder of this machine"}
+		}
+		path := src.Path
+		if path == "" {
+			path = "."
+		}
+		f, err := l.fromGit(ctx, gitWant{url: src.URL, path: path, ref: src.Commit})
+		if err != nil {
+			return found{}, fmt.Errorf("store %s: %s %s: %w", c.Name, v.Name, v.Version, err)
+		}
+		if f.template.Checksum != v.Checksum {
+			problem := fmt.Sprintf("version %s is not what its record in the store %s says: the checksum of its files is %s, and not %s", v.Version, c.Name, f.template.Checksum, v.Checksum)
+			return found{}, &MismatchError{Reference: l.ref, Want: v.Checksum, Got: f.template.Checksum, Problem: problem}
+		}
+		t = f.template
+	}
+	t.Name, t.Source = name, c.Name
+	return found{template: t, pin: pin}, nil
+}

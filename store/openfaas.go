@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+)
+
+// An openFaaSEntry is one entry of OpenFaaS' templates.json, with every field.
+type openFaaSEntry struct {
+	Template    string `json:"template"`
+	Platform    string `json:"platform"` // of no use: all say x86_64
+	Language    string `json:"language"`
+	Source      string `json:"source"`
+	Description string `json:"description"`
+	Repo        string `json:"repo"`                  // of git, with #ref where one is meant
+	Recommended string `json:"recommended,omitempty"` // "true"
+	Official    string `json:"official"`              // "true" or "false", as a text
+}
+
+// parseList reads a list of OpenFaaS': each entry is a package source/template. An
+// entry that cannot be one is a problem and passed over.
+func parseList(url string, data []byte) ([]pack, []fileProblem, error) {
+	var entries []json.RawMessage
+	if len(data) >= maxListSize {
+		return nil, nil, &LimitError{Source: url, What: "the list has more bytes", Limit: maxListSize}
+	}
+	if err := json.Unmarshal(data, &entries); err != nil {
+		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of templates: %w", cleaned(err))}
+	}
+	byName := map[string]pack{}
+	var problems []fileProblem
+	for i, raw := range entries {
+		at := fmt.Sprintf("entry %d", i+1)
+		var e openFaaSEntry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			problems = append(problems, fileProblem{at, cleaned(err)})
+			continue
+		}
+		name := strings.ToLower(e.Source) + "/" + strings.ToLower(e.Template)
+		at += " (" + clean(name) + ")"
+		if err := schema.ValidatePackageName(name); err != nil {
+			problems = append(problems, fileProblem{at, err})
+			continue
+		}
+		if ref, err := schema.ParseTemplateRef(e.Repo); err != nil || ref.Kind != schema.RefGit {
+			problems = append(problems, fileProblem{at, fmt.Errorf("its repo is not the URL of a git repository")})
+			continue
+		}
+		if _, ok := byName[name]; ok {
+			problems = append(problems, fileProblem{at, errors.New("it is there twice; the first one counts")})
+			continue
+		}
+		v := indexed{OpenFaaS: &e}
+		v.Name, v.Kind, v.Language, v.Description = name, schema.KindTemplate, e.Language, e.Description
+		p := pack{name: name, versions: []indexed{v}}
+		for _, tag := range []struct{ value, tag string }{{e.Official, "official"}, {e.Recommended, "recommended"}} {
+			if tag.value == "true" {
+				p.about.Tags = append(p.about.Tags, tag.tag)
+			}
+		}
+		byName[name] = p
+	}
+	packs := make([]pack, 0, len(byName))
+	for _, p := range byName {
+		packs = append(packs, p)
+	}
+	slices.SortFunc(packs, func(a, b pack) int { return strings.Compare(a.name, b.name) })
+	return packs, problems, nil
+}
+
+// fromList finds a template that a list of OpenFaaS' names: in its repository, at
+// the git reference or in the range that was asked for.
+func (l *lookup) fromList(ctx context.Context, c Configured, e *openFaaSEntry) (found, error) {
+	ref, err := schema.ParseTemplateRef(e.Repo)
+	if err != nil {
+		return found{}, err
+	}
+	if strings.HasPrefix(ref.URL, "file:") && !c.isHere() {
+		return found{}, &RefusedError{Source: "store " + c.Name, Path: l.ref, Reason: "its repository would be a folder of this machine"}
+	}
+	want := gitWant{url: ref.URL, path: path.Join(vendorDir, e.Template), ref: ref.Ref, name: e.Template}
+	if l.parsed.Range != "" {
+		want.rng, want.ref, want.semver = l.gitRange()
+	}
+	f, err := l.fromGit(ctx, want)
+	if err != nil {
+		return found{}, err
+	}
+	if strings.Contains(l.parsed.Range, "sha256:") {
+		return f, l.fits(f.template, "store "+c.Name)
+	}
+	return f, nil
+}

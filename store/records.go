@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+
+	"fnb/schema"
+)
+
+const (
+	storeFileName = "store.json"
+	templatesDir  = "templates"
+	versionsDir   = "v"
+	packageFile   = "package.json"
+	recordSuffix  = ".json"
+	yankSuffix    = ".yank.json"
+)
+
+// A recordTree is the files of a store, wherever they are. What is missing is
+// [fs.ErrNotExist].
+type recordTree interface {
+	list(dir string) ([]recordEntry, error) // files and folders, sorted by name
+	read(name string) ([]byte, error)
+}
+
+type recordEntry struct {
+	name string
+	dir  bool
+}
+
+// A gitTree is the files of a store at one commit.
+type gitTree struct {
+	root    *object.Tree
+	objects storer.EncodedObjectStorer
+}
+
+func (t *gitTree) list(dir string) ([]recordEntry, error) {
+	sub := t.root
+	if dir != "." {
+		var err error
+		if sub, err = t.root.Tree(dir); errors.Is(err, object.ErrDirectoryNotFound) || errors.Is(err, object.ErrEntryNotFound) {
+			return nil, fs.ErrNotExist
+		} else if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", plainPath(dir), cleaned(err))
+		}
+	}
+	var all []recordEntry
+	for _, e := range sub.Entries {
+		if e.Mode == filemode.Dir || e.Mode.IsFile() && e.Mode != filemode.Symlink {
+			all = append(all, recordEntry{e.Name, e.Mode == filemode.Dir})
+		}
+	}
+	slices.SortFunc(all, func(a, b recordEntry) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func (t *gitTree) read(name string) ([]byte, error) {
+	e, err := t.root.FindEntry(name)
+	if err != nil || !e.Mode.IsFile() || e.Mode == filemode.Symlink {
+		return nil, fs.ErrNotExist
+	}
+	blob, err := object.GetBlob(t.objects, e.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
+	}
+	r, err := blob.Reader()
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
+	}
+	data, err := io.ReadAll(io.LimitReader(r, schema.MaxRecordSize+1))
+	return data, errors.Join(err, r.Close())
+}
+
+// A folderTree is the files of a store in a folder.
+type folderTree struct{ root *os.Root }
+
+func openFolderTree(dir string) (*folderTree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &folderTree{root}, nil
+}
+
+func (t *folderTree) list(dir string) ([]recordEntry, error) {
+	entries, err := fs.ReadDir(t.root.FS(), dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []recordEntry
+	for _, e := range entries {
+		if e.IsDir() || e.Type().IsRegular() {
+			all = append(all, recordEntry{e.Name(), e.IsDir()})
+		}
+	}
+	return all, nil
+}
+
+func (t *folderTree) read(name string) ([]byte, error) {
+	file := filepath.FromSlash(name)
+	if info, err := t.root.Lstat(file); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fs.ErrNotExist // opening a pipe would wait for its other end
+	}
+	f, err := t.root.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, schema.MaxRecordSize+1))
+	return data, errors.Join(err, f.Close())
+}
+
+// An indexed version is a record with what became of it.
+type indexed struct {
+	schema.Record
+	Yanked     *schema.Yank        `json:"yanked,omitempty"`
+	Deprecated *schema.Deprecation `json:"deprecated,omitempty"`
+	OpenFaaS   *openFaaSEntry      `json:"openfaas,omitempty"` // instead of all else: an entry of OpenFaaS' list
+}
+
+// A pack is one package of a store, its versions ascending.
+type pack struct {
+	name     string // namespace/name
+	about    schema.Package
+	versions []indexed
+}
+
+// A fileProblem is a file of a store that was passed over.
+type fileProblem struct {
+	file string
+	err  error
+}
+
+// A scan reads a store's files.
+type scan struct {
+	tree     recordTree
+	problems []fileProblem
+}
+
+func (s *scan) problem(file string, err error) {
+	s.problems = append(s.problems, fileProblem{file, err})
+}
+
+// check returns an error unless the files are those of a store.
+func (s *scan) check(where string) error {
+	data, err := s.tree.read(storeFileName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &NotFoundError{Name: where, Err: errors.New("it is not a store: it has no " + storeFileName)}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = schema.ParseStoreFile(storeFileName, data)
+	return err
+}
+
+// into is the store's packages as an index takes them.
+func (s *scan) into(ctx context.Context) feed {
+	return func(add func(pack) error) ([]fileProblem, error) {
+		err := s.packages(ctx, add)
+		return s.problems, err
+	}
+}
+
+// packages gives each package of the store, by name, to each. A file that is
+// damaged, or that only a later fnb understands, is a problem and passed over.
+func (s *scan) packages(ctx context.Context, each func(pack) error) error {
+	spaces, err := s.tree.list(templatesDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, ns := range spaces {
+		names, err := s.tree.list(path.Join(templatesDir, ns.name))
+		if err != nil {
+			if !ns.dir {
+				continue
+			}
+			return err
+		}
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			full := ns.name + "/" + name.name
+			if !name.dir {
+				continue
+			}
+			if err := schema.ValidatePackageName(full); err != nil {
+				s.problem(templatesDir+"/"+full, err)
+				continue
+			}
+			p, err := s.pack(full)
+			if err != nil {
+				return err
+			}
+			if len(p.versions) == 0 {
+				continue
+			}
+			if err := each(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pack reads one package.
+func (s *scan) pack(name string) (pack, error) {
+	p := pack{name: name}
+	dir := path.Join(templatesDir, name)
+	if data, err := s.tree.read(path.Join(dir, packageFile)); err == nil {
+		if p.about, err = schema.ParsePackage(path.Join(dir, packageFile), data); err != nil {
+			s.problem(path.Join(dir, packageFile), err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return p, err
+	}
+	files, err := s.tree.list(path.Join(dir, versionsDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	yanks := map[string]*schema.Yank{}
+	for _, f := range files {
+		file := path.Join(dir, versionsDir, f.name)
+		version, isYank := strings.CutSuffix(f.name, yankSuffix)
+		if !isYank {
+			var isRecord bool
+			if version, isRecord = strings.CutSuffix(f.name, recordSuffix); !isRecord {
+				continue
+			}
+		}
+		if f.dir || schema.ValidateVersion(version) != nil {
+			continue
+		}
+		data, err := s.tree.read(file)
+		if err != nil {
+			return p, err
+		}
+		if isYank {
+			y, err := schema.ParseYank(file, data)
+			if err != nil {
+				// Whatever it says, the version is not to be used.
+				s.problem(file, err)
+				y = schema.Yank{V: schema.RecordVersion, Reason: "no reason that this fnb can read"}
+			}
+			yanks[version] = &y
+			continue
+		}
+		rec, err := readRecord(file, data, name, version)
+		if err != nil {
+			s.problem(file, err)
+			continue
+		}
+		p.versions = append(p.versions, indexed{Record: rec, Deprecated: p.about.Deprecated})
+	}
+	for i := range p.versions {
+		p.versions[i].Yanked = yanks[p.versions[i].Version]
+	}
+	slices.SortFunc(p.versions, func(a, b indexed) int { return compareVersions(a.Version, b.Version) })
+	return p, nil
+}
+
+// readRecord reads a record, whose file has to be named as it is.
+func readRecord(file string, data []byte, name, version string) (schema.Record, error) {
+	rec, err := schema.ParseRecord(file, data)
+	switch {
+	case err != nil:
+		return rec, err
+	case rec.Name != name:
+		return rec, &schema.FieldError{File: file, Field: "name", Problem: fmt.Sprintf("is %q, but the folder is of %q", rec.Name, name)}
+	case rec.Version != version:
+		return rec, &schema.FieldError{File: file, Field: "vers", Problem: fmt.Sprintf("is %q, but the file is of %q", rec.Version, version)}
+	}
+	return rec, nil
+}
+
+// compareVersions compares two versions that are known to be SemVer.
+func compareVersions(a, b string) int {
+	va, errA := semver.StrictNewVersion(a)
+	vb, errB := semver.StrictNewVersion(b)
+	if errA != nil || errB != nil {
+		return strings.Compare(a, b)
+	}
+	return va.Compare(vb)
+}
