@@ -58,11 +58,10 @@ type Info struct {
 	Executor    string   `json:"executor,omitempty"`
 }
 
-var schemes = []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
-
 // Dial connects to a builder and makes one round trip, so that a wrong address
 // is an [*UnreachableError] now rather than at the first solve.
 func Dial(ctx context.Context, opts Options) (*Client, error) {
+	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
 	u, err := url.Parse(opts.Address)
 	if err != nil || !slices.Contains(schemes, u.Scheme) {
 		return nil, fmt.Errorf("builder address %q: it has to begin with one of %s", opts.Address, strings.Join(schemes, "://, ")+"://")

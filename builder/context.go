@@ -35,7 +35,7 @@ const contextName = "context"
 // that a zip archive can hold, since wheels and jars are made of these files.
 // It is no later than the epoch of a solve, so that the exporter leaves it and
 // what a step wrote down of it, such as Python in its .pyc files, stays true.
-var contextTime = time.Unix(DefaultEpoch, 0).UTC()
+func contextTime() time.Time { return time.Unix(DefaultEpoch, 0).UTC() }
 
 // An entry is one file, folder or link of a build context.
 type entry struct {
@@ -105,7 +105,7 @@ func (bc *buildContext) small() bool {
 
 // inline returns the build context as file actions on an empty state.
 func (bc *buildContext) inline() (llb.State, error) {
-	created := llb.WithCreatedTime(contextTime)
+	created := llb.WithCreatedTime(contextTime())
 	var act *llb.FileAction
 	for _, e := range bc.entries {
 		p := "/" + e.path
@@ -133,7 +133,7 @@ func (bc *buildContext) inline() (llb.State, error) {
 // the time that its content makes.
 func timed(st llb.State) llb.State {
 	return llb.Scratch().File(
-		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(contextTime)),
+		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(contextTime())),
 		llb.WithCustomName("[fnb] build context"))
 }
 
@@ -167,7 +167,7 @@ func symlink(act *llb.FileAction, target, p string, o llb.SymlinkOption) *llb.Fi
 func (bc *buildContext) local(key string) (llb.State, fsutil.FS, error) {
 	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries)), sums: map[string][sha256.Size]byte{}}
 	for i, e := range bc.entries {
-		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime.UnixNano()}
+		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime().UnixNano()}
 		if e.mode.IsRegular() {
 			sum, err := contentSum(bc.fsys, e.path)
 			if err != nil {

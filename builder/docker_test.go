@@ -24,7 +24,7 @@ func dockerFor(t *testing.T) string {
 		err = needs()
 	}
 	servers.Require(t, "docker", err)
-	dir, err := os.MkdirTemp("", "fnb-docker-") // a test's own folder is too long for its sockets
+	dir, err := os.MkdirTemp("", "fnb-docker-") //nolint:usetesting // a test's own folder is too long for its sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +42,11 @@ func dockerFor(t *testing.T) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // its log says more
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
@@ -56,9 +59,8 @@ func dockerFor(t *testing.T) string {
 			return "docker://" + socket
 		}
 		select {
-		case why := <-ended:
-			ended <- why
-			servers.Require(t, "docker", fmt.Errorf("it ended: %w\n%s", why, read(t, log.Name())))
+		case <-ended:
+			servers.Require(t, "docker", fmt.Errorf("it ended: %w\n%s", err, read(t, log.Name())))
 		default:
 		}
 		if time.Now().After(end) {

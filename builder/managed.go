@@ -220,7 +220,7 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the builder: %w", err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the builder has its own
 	args := m.Command
 	if m.Rootless {
 		if args, err = rootlessCommand(m); err != nil {

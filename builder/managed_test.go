@@ -22,7 +22,7 @@ import (
 func managed(t *testing.T, mirrors map[string]string, flags ...string) Managed {
 	t.Helper()
 	servers.Require(t, "buildkit", needs())
-	dir, err := os.MkdirTemp("", "fnb-builder-") // a test's own folder is too long for a socket
+	dir, err := os.MkdirTemp("", "fnb-builder-") //nolint:usetesting // a test's own folder is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,8 +33,7 @@ func unprivileged(t *testing.T) *user.User {
 		servers.Require(t, "rootless", err)
 		return u
 	}
-	u, err := user.Lookup(rootlessUser)
-	if err != nil && servers.Required("rootless") {
+	if _, err := user.Lookup(rootlessUser); err != nil && servers.Required("rootless") {
 		out, err := exec.CommandContext(t.Context(), "useradd", "--create-home", "--shell", "/bin/sh", rootlessUser).CombinedOutput()
 		if err != nil {
 			t.Fatalf("useradd: %v\n%s", err, out)
@@ -45,7 +44,7 @@ func unprivileged(t *testing.T) *user.User {
 			}
 		})
 	}
-	u, err = user.Lookup(rootlessUser)
+	u, err := user.Lookup(rootlessUser)
 	servers.Require(t, "rootless", err)
 	return u
 }
@@ -94,7 +93,7 @@ func copyProgram(t *testing.T, to string) {
 func TestRootless(t *testing.T) {
 	t.Parallel()
 	u := unprivileged(t)
-	dir, err := os.MkdirTemp("", "fnb-rootless-")
+	dir, err := os.MkdirTemp("", "fnb-rootless-") //nolint:usetesting // others may not enter a test's own folder
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -259,12 +259,10 @@ var wrappers = regexp.MustCompile(`^(failed to solve|failed to run Build functio
 // problem is the innermost part of BuildKit's message that a person can use.
 func problem(err error) string {
 	s := err.Error()
-	for {
-		t := s
-		if strings.HasPrefix(s, "process ") { // process "/bin/sh -c …" did not complete successfully: exit code: 1
-			break
-		}
-		if t = wrappers.ReplaceAllString(s, ""); t == s {
+	// process "/bin/sh -c …" did not complete successfully: exit code: 1
+	for !strings.HasPrefix(s, "process ") {
+		t := wrappers.ReplaceAllString(s, "")
+		if t == s {
 			break
 		}
 		s = t

@@ -55,7 +55,7 @@ func copyWatchdog(src llb.State, from string) *llb.FileAction {
 	mode := llb.ChmodOpt{Mode: 0o755}
 	return llb.Copy(src, from, watchdogPath,
 		&llb.CopyInfo{Mode: &mode, ChownOpt: &llb.ChownOpt{User: &llb.UserOpt{UID: 0}, Group: &llb.UserOpt{UID: 0}}, CreateDestPath: true},
-		llb.WithCreatedTime(contextTime))
+		llb.WithCreatedTime(contextTime()))
 }
 
 // addWatchdog lays the watchdog's layer over the Dockerfile's result.
@@ -117,7 +117,7 @@ func (w *watchdogFS) Walk(_ context.Context, _ string, fn fs.WalkDirFunc) error 
 	at := ""
 	for _, name := range strings.Split(strings.TrimPrefix(watchdogPath, "/"), "/") {
 		at = path.Join(at, name)
-		st := &types.Stat{Path: filepath.FromSlash(at), Mode: uint32(fs.ModeDir | 0o755), ModTime: contextTime.UnixNano()}
+		st := &types.Stat{Path: filepath.FromSlash(at), Mode: uint32(fs.ModeDir | 0o755), ModTime: contextTime().UnixNano()}
 		if "/"+at == watchdogPath {
 			st.Mode, st.Size = 0o755, int64(len(program))
 		}

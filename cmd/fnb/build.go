@@ -121,7 +121,7 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	if err != nil {
 		return err
 	}
-	p, err := g.newPipeline(ctx, stack, o)
+	p, err := g.newPipeline(stack, o)
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,8 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	return errors.Join(err, g.finish(jobs, o.reportFile, time.Since(start)))
 }
 
-// newPipeline opens what a build needs before it talks to a builder.
-func (g *globals) newPipeline(_ context.Context, stack *schema.Stack, o *buildOptions) (*pipeline, error) {
+// newPipeline opens what a build or a push needs before it talks to anybody.
+func (g *globals) newPipeline(stack *schema.Stack, o *buildOptions) (*pipeline, error) {
 	lock, err := schema.ReadLock(lockFile(stack.File))
 	if err != nil {
 		return nil, err
@@ -169,11 +169,7 @@ func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err err
 		return err
 	}
 	if p.opts.dest.keep() {
-		dir, err := imagesDir()
-		if err != nil {
-			return err
-		}
-		if p.images, err = registry.OpenImageStore(dir); err != nil {
+		if p.images, err = openImages(); err != nil {
 			return err
 		}
 	}
@@ -182,6 +178,15 @@ func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err err
 		return usagef("fnb build", "%w", err)
 	}
 	return nil
+}
+
+// openImages opens the image store.
+func openImages() (*registry.ImageStore, error) {
+	dir, err := imagesDir()
+	if err != nil {
+		return nil, err
+	}
+	return registry.OpenImageStore(dir)
 }
 
 // close ends the display and the connection. It may be called twice.

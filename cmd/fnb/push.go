@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"fnb/registry"
 )
 
 func newPush(g *globals) *cobra.Command {
@@ -49,15 +46,11 @@ func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) 
 	if err != nil {
 		return err
 	}
-	dir, err := imagesDir()
+	p, err := g.newPipeline(stack, o)
 	if err != nil {
 		return err
 	}
-	p := &pipeline{stack: stack, opts: o, git: worktree(filepath.Dir(stack.File))}
-	if p.images, err = registry.OpenImageStore(dir); err != nil {
-		return err
-	}
-	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
+	if p.images, err = openImages(); err != nil {
 		return err
 	}
 	jobs, err := p.jobs(ctx, fns)
