@@ -95,10 +95,8 @@ An image goes to the local image store, from where fnb push sends it to a regist
 Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example: "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push",
-		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return g.completeFunctions(), cobra.ShellCompDirectiveNoFileComp
-		},
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push",
+		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
 				return err
@@ -283,18 +281,14 @@ func printResults(g *globals, jobs []*job) error {
 }
 
 // completeFunctions lists the stack's functions for the shell.
-func (g *globals) completeFunctions() []string {
-	file, err := g.stackFile()
-	if err != nil {
-		return nil
-	}
-	stack, err := schema.ReadStack(file, os.LookupEnv)
-	if err != nil {
-		return nil
-	}
+func (g *globals) completeFunctions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, fn := range stack.Functions {
-		names = append(names, fn.Name)
+	if file, err := g.stackFile(); err == nil {
+		if stack, err := schema.ReadStack(file, os.LookupEnv); err == nil {
+			for _, fn := range stack.Functions {
+				names = append(names, fn.Name)
+			}
+		}
 	}
-	return names
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

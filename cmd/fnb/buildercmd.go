@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/builder"
+	"fnb/schema"
 )
 
 func newBuilder(g *globals) *cobra.Command {
@@ -135,6 +136,16 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %cB", f, units[i])
 }
 
+// ownBuilder is this user's managed builder, with fnb's settings.
+func ownBuilder() (builder.Managed, schema.Config, error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return builder.Managed{}, cfg, err
+	}
+	m, err := managedBuilder(cfg)
+	return m, cfg, err
+}
+
 func newBuilderStart(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "start",
@@ -143,11 +154,7 @@ func newBuilderStart(g *globals) *cobra.Command {
 		Example: "  # let buildctl use it\n  BUILDKIT_HOST=$(fnb builder start) buildctl du",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := readConfig()
-			if err != nil {
-				return err
-			}
-			m, err := managedBuilder(cfg)
+			m, _, err := ownBuilder()
 			if err != nil {
 				return err
 			}
@@ -169,11 +176,7 @@ func newBuilderStop() *cobra.Command {
 		Example: "  fnb builder stop",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := readConfig()
-			if err != nil {
-				return err
-			}
-			m, err := managedBuilder(cfg)
+			m, _, err := ownBuilder()
 			if err != nil {
 				return err
 			}
@@ -217,11 +220,7 @@ func newBuilderServe() *cobra.Command {
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logrus.SetOutput(os.Stderr)
-			cfg, err := readConfig()
-			if err != nil {
-				return err
-			}
-			own, err := managedBuilder(cfg)
+			own, cfg, err := ownBuilder()
 			if err != nil {
 				return err
 			}

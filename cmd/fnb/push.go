@@ -16,10 +16,8 @@ func newPush(g *globals) *cobra.Command {
 		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there.
 
 For each function a line is printed: its name, the reference and the digest.`,
-		Example: "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",
-		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return g.completeFunctions(), cobra.ShellCompDirectiveNoFileComp
-		},
+		Example:           "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",
+		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.runPush(cmd.Context(), o, args)
 		},
