@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -116,15 +115,4 @@ func (c *clientConn) doubtful(r *http.Request) bool {
 		return true
 	}
 	return bytes.Contains(bytes.ToLower(head[:end]), []byte("\ncontent-length"))
-}
-
-// lowWater has reads wait until n bytes have arrived, or the end.
-func (c *clientConn) lowWater(n int) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return // it is closed, which the next read finds out
-	}
-	_ = raw.Control(func(fd uintptr) { // the same
-		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, n) // without it the reads are smaller
-	})
 }

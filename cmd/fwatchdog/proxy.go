@@ -15,7 +15,6 @@ const (
 	copyBuffer  = 32 << 10  // for bodies that may come in drops
 	largeBuffer = 512 << 10 // for bodies known to be large; fewer and larger reads are half the work
 	largeFrom   = 128 << 10
-	pieceSize   = 128 << 10 // what is waited for of a large body
 )
 
 // proxy is http mode: it passes requests on to the server that the function's process runs.

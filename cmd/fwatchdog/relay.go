@@ -100,10 +100,7 @@ func (s *sender) send(conn *upstreamConn) error {
 	buf := *pooled
 	const room = 10 // for the chunk's size and line end, before the data
 	left := s.r.ContentLength
-	water := s.waterOf()
-	defer water.set(1)
 	for {
-		water.before(left)
 		n, err := s.r.Body.Read(buf[room : len(buf)-2])
 		if n > 0 {
 			out := buf[room : room+n]
@@ -129,34 +126,6 @@ func (s *sender) send(conn *upstreamConn) error {
 	s.ending.Store(true)
 	_, err := conn.Write(appendTrailer(buf[:0], s.r.Trailer))
 	return err
-}
-
-// tide has a large body read in large pieces: each wake-up of a reader costs as much as the copying of
-// many bytes. It never waits for more than is still to come.
-type tide struct {
-	conn *clientConn // nil: there is none
-	mark int
-}
-
-func (s *sender) waterOf() *tide {
-	conn, _ := s.r.Context().Value(connKey{}).(*clientConn) // an event has none
-	return &tide{conn: conn, mark: 1}
-}
-
-// before sets the mark for the next read, with left bytes to come.
-func (t *tide) before(left int64) {
-	if left >= 2*pieceSize {
-		t.set(pieceSize)
-	} else {
-		t.set(1)
-	}
-}
-
-func (t *tide) set(mark int) {
-	if t.conn != nil && t.mark != mark {
-		t.mark = mark
-		t.conn.lowWater(mark)
-	}
 }
 
 // frameChunk puts the chunk size before the n bytes at buf[room:] and the line end after them.

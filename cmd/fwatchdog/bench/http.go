@@ -165,7 +165,7 @@ func wrk(ctx context.Context, seconds int, address, script string) (load, error)
 	if bytes.Contains(out, []byte("Non-2xx")) || bytes.Contains(out, []byte("Socket errors")) {
 		return load{}, fmt.Errorf("wrk %s: requests failed: %s", address, out)
 	}
-	found := regexp.MustCompile(`(?s)99%\s+(\S+).*Requests/sec:\s+([\d.]+)`).FindSubmatch(out)
+	found := regexp.MustCompile(`(?sm)^\s+99%\s+(\S+)$.*Requests/sec:\s+([\d.]+)`).FindSubmatch(out)
 	if found == nil {
 		return load{}, fmt.Errorf("wrk says %s", out)
 	}
