@@ -9,7 +9,8 @@
 // "fnb_client".
 //
 // The package reads a build context as an [io/fs.FS] and never copies it to
-// disk. It returns [*UnreachableError] where there is no builder to talk to and
-// [*SolveError] where a step of the Dockerfile fails. A [Client] is safe for
-// concurrent use; each Solve has a session of its own.
+// disk. It returns [*UnreachableError] where there is no builder to talk to,
+// [*SolveError] where a step of the Dockerfile fails and [*ExportError] where the
+// image cannot be delivered. A [Client] is safe for concurrent use; each Solve
+// has a session of its own.
 package builder

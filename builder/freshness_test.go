@@ -70,12 +70,12 @@ func TestNeverStale(t *testing.T) {
 // everything is a function that uses what the paths of a build context could
 // treat differently: links, modes, empty folders, names, and times that steps
 // can see.
-func everything() fstest.MapFS {
-	m := files("Dockerfile", debian+`WORKDIR /home/app
+func everything(t *testing.T) fstest.MapFS {
+	t.Helper()
+	m := files("Dockerfile", small(t)+`WORKDIR /home/app
 COPY ctx /home/app/context/
-RUN find context -printf '%P %m %U %G %T@ %l\n' | sort >listing && chmod 700 listing && echo $RANDOM >/dev/null
-RUN useradd -m someone && mkdir -p /var/lib/new && ln -s new /var/lib/old && date +%s >/tmp/now && rm /tmp/now
-RUN rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- && sed -i 's/:[0-9]*:0:99999/:1:0:99999/' /etc/shadow
+RUN ls -lnR --time-style=+%s.%N context >listing && chmod 700 listing && date +%s%N >/gone && rm /gone
+RUN mkdir -p /var/lib/new /tmp/x && ln -s new /var/lib/old && echo someone:x:1000:1000::/:/bin/sh >/etc/passwd && date >/dev/null
 USER someone
 CMD ["cat"]
 `, "ctx/handler/main.py", "print()", "ctx/run.sh*", "#!/bin/sh", "ctx/a/b-c/d", "1", "ctx/a/b/c", "2", "ctx/zoë and space", "3", "ctx/empty", "")
@@ -90,7 +90,7 @@ func digestOf(t *testing.T, c *Client, fsys fs.FS, w Watchdog) string {
 	return solve(t, c, Request{
 		Name: "everything", Context: fsys, Platforms: threePlatforms[:1], Watchdog: w,
 		Config: schema.ImageConfig{Entrypoint: []string{"/usr/bin/fwatchdog"}, Labels: map[string]string{"a": "b", "c": "d"}, Env: map[string]string{"x": "y"}},
-		Output: Output{Store: t.TempDir()},
+		Output: Output{Push: []string{registryHost(t) + "/same/digest:1"}, PlainHTTP: true},
 	}).Digest
 }
 
@@ -99,15 +99,14 @@ func digestOf(t *testing.T, c *Client, fsys fs.FS, w Watchdog) string {
 // the files' times.
 func TestSameDigest(t *testing.T) {
 	t.Parallel()
-	m := mirrors(t)
 	w := newWatchdog(t, "linux/amd64")
-	own := startManaged(t, managed(t, m))
-	other := servers.BuildkitdFor(t, servers.BuildkitdOptions{Mirrors: m})
-	want := digestOf(t, own, everything(), w.Watchdog)
-	if got := digestOf(t, dial(t, Options{Address: other.Address}), everything(), w.Watchdog); got != want {
+	own := startManaged(t, managed(t, nil))
+	other := servers.BuildkitdFor(t, servers.BuildkitdOptions{})
+	want := digestOf(t, own, everything(t), w.Watchdog)
+	if got := digestOf(t, dial(t, Options{Address: other.Address}), everything(t), w.Watchdog); got != want {
 		t.Errorf("a stock buildkitd makes %s, fnb's own %s", got, want)
 	}
-	if got := digestOf(t, stock(t), padded(everything()), w.Watchdog); got != want {
+	if got := digestOf(t, stock(t), padded(everything(t)), w.Watchdog); got != want {
 		t.Errorf("through the session %s, inline %s", got, want)
 	}
 }
@@ -118,7 +117,7 @@ func TestContextPaths(t *testing.T) {
 		fsys  fs.FS
 		small bool
 	}{
-		"small": {everything(), true}, "large": {padded(everything()), false}, "crowded": {crowded(everything(), inlineFiles), false},
+		"small": {everything(t), true}, "large": {padded(everything(t)), false}, "crowded": {crowded(everything(t), inlineFiles), false},
 	} {
 		bc, err := readContext(t.Context(), tt.fsys)
 		if err != nil || bc.small() != tt.small {
@@ -141,7 +140,7 @@ func TestNearlyLarge(t *testing.T) {
 			t.Fatalf("%d bytes, %v", bc.bytes, err)
 		}
 		w := newWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
-		res := solve(t, c, Request{Name: "near", Context: m, Platforms: threePlatforms, Watchdog: w.Watchdog, Output: Output{Store: t.TempDir()}})
+		res := solve(t, c, Request{Name: "near", Context: m, Platforms: threePlatforms, Watchdog: w.Watchdog, Output: Output{Push: []string{registryHost(t) + "/near/" + name + ":1"}, PlainHTTP: true}})
 		if res.Digest == "" {
 			t.Errorf("%s: %+v", name, res)
 		}

@@ -45,7 +45,7 @@ func TestInterrupt(t *testing.T) {
 func TestInterruptExport(t *testing.T) {
 	t.Parallel()
 	c, store := stock(t), t.TempDir()
-	req := Request{Name: "f", Context: files("Dockerfile", debian+"RUN head -c 50000000 /dev/urandom >/big\n"), Output: Output{Store: store}, Platforms: threePlatforms[:1]}
+	req := Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN head -c 20000000 /dev/urandom >/big\n"), Output: Output{Store: store}, Platforms: threePlatforms[:1]}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {

@@ -166,8 +166,8 @@ func small(t *testing.T) string {
 	world.mu.Lock()
 	defer world.mu.Unlock()
 	if !world.small {
-		solve(t, c, Request{Name: "small", Output: Output{Push: []string{ref}}, Context: files("Dockerfile", debian+`RUN mkdir -p /s/usr/bin && ln -s usr/bin /s/bin && cp /usr/bin/dash /s/usr/bin/sh && cd /usr/bin && cp sleep cat true /s/usr/bin/
-RUN for f in $(ldd /usr/bin/dash /usr/bin/sleep | grep -o '/lib[^ ]*' | sort -u); do mkdir -p /s$(dirname $f) && cp -L $f /s$f; done
+		solve(t, c, Request{Name: "small", Output: Output{Push: []string{ref}}, Context: files("Dockerfile", debian+`RUN mkdir -p /s/usr/bin && ln -s usr/bin /s/bin && cp /usr/bin/dash /s/usr/bin/sh && cd /usr/bin && cp cat chmod date head id ln ls mkdir rm sleep true wc /s/usr/bin/
+RUN for f in $(ldd /s/usr/bin/* | grep -o '/lib[^ ]*' | sort -u); do mkdir -p /s$(dirname $f) && cp -L $f /s$f; done
 FROM scratch
 COPY --from=0 /s /
 ENV PATH=/usr/bin

@@ -73,6 +73,9 @@ func start(t *testing.T, m Managed) {
 		if err := m.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
+		if log, err := os.ReadFile(m.logFile()); err == nil && strings.Contains(string(log), "DATA RACE") {
+			t.Errorf("%s", log)
+		}
 	})
 	address, err := m.Start(t.Context())
 	if err != nil {

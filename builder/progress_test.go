@@ -35,13 +35,13 @@ func TestLabel(t *testing.T) {
 // together solves two functions that share their first steps.
 func together(t *testing.T, p *Progress, extra string) {
 	t.Helper()
-	c := stock(t)
+	c, base := stock(t), small(t)
 	var wg sync.WaitGroup
 	for _, name := range []string{"one", "two"} {
 		wg.Go(func() {
 			_, err := c.Solve(t.Context(), Request{
 				Name: name, Progress: p,
-				Context: files("Dockerfile", debian+"RUN echo shared "+extra+"\nCOPY own /own\nRUN echo said $(cat /own)\n", "own", name+extra),
+				Context: files("Dockerfile", base+"RUN echo shared "+extra+"\nCOPY own /own\nRUN echo said $(cat /own)\n", "own", name+extra),
 			})
 			if err != nil {
 				t.Error(err)

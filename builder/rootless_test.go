@@ -110,7 +110,7 @@ func TestRootless(t *testing.T) {
 	program := filepath.Join(dir, "program")
 	copyProgram(t, program)
 	m := Managed{Root: filepath.Join(dir, "root"), Socket: filepath.Join(dir, "run", "b.sock"), Identity: "rootless", Rootless: true}
-	m = m.with(t, m.Identity, mirrors(t), "-rootless")
+	m = m.with(t, m.Identity, nil, "-rootless")
 	m.Command[0] = program
 	stop := func() {
 		if err := m.Stop(context.WithoutCancel(t.Context())); err != nil {
@@ -135,12 +135,12 @@ func TestRootless(t *testing.T) {
 	if err != nil || info.Snapshotter == "" {
 		t.Errorf("%+v %v", info, err)
 	}
-	dir = rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", debian+"RUN id -u >/uid && cat /proc/self/uid_map >/map\n")})
+	dir = rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN id -u >/uid && cat /proc/self/uid_map >/map\n")})
 	if uid, uids := read(t, dir, "uid"), strings.Fields(read(t, dir, "map")); uid != "0\n" || uids[1] == "0" {
 		t.Errorf("the step ran as %s of %s", uid, uids)
 	}
 	w := newWatchdog(t, "linux/amd64")
-	if got, want := digestOf(t, c, everything(), w.Watchdog), digestOf(t, stock(t), everything(), w.Watchdog); got != want {
+	if got, want := digestOf(t, c, everything(t), w.Watchdog), digestOf(t, stock(t), everything(t), w.Watchdog); got != want {
 		t.Errorf("without root %s, with root %s", got, want)
 	}
 }

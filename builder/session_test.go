@@ -25,7 +25,7 @@ func TestSecrets(t *testing.T) {
 		"token": []byte("tok-5ecre7-one"),
 		"key":   []byte("-----BEGIN KEY-----\nb64-line-5ecre7\n-----END KEY-----\n"),
 	}
-	fsys := files("Dockerfile", debian+`RUN --mount=type=secret,id=token --mount=type=secret,id=key,env=KEY \
+	fsys := files("Dockerfile", small(t)+`RUN --mount=type=secret,id=token --mount=type=secret,id=key,env=KEY \
   wc -c </run/secrets/token >/length && cat /run/secrets/token && echo && echo "$KEY" && for i in 1 2 3; do printf tok-5e; sleep 0.1; printf 'cre7-one '; done >&2
 RUN --mount=type=secret,id=token test ! -e /fail || (cat /run/secrets/token; exit 3)
 `, "fail", "")
@@ -37,7 +37,7 @@ RUN --mount=type=secret,id=token test ! -e /fail || (cat /run/secrets/token; exi
 		}
 		req := Request{Name: "f", Context: fsys, Secrets: secrets, Progress: p, NoCache: true, Output: Output{Store: store}}
 		solve(t, c, req)
-		failing := files("Dockerfile", debian+"RUN --mount=type=secret,id=token cat /run/secrets/token; sh -c \"$(cat /run/secrets/token)\"; exit 3\n")
+		failing := files("Dockerfile", small(t)+"RUN --mount=type=secret,id=token cat /run/secrets/token; sh -c \"$(cat /run/secrets/token)\"; exit 3\n")
 		req.Context = failing
 		_, err = c.Solve(t.Context(), req)
 		p.Close()
@@ -62,7 +62,7 @@ RUN --mount=type=secret,id=token test ! -e /fail || (cat /run/secrets/token; exi
 	if entries, err := os.ReadDir(filepath.Join(dir, "run/secrets")); err == nil && len(entries) > 0 {
 		t.Errorf("the image has %v", entries)
 	}
-	_, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", debian+"RUN --mount=type=secret,id=nosuch,required=true true\n")})
+	_, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN --mount=type=secret,id=nosuch,required=true true\n")})
 	var se *SolveError
 	if !errors.As(err, &se) || !strings.Contains(se.Problem, "nosuch") {
 		t.Errorf("a missing secret: %T %v", err, err)
@@ -97,6 +97,8 @@ func TestSSHAgent(t *testing.T) {
 	run("ssh-add", "-q", filepath.Join(dir, "key"))
 	// The stand-in has no ssh-add; asking for the identities is five bytes.
 	fsys := files("Dockerfile", debian+`RUN --mount=type=ssh printf '\0\0\0\1\13' | perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "no agent: $!"; $s->print(<STDIN>); $s->flush; $s->sysread($b,4096); print $b' >/answer
+FROM scratch
+COPY --from=0 /answer /
 `)
 	root := rootFS(t, c, Request{Name: "f", Context: fsys, SSH: []SSHAgent{{ID: "default", Paths: []string{filepath.Join(dir, "s")}}}})
 	if got := read(t, root, "answer"); !strings.Contains(got, "the-key") {
@@ -196,7 +198,7 @@ func TestFullImageStore(t *testing.T) {
 		servers.Require(t, "buildkit", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(store, syscall.MNT_DETACH) })
-	req := Request{Name: "f", Context: files("Dockerfile", debian+"RUN head -c 1000000 /dev/urandom >/big\n"), Output: Output{Store: store}}
+	req := Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN head -c 1000000 /dev/urandom >/big\n"), Output: Output{Store: store}}
 	_, err := c.Solve(t.Context(), req)
 	var ee *ExportError
 	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, "no space left on device") || !strings.Contains(ee.Problem, store) {

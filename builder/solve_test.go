@@ -134,7 +134,7 @@ func checkPlatforms(t *testing.T, tag string, w testWatchdog) {
 func TestWatchdogLayerIsShared(t *testing.T) {
 	t.Parallel()
 	c, w := stock(t), newWatchdog(t, "linux/amd64")
-	for _, dockerfile := range []string{"FROM scratch\nCOPY Dockerfile /\n", debian + "RUN echo hello >/hello\n", debian, "FROM scratch\n"} {
+	for _, dockerfile := range []string{"FROM scratch\nCOPY Dockerfile /\n", small(t) + "RUN echo hello >/hello\n", small(t), "FROM scratch\n"} {
 		store := t.TempDir()
 		res := solve(t, c, Request{Name: "f", Context: files("Dockerfile", dockerfile), Platforms: threePlatforms[:1], Watchdog: w.Watchdog, Output: Output{Store: store}})
 		idx, err := indexed(t, store, res).ImageIndex()
@@ -259,9 +259,9 @@ func untar(t *testing.T, path, dir string) {
 func TestArgumentsTargetsAndTests(t *testing.T) {
 	t.Parallel()
 	c := stock(t)
-	fsys := files("Dockerfile", debian+`ARG WHO
+	fsys := files("Dockerfile", small(t)+`ARG WHO
 RUN echo $WHO >/who
-FROM docker.io/library/debian:bookworm-slim AS test
+`+strings.TrimSpace(small(t))+` AS test
 ARG FAIL=0
 RUN echo tested; exit $FAIL
 FROM scratch AS small
@@ -302,7 +302,7 @@ func TestNoCacheAndPull(t *testing.T) {
 	if got := read(t, rootFS(t, c, Request{Name: "f", Context: fsys, Pull: true}), "v"); got != "two" {
 		t.Errorf("with Pull got %q", got)
 	}
-	random := files("Dockerfile", debian+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
+	random := files("Dockerfile", small(t)+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
 	first := read(t, rootFS(t, c, Request{Name: "f", Context: random}), "uuid")
 	if again := read(t, rootFS(t, c, Request{Name: "f", Context: random}), "uuid"); again != first {
 		t.Error("the cache was not used")
@@ -320,7 +320,7 @@ func TestNoCacheAndPull(t *testing.T) {
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	c := stock(t)
-	fsys := files("Dockerfile", debian+"RUN cat /proc/sys/kernel/random/uuid >/out; echo $HTTP_PROXY >>/out\n")
+	fsys := files("Dockerfile", small(t)+"RUN cat /proc/sys/kernel/random/uuid >/out; echo $HTTP_PROXY >>/out\n")
 	outputs := map[string]string{}
 	for _, proxy := range []string{"http://user:pw@one.example:1", "http://two.example:2"} {
 		store := t.TempDir()
@@ -366,7 +366,7 @@ func TestEpochInImage(t *testing.T) {
 	const epoch = 1_234_567_890
 	store := t.TempDir()
 	res := solve(t, c, Request{
-		Name: "f", Context: files("Dockerfile", debian+"ARG SOURCE_DATE_EPOCH\nRUN mkdir /new && echo $SOURCE_DATE_EPOCH >/new/epoch\n"),
+		Name: "f", Context: files("Dockerfile", small(t)+"ARG SOURCE_DATE_EPOCH\nRUN mkdir /new && echo $SOURCE_DATE_EPOCH >/new/epoch\n"),
 		Platforms: threePlatforms[:1], Epoch: epoch, Output: Output{Store: store},
 	})
 	h, err := v1.NewHash(res.Digest)
@@ -427,7 +427,7 @@ func TestWarnings(t *testing.T) {
 // Many solves of one client write the same blobs to one image store.
 func TestParallelStore(t *testing.T) {
 	t.Parallel()
-	c, w, store := stock(t), newWatchdog(t, "linux/amd64"), t.TempDir()
+	c, w, base, store := stock(t), newWatchdog(t, "linux/amd64"), small(t), t.TempDir()
 	type answer struct {
 		res *Result
 		err error
@@ -436,7 +436,7 @@ func TestParallelStore(t *testing.T) {
 	for i := range 8 {
 		go func() {
 			res, err := c.Solve(t.Context(), Request{
-				Name: "f", Context: files("Dockerfile", debian+"COPY n /n\n", "n", strings.Repeat("x", i%4)),
+				Name: "f", Context: files("Dockerfile", base+"COPY n /n\n", "n", strings.Repeat("x", i%4)),
 				Platforms: threePlatforms[:1], Watchdog: w.Watchdog, Output: Output{Store: store},
 			})
 			answers <- answer{res, err}
