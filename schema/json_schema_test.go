@@ -126,7 +126,10 @@ func refine(name string, s *jsonschema.Schema) {
 func TestValidFilesMatchTheirJSONSchema(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ dir, schema string }{
-		{"stack/valid", "stack"}, {"template/valid", "template"}, {"lock/valid", "lock"}, {"report", "report"},
+		{"stack/valid", "stack"},
+		{"template/valid", "template"},
+		{"lock/valid", "lock"},
+		{"report", "report"},
 		{"store/store", "store"},
 		{"store/namespace", "namespace"},
 		{"store/package", "package"},

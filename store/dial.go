@@ -74,6 +74,9 @@ func wantsCredentials(err error) bool {
 }
 
 func (r *remote) start(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
+	if r.push {
+		return r.startPush(ctx, client, ep, auth)
+	}
 	session, err := client.NewUploadPackSession(ep, auth)
 	if err != nil {
 		return err
@@ -85,6 +88,22 @@ func (r *remote) start(ctx context.Context, client transport.Transport, ep *tran
 		return err
 	}
 	r.session, r.adv = session, adv
+	return nil
+}
+
+// startPush is start for writing.
+func (r *remote) startPush(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
+	session, err := client.NewReceivePackSession(ep, auth)
+	if err != nil {
+		return err
+	}
+	adv, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		// Why it did not work is known.
+		_ = session.Close()
+		return err
+	}
+	r.receive, r.adv = session, adv
 	return nil
 }
 

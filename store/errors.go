@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"fnb/templates"
 )
 
 // A NotFoundError says that nothing has a template's name, or not in a version
@@ -164,6 +166,32 @@ type RewrittenError struct {
 func (e *RewrittenError) Error() string {
 	return fmt.Sprintf("%s: version %s of %s is gone or different, and a store only grows", e.URL, e.Version, e.Name)
 }
+
+// A ConflictError says that a store has a version already, with another content.
+// Nothing was overwritten.
+type ConflictError struct {
+	Name, Version string
+	Have, Want    string // checksums
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("template %s: version %s is published already, with other files: their checksum is %s, and not %s", e.Name, e.Version, e.Have, e.Want)
+}
+
+// A LintError says that a template has problems with which it is not published.
+type LintError struct {
+	Dir      string
+	Problems []templates.Problem
+}
+
+func (e *LintError) Error() string {
+	return fmt.Sprintf("template %s: %s (%d errors in all)", e.Dir, e.Problems[0], len(e.Problems))
+}
+
+// An AuthorError says that git does not know who commits.
+type AuthorError struct{}
+
+func (*AuthorError) Error() string { return "git does not know your name and e-mail address" }
 
 // cleanError is an error whose text came from outside, made fit for a terminal.
 type cleanError struct {

@@ -23,6 +23,7 @@ import (
 const (
 	storeFileName = "store.json"
 	templatesDir  = "templates"
+	namespacesDir = "namespaces"
 	versionsDir   = "v"
 	packageFile   = "package.json"
 	recordSuffix  = ".json"

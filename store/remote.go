@@ -28,8 +28,10 @@ import (
 type remote struct {
 	store *Store
 	url   string
+	push  bool // to write to it
 
 	session transport.UploadPackSession
+	receive transport.ReceivePackSession // instead of session, with push
 	adv     *packp.AdvRefs
 	local   storer.EncodedObjectStorer // of a repository in a folder, instead of session
 }
@@ -38,6 +40,9 @@ func (r *remote) close() {
 	if r.session != nil {
 		// The repository has been read, or the reason why not is known.
 		_ = r.session.Close()
+	}
+	if r.receive != nil {
+		_ = r.receive.Close() // as above
 	}
 }
 

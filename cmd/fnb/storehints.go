@@ -30,6 +30,15 @@ func storeHints(err error) []string {
 	if i, ok := errors.AsType[*store.IncompatibleError](err); ok {
 		return []string{"see the versions with: fnb template show " + i.Name}
 	}
+	if is[*store.ConflictError](err) {
+		return []string{"publish it under another version with: --version V"}
+	}
+	if l, ok := errors.AsType[*store.LintError](err); ok {
+		return []string{"see all problems with: fnb template lint " + l.Dir}
+	}
+	if is[*store.AuthorError](err) {
+		return []string{"say it with: git config --global user.name NAME", "and: git config --global user.email ADDRESS"}
+	}
 	if is[*store.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
 	}

@@ -18,10 +18,10 @@ import (
 func newTemplate(g *globals) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "template",
-		Short: "list, show and check templates",
+		Short: "list, show, check and publish templates",
 		Long:  "Template looks at what turns handlers into images. A template has four parts: a Dockerfile, an entrypoint, a handler and a package list.",
 	})
-	cmd.AddCommand(newTemplateList(g), newTemplateSearch(g), newTemplateShow(g), newTemplateLint(g))
+	cmd.AddCommand(newTemplateList(g), newTemplateSearch(g), newTemplateShow(g), newTemplateLint(g), newTemplatePublish(g), newTemplateYank(g))
 	return cmd
 }
 

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"fnb/schema"
+	"fnb/store"
+)
+
+func newTemplatePublish(g *globals) *cobra.Command {
+	p := store.Publication{}
+	cmd := &cobra.Command{
+		Use:   "publish DIR --store NAME",
+		Short: "publish a version of a template in a store",
+		Long: `Publish records a version of the template in DIR in a store that was added. The store gets a small record; the files stay in the git repository that DIR is in, at the commit that is checked out, which has to be pushed: publish fetches it as anybody would and compares. Lint may find no error.
+
+Many can publish at the same time: where somebody else was faster, publish begins anew. A version that is there already with the same files is a success; with other files it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge, and the page to ask for that is printed.`,
+		Example: "  # version 1.2.0 as acme/go in the store acme\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0\n\n  # propose it instead\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0 --pr",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.Store == "" {
+				return usagef(cmd.CommandPath(), "--store is missing")
+			}
+			p.Dir = args[0]
+			return g.publishTemplate(cmd.Context(), p)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&p.Store, "store", "", "publish in the store `NAME`")
+	f.StringVar(&p.Name, "name", "", "publish as `NAMESPACE/NAME` (default the folder's name in the store's only namespace)")
+	f.StringVar(&p.Version, "version", "", "publish as the version `V` (default what template.yml says)")
+	f.StringVar(&p.Source, "source", "", "the `URL` from which others fetch the template's repository (default its remote origin)")
+	f.StringVar(&p.FNB, "fnb-range", "", "the SemVer `RANGE` of the fnb that the template needs")
+	f.StringArrayVar(&p.Tags, "tag", nil, "a word `TAG` for searches, kept with the first version; may be given more than once")
+	f.BoolVar(&p.Propose, "pr", false, "push a branch of its own instead, and print where to propose it")
+	_ = cmd.RegisterFlagCompletionFunc("store", g.completeStores) // the flag exists
+	return cmd
+}
+
+func (g *globals) publishTemplate(ctx context.Context, p store.Publication) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	out, err := st.Publish(ctx, p)
+	if err != nil {
+		return fmt.Errorf("publishing %s: %w", p.Dir, err)
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(out)
+	}
+	if out.Already {
+		g.tell([]string{fmt.Sprintf("the store %s had %s %s already, with the same files", out.Store, out.Name, out.Version)})
+	}
+	_, err = fmt.Fprintln(g.out, out.Name, out.Version, out.Checksum)
+	if err == nil && out.Branch != "" && !out.Already {
+		where := out.Compare
+		if where == "" {
+			where = "branch " + out.Branch
+		}
+		_, err = fmt.Fprintln(g.out, clean(where))
+	}
+	return err
+}
+
+func newTemplateYank(g *globals) *cobra.Command {
+	y := schema.Yank{}
+	cmd := &cobra.Command{
+		Use:     "yank NAMESPACE/NAME@VERSION --reason TEXT",
+		Short:   "withdraw a version of a template",
+		Long:    "Yank adds a note to a version in its store, with which it is not chosen any more. Where fnb.lock has the version it goes on working, with a warning. The record itself stays as it is.",
+		Example: "  # a version that should not be used\n  fnb template yank acme/go@1.4.1 --reason \"drops the body over 1 MiB\" --severity broken --use 1.4.2",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if y.Reason == "" {
+				return usagef(cmd.CommandPath(), "--reason is missing")
+			}
+			return g.yankTemplate(cmd.Context(), args[0], y)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&y.Reason, "reason", "", "say why in `TEXT`")
+	f.StringVar(&y.Severity, "severity", "", "how bad it is, `WORD`: broken, security or legal")
+	f.StringVar(&y.Use, "use", "", "the version `V` to use instead")
+	return cmd
+}
+
+func (g *globals) yankTemplate(ctx context.Context, ref string, y schema.Yank) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	out, err := st.Yank(ctx, ref, y)
+	if err != nil {
+		return fmt.Errorf("withdrawing %s: %w", ref, err)
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(out)
+	}
+	if out.Already {
+		g.tell([]string{ref + " was withdrawn before"})
+	}
+	_, err = fmt.Fprintln(g.out, out.Name, out.Version)
+	return err
+}

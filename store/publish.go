@@ -1,0 +1,413 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// publishBranch begins the branches that are proposed to a store.
+const publishBranch = "refs/heads/publish/"
+
+// A Publication is a version of a template that is to get into a store.
+type Publication struct {
+	Dir     string // of the template, in a git repository
+	Store   string // by name
+	Name    string // namespace/name; "" for the folder's name in the store's only namespace
+	Version string // "" for what the manifest says
+	Source  string // URL of the template's repository; "" for that of its remote origin
+	FNB     string // SemVer range of the fnb that it needs; "" for any
+	Tags    []string
+	Propose bool      // push a branch of its own, for somebody to look at
+	Now     time.Time // the time to record; zero for now
+}
+
+// A Published is what came of a [Publication].
+type Published struct {
+	Store    string `json:"store"`
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Checksum string `json:"checksum"`
+	Already  bool   `json:"already,omitempty"` // the store had it, with the same content
+	Commit   string `json:"commit,omitempty"`  // of the store
+	Branch   string `json:"branch,omitempty"`  // that was proposed
+	Compare  string `json:"compare,omitempty"` // where to ask for it to be merged
+	Tries    int    `json:"tries,omitempty"`
+}
+
+// Publish records a version of a template in a store: as the folder is, as its
+// repository has it at a commit that everybody can fetch, and without problems that
+// [templates.Template.Lint] calls errors. A version that the store has already with
+// the same content is no error; with another content it is a [*ConflictError].
+func (s *Store) Publish(ctx context.Context, p Publication) (Published, error) {
+	c, err := s.configured(p.Store)
+	if err != nil {
+		return Published{}, err
+	}
+	t, err := openClean(p.Dir)
+	if err != nil {
+		return Published{}, err
+	}
+	if p.Name == "" { // the store's namespaces count
+		if _, _, _, err := s.index(ctx, c); err != nil {
+			return Published{}, fmt.Errorf("store %s: %w", c.Name, err)
+		}
+		if c, err = s.configured(p.Store); err != nil {
+			return Published{}, err
+		}
+	}
+	if err := s.complete(c, &p, t); err != nil {
+		return Published{}, err
+	}
+	src, err := sourceOf(p)
+	if err != nil {
+		return Published{}, err
+	}
+	if strings.HasPrefix(src.URL, "file:") && !c.isHere() {
+		return Published{}, fmt.Errorf("the remote origin of %s is a folder of this machine, which nobody else can fetch from", p.Dir)
+	}
+	if err := s.checkSource(ctx, src, t); err != nil {
+		return Published{}, err
+	}
+	rec := record(p, t, src)
+	if _, err := remarshal(rec); err != nil {
+		return Published{}, err
+	}
+	out := Published{Store: c.Name, Name: rec.Name, Version: rec.Version, Checksum: rec.Checksum}
+	a := addition{message: "publish " + rec.Name + " " + rec.Version}
+	if p.Propose {
+		a.branch = publishBranch + "template/" + rec.Name + "/" + rec.Version
+		out.Branch = strings.TrimPrefix(a.branch, "refs/heads/")
+	}
+	a.files = func(tree recordTree) (map[string][]byte, error) { return s.newRecord(tree, rec, p.Tags) }
+	done, err := s.add(ctx, c, a)
+	if err != nil {
+		return out, err
+	}
+	out.Already, out.Commit, out.Tries = !done.wrote, done.commit, done.tries
+	if p.Propose && done.wrote {
+		out.Compare = compareURL(c.URL, strings.TrimPrefix(done.base, "refs/heads/"), out.Branch)
+	}
+	return out, nil
+}
+
+// openClean opens a template that has no errors.
+func openClean(dir string) (*templates.Template, error) {
+	problems, err := templates.LintDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	problems = slices.DeleteFunc(problems, func(p templates.Problem) bool { return p.Severity != templates.SeverityError })
+	if len(problems) > 0 {
+		return nil, &LintError{Dir: dir, Problems: problems}
+	}
+	return templates.OpenDir(dir)
+}
+
+// complete fills in what was left out.
+func (s *Store) complete(c Configured, p *Publication, t *templates.Template) error {
+	if p.Name == "" {
+		if len(c.Namespaces) != 1 {
+			return fmt.Errorf("the store %s has not exactly one namespace: say NAMESPACE/NAME", c.Name)
+		}
+		p.Name = c.Namespaces[0] + "/" + t.Name
+	}
+	if err := schema.ValidatePackageName(p.Name); err != nil {
+		return err
+	}
+	all, err := s.Stores()
+	if err != nil {
+		return err
+	}
+	ns, _, _ := strings.Cut(p.Name, "/")
+	for _, o := range all {
+		if o.Name != c.Name && slices.Contains(o.Namespaces, ns) {
+			return fmt.Errorf("the namespace %s belongs to the store %s", ns, o.Name)
+		}
+	}
+	switch has := t.Manifest.Version; {
+	case p.Version == "" && has == "":
+		return fmt.Errorf("%s has no version: write one into %s, or say which it is", p.Dir, templates.ManifestName)
+	case p.Version == "":
+		p.Version = has
+	case has != "" && has != p.Version:
+		return fmt.Errorf("the version is to be %s, and %s says %s", p.Version, templates.ManifestName, has)
+	}
+	if p.Now.IsZero() {
+		p.Now = time.Now()
+	}
+	return schema.ValidateVersion(p.Version)
+}
+
+// sourceOf finds out where others can fetch the template.
+func sourceOf(p Publication) (schema.GitSource, error) {
+	rev, err := ReadRevision(p.Dir)
+	if errors.Is(err, ErrNoRepository) {
+		return schema.GitSource{}, fmt.Errorf("%s is in no git repository, which is where others get its files", p.Dir)
+	}
+	if err != nil {
+		return schema.GitSource{}, err
+	}
+	src := schema.GitSource{URL: p.Source, Commit: rev.Commit}
+	if src.URL == "" {
+		src.URL = rev.Source
+	}
+	if filepath.IsAbs(src.URL) {
+		src.URL = "file://" + filepath.ToSlash(src.URL)
+	}
+	if src.URL == "" {
+		return src, fmt.Errorf("the git repository of %s has no remote origin: say from which URL others get it", p.Dir)
+	}
+	repo, err := git.PlainOpenWithOptions(p.Dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	if err != nil {
+		return src, err
+	}
+	work, err := repo.Worktree()
+	if err != nil {
+		return src, err
+	}
+	root, rerr := filepath.EvalSymlinks(work.Filesystem.Root())
+	dir, derr := filepath.EvalSymlinks(p.Dir)
+	if err := errors.Join(rerr, derr); err != nil {
+		return src, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return src, err
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil {
+		return src, err
+	}
+	src.Path = filepath.ToSlash(rel)
+	_, name, _ := strings.Cut(p.Name, "/")
+	for _, tag := range []string{"v" + p.Version, p.Version, name + "-v" + p.Version, name + "-" + p.Version, name + "/v" + p.Version} {
+		ref, err := repo.Reference(plumbing.NewTagReferenceName(tag), true)
+		if err != nil {
+			continue
+		}
+		h := ref.Hash()
+		if t, err := repo.TagObject(h); err == nil {
+			h = t.Target
+		}
+		if h.String() == rev.Commit {
+			src.Ref = "refs/tags/" + tag
+			break
+		}
+	}
+	return src, nil
+}
+
+// checkSource fetches the template as anybody would, and compares it.
+func (s *Store) checkSource(ctx context.Context, src schema.GitSource, t *templates.Template) error {
+	fresh, remove, err := s.fresh()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	got, err := fresh.fetchSource(ctx, src)
+	if isMissing(err) {
+		return fmt.Errorf("%s does not have the template at commit %.12s: commit and push it first: %w", src.URL, src.Commit, err)
+	}
+	if err != nil {
+		return err
+	}
+	if got.Checksum != t.Checksum {
+		return fmt.Errorf("the files are not those of commit %.12s in %s: commit and push them first", src.Commit, src.URL)
+	}
+	return nil
+}
+
+// fresh is the store with an empty cache of its own.
+func (s *Store) fresh() (*Store, func(), error) {
+	dir, err := os.MkdirTemp("", "fnb-fresh-")
+	if err != nil {
+		return nil, nil, err
+	}
+	// What is left of it harms nobody.
+	return &Store{opts: s.opts, cache: &cache{dir: dir}}, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// fetchSource gets the files that a record names.
+func (s *Store) fetchSource(ctx context.Context, src schema.GitSource) (*templates.Template, error) {
+	if src.Path == "" {
+		src.Path = "."
+	}
+	l := &lookup{store: s, ref: src.URL}
+	f, err := l.fromGit(ctx, gitWant{url: src.URL, path: src.Path, ref: src.Commit})
+	return f.template, err
+}
+
+// record is what a store says of a template.
+func record(p Publication, t *templates.Template, src schema.GitSource) schema.Record {
+	at := p.Now.UTC().Truncate(time.Second)
+	rec := schema.Record{
+		V: schema.RecordVersion, Kind: schema.KindTemplate, Name: p.Name, Version: p.Version, Checksum: t.Checksum,
+		Source: schema.RecordSource{Git: src}, Language: t.Manifest.Language, Description: t.Manifest.Description,
+		FNB: p.FNB, License: t.Manifest.License, Published: &at,
+		Parts: schema.RecordParts{
+			Dockerfile: t.Dockerfile.Path,
+			Entrypoint: schema.RecordEntrypoint{FProcess: t.Entrypoint.FProcess, Mode: t.Entrypoint.Mode, Watchdog: t.Manifest.Watchdog},
+			Handler:    schema.RecordHandler{Dir: t.Handler.Folder},
+		},
+	}
+	for _, platform := range t.Manifest.Platforms {
+		rec.Platforms = append(rec.Platforms, platform.String())
+	}
+	for _, l := range t.Packages.Lists {
+		rec.Parts.Packages = append(rec.Parts.Packages, schema.RecordPackages{Ecosystem: l.Ecosystem, Manifest: l.Manifest, Lock: l.Lock})
+	}
+	return rec
+}
+
+// remarshal returns the record's file, after it was found to be one.
+func remarshal(rec schema.Record) ([]byte, error) {
+	data, err := rec.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	_, err = schema.ParseRecord(rec.Name+"@"+rec.Version, data)
+	return data, err
+}
+
+// newRecord returns the files that a record needs in a store beside those that
+// there are.
+func (s *Store) newRecord(tree recordTree, rec schema.Record, tags []string) (map[string][]byte, error) {
+	dir := path.Join(templatesDir, rec.Name)
+	file := path.Join(dir, versionsDir, rec.Version+recordSuffix)
+	if data, err := tree.read(file); err == nil {
+		old, err := schema.ParseRecord(file, data)
+		if err == nil && old.Checksum == rec.Checksum {
+			return nil, nil
+		}
+		return nil, &ConflictError{Name: rec.Name, Version: rec.Version, Have: old.Checksum, Want: rec.Checksum}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	data, err := remarshal(rec)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{file: data}
+	add := func(name string, m interface{ Marshal() ([]byte, error) }) error {
+		if _, err := tree.read(name); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		data, err := m.Marshal()
+		files[name] = data
+		return err
+	}
+	author, err := s.author()
+	if err != nil {
+		return nil, err
+	}
+	ns, _, _ := strings.Cut(rec.Name, "/")
+	err = errors.Join(
+		add(path.Join(namespacesDir, ns+recordSuffix), schema.Namespace{V: schema.RecordVersion, Owners: []string{author.Email}}),
+		add(path.Join(dir, packageFile), schema.Package{V: schema.RecordVersion, Description: rec.Description, Tags: tags}))
+	return files, err
+}
+
+// Yank withdraws a version of a template: ref is namespace/name@version. It is
+// chosen no more, except where a lock has it. A version that was withdrawn before
+// stays as it was.
+func (s *Store) Yank(ctx context.Context, ref string, yank schema.Yank) (Published, error) {
+	parsed, err := schema.ParseTemplateRef(ref)
+	if err != nil {
+		return Published{}, err
+	}
+	if parsed.Kind != schema.RefName || parsed.Namespace == "" || schema.ValidateVersion(parsed.Range) != nil {
+		return Published{}, fmt.Errorf("%q is not NAMESPACE/NAME@VERSION", ref)
+	}
+	l := &lookup{store: s, ref: ref, parsed: parsed}
+	c, err := l.home(ctx)
+	if err != nil {
+		return Published{}, err
+	}
+	author, err := s.author()
+	if err != nil {
+		return Published{}, err
+	}
+	at := time.Now().UTC().Truncate(time.Second)
+	yank.V, yank.By, yank.At = schema.RecordVersion, author.Email, &at
+	data, err := yank.Marshal()
+	if err != nil {
+		return Published{}, err
+	}
+	if _, err := schema.ParseYank("yank", data); err != nil {
+		return Published{}, err
+	}
+	name := parsed.Namespace + "/" + parsed.Name
+	base := path.Join(templatesDir, name, versionsDir, parsed.Range)
+	done, err := s.add(ctx, c, addition{message: "yank " + name + " " + parsed.Range, files: func(tree recordTree) (map[string][]byte, error) {
+		if _, err := tree.read(base + recordSuffix); errors.Is(err, fs.ErrNotExist) {
+			return nil, &NotFoundError{Name: ref, Err: fmt.Errorf("the store %s has no such version", c.Name)}
+		} else if err != nil {
+			return nil, err
+		}
+		if _, err := tree.read(base + yankSuffix); !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return map[string][]byte{base + yankSuffix: data}, nil
+	}})
+	return Published{Store: c.Name, Name: name, Version: parsed.Range, Already: !done.wrote, Commit: done.commit, Tries: done.tries}, err
+}
+
+// author is who commits to a store, as git knows it.
+func (s *Store) author() (object.Signature, error) {
+	sig := object.Signature{Name: s.opts.Getenv("GIT_AUTHOR_NAME"), Email: s.opts.Getenv("GIT_AUTHOR_EMAIL"), When: time.Now()}
+	if sig.Name == "" || sig.Email == "" {
+		cfg, err := config.LoadConfig(config.GlobalScope)
+		if err != nil {
+			return sig, fmt.Errorf("reading git's settings: %w", err)
+		}
+		if sig.Name == "" {
+			sig.Name = cfg.User.Name
+		}
+		if sig.Email == "" {
+			sig.Email = cfg.User.Email
+		}
+	}
+	if sig.Name == "" || sig.Email == "" {
+		return sig, &AuthorError{}
+	}
+	return sig, nil
+}
+
+// compareURL is the page on which a branch can be proposed; "" where the store's
+// host is not known to have one.
+func compareURL(store, base, branch string) string {
+	store = withoutCredentials(store)
+	u, err := url.Parse(store)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	if u.Scheme == "ssh" {
+		u.Scheme, u.User, u.Host = "https", nil, u.Hostname()
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	page := strings.TrimSuffix(u.String(), ".git")
+	if strings.Contains(u.Hostname(), "gitlab") {
+		return page + "/-/merge_requests/new?" + url.Values{
+			"merge_request[source_branch]": {branch}, "merge_request[target_branch]": {base},
+		}.Encode()
+	}
+	return page + "/compare/" + base + "..." + branch
+}
