@@ -18,6 +18,7 @@ import (
 
 // runFunction is a function's process, as the tests' fprocess runs it.
 func runFunction(kind string, args []string) int {
+	go endWithParent()
 	switch kind {
 	case "idle":
 		stop := make(chan os.Signal, 1)
@@ -61,6 +62,14 @@ func runFunction(kind string, args []string) int {
 		return code
 	}
 	return 0
+}
+
+// endWithParent ends the process when the watchdog that started it was killed, as a container would.
+func endWithParent() {
+	for parent := os.Getppid(); os.Getppid() == parent; {
+		time.Sleep(500 * time.Millisecond)
+	}
+	os.Exit(1)
 }
 
 // runServer is an HTTP function.

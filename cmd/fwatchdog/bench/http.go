@@ -66,7 +66,7 @@ func answers(ctx context.Context, address string) bool {
 func startWatchdog(ctx context.Context, o options, address string, more ...string) (*server, error) {
 	environ := append([]string{"port=" + fwPort, "metrics_port=9204", "suppress_lock=true", "healthcheck_interval=0", "exec_timeout=60s", "read_timeout=60s", "write_timeout=60s"}, more...)
 	if address != "" {
-		environ = append(environ, "mode=http", "fprocess=sleep 100000", "upstream_url="+address)
+		environ = append(environ, "mode=http", "fprocess=sleep 600", "upstream_url="+address)
 	}
 	return start(ctx, "http://127.0.0.1:"+fwPort, environ, o.watchdog)
 }
@@ -209,7 +209,7 @@ func measureReady(ctx context.Context, o options, _ string) error {
 func readyOnce(ctx context.Context, o options) (time.Duration, error) {
 	const upstream = "127.0.0.1:9205"
 	cmd := exec.CommandContext(ctx, o.watchdog)
-	cmd.Env = append(os.Environ(), "port="+fwPort, "metrics_port=0", "suppress_lock=true", "mode=http", "fprocess=sleep 1000", "upstream_url=http://"+upstream)
+	cmd.Env = append(os.Environ(), "port="+fwPort, "metrics_port=0", "suppress_lock=true", "mode=http", "fprocess=sleep 600", "healthcheck_interval=0", "upstream_url=http://"+upstream)
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -169,7 +170,13 @@ func watch(cmd *exec.Cmd, url string) *server {
 	return s
 }
 
+// stop has the server end, and the watchdog end its process.
 func (s *server) stop() {
-	_ = s.cmd.Process.Kill() // it may have ended
-	<-s.ended
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-s.ended:
+	case <-time.After(3 * time.Second):
+		_ = s.cmd.Process.Kill() // it may have ended
+		<-s.ended
+	}
 }
