@@ -14,6 +14,8 @@ WATCHDOG := $(WATCHDOG)$(if $(shell git status --porcelain -- cmd/fwatchdog 2>/d
 
 # The flags of a static, reproducible program; %'s version goes into main.version.
 static  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(1)"
+# The watchdog speaks HTTP/1.1 with the function and its callers; without HTTP/2 it is smaller.
+small   = -tags nethttpomithttp2
 servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 
@@ -21,12 +23,12 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 
 build: watchdog ## build bin/fnb and bin/fwatchdog
 	$(call static,$(VERSION)) -o bin/fnb ./cmd/fnb
-	$(call static,$(WATCHDOG)) -o bin/fwatchdog ./cmd/fwatchdog
+	$(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog ./cmd/fwatchdog
 
 watchdog: ## build the watchdog for each platform, and the layers that fnb embeds
-	GOOS=linux GOARCH=amd64 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-amd64 ./cmd/fwatchdog
-	GOOS=linux GOARCH=arm64 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-arm64 ./cmd/fwatchdog
-	GOOS=linux GOARCH=arm GOARM=7 $(call static,$(WATCHDOG)) -o bin/fwatchdog-linux-arm-v7 ./cmd/fwatchdog
+	GOOS=linux GOARCH=amd64 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-amd64 ./cmd/fwatchdog
+	GOOS=linux GOARCH=arm64 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-arm64 ./cmd/fwatchdog
+	GOOS=linux GOARCH=arm GOARM=7 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-arm-v7 ./cmd/fwatchdog
 	CGO_ENABLED=0 go run -trimpath ./packaging/mkwatchdog -o packaging/watchdog \
 	  linux/amd64=bin/fwatchdog-linux-amd64 linux/arm64=bin/fwatchdog-linux-arm64 linux/arm/v7=bin/fwatchdog-linux-arm-v7
 
@@ -74,8 +76,9 @@ docs: watchdog ## write the documents that are generated from code
 bench: watchdog ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-watchdog: ## run the watchdog's benchmarks
-	go test -run '^$$' -bench . -benchmem ./cmd/fwatchdog
+bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes
+	@tools/setup wrk
+	go run ./cmd/fwatchdog/bench -rounds 5 -seconds 3
 
 clean: ## remove what was built; the stand-ins' cache stays
 	rm -rf bin packaging/watchdog/blobs packaging/watchdog/index.json packaging/watchdog/oci-layout
