@@ -55,8 +55,15 @@ func needs() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root here")
 	}
-	_, err := runtimeBinary()
-	return err
+	if !Embedded {
+		return errors.New("this build carries no builder")
+	}
+	for _, name := range []string{"runc", "crun"} {
+		if _, err := lookPath(name); err == nil {
+			return nil
+		}
+	}
+	return errors.New("neither runc nor crun is installed")
 }
 
 func removeState(t *testing.T, dir string) {
@@ -107,7 +114,7 @@ func state(t *testing.T, m Managed) State {
 
 func TestManagedLife(t *testing.T) {
 	t.Parallel()
-	m := managed(t, nil, "-cache=3000000000")
+	m := managed(t, mirrors(t), "-cache=3000000000")
 	if s := state(t, m); s.Running || s.PID != 0 {
 		t.Errorf("before it was started: %+v", s)
 	}
@@ -139,7 +146,8 @@ func TestManagedLife(t *testing.T) {
 	if n, err := c.DiskUsage(t.Context()); err != nil || n < 0 {
 		t.Errorf("disk usage %d, %v", n, err)
 	}
-	solve(t, c, Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")})
+	// The base image is found through the mirror of the settings.
+	solve(t, c, Request{Name: "f", Context: files("Dockerfile", debian+"COPY Dockerfile /\n"), Output: Output{Push: []string{registryHost(t) + "/life/f:1"}}})
 	if n, err := c.Prune(t.Context(), 0); err != nil || n == 0 {
 		t.Errorf("pruned %d, %v", n, err)
 	}
@@ -368,97 +376,5 @@ func TestStopOfStopped(t *testing.T) {
 	}
 	if state(t, m).Running {
 		t.Error("it runs")
-	}
-}
-
-func TestStartErrors(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		change func(t *testing.T, m *Managed)
-		want   string
-		log    string
-	}{
-		{"a program that fails", func(_ *testing.T, m *Managed) { m.Command = []string{"/bin/sh", "-c", "echo no luck >&2; exit 1"} }, "it ended at once", "no luck"},
-		{"no such program", func(_ *testing.T, m *Managed) { m.Command = []string{"/no/such/program"} }, "starting the builder: ", ""},
-		{"a socket path that is too long", func(_ *testing.T, m *Managed) {
-			m.Socket = filepath.Join(filepath.Dir(m.Root), strings.Repeat("long", 30), "b.sock")
-		}, "longer than a socket's may be", ""},
-		{"a root that is a file", func(t *testing.T, m *Managed) { writeFile(t, m.Root) }, "making the builder's folder", ""},
-		{"a root below a file", func(t *testing.T, m *Managed) {
-			writeFile(t, m.Root)
-			m.Root = filepath.Join(m.Root, "x")
-		}, "making the builder's folder", ""},
-		{"a root of another user", func(t *testing.T, m *Managed) { makeDir(t, m.Root, 0o700, 4242) }, "belongs to another user", ""},
-		{"a root that is a link", func(t *testing.T, m *Managed) {
-			if err := os.Symlink(t.TempDir(), m.Root); err != nil {
-				t.Fatal(err)
-			}
-		}, "is not a folder", ""},
-		{"a root that is open to others", func(t *testing.T, m *Managed) { makeDir(t, m.Root, 0o755, 0) }, "is open to other users (mode 0755)", ""},
-		{"a socket folder of another user", func(t *testing.T, m *Managed) { makeDir(t, filepath.Dir(m.Socket), 0o700, 4242) }, "belongs to another user", ""},
-		{"a socket folder that others can write", func(t *testing.T, m *Managed) { makeDir(t, filepath.Dir(m.Socket), 0o777, 0) }, "is open to other users (mode 0777)", ""},
-		{"a folder where the socket goes", func(t *testing.T, m *Managed) {
-			makeDir(t, filepath.Dir(m.Socket), 0o700, 0)
-			makeDir(t, filepath.Join(m.Socket, "x"), 0o700, 0)
-		}, "it ended at once", "removing the old socket"},
-		{"a full disk", func(t *testing.T, m *Managed) {
-			makeDir(t, m.Root, 0o700, 0)
-			if err := syscall.Mount("tmpfs", m.Root, "tmpfs", 0, "size=64k,mode=700"); err != nil {
-				servers.Require(t, "buildkit", err)
-			}
-			t.Cleanup(func() { _ = syscall.Unmount(m.Root, syscall.MNT_DETACH) })
-		}, "it ended at once", "no space left on device"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			m := managed(t, nil)
-			tt.change(t, &m)
-			if m.Command[0] != "/bin/sh" && m.Command[0] != "/no/such/program" {
-				m = m.with(t, "one", nil)
-			}
-			_, err := m.Start(t.Context())
-			if err == nil {
-				_ = m.Stop(t.Context())
-				t.Fatal("it started")
-			}
-			var ue *UnreachableError
-			log := ""
-			if errors.As(err, &ue) {
-				log = strings.Join(ue.Log, "\n")
-			}
-			if !strings.Contains(err.Error(), tt.want) || !strings.Contains(log, tt.log) {
-				t.Errorf("got %v\nlog %s", err, log)
-			}
-		})
-	}
-}
-
-func writeFile(t *testing.T, path string) {
-	t.Helper()
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func makeDir(t *testing.T, path string, mode os.FileMode, owner int) {
-	t.Helper()
-	if err := errors.Join(os.MkdirAll(path, 0o700), os.Chmod(path, mode), os.Chown(path, owner, owner)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// A start that is interrupted returns at once.
-func TestStartInterrupted(t *testing.T) {
-	t.Parallel()
-	m := managed(t, nil)
-	m.Command = []string{"sleep", "3"}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	_, err := m.Start(ctx)
-	if err == nil || time.Since(began) > 2*time.Second {
-		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 }
