@@ -33,8 +33,8 @@ const (
 // A recordTree is the files of a store, wherever they are. What is missing is
 // [fs.ErrNotExist].
 type recordTree interface {
-	list(dir string) ([]recordEntry, error) // files and folders, sorted by name
-	read(name string) ([]byte, error)
+	list(dir string) ([]recordEntry, error) // all there is, sorted by name
+	read(name string) ([]byte, error)       // of a plain file; all else is missing
 }
 
 type recordEntry struct {
@@ -60,9 +60,7 @@ func (t *gitTree) list(dir string) ([]recordEntry, error) {
 	}
 	var all []recordEntry
 	for _, e := range sub.Entries {
-		if e.Mode == filemode.Dir || e.Mode.IsFile() && e.Mode != filemode.Symlink {
-			all = append(all, recordEntry{e.Name, e.Mode == filemode.Dir})
-		}
+		all = append(all, recordEntry{e.Name, e.Mode == filemode.Dir})
 	}
 	slices.SortFunc(all, func(a, b recordEntry) int { return strings.Compare(a.name, b.name) })
 	return all, nil
@@ -103,9 +101,7 @@ func (t *folderTree) list(dir string) ([]recordEntry, error) {
 	}
 	var all []recordEntry
 	for _, e := range entries {
-		if e.IsDir() || e.Type().IsRegular() {
-			all = append(all, recordEntry{e.Name(), e.IsDir()})
-		}
+		all = append(all, recordEntry{e.Name(), e.IsDir()})
 	}
 	return all, nil
 }
@@ -188,11 +184,11 @@ func (s *scan) packages(ctx context.Context, each func(pack) error) error {
 		return err
 	}
 	for _, ns := range spaces {
+		if !ns.dir {
+			continue
+		}
 		names, err := s.tree.list(path.Join(templatesDir, ns.name))
 		if err != nil {
-			if !ns.dir {
-				continue
-			}
 			return err
 		}
 		for _, name := range names {
@@ -254,6 +250,10 @@ func (s *scan) pack(name string) (pack, error) {
 			continue
 		}
 		data, err := s.tree.read(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			s.problem(file, errors.New("it is not a plain file"))
+			continue
+		}
 		if err != nil {
 			return p, err
 		}

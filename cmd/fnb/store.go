@@ -14,10 +14,10 @@ import (
 func newStoreCommand(g *globals) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "store",
-		Short: "add and remove stores of templates",
+		Short: "add, remove and run stores of templates",
 		Long:  "Store says where templates are looked up by namespace and name. A store is a git repository, or a folder, of records: one small file for each version of a template. OpenFaaS's templates.json can be added as well.",
 	})
-	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g))
+	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreCheck(g), newStoreIndex(g))
 	return cmd
 }
 

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"fnb/store"
+	"fnb/templates"
+)
+
+func newStoreCheck(g *globals) *cobra.Command {
+	req := store.CheckRequest{}
+	cmd := &cobra.Command{
+		Use:   "check [DIR]",
+		Short: "check a store, or a change to it",
+		Long: `Check is for those who run a store, before a change is merged. It reads the store in DIR (default the working directory) as HEAD has it and reports every file that is not what it should be, and every record whose template cannot be fetched, has another checksum, or does not pass lint.
+
+With --base only the records that are new since then are fetched; versions that were changed or taken back are errors, and so are changes in a namespace whose owners, as the base has them, none of the --author names. Warnings are for a person to look at and do not change the exit code.`,
+		Example: "  # in a store's CI, for a proposed change\n  fnb store check --base origin/main --author ann@example.com",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef(cmd.CommandPath(), "accepts at most one folder")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req.Dir = "."
+			if len(args) > 0 {
+				req.Dir = args[0]
+			}
+			return g.checkStore(cmd.Context(), req)
+		},
+	}
+	cmd.Flags().StringVar(&req.Base, "base", "", "check what has changed since the git revision `REV`")
+	cmd.Flags().StringArrayVar(&req.Authors, "author", nil, "who proposes the change, as namespaces name their owners: `WHO`; may be given more than once")
+	return cmd
+}
+
+func (g *globals) checkStore(ctx context.Context, req store.CheckRequest) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	problems, err := st.Check(ctx, req)
+	if err != nil {
+		return fmt.Errorf("checking %s: %w", req.Dir, err)
+	}
+	if g.json {
+		if problems == nil {
+			problems = []store.StoreProblem{}
+		}
+		if err := json.NewEncoder(g.out).Encode(problems); err != nil {
+			return err
+		}
+	}
+	failed := 0
+	for _, p := range problems {
+		if p.Severity == templates.SeverityError {
+			failed++
+		}
+		if !g.json {
+			if _, err := fmt.Fprintln(g.out, clean(p.String())); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("checking %s: %d problems, %d of them errors", req.Dir, len(problems), failed)
+	}
+	return nil
+}
+
+func newStoreIndex(g *globals) *cobra.Command {
+	out := ""
+	cmd := &cobra.Command{
+		Use:   "index [DIR] --out FOLDER",
+		Short: "generate the index of a store",
+		Long:  "Index writes what programs read of the store in DIR (default the working directory) as HEAD has it: the names, the versions of each template, and compat/templates.json, with which faas-cli can use the store. The same commit always gives the same bytes. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it.",
+		Example: "  # for a server of files\n  fnb store index --out public\n\n" +
+			"  # what faas-cli then reads\n  faas-cli template store list --url https://example.com/compat/templates.json",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef(cmd.CommandPath(), "accepts at most one folder")
+			}
+			if out == "" {
+				return usagef(cmd.CommandPath(), "%w", errors.New("--out is missing"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			made, err := store.Generate(cmd.Context(), dir, out)
+			if err != nil {
+				return fmt.Errorf("generating the index of %s: %w", dir, err)
+			}
+			if g.json {
+				return json.NewEncoder(g.out).Encode(made)
+			}
+			for _, p := range made.Passed {
+				g.tell([]string{"passed over: " + p})
+			}
+			_, err = fmt.Fprintf(g.out, "%s %d %d\n", relative(out), made.Packages, made.Versions)
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write the index to `FOLDER`")
+	return cmd
+}

@@ -1,0 +1,351 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/utils/merkletrie"
+
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// A CheckRequest says what of a store is checked.
+type CheckRequest struct {
+	Dir string // of the store: a git repository, whose HEAD is checked, or a folder
+	// Base is the revision that the store was at before; "" checks all of it as if
+	// it were new.
+	Base string
+	// Authors are the names by which namespaces may know who proposes the change;
+	// none means that ownership is not checked.
+	Authors []string
+}
+
+// A StoreProblem is one thing that is wrong with a store.
+type StoreProblem struct {
+	File     string             `json:"file"`
+	Severity templates.Severity `json:"severity"` // a warning is for a person to look at
+	Message  string             `json:"message"`
+}
+
+// String returns p as one line.
+func (p StoreProblem) String() string {
+	return p.File + ": " + string(p.Severity) + ": " + p.Message
+}
+
+// A check is one run of [Store.Check].
+type check struct {
+	store    *Store // with an empty cache
+	req      CheckRequest
+	tree     recordTree
+	base     recordTree // nil where there is none
+	problems []StoreProblem
+	scan     *scan
+	records  map[string]schema.Record // by file
+	touched  []string                 // files that are new or different since base; all without base
+}
+
+func (k *check) fail(file, format string, args ...any) {
+	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityError, clean(fmt.Sprintf(format, args...))})
+}
+
+func (k *check) warn(file, format string, args ...any) {
+	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityWarning, clean(fmt.Sprintf(format, args...))})
+}
+
+// Check returns all that is wrong with a store: files that are not what they should
+// be, versions that were changed or taken back since the base, namespaces of
+// others, and new records whose template cannot be fetched, has another checksum
+// or does not pass lint. The error is about reading the store itself.
+func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, error) {
+	fresh, remove, err := s.fresh()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	k := &check{store: fresh, req: req, records: map[string]schema.Record{}}
+	done, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	k.scan = &scan{tree: k.tree}
+	if err := k.scan.check(req.Dir); err != nil {
+		k.fail(storeFileName, "%v", err)
+	}
+	if err := k.layout(); err != nil {
+		return nil, err
+	}
+	if err := k.content(ctx); err != nil {
+		return nil, err
+	}
+	k.ownership()
+	if err := k.templates(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(k.problems, func(a, b StoreProblem) int { return strings.Compare(a.File, b.File) })
+	return slices.Compact(k.problems), nil
+}
+
+// open opens the store, and what it was before, and finds what has changed.
+func (k *check) open() (done func(), err error) {
+	if k.tree, done, err = openStoreTree(k.req.Dir); err != nil || k.req.Base == "" {
+		return done, err
+	}
+	head, ok := k.tree.(*gitTree)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a git repository, and has no revision %s", k.req.Dir, k.req.Base)
+	}
+	repo, err := git.PlainOpenWithOptions(k.req.Dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	if err != nil {
+		return nil, fmt.Errorf("opening the git repository %s: %w", k.req.Dir, err)
+	}
+	base, err := treeAt(repo, k.req.Base)
+	if err != nil {
+		return nil, err
+	}
+	k.base = base
+	changes, err := object.DiffTree(base.root, head.root)
+	if err != nil {
+		return nil, fmt.Errorf("comparing %s with HEAD: %w", k.req.Base, err)
+	}
+	for _, c := range changes {
+		action, err := c.Action()
+		if err != nil {
+			return nil, err
+		}
+		k.change(c, action)
+	}
+	return done, nil
+}
+
+// treeAt is the files of a revision.
+func treeAt(repo *git.Repository, revision string) (*gitTree, error) {
+	h, err := repo.ResolveRevision(plumbing.Revision(revision))
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", revision, err)
+	}
+	commit, err := repo.CommitObject(*h)
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", revision, err)
+	}
+	tree, err := commit.Tree()
+	if err != nil {
+		return nil, fmt.Errorf("revision %s: %w", revision, err)
+	}
+	return &gitTree{root: tree, objects: repo.Storer}, nil
+}
+
+// change judges one file that is not as it was: versions are only added.
+func (k *check) change(c *object.Change, action merkletrie.Action) {
+	name := c.To.Name
+	if name == "" {
+		name = c.From.Name
+	}
+	k.touched = append(k.touched, name)
+	if action == merkletrie.Insert {
+		return
+	}
+	isVersion := strings.HasPrefix(name, templatesDir+"/") && path.Base(path.Dir(name)) == versionsDir
+	gone := action == merkletrie.Delete
+	switch {
+	case isVersion && gone && strings.HasSuffix(name, yankSuffix):
+		k.warn(name, "makes a version that was withdrawn usable again")
+	case isVersion && gone:
+		k.fail(name, "was taken back, and versions are only added")
+	case isVersion:
+		k.fail(name, "was changed, and versions are only added")
+	case name == storeFileName:
+		k.warn(name, "was changed")
+	case gone:
+		k.fail(name, "was taken away")
+	}
+}
+
+// layout reports what has no place in a store.
+func (k *check) layout() error {
+	spaces, err := k.tree.list(templatesDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, ns := range spaces {
+		dir := path.Join(templatesDir, ns.name)
+		if !ns.dir {
+			k.fail(dir, "has no place in a store")
+			continue
+		}
+		file := path.Join(namespacesDir, ns.name+recordSuffix)
+		if _, err := k.tree.read(file); errors.Is(err, fs.ErrNotExist) {
+			k.fail(file, "is missing")
+		}
+		names, err := k.tree.list(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !name.dir {
+				k.fail(path.Join(dir, name.name), "has no place in a store")
+				continue
+			}
+			if err := k.layoutOf(path.Join(dir, name.name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// layoutOf reports what has no place in a package.
+func (k *check) layoutOf(dir string) error {
+	entries, err := k.tree.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.name != packageFile && e.name != versionsDir || e.dir != (e.name == versionsDir) {
+			k.fail(path.Join(dir, e.name), "has no place in a store")
+		}
+	}
+	versions, err := k.tree.list(path.Join(dir, versionsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	has := map[string]bool{}
+	for _, e := range versions {
+		has[e.name] = !e.dir
+	}
+	for _, e := range versions {
+		file := path.Join(dir, versionsDir, e.name)
+		version, isYank := strings.CutSuffix(e.name, yankSuffix)
+		if !isYank {
+			version, _ = strings.CutSuffix(e.name, recordSuffix)
+		}
+		switch err := schema.ValidateVersion(version); {
+		case e.dir || version == e.name:
+			k.fail(file, "has no place in a store")
+		case err != nil:
+			k.fail(file, "%v", err)
+		case isYank && !has[version+recordSuffix]:
+			k.fail(file, "withdraws a version that is not there")
+		}
+	}
+	return nil
+}
+
+// content reads every file of the store.
+func (k *check) content(ctx context.Context) error {
+	err := k.scan.packages(ctx, func(p pack) error {
+		for _, v := range p.versions {
+			k.records[path.Join(templatesDir, p.name, versionsDir, v.Version+recordSuffix)] = v.Record
+		}
+		return nil
+	})
+	for _, p := range k.scan.problems {
+		for _, line := range strings.Split(p.err.Error(), "\n") {
+			k.fail(p.file, "%s", strings.TrimPrefix(line, p.file+": "))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	spaces, err := k.tree.list(namespacesDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range spaces {
+		file := path.Join(namespacesDir, e.name)
+		ns, ok := strings.CutSuffix(e.name, recordSuffix)
+		if !ok || e.dir {
+			k.fail(file, "has no place in a store")
+			continue
+		}
+		if err := schema.ValidateName(ns); err != nil {
+			k.fail(file, "%v", err)
+		}
+		data, err := k.tree.read(file)
+		if err == nil {
+			_, err = schema.ParseNamespace(file, data)
+		}
+		if err != nil {
+			k.fail(file, "%v", err)
+		}
+	}
+	return err
+}
+
+// ownership reports what was changed in a namespace of somebody else. Who owns it
+// is what the base says.
+func (k *check) ownership() {
+	if k.base == nil {
+		return
+	}
+	seen := map[string]bool{}
+	for _, name := range k.touched {
+		parts := strings.Split(name, "/")
+		if len(parts) < 2 || parts[0] != templatesDir && parts[0] != namespacesDir {
+			continue
+		}
+		ns := strings.TrimSuffix(parts[1], recordSuffix)
+		if seen[ns] {
+			continue
+		}
+		seen[ns] = true
+		file := path.Join(namespacesDir, ns+recordSuffix)
+		data, err := k.base.read(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			k.warn(file, "is a new namespace")
+			continue
+		}
+		var owned schema.Namespace
+		if err == nil {
+			owned, err = schema.ParseNamespace(file, data)
+		}
+		isOwner := func(a string) bool { return slices.Contains(owned.Owners, a) }
+		switch {
+		case err != nil:
+			k.fail(file, "as it was: %v", err)
+		case len(owned.Owners) == 0:
+		case len(k.req.Authors) == 0:
+			k.warn(file, "whether this may be changed was not checked, since it was not said by whom")
+		case !slices.ContainsFunc(k.req.Authors, isOwner):
+			k.fail(file, "the namespace %s is not of %s", ns, strings.Join(k.req.Authors, ", "))
+		}
+	}
+}
+
+// templates fetches what the new records name, compares it and has it linted.
+func (k *check) templates(ctx context.Context) error {
+	for file, rec := range k.records {
+		if k.base != nil && !slices.Contains(k.touched, file) {
+			continue
+		}
+		t, err := k.store.fetchSource(ctx, rec.Source.Git)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			k.fail(file, "its template cannot be fetched: %v", err)
+			continue
+		}
+		if t.Checksum != rec.Checksum {
+			k.fail(file, "cksum: the template has %s", t.Checksum)
+		}
+		if v := t.Manifest.Version; v != "" && v != rec.Version {
+			k.fail(file, "vers: the template says %s", v)
+		}
+		for _, p := range t.Lint() {
+			if p.Severity == templates.SeverityError {
+				k.fail(file, "its template: %s", p)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fnb/internal/servers"
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// checked is what Check says of a store, as lines.
+func checked(t *testing.T, req CheckRequest) string {
+	t.Helper()
+	problems, err := newStore(t, Options{}).Check(t.Context(), req)
+	must(t, err)
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, p.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	recs := published(t, g, "1.0.0", "1.1.0")
+	namespace := "-- namespaces/acme.json --\n{\"v\": 1, \"owners\": [\"ann@example.com\"]}\n"
+	commit(t, g, "store", servers.Commit{Files: storeTree(recs[0]) + namespace})
+	dir := clone(t, g.RepoURL("store"))
+	if got := checked(t, CheckRequest{Dir: dir}); got != "" {
+		t.Errorf("a good store: %s", got)
+	}
+	wrong, elsewhere, gone, yanked := recs[1], recs[1], recs[1], recs[0]
+	wrong.sum = recs[0].sum
+	elsewhere.name = "other/echo"
+	gone.commit = strings.Repeat("1", 40)
+	yanked.yank = "loud"
+	changed := recs[0]
+	changed.more = `, "license": "MIT"`
+	ann := []string{"ann", "ann@example.com"}
+	for name, test := range map[string]struct {
+		files   string
+		authors []string
+		want    string // "" for no problem at all
+	}{
+		"a new version":         {storeTree(recs...) + namespace, ann, ""},
+		"by somebody else":      {storeTree(recs...) + namespace, []string{"bob"}, "error: the namespace acme is not of bob"},
+		"by nobody":             {storeTree(recs...) + namespace, nil, "warning: whether this may be changed"},
+		"taken over":            {storeTree(recs...) + strings.ReplaceAll(namespace, "ann", "bob"), []string{"bob@example.com"}, "error: the namespace acme is not of bob"},
+		"withdrawn":             {storeTree(yanked) + namespace, ann, ""},
+		"taken back":            {storeTree() + namespace, ann, "1.0.0.json: error: was taken back"},
+		"changed":               {storeTree(changed) + namespace, ann, "1.0.0.json: error: was changed"},
+		"no such commit":        {storeTree(recs[0], gone) + namespace, ann, "1.1.0.json: error: its template cannot be fetched"},
+		"another checksum":      {storeTree(recs[0], wrong) + namespace, ann, "1.1.0.json: error: cksum: the template has fnb1:"},
+		"a new namespace":       {storeTree(recs[0], elsewhere) + namespace, ann, "namespaces/other.json: error: is missing"},
+		"not a version":         {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/new.json --\n{}\n", ann, "new.json: error: "},
+		"another file":          {storeTree(recs[0]) + namespace + "-- templates/acme/echo/run.sh --\nx\n", ann, "run.sh: error: has no place"},
+		"a bad name":            {storeTree(recs[0]) + namespace + "-- templates/acme/Echo/v/1.0.0.json --\n{}\n", ann, "templates/acme/Echo: error: "},
+		"not JSON":              {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.json --\n{\n", ann, "2.0.0.json: error: "},
+		"a link":                {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.json!l --\n1.0.0.json\n", ann, "2.0.0.json: error: it is not a plain file"},
+		"nothing to withdraw":   {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.yank.json --\n{\"v\": 1, \"reason\": \"x\"}\n", ann, "error: withdraws a version that is not there"},
+		"another format":        {strings.Replace(storeTree(recs[0]), `{"v": 1}`, `{"v": 7}`, 1) + namespace, ann, "store.json: error: "},
+		"a control character":   {storeTree(recs[0]) + namespace + "-- templates/acme/echo/\x1b[31m --\nx\n", ann, `"templates/acme/echo/\x1b[31m": error: `},
+		"the version differs":   {storeTree(recs[0], rec{name: "acme/echo", version: "3.0.0", url: recs[1].url, commit: recs[1].commit, sum: recs[1].sum}) + namespace, ann, "3.0.0.json: error: vers: the template says 1.1.0"},
+		"usable again, at last": {storeTree(recs[0]) + namespace, ann, ""},
+	} {
+		repo := "case-" + strings.Map(func(r rune) rune {
+			if r < 'a' || r > 'z' {
+				return '-'
+			}
+			return r
+		}, name)
+		commit(t, g, repo, servers.Commit{Files: storeTree(recs[0]) + namespace, Tag: "base"}, servers.Commit{Files: test.files})
+		got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL(repo)), Base: "base", Authors: test.authors})
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+	commit(t, g, "back", servers.Commit{Files: storeTree(yanked) + namespace, Tag: "base"}, servers.Commit{Files: storeTree(recs[0]) + namespace})
+	if got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL("back")), Base: "base", Authors: ann}); !strings.Contains(got, "warning: makes a version") {
+		t.Errorf("usable again: %s", got)
+	}
+	if _, err := newStore(t, Options{}).Check(t.Context(), CheckRequest{Dir: dir, Base: "nothing"}); err == nil {
+		t.Error("a base that is not there")
+	}
+	if problems, err := newStore(t, Options{}).Check(t.Context(), CheckRequest{Dir: t.TempDir()}); err != nil || len(problems) != 1 || problems[0].Severity != templates.SeverityError {
+		t.Errorf("an empty folder: %v %v", problems, err)
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	recs := published(t, g, "1.0.0", "1.1.0", "1.2.0")
+	recs[2].yank = "loud"
+	recs[1].more = `, "later": {"b": 1, "a": 2}`
+	files := strings.ReplaceAll(storeTree(recs...), "acme/echo", "acme/acme")
+	commit(t, g, "store", servers.Commit{Files: files + "-- templates/acme/later/v/1.0.0.json --\n{\"v\": 9}\n-- templates/acme/acme/package.json --\n{\"v\": 1, \"tags\": [\"x\"]}\n"})
+	dir := clone(t, g.RepoURL("store"))
+	out := filepath.Join(t.TempDir(), "site", "index")
+	sum := ""
+	for range 2 {
+		made, err := Generate(t.Context(), dir, out)
+		must(t, err)
+		if made.Packages != 1 || made.Versions != 3 || len(made.Passed) != 1 {
+			t.Errorf("%+v", made)
+		}
+		again, err := schema.Checksum(os.DirFS(out))
+		must(t, err)
+		if sum != "" && sum != again {
+			t.Error("the index of one commit is not always the same")
+		}
+		sum = again
+		must(t, os.WriteFile(filepath.Join(dir, "templates", "uncommitted"), nil, 0o644))
+	}
+	f, err := os.Open(filepath.Join(out, "names.ndjson.gz"))
+	must(t, err)
+	z, err := gzip.NewReader(f)
+	must(t, err)
+	names, err := io.ReadAll(z)
+	must(t, err)
+	must(t, f.Close())
+	if diff := cmp.Diff(`{"name":"acme/acme","latest":"1.1.0","lang":"test","description":"says acme/acme","tags":["x"]}`+"\n", string(names)); diff != "" {
+		t.Error(diff)
+	}
+	lines, err := os.ReadFile(filepath.Join(out, "t", "acme", "acme.ndjson"))
+	must(t, err)
+	if n := strings.Count(string(lines), "\n"); n != 3 || !strings.Contains(string(lines), `"later":{"a":2,"b":1}`) || !strings.Contains(string(lines), `"yanked":{"v":1,"reason":"loud"}`) {
+		t.Errorf("%s", lines)
+	}
+	// What is made for OpenFaaS can be read as OpenFaaS' list.
+	data, err := os.ReadFile(filepath.Join(out, "compat", "templates.json"))
+	must(t, err)
+	var entries []map[string]string
+	must(t, json.Unmarshal(data, &entries))
+	if len(entries) != 1 || entries[0]["template"] != "acme" || entries[0]["repo"] != recs[1].url+"#sha-"+recs[1].commit {
+		t.Errorf("%s", data)
+	}
+	s := withStores(t, Options{})
+	_, _, err = s.AddStore(t.Context(), "faas", filepath.Join(out, "compat", "templates.json"), nil)
+	must(t, err)
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/acme", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.1.0" || pin.Checksum != recs[1].sum {
+		t.Errorf("%+v %v", pin, err)
+	}
+	full := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o644))
+	for _, bad := range []string{full, filepath.Join(full, "mine")} {
+		if _, err := Generate(t.Context(), dir, bad); err == nil {
+			t.Errorf("%s was replaced", bad)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(out), ".index-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
