@@ -57,8 +57,8 @@ func (k *check) fail(file, format string, args ...any) {
 	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityError, clean(fmt.Sprintf(format, args...))})
 }
 
-func (k *check) warn(file, format string, args ...any) {
-	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityWarning, clean(fmt.Sprintf(format, args...))})
+func (k *check) warn(file, message string) {
+	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityWarning, message})
 }
 
 // Check returns all that is wrong with a store: files that are not what they should

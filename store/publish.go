@@ -270,7 +270,7 @@ func record(p Publication, t *templates.Template, src schema.GitSource) schema.R
 		rec.Platforms = append(rec.Platforms, platform.String())
 	}
 	for _, l := range t.Packages.Lists {
-		rec.Parts.Packages = append(rec.Parts.Packages, schema.RecordPackages{Ecosystem: l.Ecosystem, Manifest: l.Manifest, Lock: l.Lock})
+		rec.Parts.Packages = append(rec.Parts.Packages, schema.RecordPackages(l))
 	}
 	return rec
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -357,5 +359,45 @@ func TestOpenFaaSList(t *testing.T) {
 		if err != nil || pin.Version != want || len(pin.Commit) != 40 || "openfaas/"+tmpl.Name != strings.Split(strings.Replace(ref, "faas:", "openfaas/", 1), "@")[0] && ref != "faas:acme" {
 			t.Errorf("%s: %+v %v, want %s", ref, pin, err, want)
 		}
+	}
+}
+
+func TestOpenFaaSListOverHTTP(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "templates", servers.Commit{Files: tree("template/acme=1.0.0")})
+	answers := map[string]string{
+		"/good.json":  fmt.Sprintf(`[{"template": "acme", "source": "faas", "repo": %q, "official": "true"}]`, g.RepoURL("templates")),
+		"/local.json": fmt.Sprintf(`[{"template": "acme", "source": "here", "repo": "file://%s", "official": "true"}]`, filepath.Join(g.Dir, "templates.git")),
+		"/html.json":  "<html>",
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch text, ok := answers[r.URL.Path]; {
+		case ok:
+			_, _ = w.Write([]byte(text)) // the client checks what it gets
+		case r.URL.Path == "/file.json":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		case r.URL.Path == "/plain.json":
+			http.Redirect(w, r, "http://example.com/x.json", http.StatusFound)
+		default:
+			http.Error(w, "no", http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(server.Close)
+	s := withStores(t, Options{})
+	for _, name := range []string{"html", "file", "plain", "missing"} {
+		if c, _, err := s.AddStore(t.Context(), name, server.URL+"/"+name+".json", nil); err == nil {
+			t.Errorf("%s was added: %+v", name, c)
+		}
+	}
+	for _, name := range []string{"good", "local"} {
+		_, _, err := s.AddStore(t.Context(), name, server.URL+"/"+name+".json", nil)
+		must(t, err)
+	}
+	if _, pin, _, err := s.Resolve(t.Context(), "faas/acme", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
+		t.Errorf("%+v %v", pin, err)
+	}
+	if _, _, _, err := s.Resolve(t.Context(), "here/acme", Where{Root: t.TempDir()}); !is[*RefusedError](err) {
+		t.Errorf("a folder of this machine: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"fnb/schema"
@@ -44,6 +45,7 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 	for i, e := range entries {
 		all[i] = newSearched(e)
 	}
+	known := sync.OnceValue(func() []string { return vocabulary(all) })
 	scores := make([]int, len(all))
 	for _, word := range words {
 		word = strings.ToLower(word)
@@ -52,7 +54,7 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 		}
 		one, any := scoreAll(all, word)
 		if !any {
-			near := schema.Near(word, vocabulary(all))
+			near := schema.Near(word, known())
 			for _, n := range near {
 				more, _ := scoreAll(all, n)
 				for i := range one {
@@ -156,12 +158,12 @@ func isBreak(r rune) bool {
 	return r < 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
-// vocabulary is every word that an entry has.
+// vocabulary is every word that an entry has, without numbers.
 func vocabulary(all []searched) []string {
 	words := map[string]bool{}
 	for _, e := range all {
 		for _, field := range []string{e.name, e.language, e.tags, e.description} {
-			for _, w := range strings.FieldsFunc(field, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+			for _, w := range strings.FieldsFunc(field, func(r rune) bool { return !unicode.IsLetter(r) }) {
 				words[w] = true
 			}
 		}
