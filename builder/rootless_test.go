@@ -39,7 +39,7 @@ func unprivileged(t *testing.T) *user.User {
 			t.Fatalf("useradd: %v\n%s", err, out)
 		}
 		t.Cleanup(func() {
-			if out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "userdel", "--remove", rootlessUser).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "userdel", "--force", "--remove", rootlessUser).CombinedOutput(); err != nil {
 				t.Logf("userdel: %v\n%s", err, out)
 			}
 		})
@@ -135,8 +135,8 @@ func TestRootless(t *testing.T) {
 	if err != nil || info.Snapshotter == "" {
 		t.Errorf("%+v %v", info, err)
 	}
-	dir = rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN id -u >/uid && cat /proc/self/uid_map >/map\n")})
-	if uid, uids := read(t, dir, "uid"), strings.Fields(read(t, dir, "map")); uid != "0\n" || uids[1] == "0" {
+	seen := rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN id -u >/uid && cat /proc/self/uid_map >/map\n")})
+	if uid, uids := read(t, seen, "uid"), strings.Fields(read(t, seen, "map")); uid != "0\n" || uids[1] == "0" {
 		t.Errorf("the step ran as %s of %s", uid, uids)
 	}
 	w := newWatchdog(t, "linux/amd64")
