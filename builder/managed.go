@@ -204,7 +204,7 @@ func privateDir(dir string, bits fs.FileMode) error {
 	if !fi.IsDir() {
 		return fmt.Errorf("making the builder's folder: %s is not a folder", dir)
 	}
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+	if !ownFile(fi) {
 		return fmt.Errorf("making the builder's folder: %s belongs to another user", dir)
 	}
 	if fi.Mode().Perm()&bits != 0 {
@@ -233,7 +233,7 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 	if cmd.Env, err = m.environ(); err != nil {
 		return nil, err
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the builder: %w", err)
 	}
@@ -352,7 +352,7 @@ func (m Managed) stop(ctx context.Context, s State) error {
 	signal := syscall.SIGTERM
 	for {
 		if signal != 0 {
-			if err := syscall.Kill(s.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			if err := send(s.PID, signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return fmt.Errorf("stopping the builder (process %d): %w", s.PID, err)
 			}
 			signal = 0

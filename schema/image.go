@@ -11,7 +11,7 @@ type ImageConfig struct {
 	Env map[string]string
 	// Labels are set in the image and, as annotations, on its manifests.
 	Labels map[string]string
-	// Healthcheck replaces the image's health check when not empty (exec form,
+	// Healthcheck is the health check of an image that has none (exec form,
 	// without the leading "CMD"). An extension of Docker's to the image config.
 	Healthcheck []string
 }
