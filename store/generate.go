@@ -165,6 +165,9 @@ func (g *generator) add(p pack) error {
 // versionLine is a record on one line, with keys that only a later fnb knows, and
 // with what became of the version.
 func versionLine(v indexed) ([]byte, error) {
+	if v.Unknown == nil {
+		return json.Marshal(v)
+	}
 	data, err := v.Record.Marshal()
 	if err != nil {
 		return nil, err

@@ -239,3 +239,29 @@ func TestPublishAtTheSameTime(t *testing.T) {
 	runGit(t, copied, "fsck", "--strict")
 	t.Logf("the most tries of one publish: %d", worst.Load())
 }
+
+// TestPublishToPrivateStore has the store ask for a token.
+func TestPublishToPrivateStore(t *testing.T) {
+	t.Parallel()
+	open := gitServer(t, servers.GitOptions{})
+	dir := versionless(t, open, "one", "x")
+	g := gitServer(t, servers.GitOptions{User: "git", Password: "s3cret"})
+	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
+	token := "s3cret"
+	env := func(name string) string {
+		if strings.HasPrefix(name, "FNB_GIT_TOKEN_") {
+			return token
+		}
+		return author(name)
+	}
+	s := withStores(t, Options{Getenv: env})
+	_, _, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
+	must(t, err)
+	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0"}
+	_, err = s.Publish(t.Context(), p)
+	must(t, err)
+	token, p.Version = "wr0ng", "1.1.0"
+	if _, err := s.Publish(t.Context(), p); !is[*AuthError](err) || strings.Contains(err.Error(), token) {
+		t.Errorf("a wrong token: %v", err)
+	}
+}

@@ -42,21 +42,58 @@ type recordEntry struct {
 	dir  bool
 }
 
-// A gitTree is the files of a store at one commit.
+// A gitTree is the files of a store at one commit. It keeps no more of them than
+// the folders on the way to the last one, since a store has very many; so it is
+// not safe for concurrent use.
 type gitTree struct {
 	root    *object.Tree
 	objects storer.EncodedObjectStorer
+
+	names []string // of the folders on the way
+	way   []*object.Tree
+}
+
+// folder returns a folder of the store.
+func (t *gitTree) folder(dir string) (*object.Tree, error) {
+	if dir == "." {
+		return t.root, nil
+	}
+	names := strings.Split(dir, "/")
+	same := 0
+	for same < len(names) && same < len(t.names) && names[same] == t.names[same] {
+		same++
+	}
+	t.names, t.way = t.names[:same], t.way[:same]
+	for _, name := range names[same:] {
+		at := t.root
+		if len(t.way) > 0 {
+			at = t.way[len(t.way)-1]
+		}
+		e, ok := entryOf(at, name)
+		if !ok || e.Mode != filemode.Dir {
+			return nil, fs.ErrNotExist
+		}
+		sub, err := object.GetTree(t.objects, e.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", plainPath(dir), cleaned(err))
+		}
+		t.names, t.way = append(t.names, name), append(t.way, sub)
+	}
+	return t.way[len(t.way)-1], nil
+}
+
+func entryOf(t *object.Tree, name string) (object.TreeEntry, bool) {
+	i := slices.IndexFunc(t.Entries, func(e object.TreeEntry) bool { return e.Name == name })
+	if i < 0 {
+		return object.TreeEntry{}, false
+	}
+	return t.Entries[i], true
 }
 
 func (t *gitTree) list(dir string) ([]recordEntry, error) {
-	sub := t.root
-	if dir != "." {
-		var err error
-		if sub, err = t.root.Tree(dir); errors.Is(err, object.ErrDirectoryNotFound) || errors.Is(err, object.ErrEntryNotFound) {
-			return nil, fs.ErrNotExist
-		} else if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", plainPath(dir), cleaned(err))
-		}
+	sub, err := t.folder(dir)
+	if err != nil {
+		return nil, err
 	}
 	var all []recordEntry
 	for _, e := range sub.Entries {
@@ -67,8 +104,12 @@ func (t *gitTree) list(dir string) ([]recordEntry, error) {
 }
 
 func (t *gitTree) read(name string) ([]byte, error) {
-	e, err := t.root.FindEntry(name)
-	if err != nil || !e.Mode.IsFile() || e.Mode == filemode.Symlink {
+	dir, err := t.folder(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	e, ok := entryOf(dir, path.Base(name))
+	if !ok || !e.Mode.IsFile() || e.Mode == filemode.Symlink {
 		return nil, fs.ErrNotExist
 	}
 	blob, err := object.GetBlob(t.objects, e.Hash)
