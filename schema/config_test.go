@@ -22,7 +22,7 @@ func TestReadConfig(t *testing.T) {
 		"empty":        {"", schema.BuilderConfig{}, ""},
 		"builder":      {"builder: {address: tcp://h:1, idle: 1h30m, cache: 1.5GB}", schema.BuilderConfig{Address: "tcp://h:1", Idle: 90 * time.Minute, Cache: 1_500_000_000}, ""},
 		"registries":   {"builder: {registries: {docker.io: {mirrors: [m], http: true, ca: [f]}}}", schema.BuilderConfig{Registries: map[string]schema.RegistryConfig{"docker.io": {Mirrors: []string{"m"}, HTTP: true, CA: []string{"f"}}}}, ""},
-		"unknown":      {"builder: {addres_: x}", schema.BuilderConfig{}, `(did you mean "address"?)`},
+		"unknown":      {"builder: {idel: 5m}", schema.BuilderConfig{}, `(did you mean "idle"?)`},
 		"no time":      {"builder: {idle: 30}", schema.BuilderConfig{}, "is not a time"},
 		"negative":     {"builder: {idle: -1h}", schema.BuilderConfig{}, "is not a time"},
 		"no unit":      {"builder: {cache: 20}", schema.BuilderConfig{}, "is not a size"},
