@@ -188,7 +188,7 @@ func storeURL(text string) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(abs); err != nil {
-		return "", &NotFoundError{Name: text, Err: errors.New("there is no such folder or file, and it is no URL")}
+		return "", &NoStoreError{Name: text, Err: errors.New("there is no such folder or file, and it is no URL")}
 	}
 	return abs, nil
 }

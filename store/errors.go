@@ -126,13 +126,23 @@ func (e *UnreachableError) Error() string { return e.URL + ": " + e.Err.Error() 
 // Unwrap returns what went wrong.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// A NoStoreError says that no configured store has a name.
+// A NoStoreError says that no configured store has a name, or that what is at an
+// address is no store.
 type NoStoreError struct {
-	Name string
+	Name string   // or the address
 	Near []string // names that may have been meant, best first
+	Err  error    // what is wrong with the address; nil for a name
 }
 
-func (e *NoStoreError) Error() string { return fmt.Sprintf("there is no store %q", e.Name) }
+func (e *NoStoreError) Error() string {
+	if e.Err != nil {
+		return e.Name + ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("there is no store %q", e.Name)
+}
+
+// Unwrap returns what is wrong with the address.
+func (e *NoStoreError) Unwrap() error { return e.Err }
 
 // A YankedError says that the version which was asked for has been withdrawn. A
 // lock that has it goes on working.

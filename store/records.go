@@ -197,7 +197,7 @@ func (s *scan) problem(file string, err error) {
 func (s *scan) check(where string) error {
 	data, err := s.tree.read(storeFileName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &NotFoundError{Name: where, Err: errors.New("it is not a store: it has no " + storeFileName)}
+		return &NoStoreError{Name: where, Err: errors.New("it is not a store: it has no " + storeFileName)}
 	}
 	if err != nil {
 		return err

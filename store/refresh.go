@@ -83,6 +83,8 @@ func (s *Store) refresh(ctx context.Context, c Configured) (*index, []string, er
 	if err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
+		} else if n, ok := errors.AsType[*NotFoundError](err); ok {
+			err = &NoStoreError{Name: n.Name, Err: n.Err}
 		}
 		return nil, nil, err
 	}

@@ -15,7 +15,9 @@ func isStoreError(err error) bool {
 
 // storeHints say what a person can type now about a store.
 func storeHints(err error) []string {
-	if n, ok := errors.AsType[*store.NoStoreError](err); ok {
+	if n, ok := errors.AsType[*store.NoStoreError](err); ok && n.Err != nil {
+		return []string{"see what a store is: fnb store add --help"}
+	} else if ok {
 		if len(n.Near) > 0 {
 			return []string{"did you mean: " + strings.Join(n.Near, ", ")}
 		}
