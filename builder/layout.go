@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
@@ -33,16 +35,55 @@ func openStore(dir string) (store content.Store, release func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	release = func() { _ = os.RemoveAll(own) } // what stays is pruned with the image store
 	if err := os.Symlink(filepath.Join(dir, "blobs"), filepath.Join(own, "blobs")); err != nil {
-		release()
+		removeAll(own)
 		return nil, nil, err
 	}
-	if store, err = contentlocal.NewStore(own); err != nil {
-		release()
+	local, err := contentlocal.NewStore(own)
+	if err != nil {
+		removeAll(own)
 		return nil, nil, err
 	}
-	return store, release, nil
+	gate := &gatedStore{Store: local}
+	return gate, func() {
+		gate.close()
+		removeAll(own)
+	}, nil
+}
+
+// removeAll removes a folder in which a blob that was broken off may still be
+// closed at this moment. What stays all the same is pruned with the image store.
+func removeAll(dir string) {
+	for range 100 {
+		if os.RemoveAll(dir) == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// A gatedStore takes no new blob once it is closed: the session of a solve that
+// was broken off may ask for one after the solve has returned.
+type gatedStore struct {
+	content.Store
+	mu     sync.RWMutex
+	closed bool
+}
+
+func (g *gatedStore) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+// Writer implements [content.Ingester].
+func (g *gatedStore) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.closed {
+		return nil, fmt.Errorf("the solve has ended: %w", errdefs.ErrUnavailable)
+	}
+	return g.Store.Writer(ctx, opts...)
 }
 
 // A layoutStore serves the blobs of an OCI image layout, to be read only. The

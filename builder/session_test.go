@@ -96,7 +96,7 @@ func TestSSHAgent(t *testing.T) {
 	run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the-key", "-f", filepath.Join(dir, "key"))
 	run("ssh-add", "-q", filepath.Join(dir, "key"))
 	// The stand-in has no ssh-add; asking for the identities is five bytes.
-	fsys := files("Dockerfile", debian+`RUN --mount=type=ssh printf '\0\0\0\1\13' | perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "no agent: $!"; $s->print(<STDIN>); $s->flush; $s->sysread($b,4096); print $b' >/answer
+	fsys := files("Dockerfile", debian+`RUN --mount=type=ssh printf '\0\0\0\1\13' | perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "no agent: $!"; $s->print(<STDIN>); $s->flush; $s->read($h,4); $s->read($b,unpack("N",$h)); print $b' >/answer
 FROM scratch
 COPY --from=0 /answer /
 `)
