@@ -55,7 +55,11 @@ func startRig() (_ *rig, err error) {
 	}
 	stops = append(stops, func() { _ = os.RemoveAll(dir) })
 	r := &rig{bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.yaml")}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(r.bin, "fnb"), ".")
+	args := []string{"build", "-o", filepath.Join(r.bin, "fnb")}
+	if os.Getenv("FNB_TEST_RACE") != "" {
+		args = append(args, "-race")
+	}
+	build := exec.CommandContext(ctx, "go", append(args, ".")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building fnb: %w\n%s", err, out)
 	}
