@@ -111,15 +111,7 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 // runBuild builds the functions that were named.
 func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string) (err error) {
 	start := time.Now()
-	stack, err := g.readStack()
-	if err != nil {
-		return err
-	}
-	fns, err := choose(stack, names, o.filter)
-	if err != nil {
-		return err
-	}
-	p, err := g.newPipeline(stack, o)
+	p, fns, err := g.newPipeline(o, names)
 	if err != nil {
 		return err
 	}
@@ -139,22 +131,29 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	return errors.Join(err, g.finish(jobs, o.reportFile, time.Since(start)))
 }
 
-// newPipeline opens what a build or a push needs before it talks to anybody.
-func (g *globals) newPipeline(stack *schema.Stack, o *buildOptions) (*pipeline, error) {
+// newPipeline reads the stack, chooses the functions that were named, and opens
+// what a build or a push needs before it talks to anybody.
+func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []schema.Function, error) {
+	stack, err := g.readStack()
+	if err != nil {
+		return nil, nil, err
+	}
+	fns, err := choose(stack, names, o.filter)
+	if err != nil {
+		return nil, nil, err
+	}
 	lock, err := schema.ReadLock(lockFile(stack.File))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := &pipeline{stack: stack, opts: o, lock: lock}
+	p := &pipeline{stack: stack, opts: o, lock: lock, git: worktree(filepath.Dir(stack.File))}
 	if p.store, err = g.newStore(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.git = worktree(filepath.Dir(stack.File))
-	p.labels = p.revisionLabels()
-	return p, nil
+	return p, fns, nil
 }
 
 // open starts the display, connects to the builder and opens the image store,
@@ -163,6 +162,7 @@ func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err err
 	if p.opts.contextOnly != "" {
 		return nil
 	}
+	p.labels = p.revisionLabels()
 	if p.builder, err = g.connect(ctx); err != nil {
 		return err
 	}

@@ -33,8 +33,7 @@ func newUser(t *testing.T, r *rig, env ...string) *fnbUser {
 	return u
 }
 
-// run calls fnb, through a shell with the given prefix, and returns what it
-// prints.
+// run calls fnb and returns what it prints.
 func (u *fnbUser) run(args ...string) string {
 	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), u.bin, args...)

@@ -36,15 +36,7 @@ func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) 
 	if o.parallel < 1 {
 		return usagef("fnb push", "--parallel %d: it has to be at least 1", o.parallel)
 	}
-	stack, err := g.readStack()
-	if err != nil {
-		return err
-	}
-	fns, err := choose(stack, names, o.filter)
-	if err != nil {
-		return err
-	}
-	p, err := g.newPipeline(stack, o)
+	p, fns, err := g.newPipeline(o, names)
 	if err != nil {
 		return err
 	}

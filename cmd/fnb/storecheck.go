@@ -49,29 +49,7 @@ func (g *globals) checkStore(ctx context.Context, req store.CheckRequest) error 
 	if err != nil {
 		return fmt.Errorf("checking %s: %w", req.Dir, err)
 	}
-	if g.json {
-		if problems == nil {
-			problems = []store.StoreProblem{}
-		}
-		if err := json.NewEncoder(g.out).Encode(problems); err != nil {
-			return err
-		}
-	}
-	failed := 0
-	for _, p := range problems {
-		if p.Severity == templates.SeverityError {
-			failed++
-		}
-		if !g.json {
-			if _, err := fmt.Fprintln(g.out, clean(p.String())); err != nil {
-				return err
-			}
-		}
-	}
-	if failed > 0 {
-		return fmt.Errorf("checking %s: %d problems, %d of them errors", req.Dir, len(problems), failed)
-	}
-	return nil
+	return printProblems(g, "checking "+req.Dir, problems, func(p store.StoreProblem) templates.Severity { return p.Severity })
 }
 
 func newStoreIndex(g *globals) *cobra.Command {

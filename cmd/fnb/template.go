@@ -211,14 +211,23 @@ func (g *globals) lintTemplate(dir string) error {
 	if err != nil {
 		return err
 	}
+	return printProblems(g, "linting "+dir, problems, func(p templates.Problem) templates.Severity { return p.Severity })
+}
+
+// printProblems prints what a check found, a line each or as a JSON list, and
+// returns an error where any of it is one. Doing is what was checked.
+func printProblems[P fmt.Stringer](g *globals, doing string, problems []P, severity func(P) templates.Severity) error {
 	if g.json {
+		if problems == nil {
+			problems = []P{}
+		}
 		if err := json.NewEncoder(g.out).Encode(problems); err != nil {
 			return err
 		}
 	}
 	failed := 0
 	for _, p := range problems {
-		if p.Severity == templates.SeverityError {
+		if severity(p) == templates.SeverityError {
 			failed++
 		}
 		if !g.json {
@@ -228,7 +237,7 @@ func (g *globals) lintTemplate(dir string) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("linting %s: %d problems, %d of them errors", dir, len(problems), failed)
+		return fmt.Errorf("%s: %d problems, %d of them errors", doing, len(problems), failed)
 	}
 	return nil
 }
