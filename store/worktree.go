@@ -20,40 +20,59 @@ var ErrNoRepository = errors.New("not in a git repository")
 
 // A Revision is where a user's own git repository stands.
 type Revision struct {
-	Commit   string // 40 hex digits
-	Branch   string // "" on a detached HEAD
-	Describe string // as git describe --tags --always
-	Source   string // URL of the remote origin, without credentials; "" for none
+	Commit string // 40 hex digits
+	Branch string // "" on a detached HEAD
+	Source string // URL of the remote origin, without credentials; "" for none
 }
 
 // ReadRevision returns where the repository stands that dir is in. Without one
 // it is [ErrNoRepository]; a repository without a commit is an error of its own.
 func ReadRevision(dir string) (Revision, error) {
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return Revision{}, ErrNoRepository
-	}
+	repo, head, err := openWorktree(dir)
 	if err != nil {
-		return Revision{}, fmt.Errorf("opening the git repository of %s: %w", dir, err)
-	}
-	head, err := repo.Head()
-	if errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return Revision{}, fmt.Errorf("the git repository of %s has no commit yet", dir)
-	}
-	if err != nil {
-		return Revision{}, fmt.Errorf("reading HEAD of the git repository of %s: %w", dir, err)
+		return Revision{}, err
 	}
 	r := Revision{Commit: head.Hash().String()}
 	if head.Name().IsBranch() {
 		r.Branch = head.Name().Short()
 	}
-	if r.Describe, err = describe(repo, head.Hash()); err != nil {
-		return Revision{}, fmt.Errorf("describing HEAD of the git repository of %s: %w", dir, err)
-	}
 	if remote, err := repo.Remote("origin"); err == nil && len(remote.Config().URLs) > 0 {
 		r.Source = withoutCredentials(remote.Config().URLs[0])
 	}
 	return r, nil
+}
+
+// Describe names the commit of the repository that dir is in by its nearest tag,
+// as git describe --tags --always does. It walks back through history, which
+// takes a while in a long one. Errors are those of [ReadRevision].
+func Describe(dir string) (string, error) {
+	repo, head, err := openWorktree(dir)
+	if err != nil {
+		return "", err
+	}
+	name, err := describe(repo, head.Hash())
+	if err != nil {
+		return "", fmt.Errorf("describing HEAD of the git repository of %s: %w", dir, err)
+	}
+	return name, nil
+}
+
+func openWorktree(dir string) (*git.Repository, *plumbing.Reference, error) {
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	if errors.Is(err, git.ErrRepositoryNotExists) {
+		return nil, nil, ErrNoRepository
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the git repository of %s: %w", dir, err)
+	}
+	head, err := repo.Head()
+	if errors.Is(err, plumbing.ErrReferenceNotFound) {
+		return nil, nil, fmt.Errorf("the git repository of %s has no commit yet", dir)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading HEAD of the git repository of %s: %w", dir, err)
+	}
+	return repo, head, nil
 }
 
 // describe names a commit by the nearest tag before it: v1.2, or v1.2-3-gabcdef0

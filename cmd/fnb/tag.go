@@ -72,7 +72,9 @@ func (p *pipeline) tagged(ctx context.Context, fn schema.Function, rule string) 
 	suffix := rev.Commit[:7]
 	switch {
 	case rule == "describe":
-		suffix = rev.Describe
+		if suffix, err = store.Describe(filepath.Dir(p.stack.File)); err != nil {
+			return "", err
+		}
 	case rule == "branch" && rev.Branch == "":
 		return "", errors.New("HEAD is on no branch")
 	case rule == "branch":
