@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -80,7 +81,8 @@ func startRig() (_ *rig, err error) {
 		return nil, err
 	}
 	// The builder's folder outlives the tests, so that a second run is quick.
-	r.builder = filepath.Join(cache, "fnb-tests", "builder")
+	// Runs at the same time need one each.
+	r.builder = filepath.Join(cache, "fnb-tests", cmp.Or(os.Getenv("FNB_TEST_BUILDER"), "builder"))
 	stop := func() {
 		cmd := exec.Command(filepath.Join(r.bin, "fnb"), "builder", "stop")
 		cmd.Env = append(os.Environ(), "FNB_BUILDER_ROOT="+r.builder, "FNB_CONFIG="+r.config, "HOME="+dir)
