@@ -119,7 +119,8 @@ func refine(name string, s *jsonschema.Schema) {
 		property("checksum").Pattern = "^fnb1:sha256:[0-9a-f]{64}$"
 	case "Record":
 		property("cksum").Pattern = "^fnb1:sha256:[0-9a-f]{64}$"
-		property("kind").Const = schema.KindTemplate
+		property("kind").Enum = []any{schema.KindTemplate, schema.KindFunction}
+		s.OneOf = []*jsonschema.Schema{{Required: []string{"cksum", "source", "parts"}}, {Required: []string{"image"}}}
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 // understands; they say theirs under "v".
 const RecordVersion = 1
 
-// KindTemplate is the kind of a [Record] of a template.
-const KindTemplate = "template"
+// The kinds of a [Record].
+const (
+	KindTemplate = "template"
+	KindFunction = "function"
+)
 
 // A StoreFile is the contents of store.json, which makes a folder or repository
 // a store.
@@ -50,19 +53,32 @@ type Deprecation struct {
 // A Record is one version of a package, as v/VERSION.json has it. It is never
 // changed once it is in a store.
 type Record struct {
-	V           int          `json:"v"`    // of the format: 1
-	Kind        string       `json:"kind"` // "template"
-	Name        string       `json:"name"` // namespace/name
-	Version     string       `json:"vers"` // SemVer, without build metadata
-	Checksum    string       `json:"cksum"`
-	Source      RecordSource `json:"source"`
-	Parts       RecordParts  `json:"parts"`
-	Language    string       `json:"lang,omitempty"`
-	Description string       `json:"description,omitempty"`
-	Platforms   []string     `json:"platforms,omitempty"` // none means any
-	FNB         string       `json:"fnb,omitempty"`       // SemVer range of the fnb that it needs
-	License     string       `json:"license,omitempty"`
-	Published   *time.Time   `json:"pubtime,omitempty"`
+	V           int        `json:"v"`    // of the format: 1
+	Kind        string     `json:"kind"` // "template" or "function"
+	Name        string     `json:"name"` // namespace/name
+	Version     string     `json:"vers"` // SemVer, without build metadata
+	Language    string     `json:"lang,omitempty"`
+	Description string     `json:"description,omitempty"`
+	FNB         string     `json:"fnb,omitempty"` // SemVer range of the fnb that it needs
+	License     string     `json:"license,omitempty"`
+	Published   *time.Time `json:"pubtime,omitempty"`
+
+	// Of a template: its files.
+	Checksum  string       `json:"cksum,omitempty"`
+	Source    RecordSource `json:"source,omitzero"`
+	Parts     RecordParts  `json:"parts,omitzero"`
+	Platforms []string     `json:"platforms,omitempty"` // none means any
+
+	// Of a function: its image, how it is run, and what people read.
+	Image      *RecordImage `json:"image,omitempty"`
+	Run        *RecordRun   `json:"run,omitempty"`
+	Built      *RecordBuilt `json:"built,omitempty"`
+	Examples   []Example    `json:"examples,omitempty"`
+	Title      string       `json:"title,omitempty"`
+	Categories []string     `json:"categories,omitempty"`
+	Icon       string       `json:"icon,omitempty"` // a data: URL of a picture, or an https: URL
+	Author     string       `json:"author,omitempty"`
+	README     string       `json:"readme,omitempty"` // Markdown, of whoever published it
 
 	Unknown map[string]json.RawMessage `json:"-"` // keys of a later fnb
 }

@@ -85,9 +85,26 @@ func ParseRecord(file string, data []byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	r.check("kind", checkWord(KindTemplate)(rec.Kind))
+	r.check("kind", checkWord(KindTemplate, KindFunction)(rec.Kind))
 	r.check("name", ValidatePackageName(rec.Name))
 	r.check("vers", ValidateVersion(rec.Version))
+	if rec.FNB != "" {
+		if _, err := semver.NewConstraint(rec.FNB); err != nil {
+			r.fail("fnb", fmt.Sprintf("%q is not a SemVer range", rec.FNB))
+		}
+	}
+	switch rec.Kind {
+	case KindTemplate:
+		r.template(rec)
+	case KindFunction:
+		r.function(rec)
+	}
+	rec.Unknown = r.rest
+	return rec, r.err()
+}
+
+// template checks what only the record of a template has.
+func (r *storedReader) template(rec Record) {
 	if !checksumText.MatchString(rec.Checksum) {
 		r.fail("cksum", fmt.Sprintf("%q is not a checksum such as fnb1:sha256:…", rec.Checksum))
 	}
@@ -97,13 +114,9 @@ func ParseRecord(file string, data []byte) (Record, error) {
 			r.fail(fmt.Sprintf("platforms[%d]", i), err.Error())
 		}
 	}
-	if rec.FNB != "" {
-		if _, err := semver.NewConstraint(rec.FNB); err != nil {
-			r.fail("fnb", fmt.Sprintf("%q is not a SemVer range", rec.FNB))
-		}
+	if rec.Image != nil {
+		r.fail("image", "does not belong to a template")
 	}
-	rec.Unknown = r.rest
-	return rec, r.err()
 }
 
 func checkGitSource(s GitSource) error {

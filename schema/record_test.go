@@ -61,7 +61,8 @@ func TestParseRecordProblems(t *testing.T) {
 		{`"v": 1`, `"v": 2`, "its format is 2"},
 		{`"v": 1,`, ``, "v: is missing"},
 		{`"v": 1`, `"v": "1"`, "v: is a JSON string"},
-		{`"kind": "template"`, `"kind": "function"`, "kind: "},
+		{`"kind": "template"`, `"kind": "module"`, "kind: "},
+		{`"kind": "template"`, `"kind": "function"`, "cksum: does not belong to a function"},
 		{`acme/go`, `go`, "name: "},
 		{`acme/go`, `acme/Go`, "name: "},
 		{`acme/go`, `acme/con`, "reserved"},
@@ -146,4 +147,43 @@ func FuzzParseStoreFiles(f *testing.F) {
 			t.Errorf("%+v was accepted", rec)
 		}
 	})
+}
+
+func TestParseFunctionRecordProblems(t *testing.T) {
+	t.Parallel()
+	good := string(readTestFile(t, filepath.Join("testdata", "store", "record", "function.json")))
+	for _, test := range []struct{ old, new, want string }{
+		{`ghcr.io/acme/shorten:1.0.0`, `https://ghcr.io/acme`, "image.ref: "},
+		{`ghcr.io/acme/shorten:1.0.0`, `ghcr.io/acme/shorten@sha256:` + strings.Repeat("1", 64), "image.ref: "},
+		{`"digest": "sha256:111`, `"digest": "sha256:11`, "image.digest: "},
+		{`sha256:222`, `sha256:22`, "image.platforms.linux/amd64.digest: "},
+		{`"linux/amd64"`, `"linux/x86_64"`, "is to be written linux/amd64"},
+		{`"linux/amd64"`, `"<script>"`, "image.platforms.<script>"},
+		{`8123456`, `-1`, "size: is negative"},
+		{`"image"`, `"picture"`, "image: is missing"},
+		{`write_timeout`, `a b`, "run.env: "},
+		{`"topic"`, `"\u001b[31m"`, "run.annotations: "},
+		{`"api-key"`, `"../key"`, "run.secrets[0]"},
+		{`64Mi`, `lots`, "run.limits: "},
+		{`"method": "GET"`, `"method": "FETCH"`, "examples[1]: method"},
+		{`/?n=3`, `//other.example`, "examples[1]: path"},
+		{`"text/plain"`, `"x\r\nHost: y"`, "examples[1]: "},
+		{`200, "contains"`, `99, "contains"`, "examples[0]: status"},
+		{`"…"}`, `"…", "equals": "x"}`, "examples[0]: says both"},
+		{`"text", "data"`, `"<b>"`, "categories: "},
+		{`data:image/png;base64,`, `javascript:`, "icon: "},
+		{`data:image/png;base64,`, `data:text/html;base64,`, "icon: "},
+		{`"Shorten"`, `"` + strings.Repeat("x", 300) + `"`, "title: has 300 bytes"},
+		{`"# Shorten`, `"` + strings.Repeat("x", schema.MaxReadmeSize), "readme: has"},
+		{`"# Shorten`, `"` + strings.Repeat("x", 10<<20), "more than"},
+	} {
+		_, err := schema.ParseRecord("r.json", []byte(strings.Replace(good, test.old, test.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%.60s for %s: %v, want %q", test.new, test.old, err, test.want)
+		}
+	}
+	rec, err := schema.ParseRecord("r.json", []byte(good))
+	if err != nil || strings.Join(rec.RunsOn(), " ") != "linux/amd64 linux/arm64" {
+		t.Errorf("%v, runs on %v", err, rec.RunsOn())
+	}
 }

@@ -1,0 +1,285 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+)
+
+// What the record of a function may hold, in bytes or in number.
+const (
+	MaxReadmeSize = 64 << 10
+	MaxIconSize   = 32 << 10
+	MaxExamples   = 20
+
+	maxExampleBody = 16 << 10
+	maxLine        = 200 // of a title, an author, a licence
+	maxDescription = 2000
+	maxCategories  = 10
+	maxSettings    = 200 // environment variables, labels, annotations, secrets: of each
+)
+
+// A RecordImage is a function's image, as its registry had it.
+type RecordImage struct {
+	Ref       string                   `json:"ref"`              // repository and tag, for people; the digest decides
+	Digest    string                   `json:"digest,omitempty"` // of the image or its index; missing only in OpenFaaS's lists
+	Platforms map[string]PlatformImage `json:"platforms"`        // by platform, such as linux/arm64
+}
+
+// A PlatformImage is the image of one platform.
+type PlatformImage struct {
+	Digest string `json:"digest,omitempty"` // missing only in OpenFaaS's lists
+	Size   int64  `json:"size,omitempty"`   // bytes of its compressed layers
+	Ref    string `json:"ref,omitempty"`    // in OpenFaaS's lists: where it is
+}
+
+// A RecordRun says how a function is run.
+type RecordRun struct {
+	FProcess               string            `json:"fprocess,omitempty"`
+	Environment            map[string]string `json:"env,omitempty"`
+	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem,omitempty"`
+	Labels                 map[string]string `json:"labels,omitempty"`
+	Annotations            map[string]string `json:"annotations,omitempty"`
+	Secrets                []string          `json:"secrets,omitempty"` // their names
+	Limits                 *RecordResources  `json:"limits,omitempty"`
+	Requests               *RecordResources  `json:"requests,omitempty"`
+}
+
+// RecordResources are memory and CPU in Kubernetes' units.
+type RecordResources struct {
+	Memory string `json:"memory,omitempty"`
+	CPU    string `json:"cpu,omitempty"`
+}
+
+// A RecordBuilt says what a function was built from.
+type RecordBuilt struct {
+	Template string     `json:"template,omitempty"` // template reference
+	Checksum string     `json:"cksum,omitempty"`    // of the template's files
+	Git      *GitSource `json:"git,omitempty"`      // of the handler's folder
+}
+
+// An Example is a request to a function, and what it answers.
+type Example struct {
+	Title    string            `json:"title,omitempty" yaml:"title,omitempty"`
+	Method   string            `json:"method,omitempty" yaml:"method,omitempty"` // "" is POST
+	Path     string            `json:"path,omitempty" yaml:"path,omitempty"`     // "" is /
+	Headers  map[string]string `json:"headers,omitempty" yaml:"headers,omitempty"`
+	Body     string            `json:"body,omitempty" yaml:"body,omitempty"`
+	Status   int               `json:"status,omitempty" yaml:"status,omitempty"`     // of the answer; 0 is 200
+	Contains string            `json:"contains,omitempty" yaml:"contains,omitempty"` // a part of the answer
+	Equals   string            `json:"equals,omitempty" yaml:"equals,omitempty"`     // the whole answer, but for line ends after it
+}
+
+// RunsOn returns the platforms that a package is for, sorted; none means any.
+func (r Record) RunsOn() []string {
+	if r.Image != nil {
+		return slices.Sorted(maps.Keys(r.Image.Platforms))
+	}
+	return slices.Sorted(slices.Values(r.Platforms))
+}
+
+var (
+	digestText   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	variableText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	secretText   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	labelText    = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$`)
+	quantityText = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([EPTGMK]i|[EPTGMkm])?$`)
+	headerText   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	iconText     = regexp.MustCompile(`^data:image/(png|jpeg|svg\+xml|webp);base64,[A-Za-z0-9+/]+=*$`)
+)
+
+// function checks what only the record of a function has.
+func (r *storedReader) function(rec Record) {
+	for field, has := range map[string]bool{"cksum": rec.Checksum != "", "source": rec.Source != RecordSource{}, "platforms": len(rec.Platforms) > 0} {
+		if has {
+			r.fail(field, "does not belong to a function")
+		}
+	}
+	r.image(rec.Image)
+	if rec.Run != nil {
+		r.run(*rec.Run)
+	}
+	if b := rec.Built; b != nil {
+		if b.Checksum != "" && !checksumText.MatchString(b.Checksum) {
+			r.fail("built.cksum", fmt.Sprintf("%q is not a checksum such as fnb1:sha256:…", b.Checksum))
+		}
+		if b.Git != nil {
+			r.check("built.git", checkGitSource(*b.Git))
+		}
+	}
+	r.about(rec)
+	if len(rec.Examples) > MaxExamples {
+		r.fail("examples", fmt.Sprintf("are more than %d", MaxExamples))
+	}
+	for i, e := range rec.Examples {
+		r.check(fmt.Sprintf("examples[%d]", i), ValidateExample(e))
+	}
+}
+
+func (r *storedReader) image(image *RecordImage) {
+	if image == nil {
+		r.fail("image", "is missing")
+		return
+	}
+	r.check("image.ref", checkRepositoryTag(image.Ref))
+	if !digestText.MatchString(image.Digest) {
+		r.fail("image.digest", fmt.Sprintf("%q is not a digest such as sha256:…", image.Digest))
+	}
+	if len(image.Platforms) == 0 {
+		r.fail("image.platforms", "is missing")
+	}
+	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
+		field, one := "image.platforms."+name, image.Platforms[name]
+		if p, err := ParsePlatform(name); err != nil {
+			r.fail(field, err.Error())
+		} else if p.String() != name {
+			r.fail(field, fmt.Sprintf("is to be written %s", p))
+		}
+		if !digestText.MatchString(one.Digest) {
+			r.fail(field+".digest", fmt.Sprintf("%q is not a digest such as sha256:…", one.Digest))
+		}
+		if one.Size < 0 {
+			r.fail(field+".size", "is negative")
+		}
+		if one.Ref != "" {
+			r.fail(field+".ref", "has no place in a record: every platform is part of the image")
+		}
+	}
+}
+
+// checkRepositoryTag returns an error unless ref is an image reference without a
+// digest.
+func checkRepositoryTag(ref string) error {
+	if err := checkImage(ref); err != nil {
+		return err
+	}
+	if named, err := reference.ParseNormalizedNamed(ref); err != nil {
+		return err
+	} else if _, ok := named.(reference.Digested); ok {
+		return fmt.Errorf("%q has a digest, which is a field of its own", ref)
+	}
+	return nil
+}
+
+func (r *storedReader) run(run RecordRun) {
+	for _, m := range []struct {
+		field string
+		all   map[string]string
+		key   *regexp.Regexp
+	}{{"run.env", run.Environment, variableText}, {"run.labels", run.Labels, labelText}, {"run.annotations", run.Annotations, labelText}} {
+		if len(m.all) > maxSettings {
+			r.fail(m.field, fmt.Sprintf("has more than %d entries", maxSettings))
+		}
+		for key, value := range m.all {
+			if !m.key.MatchString(key) || len(key) > maxLine {
+				r.fail(m.field, fmt.Sprintf("%q cannot be a name in it", shorten(key)))
+			}
+			if strings.ContainsRune(value, 0) {
+				r.fail(m.field+"."+key, "holds a zero byte")
+			}
+		}
+	}
+	if len(run.Secrets) > maxSettings {
+		r.fail("run.secrets", fmt.Sprintf("are more than %d", maxSettings))
+	}
+	for i, s := range run.Secrets {
+		if !secretText.MatchString(s) || len(s) > maxLine || strings.Contains(s, "..") {
+			r.fail(fmt.Sprintf("run.secrets[%d]", i), fmt.Sprintf("%q cannot be the name of a secret", shorten(s)))
+		}
+	}
+	for _, m := range []struct {
+		field string
+		has   *RecordResources
+	}{{"run.limits", run.Limits}, {"run.requests", run.Requests}} {
+		if m.has == nil {
+			continue
+		}
+		for _, q := range []string{m.has.Memory, m.has.CPU} {
+			if q != "" && (!quantityText.MatchString(q) || len(q) > 40) {
+				r.fail(m.field, fmt.Sprintf("%q is not a quantity such as 128Mi or 100m", shorten(q)))
+			}
+		}
+	}
+}
+
+// about checks what people read.
+func (r *storedReader) about(rec Record) {
+	for field, err := range map[string]error{
+		"title": checkLength(rec.Title, maxLine), "author": checkLength(rec.Author, maxLine), "license": checkLength(rec.License, maxLine),
+		"description": checkLength(rec.Description, maxDescription), "readme": checkLength(rec.README, MaxReadmeSize),
+		"icon": ValidateIcon(rec.Icon), "categories": ValidateCategories(rec.Categories),
+	} {
+		r.check(field, err)
+	}
+}
+
+func checkLength(s string, most int) error {
+	if len(s) > most {
+		return fmt.Errorf("has %d bytes, and at most %d are taken", len(s), most)
+	}
+	return nil
+}
+
+// shorten is a text as an error quotes it.
+func shorten(s string) string {
+	if len(s) > 60 {
+		return s[:60] + "…"
+	}
+	return s
+}
+
+// ValidateIcon returns an error unless icon is empty, an https: URL, or a data: URL
+// of a small picture.
+func ValidateIcon(icon string) error {
+	switch {
+	case icon == "", iconText.MatchString(icon) && len(icon) <= MaxIconSize:
+		return nil
+	case len(icon) > MaxIconSize:
+		return checkLength(icon, MaxIconSize)
+	case strings.HasPrefix(icon, "https://") && !strings.ContainsAny(icon, " \t\r\n\"'<>\\`"):
+		return checkLength(icon, 10*maxLine)
+	}
+	return fmt.Errorf("%q is neither an https: URL nor a data: URL of a picture", shorten(icon))
+}
+
+// ValidateCategories returns an error unless each of categories is a word of a-z,
+// 0-9 and -, and they are few.
+func ValidateCategories(categories []string) error {
+	if len(categories) > maxCategories {
+		return fmt.Errorf("are more than %d", maxCategories)
+	}
+	var errs []error
+	for _, c := range categories {
+		if !storeName.MatchString(c) {
+			errs = append(errs, fmt.Errorf("%q is not a category: use a-z, 0-9 and -, at most 40", shorten(c)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ValidateExample returns an error unless e can be sent, and its answer be told
+// from another.
+func ValidateExample(e Example) error {
+	methods := []string{"", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	switch {
+	case !slices.Contains(methods, e.Method):
+		return fmt.Errorf("method %q is none of %s", shorten(e.Method), strings.Join(methods[1:], ", "))
+	case e.Path != "" && (!strings.HasPrefix(e.Path, "/") || strings.HasPrefix(e.Path, "//") || strings.ContainsAny(e.Path, " \t\r\n\\") || len(e.Path) > 10*maxLine):
+		return fmt.Errorf("path %q does not begin with one /, or has a character that no URL has", shorten(e.Path))
+	case e.Status != 0 && (e.Status < 200 || e.Status > 599):
+		return fmt.Errorf("status %d is none of an answer", e.Status)
+	case e.Contains != "" && e.Equals != "":
+		return errors.New("says both what the answer contains and what it equals")
+	}
+	for key, value := range e.Headers {
+		if !headerText.MatchString(key) || strings.ContainsAny(value, "\r\n\x00") || len(key)+len(value) > 10*maxLine {
+			return fmt.Errorf("%q is not a header", shorten(key))
+		}
+	}
+	return errors.Join(checkLength(e.Title, maxLine), checkLength(e.Body, maxExampleBody), checkLength(e.Contains, maxExampleBody), checkLength(e.Equals, maxExampleBody))
+}
