@@ -1,0 +1,38 @@
+//go:build linux && !fnb_client
+
+package builder
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Ready reports what keeps the managed builder from being started on this
+// machine: all of it, joined, each program that is missing as a [MissingError].
+// It starts nothing and writes nothing.
+func (m Managed) Ready() error {
+	var errs []error
+	if _, err := runtimeBinary(); err != nil {
+		errs = append(errs, err)
+	}
+	if m.Rootless {
+		// Which file systems a user namespace may mount shows only inside one.
+		_, err := rootlessCommand(m)
+		return errors.Join(append(errs, err)...)
+	}
+	if _, err := snapshotter(existing(m.Root)); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// existing is dir, or the nearest folder above it that is there.
+func existing(dir string) string {
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+}
