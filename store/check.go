@@ -154,7 +154,9 @@ func (k *check) change(c *object.Change, action merkletrie.Action) {
 	if action == merkletrie.Insert {
 		return
 	}
-	isVersion := strings.HasPrefix(name, templatesDir+"/") && path.Base(path.Dir(name)) == versionsDir
+	root, _, _ := strings.Cut(name, "/")
+	_, isPackage := dirKind(root)
+	isVersion := isPackage && path.Base(path.Dir(name)) == versionsDir
 	gone := action == merkletrie.Delete
 	switch {
 	case isVersion && gone && strings.HasSuffix(name, yankSuffix):
@@ -172,12 +174,21 @@ func (k *check) change(c *object.Change, action merkletrie.Action) {
 
 // layout reports what has no place in a store.
 func (k *check) layout() error {
-	spaces, err := k.tree.list(templatesDir)
+	for _, kind := range kinds() {
+		if err := k.layoutIn(kindDir(kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *check) layoutIn(root string) error {
+	spaces, err := k.tree.list(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, ns := range spaces {
-		dir := path.Join(templatesDir, ns.name)
+		dir := path.Join(root, ns.name)
 		if !ns.dir {
 			k.fail(dir, "has no place in a store")
 			continue
@@ -244,7 +255,7 @@ func (k *check) layoutOf(dir string) error {
 func (k *check) content(ctx context.Context) error {
 	err := k.scan.packages(ctx, func(p pack) error {
 		for _, v := range p.versions {
-			k.records[path.Join(templatesDir, p.name, versionsDir, v.Version+recordSuffix)] = v.Record
+			k.records[path.Join(kindDir(p.kind()), p.name, versionsDir, v.Version+recordSuffix)] = v.Record
 		}
 		return nil
 	})
@@ -290,7 +301,10 @@ func (k *check) ownership() {
 	seen := map[string]bool{}
 	for _, name := range k.touched {
 		parts := strings.Split(name, "/")
-		if len(parts) < 2 || parts[0] != templatesDir && parts[0] != namespacesDir {
+		if len(parts) < 2 {
+			continue
+		}
+		if _, ok := dirKind(parts[0]); !ok && parts[0] != namespacesDir {
 			continue
 		}
 		ns := strings.TrimSuffix(parts[1], recordSuffix)
@@ -324,7 +338,7 @@ func (k *check) ownership() {
 // templates fetches what the new records name, compares it and has it linted.
 func (k *check) templates(ctx context.Context) error {
 	for file, rec := range k.records {
-		if k.base != nil && !slices.Contains(k.touched, file) {
+		if rec.Kind != schema.KindTemplate || k.base != nil && !slices.Contains(k.touched, file) {
 			continue
 		}
 		t, err := k.store.fetchSource(ctx, rec.Source.Git)

@@ -1,16 +1,19 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode"
 
+	"fnb/schema"
 	"fnb/templates"
 )
 
-// A NotFoundError says that nothing has a template's name, or not in a version
-// that fits; then it wraps a [*VersionError].
+// A NotFoundError says that nothing has the name of a template or function, or not
+// in a version that fits; then it wraps a [*VersionError].
 type NotFoundError struct {
+	Kind string // [schema.KindFunction]; "" and all else is a template
 	Name string
 	Near []string // names that may have been meant, best first
 	Err  error    // why; nil where no store has the name
@@ -18,12 +21,15 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("template %s: %v", e.Name, e.Err)
+		return fmt.Sprintf("%s %s: %v", kindOr(e.Kind), e.Name, e.Err)
 	}
-	return fmt.Sprintf("no store has a template %q", e.Name)
+	return fmt.Sprintf("no store has a %s %q", kindOr(e.Kind), e.Name)
 }
 
-// Unwrap returns why the template was not found.
+// kindOr is a kind; a template for "".
+func kindOr(kind string) string { return cmp.Or(kind, schema.KindTemplate) }
+
+// Unwrap returns why it was not found.
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
 // A VersionError says that a template is there, but not in a version that was
@@ -147,24 +153,26 @@ func (e *NoStoreError) Unwrap() error { return e.Err }
 // A YankedError says that the version which was asked for has been withdrawn. A
 // lock that has it goes on working.
 type YankedError struct {
+	Kind          string // as in [NotFoundError]
 	Name, Version string
 	Reason        string
 	Use           string // the version to use instead, where one is named
 }
 
 func (e *YankedError) Error() string {
-	return fmt.Sprintf("template %s: version %s has been withdrawn: %s", e.Name, e.Version, e.Reason)
+	return fmt.Sprintf("%s %s: version %s has been withdrawn: %s", kindOr(e.Kind), e.Name, e.Version, e.Reason)
 }
 
 // An IncompatibleError says that the version which was asked for is not for this
 // fnb or not for a platform of the function.
 type IncompatibleError struct {
+	Kind          string // as in [NotFoundError]
 	Name, Version string
 	Reason        string
 }
 
 func (e *IncompatibleError) Error() string {
-	return fmt.Sprintf("template %s: version %s %s", e.Name, e.Version, e.Reason)
+	return fmt.Sprintf("%s %s: version %s %s", kindOr(e.Kind), e.Name, e.Version, e.Reason)
 }
 
 // A RewrittenError says that a store has taken back or changed a version that it
@@ -180,11 +188,15 @@ func (e *RewrittenError) Error() string {
 // A ConflictError says that a store has a version already, with another content.
 // Nothing was overwritten.
 type ConflictError struct {
+	Kind          string // as in [NotFoundError]
 	Name, Version string
 	Have, Want    string // checksums
 }
 
 func (e *ConflictError) Error() string {
+	if e.Kind == schema.KindFunction {
+		return fmt.Sprintf("function %s: version %s is published already, and its record says something else", e.Name, e.Version)
+	}
 	return fmt.Sprintf("template %s: version %s is published already, with other files: their checksum is %s, and not %s", e.Name, e.Version, e.Have, e.Want)
 }
 

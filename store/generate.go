@@ -159,7 +159,7 @@ func (g *generator) add(p pack) error {
 	if i := slices.IndexFunc(p.versions, func(v indexed) bool { return v.Version == m.Latest }); i >= 0 {
 		g.forOpenFaaS(p.versions[i], m)
 	}
-	return g.write("t/"+p.name+".ndjson", lines.Bytes())
+	return g.write(p.kind()[:1]+"/"+p.name+".ndjson", lines.Bytes())
 }
 
 // versionLine is a record on one line, with keys that only a later fnb knows, and

@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	namesFile    = "names.tsv"
 	versionsFile = "versions.ndjson"
 	maxProblems  = 20 // that an index remembers
 )
@@ -31,33 +30,41 @@ const (
 // An index is what the cache has of one store:
 //
 //	stores/HEX.json               an indexState, HEX the SHA-256 of the URL
-//	stores/HEX/…/names.tsv        one line for each package, by name
+//	stores/HEX/…/templates.tsv    one line for each template, by name
+//	stores/HEX/…/functions.tsv    one line for each function, by name
 //	stores/HEX/…/versions.ndjson  one line for each version, by package
 //
-// The state has the checksum of the names, and each name that of its versions.
+// The state has the checksums of the names, and each name that of its versions.
 type index struct {
 	state indexState
 	dir   string
-	names []byte
+	names map[string][]byte // by kind
 }
+
+// namesFile is the file of an index that has the names of a kind.
+func namesFile(kind string) string { return kindDir(kind) + ".tsv" }
 
 type indexState struct {
 	URL      string    `json:"url"`
 	Commit   string    `json:"commit,omitempty"` // or what else tells one content from another
 	Checked  time.Time `json:"checked"`
 	Dir      string    `json:"dir"`
-	Names    string    `json:"names"` // checksum of names.tsv
 	Problems []string  `json:"problems,omitempty"`
 	Passed   int       `json:"passed,omitempty"` // files that were passed over
+
+	Names map[string]string `json:"sums"` // checksum of the names, by kind
 }
 
-// A summary is one line of names.tsv.
+// A summary is one line of the names.
 type summary struct {
 	Name        string // namespace/name
 	Latest      string // the highest stable version that is not yanked, or ""
 	Language    string
 	Tags        string
 	Deprecated  string
+	Title       string
+	Categories  string // separated by spaces
+	Platforms   string // separated by spaces; "" for any
 	Description string
 
 	offset, size int64
@@ -67,16 +74,20 @@ type summary struct {
 func (m summary) line() string {
 	return strings.Join([]string{
 		m.Name, m.Latest, m.Language, m.Tags, m.Deprecated,
-		strconv.FormatInt(m.offset, 10), strconv.FormatInt(m.size, 10), m.sum, m.Description,
+		strconv.FormatInt(m.offset, 10), strconv.FormatInt(m.size, 10), m.sum,
+		m.Title, m.Categories, m.Platforms, m.Description,
 	}, "\t") + "\n"
 }
 
 func parseSummary(line string) (summary, bool) {
 	f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-	if len(f) != 9 {
+	if len(f) != 12 {
 		return summary{}, false
 	}
-	m := summary{Name: f[0], Latest: f[1], Language: f[2], Tags: f[3], Deprecated: f[4], sum: f[7], Description: f[8]}
+	m := summary{
+		Name: f[0], Latest: f[1], Language: f[2], Tags: f[3], Deprecated: f[4], sum: f[7],
+		Title: f[8], Categories: f[9], Platforms: f[10], Description: f[11],
+	}
 	var errs [2]error
 	m.offset, errs[0] = strconv.ParseInt(f[5], 10, 64)
 	m.size, errs[1] = strconv.ParseInt(f[6], 10, 64)
@@ -86,16 +97,13 @@ func parseSummary(line string) (summary, bool) {
 // summarize tells the most important of a package. A text that could break the
 // line or a terminal is made plain.
 func summarize(p pack) summary {
-	newest := p.versions[len(p.versions)-1]
-	for _, v := range slices.Backward(p.versions) {
-		if v.Yanked == nil && isStable(v.Version) {
-			newest = v
-			break
-		}
+	v := newestOf(p.versions)
+	m := summary{
+		Name: p.name, Language: clean(v.Language), Tags: clean(strings.Join(p.about.Tags, " ")), Description: clean(v.Description),
+		Title: clean(v.Title), Categories: clean(strings.Join(v.Categories, " ")), Platforms: clean(strings.Join(v.RunsOn(), " ")),
 	}
-	m := summary{Name: p.name, Language: clean(newest.Language), Tags: clean(strings.Join(p.about.Tags, " ")), Description: clean(newest.Description)}
-	if newest.Yanked == nil {
-		m.Latest = newest.Version
+	if v.Yanked == nil {
+		m.Latest = v.Version
 	}
 	if p.about.Description != "" {
 		m.Description = clean(p.about.Description)
@@ -106,9 +114,40 @@ func summarize(p pack) summary {
 	return m
 }
 
+// newestOf is the version that speaks for a package: the highest stable one that is
+// not withdrawn, or else the highest.
+func newestOf(versions []indexed) indexed {
+	return newest(versions, func(v indexed) bool { return v.Yanked == nil && isStable(v.Version) })
+}
+
+// newest is the highest of versions, which ascend, that may be used, or else the
+// highest.
+func newest[V any](versions []V, usable func(V) bool) V {
+	for _, v := range slices.Backward(versions) {
+		if usable(v) {
+			return v
+		}
+	}
+	return versions[len(versions)-1]
+}
+
 func isStable(version string) bool {
 	v, err := semver.StrictNewVersion(version)
 	return err == nil && v.Prerelease() == ""
+}
+
+// content is what a version is, whenever and by whomever it is published: the
+// checksum of a template's files, or of all that the record of a function says.
+func content(rec schema.Record) string {
+	if rec.Kind != schema.KindFunction {
+		return rec.Checksum
+	}
+	rec.Published = nil
+	data, err := rec.Marshal()
+	if err != nil {
+		return "" // unknown keys that are no JSON, which no reader lets through
+	}
+	return "sha256:" + hexSum(data)
 }
 
 func hexSum(data []byte) string {
@@ -122,7 +161,7 @@ type indexWriter struct {
 	versions *os.File
 	buffer   *bufio.Writer
 	offset   int64
-	names    bytes.Buffer
+	names    map[string]*bytes.Buffer // by kind
 }
 
 func newIndexWriter(dir string) (*indexWriter, error) {
@@ -130,7 +169,11 @@ func newIndexWriter(dir string) (*indexWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}
-	return &indexWriter{dir: dir, versions: f, buffer: bufio.NewWriterSize(f, 1<<20)}, nil
+	w := &indexWriter{dir: dir, versions: f, buffer: bufio.NewWriterSize(f, 1<<20), names: map[string]*bytes.Buffer{}}
+	for _, kind := range kinds() {
+		w.names[kind] = &bytes.Buffer{}
+	}
+	return w, nil
 }
 
 func (w *indexWriter) add(p pack) error {
@@ -144,23 +187,27 @@ func (w *indexWriter) add(p pack) error {
 	}
 	m.offset, m.size, m.sum = w.offset, int64(lines.Len()), hexSum(lines.Bytes())
 	w.offset += m.size
-	w.names.WriteString(m.line())
+	w.names[p.kind()].WriteString(m.line())
 	if _, err := w.buffer.Write(lines.Bytes()); err != nil {
 		return fmt.Errorf("using the cache: %w", err)
 	}
 	return nil
 }
 
-// close finishes the files and returns the checksum of the names.
-func (w *indexWriter) close() (string, error) {
+// close finishes the files and returns the names.
+func (w *indexWriter) close() (map[string][]byte, error) {
 	err := errors.Join(w.buffer.Flush(), w.versions.Sync(), w.versions.Close())
-	if err == nil {
-		err = schema.WriteFile(filepath.Join(w.dir, namesFile), w.names.Bytes(), 0o600)
+	names := map[string][]byte{}
+	for kind, b := range w.names {
+		names[kind] = b.Bytes()
+		if err == nil {
+			err = schema.WriteFile(filepath.Join(w.dir, namesFile(kind)), b.Bytes(), 0o600)
+		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("using the cache: %w", err)
+		return nil, fmt.Errorf("using the cache: %w", err)
 	}
-	return hexSum(w.names.Bytes()), nil
+	return names, nil
 }
 
 func (c *cache) indexPath(url, suffix string) string {
@@ -170,15 +217,17 @@ func (c *cache) indexPath(url, suffix string) string {
 // openIndex opens what the cache has of a store. What is damaged counts as
 // missing.
 func (c *cache) openIndex(url string) (*index, bool) {
-	x := &index{}
+	x := &index{names: map[string][]byte{}}
 	data, err := os.ReadFile(c.indexPath(url, ".json"))
 	if err != nil || json.Unmarshal(data, &x.state) != nil || x.state.URL != url || !filepath.IsLocal(x.state.Dir) {
 		return nil, false
 	}
 	x.dir = filepath.Join(c.indexPath(url, ""), x.state.Dir)
-	x.names, err = os.ReadFile(filepath.Join(x.dir, namesFile))
-	if err != nil || hexSum(x.names) != x.state.Names {
-		return nil, false
+	for _, kind := range kinds() {
+		x.names[kind], err = os.ReadFile(filepath.Join(x.dir, namesFile(kind)))
+		if err != nil || hexSum(x.names[kind]) != x.state.Names[kind] {
+			return nil, false
+		}
 	}
 	return x, true
 }
@@ -201,10 +250,10 @@ func (c *cache) forgetIndex(url string) error {
 	return errors.Join(err, os.RemoveAll(c.indexPath(url, "")))
 }
 
-// all returns the packages of the store, by name.
-func (x *index) all() []summary {
+// all returns the packages of a kind, by name.
+func (x *index) all(kind string) []summary {
 	var all []summary
-	for line := range strings.Lines(string(x.names)) {
+	for line := range strings.Lines(string(x.names[kind])) {
 		if m, ok := parseSummary(line); ok {
 			all = append(all, m)
 		}
@@ -215,9 +264,11 @@ func (x *index) all() []summary {
 // namespaces returns the namespaces of the store, sorted.
 func (x *index) namespaces() []string {
 	var all []string
-	for line := range bytes.Lines(x.names) {
-		if ns, _, ok := bytes.Cut(line, []byte("/")); ok && (len(all) == 0 || all[len(all)-1] != string(ns)) {
-			all = append(all, string(ns))
+	for _, names := range x.names {
+		for line := range bytes.Lines(names) {
+			if ns, _, ok := bytes.Cut(line, []byte("/")); ok && (len(all) == 0 || all[len(all)-1] != string(ns)) {
+				all = append(all, string(ns))
+			}
 		}
 	}
 	slices.Sort(all)
@@ -225,14 +276,14 @@ func (x *index) namespaces() []string {
 }
 
 // find returns the summary of a package.
-func (x *index) find(name string) (summary, bool) {
-	at := 0
-	if start := []byte(name + "\t"); !bytes.HasPrefix(x.names, start) {
-		if at = bytes.Index(x.names, append([]byte("\n"), start...)) + 1; at == 0 {
+func (x *index) find(kind, name string) (summary, bool) {
+	names, at := x.names[kind], 0
+	if start := []byte(name + "\t"); !bytes.HasPrefix(names, start) {
+		if at = bytes.Index(names, append([]byte("\n"), start...)) + 1; at == 0 {
 			return summary{}, false
 		}
 	}
-	line, _, _ := bytes.Cut(x.names[at:], []byte("\n"))
+	line, _, _ := bytes.Cut(names[at:], []byte("\n"))
 	return parseSummary(string(line))
 }
 
@@ -289,15 +340,18 @@ func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, 
 		return nil, err
 	}
 	problems, err := packages(w.add)
-	sum, cerr := w.close()
+	names, cerr := w.close()
 	if err = errors.Join(err, cerr); err != nil {
 		return nil, err
 	}
-	st.Dir, st.Names, st.Passed = filepath.Base(dir), sum, len(problems)
+	st.Dir, st.Names, st.Passed = filepath.Base(dir), map[string]string{}, len(problems)
+	for kind, data := range names {
+		st.Names[kind] = hexSum(data)
+	}
 	for _, p := range problems[:min(len(problems), maxProblems)] {
 		st.Problems = append(st.Problems, clean(p.file+": "+p.err.Error()))
 	}
-	x := &index{state: st, dir: dir, names: w.names.Bytes()}
+	x := &index{state: st, dir: dir, names: names}
 	if old != nil {
 		if err := x.continues(old); err != nil {
 			return nil, err
@@ -321,11 +375,20 @@ func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, 
 // continues returns an error unless every version of old is in x as it was: a
 // store only grows.
 func (x *index) continues(old *index) error {
+	for _, kind := range kinds() {
+		if err := x.continuesIn(kind, old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *index) continuesIn(kind string, old *index) error {
 	now := map[string]summary{}
-	for _, m := range x.all() {
+	for _, m := range x.all(kind) {
 		now[m.Name] = m
 	}
-	for _, was := range old.all() {
+	for _, was := range old.all(kind) {
 		m, ok := now[was.Name]
 		if ok && m.sum == was.sum {
 			continue
@@ -342,7 +405,7 @@ func (x *index) continues(old *index) error {
 		}
 		for _, b := range before {
 			same := func(a indexed) bool {
-				return a.Version == b.Version && a.Checksum == b.Checksum && a.Source.Git.Commit == b.Source.Git.Commit
+				return a.Version == b.Version && content(a.Record) == content(b.Record) && a.Source.Git.Commit == b.Source.Git.Commit
 			}
 			if b.OpenFaaS == nil && !slices.ContainsFunc(after, same) {
 				return &RewrittenError{URL: x.state.URL, Name: was.Name, Version: b.Version}

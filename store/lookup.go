@@ -26,6 +26,7 @@ const (
 // A lookup is one call of [Store.Resolve].
 type lookup struct {
 	store  *Store
+	kind   string // what is looked up: [schema.KindTemplate] or [schema.KindFunction]
 	ref    string
 	parsed schema.TemplateRef
 	where  Where
@@ -255,6 +256,9 @@ func (l *lookup) fits(t *templates.Template, where string) error {
 // near returns the names that can be found and resemble the reference's.
 func (l *lookup) near() []string {
 	var names []string
+	if l.kind == schema.KindFunction {
+		return l.nearInStores()
+	}
 	for _, src := range l.where.Sources {
 		names = append(names, src.Name)
 	}

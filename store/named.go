@@ -33,18 +33,24 @@ func (l *lookup) fromStores(ctx context.Context) (found, error) {
 	if e := versions[0].OpenFaaS; e != nil {
 		return l.fromList(ctx, c, e)
 	}
-	v, err := l.choose(c, versions)
-	if isMissing(err) && !l.asked && !l.store.opts.Offline {
-		// It may have been published a minute ago.
-		if versions, err = l.versions(ctx, c, true); err != nil {
-			return found{}, err
-		}
-		v, err = l.choose(c, versions)
-	}
+	v, err := l.chooseOrAsk(ctx, c, &versions)
 	if err != nil {
 		return found{}, err
 	}
 	return l.fromRecord(ctx, c, v)
+}
+
+// chooseOrAsk is choose, which asks the store where its cache has no such version.
+func (l *lookup) chooseOrAsk(ctx context.Context, c Configured, versions *[]indexed) (indexed, error) {
+	v, err := l.choose(c, *versions)
+	if isMissing(err) && !l.asked && !l.store.opts.Offline {
+		// It may have been published a minute ago.
+		if *versions, err = l.versions(ctx, c, true); err != nil {
+			return indexed{}, err
+		}
+		v, err = l.choose(c, *versions)
+	}
+	return v, err
 }
 
 // home is the store in which the reference is looked up.
@@ -52,7 +58,7 @@ func (l *lookup) home(ctx context.Context) (Configured, error) {
 	if l.parsed.Store != "" {
 		c, err := l.store.configured(l.parsed.Store)
 		if is, ok := errors.AsType[*NoStoreError](err); ok {
-			return c, &NotFoundError{Name: l.ref, Near: is.Near, Err: err}
+			return c, &NotFoundError{Kind: l.kind, Name: l.ref, Near: is.Near, Err: err}
 		}
 		return c, err
 	}
@@ -84,7 +90,7 @@ func (l *lookup) home(ctx context.Context) (Configured, error) {
 	if len(all) == 0 {
 		why = errors.New("it would be in a store, and none has been added")
 	}
-	return Configured{}, &NotFoundError{Name: l.ref, Near: l.near(), Err: why}
+	return Configured{}, &NotFoundError{Kind: l.kind, Name: l.ref, Near: l.near(), Err: why}
 }
 
 // versions returns the versions that a store has of the template, never none. With
@@ -107,18 +113,18 @@ func (l *lookup) versions(ctx context.Context, c Configured, again bool) ([]inde
 			l.notes = append(l.notes, n)
 		}
 	}
-	m, ok := x.find(l.parsed.Namespace + "/" + l.parsed.Name)
+	m, ok := x.find(l.kind, l.parsed.Namespace+"/"+l.parsed.Name)
 	if l.parsed.Namespace == "" {
-		m, ok, err = x.only(l.parsed.Name)
+		m, ok, err = x.only(l.kind, l.parsed.Name)
 		if err != nil {
-			return nil, fmt.Errorf("template %s: %w", l.ref, err)
+			return nil, fmt.Errorf("%s %s: %w", l.kind, l.ref, err)
 		}
 	}
 	if !ok {
 		if !l.asked && !l.store.opts.Offline {
 			return l.versions(ctx, c, true)
 		}
-		return nil, &NotFoundError{Name: l.ref, Near: l.near(), Err: fmt.Errorf("the store %s does not have it", c.Name)}
+		return nil, &NotFoundError{Kind: l.kind, Name: l.ref, Near: l.near(), Err: fmt.Errorf("the store %s does not have it", c.Name)}
 	}
 	versions, err := x.versionsOf(m)
 	if errors.Is(err, errDamagedIndex) && !l.asked && !l.store.opts.Offline {
@@ -131,15 +137,15 @@ func (l *lookup) versions(ctx context.Context, c Configured, again bool) ([]inde
 		return nil, fmt.Errorf("store %s: %w", c.Name, err)
 	}
 	if m.Deprecated != "" {
-		l.note("template %s is %s", m.Name, m.Deprecated)
+		l.note("%s %s is %s", l.kind, m.Name, m.Deprecated)
 	}
 	return versions, nil
 }
 
 // only returns the package of a name that is in one namespace.
-func (x *index) only(name string) (m summary, ok bool, err error) {
+func (x *index) only(kind, name string) (m summary, ok bool, err error) {
 	var all []string
-	for _, s := range x.all() {
+	for _, s := range x.all(kind) {
 		if strings.HasSuffix(s.Name, "/"+name) {
 			m, ok = s, true
 			all = append(all, s.Name)
@@ -165,7 +171,7 @@ func (l *lookup) nearInStores() []string {
 		if !ok {
 			continue
 		}
-		for _, m := range x.all() {
+		for _, m := range x.all(l.kind) {
 			_, name, _ := strings.Cut(m.Name, "/")
 			full[name] = append(full[name], m.Name)
 			names = append(names, name)
@@ -189,7 +195,7 @@ func (l *lookup) noteIfYanked() {
 	if !ok {
 		return
 	}
-	m, ok := x.find(l.parsed.Namespace + "/" + l.parsed.Name)
+	m, ok := x.find(l.kind, l.parsed.Namespace+"/"+l.parsed.Name)
 	if !ok {
 		return
 	}
@@ -205,7 +211,7 @@ func (l *lookup) noteIfYanked() {
 }
 
 func (l *lookup) noteYanked(v indexed) {
-	l.note("template %s: version %s, which fnb.lock has, was withdrawn: %s", l.ref, v.Version, clean(v.Yanked.Reason))
+	l.note("%s %s: version %s, which fnb.lock has, was withdrawn: %s", l.kind, l.ref, v.Version, clean(v.Yanked.Reason))
 }
 
 // choose finds the version that the reference means among versions, which ascend.
@@ -222,6 +228,9 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 		problem := fmt.Sprintf("the store %s has no version %s with the checksum that fnb.lock has", c.Name, l.pin.Version)
 		return indexed{}, &MismatchError{Reference: l.ref, Want: l.pin.Checksum, Problem: problem}
 	}
+	if versions[0].Version == "" && l.parsed.Range == "" {
+		return versions[0], nil // of a list of OpenFaaS', which has no versions
+	}
 	fits, exact, err := l.wanted()
 	if err != nil {
 		return indexed{}, err
@@ -237,27 +246,27 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 		}
 		switch why := l.unfit(v); {
 		case why != "" && exact:
-			return indexed{}, &IncompatibleError{Name: v.Name, Version: v.Version, Reason: why}
+			return indexed{}, &IncompatibleError{Kind: l.kind, Name: v.Name, Version: v.Version, Reason: why}
 		case v.Yanked != nil && exact:
-			return indexed{}, &YankedError{Name: v.Name, Version: v.Version, Reason: clean(v.Yanked.Reason), Use: v.Yanked.Use}
+			return indexed{}, &YankedError{Kind: l.kind, Name: v.Name, Version: v.Version, Reason: clean(v.Yanked.Reason), Use: v.Yanked.Use}
 		case v.Yanked != nil:
 			passed = append(passed, v.Version+" because it was withdrawn: "+clean(v.Yanked.Reason))
 		case why != "":
 			passed = append(passed, v.Version+" because it "+why)
 		default:
 			for _, p := range passed {
-				l.note("template %s: skipped %s", l.ref, p)
+				l.note("%s %s: skipped %s", l.kind, l.ref, p)
 			}
 			return v, nil
 		}
 	}
 	for _, p := range passed {
-		l.note("template %s: skipped %s", l.ref, p)
+		l.note("%s %s: skipped %s", l.kind, l.ref, p)
 	}
 	if missing.Range == "" {
 		missing.Range = "stable"
 	}
-	return indexed{}, &NotFoundError{Name: l.ref, Err: missing}
+	return indexed{}, &NotFoundError{Kind: l.kind, Name: l.ref, Err: missing}
 }
 
 // wanted returns which versions the reference's range allows, and whether that is
@@ -268,7 +277,7 @@ func (l *lookup) wanted() (fits func(indexed) bool, exact bool, err error) {
 		return func(v indexed) bool { return isStable(v.Version) }, false, nil
 	}
 	if strings.Contains(rng, "sha256:") {
-		return func(v indexed) bool { return v.Checksum == rng || v.Checksum == "fnb1:"+rng }, true, nil
+		return func(v indexed) bool { return v.hasDigest(rng) }, true, nil
 	}
 	if v, err := semver.StrictNewVersion(strings.TrimPrefix(rng, "v")); err == nil {
 		return func(o indexed) bool { return o.Version == v.String() }, true, nil
@@ -284,12 +293,20 @@ func (l *lookup) wanted() (fits func(indexed) bool, exact bool, err error) {
 	}
 	constraint, err := semver.NewConstraint(rng)
 	if err != nil {
-		return nil, false, fmt.Errorf("template %s: %w", l.ref, err)
+		return nil, false, fmt.Errorf("%s %s: %w", l.kind, l.ref, err)
 	}
 	return func(v indexed) bool {
 		parsed, err := semver.StrictNewVersion(v.Version)
 		return err == nil && constraint.Check(parsed)
 	}, false, nil
+}
+
+// hasDigest reports whether a version is that of a checksum or of an image's digest.
+func (v indexed) hasDigest(digest string) bool {
+	if v.Image != nil {
+		return v.Image.Digest == digest
+	}
+	return v.Checksum == digest || v.Checksum == "fnb1:"+digest
 }
 
 // unfit says why a version cannot be used here, "" where it can.
@@ -302,10 +319,11 @@ func (l *lookup) unfit(v indexed) string {
 			return fmt.Sprintf("needs fnb %s, and this is %s", v.FNB, l.store.opts.Version)
 		}
 	}
-	if len(v.Platforms) == 0 {
+	on := v.RunsOn()
+	if len(on) == 0 {
 		return ""
 	}
-	has, err := schema.ParsePlatforms(strings.Join(v.Platforms, ","))
+	has, err := schema.ParsePlatforms(strings.Join(on, ","))
 	if err != nil {
 		return "names platforms that fnb does not know"
 	}

@@ -248,7 +248,7 @@ func (s *Store) fetchSource(ctx context.Context, src schema.GitSource) (*templat
 	if src.Path == "" {
 		src.Path = "."
 	}
-	l := &lookup{store: s, ref: src.URL}
+	l := &lookup{store: s, kind: schema.KindTemplate, ref: src.URL}
 	f, err := l.fromGit(ctx, gitWant{url: src.URL, path: src.Path, ref: src.Commit})
 	return f.template, err
 }
@@ -288,14 +288,14 @@ func remarshal(rec schema.Record) ([]byte, error) {
 // newRecord returns the files that a record needs in a store beside those that
 // there are.
 func (s *Store) newRecord(tree recordTree, rec schema.Record, tags []string) (map[string][]byte, error) {
-	dir := path.Join(templatesDir, rec.Name)
+	dir := path.Join(kindDir(rec.Kind), rec.Name)
 	file := path.Join(dir, versionsDir, rec.Version+recordSuffix)
 	if data, err := tree.read(file); err == nil {
 		old, err := schema.ParseRecord(file, data)
-		if err == nil && old.Checksum == rec.Checksum {
+		if err == nil && content(old) == content(rec) {
 			return nil, nil
 		}
-		return nil, &ConflictError{Name: rec.Name, Version: rec.Version, Have: old.Checksum, Want: rec.Checksum}
+		return nil, &ConflictError{Kind: rec.Kind, Name: rec.Name, Version: rec.Version, Have: old.Checksum, Want: rec.Checksum}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -323,10 +323,10 @@ func (s *Store) newRecord(tree recordTree, rec schema.Record, tags []string) (ma
 	return files, err
 }
 
-// Yank withdraws a version of a template: ref is namespace/name@version. It is
-// chosen no more, except where a lock has it. A version that was withdrawn before
-// stays as it was.
-func (s *Store) Yank(ctx context.Context, ref string, yank schema.Yank) (Published, error) {
+// Yank withdraws a version of a template or function, as kind says: ref is
+// namespace/name@version. It is chosen no more, except where a lock has it. A
+// version that was withdrawn before stays as it was.
+func (s *Store) Yank(ctx context.Context, kind, ref string, yank schema.Yank) (Published, error) {
 	parsed, err := schema.ParseTemplateRef(ref)
 	if err != nil {
 		return Published{}, err
@@ -334,7 +334,7 @@ func (s *Store) Yank(ctx context.Context, ref string, yank schema.Yank) (Publish
 	if parsed.Kind != schema.RefName || parsed.Namespace == "" || schema.ValidateVersion(parsed.Range) != nil {
 		return Published{}, fmt.Errorf("%q is not NAMESPACE/NAME@VERSION", ref)
 	}
-	l := &lookup{store: s, ref: ref, parsed: parsed}
+	l := &lookup{store: s, kind: kind, ref: ref, parsed: parsed}
 	c, err := l.home(ctx)
 	if err != nil {
 		return Published{}, err
@@ -353,10 +353,10 @@ func (s *Store) Yank(ctx context.Context, ref string, yank schema.Yank) (Publish
 		return Published{}, err
 	}
 	name := parsed.Namespace + "/" + parsed.Name
-	base := path.Join(templatesDir, name, versionsDir, parsed.Range)
+	base := path.Join(kindDir(kind), name, versionsDir, parsed.Range)
 	done, err := s.add(ctx, c, addition{message: "yank " + name + " " + parsed.Range, files: func(tree recordTree) (map[string][]byte, error) {
 		if _, err := tree.read(base + recordSuffix); errors.Is(err, fs.ErrNotExist) {
-			return nil, &NotFoundError{Name: ref, Err: fmt.Errorf("the store %s has no such version", c.Name)}
+			return nil, &NotFoundError{Kind: kind, Name: ref, Err: fmt.Errorf("the store %s has no such version", c.Name)}
 		} else if err != nil {
 			return nil, err
 		}

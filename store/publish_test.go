@@ -121,13 +121,13 @@ func TestPublish(t *testing.T) {
 		t.Errorf("%+v %v", pin, err)
 	}
 	for range 2 {
-		_, err = s.Yank(t.Context(), "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"})
+		_, err = s.Yank(t.Context(), schema.KindTemplate, "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"})
 		must(t, err)
 	}
 	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", Where{Root: t.TempDir()}); !is[*YankedError](err) {
 		t.Errorf("withdrawn: %v", err)
 	}
-	if _, err := s.Yank(t.Context(), "acme/echo@3.0.0", schema.Yank{Reason: "loud"}); !isMissing(err) {
+	if _, err := s.Yank(t.Context(), schema.KindTemplate, "acme/echo@3.0.0", schema.Yank{Reason: "loud"}); !isMissing(err) {
 		t.Errorf("withdrawing what is not there: %v", err)
 	}
 }

@@ -23,12 +23,34 @@ import (
 const (
 	storeFileName = "store.json"
 	templatesDir  = "templates"
+	functionsDir  = "functions"
 	namespacesDir = "namespaces"
 	versionsDir   = "v"
 	packageFile   = "package.json"
 	recordSuffix  = ".json"
 	yankSuffix    = ".yank.json"
 )
+
+// kinds are what a store has.
+func kinds() []string { return []string{schema.KindTemplate, schema.KindFunction} }
+
+// kindDir is the folder of a store that has the packages of a kind.
+func kindDir(kind string) string {
+	if kind == schema.KindFunction {
+		return functionsDir
+	}
+	return templatesDir
+}
+
+// dirKind is the kind whose packages a folder of a store has.
+func dirKind(dir string) (kind string, ok bool) {
+	for _, kind := range kinds() {
+		if kindDir(kind) == dir {
+			return kind, true
+		}
+	}
+	return "", false
+}
 
 // A recordTree is the files of a store, wherever they are. What is missing is
 // [fs.ErrNotExist].
@@ -170,12 +192,15 @@ type indexed struct {
 	OpenFaaS   *openFaaSEntry      `json:"openfaas,omitempty"` // instead of all else: an entry of OpenFaaS' list
 }
 
-// A pack is one package of a store, its versions ascending.
+// A pack is one package of a store, its versions ascending and never none.
 type pack struct {
 	name     string // namespace/name
 	about    schema.Package
 	versions []indexed
 }
+
+// kind is what the package's versions are.
+func (p pack) kind() string { return p.versions[0].Kind }
 
 // A fileProblem is a file of a store that was passed over.
 type fileProblem struct {
@@ -214,10 +239,20 @@ func (s *scan) into(ctx context.Context) feed {
 	}
 }
 
-// packages gives each package of the store, by name, to each. A file that is
-// damaged, or that only a later fnb understands, is a problem and passed over.
+// packages gives each package of the store, by kind and name, to each. A file that
+// is damaged, or that only a later fnb understands, is a problem and passed over.
 func (s *scan) packages(ctx context.Context, each func(pack) error) error {
-	spaces, err := s.tree.list(templatesDir)
+	for _, kind := range kinds() {
+		if err := s.packagesOf(ctx, kind, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scan) packagesOf(ctx context.Context, kind string, each func(pack) error) error {
+	root := kindDir(kind)
+	spaces, err := s.tree.list(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -228,7 +263,7 @@ func (s *scan) packages(ctx context.Context, each func(pack) error) error {
 		if !ns.dir {
 			continue
 		}
-		names, err := s.tree.list(path.Join(templatesDir, ns.name))
+		names, err := s.tree.list(path.Join(root, ns.name))
 		if err != nil {
 			return err
 		}
@@ -241,10 +276,10 @@ func (s *scan) packages(ctx context.Context, each func(pack) error) error {
 				continue
 			}
 			if err := schema.ValidatePackageName(full); err != nil {
-				s.problem(templatesDir+"/"+full, err)
+				s.problem(root+"/"+full, err)
 				continue
 			}
-			p, err := s.pack(full)
+			p, err := s.pack(kind, full)
 			if err != nil {
 				return err
 			}
@@ -260,9 +295,9 @@ func (s *scan) packages(ctx context.Context, each func(pack) error) error {
 }
 
 // pack reads one package.
-func (s *scan) pack(name string) (pack, error) {
+func (s *scan) pack(kind, name string) (pack, error) {
 	p := pack{name: name}
-	dir := path.Join(templatesDir, name)
+	dir := path.Join(kindDir(kind), name)
 	if data, err := s.tree.read(path.Join(dir, packageFile)); err == nil {
 		if p.about, err = schema.ParsePackage(path.Join(dir, packageFile), data); err != nil {
 			s.problem(path.Join(dir, packageFile), err)
@@ -308,7 +343,7 @@ func (s *scan) pack(name string) (pack, error) {
 			yanks[version] = &y
 			continue
 		}
-		rec, err := readRecord(file, data, name, version)
+		rec, err := readRecord(file, data, schema.Record{Kind: kind, Name: name, Version: version})
 		if err != nil {
 			s.problem(file, err)
 			continue
@@ -322,16 +357,18 @@ func (s *scan) pack(name string) (pack, error) {
 	return p, nil
 }
 
-// readRecord reads a record, whose file has to be named as it is.
-func readRecord(file string, data []byte, name, version string) (schema.Record, error) {
+// readRecord reads a record, which has to be of what its file is named for.
+func readRecord(file string, data []byte, of schema.Record) (schema.Record, error) {
 	rec, err := schema.ParseRecord(file, data)
 	switch {
 	case err != nil:
 		return rec, err
-	case rec.Name != name:
-		return rec, &schema.FieldError{File: file, Field: "name", Problem: fmt.Sprintf("is %q, but the folder is of %q", rec.Name, name)}
-	case rec.Version != version:
-		return rec, &schema.FieldError{File: file, Field: "vers", Problem: fmt.Sprintf("is %q, but the file is of %q", rec.Version, version)}
+	case rec.Kind != of.Kind:
+		return rec, &schema.FieldError{File: file, Field: "kind", Problem: fmt.Sprintf("is %q, but the folder is of the kind %q", rec.Kind, of.Kind)}
+	case rec.Name != of.Name:
+		return rec, &schema.FieldError{File: file, Field: "name", Problem: fmt.Sprintf("is %q, but the folder is of %q", rec.Name, of.Name)}
+	case rec.Version != of.Version:
+		return rec, &schema.FieldError{File: file, Field: "vers", Problem: fmt.Sprintf("is %q, but the file is of %q", rec.Version, of.Version)}
 	}
 	return rec, nil
 }

@@ -80,7 +80,7 @@ func BenchmarkLargeStore(b *testing.B) {
 	if !ok {
 		b.Fatal("no index")
 	}
-	all := x.all()
+	all := x.all(schema.KindTemplate)
 	_, last, _ := strings.Cut(all[len(all)-1].Name, "/")
 	b.Run("resolve", func(b *testing.B) {
 		for b.Loop() {

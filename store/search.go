@@ -22,7 +22,7 @@ const (
 	inDescription = 20
 )
 
-// A Match is a template that a search has found.
+// A Match is a template or function that a search has found.
 type Match struct {
 	Entry
 	Score int `json:"score"`
@@ -41,6 +41,12 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 	if err != nil {
 		return nil, notes, err
 	}
+	found, more := rank(entries, words)
+	return found, append(notes, more...), ctx.Err()
+}
+
+// rank returns those entries that have all words, the best first.
+func rank(entries []Entry, words []string) (found []Match, notes []string) {
 	all := make([]searched, len(entries))
 	for i, e := range entries {
 		all[i] = newSearched(e)
@@ -73,7 +79,6 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 			}
 		}
 	}
-	var found []Match
 	for i, e := range entries {
 		if scores[i] >= 0 {
 			found = append(found, Match{Entry: e, Score: scores[i]})
@@ -82,7 +87,7 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 	slices.SortStableFunc(found, func(a, b Match) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Name, b.Name))
 	})
-	return found, notes, ctx.Err()
+	return found, notes
 }
 
 // freshen reads those stores anew of which the cache is too old. One that fails is
@@ -113,7 +118,8 @@ type searched struct {
 func newSearched(e Entry) searched {
 	return searched{
 		name: strings.ToLower(e.Name), language: strings.ToLower(e.Language),
-		tags: strings.ToLower(e.Tags), description: strings.ToLower(e.Description),
+		tags:        strings.ToLower(e.Tags + " " + strings.Join(e.Categories, " ")),
+		description: strings.ToLower(e.Title + " " + e.Description),
 	}
 }
 
@@ -179,7 +185,7 @@ func (s *Store) Versions(ctx context.Context, ref string) ([]VersionEntry, error
 	if err != nil || parsed.Kind != schema.RefName || parsed.Namespace == "" {
 		return nil, err
 	}
-	l := &lookup{store: s, ref: ref, parsed: parsed}
+	l := &lookup{store: s, kind: schema.KindTemplate, ref: ref, parsed: parsed}
 	c, err := l.home(ctx)
 	if err != nil {
 		return nil, err

@@ -117,7 +117,7 @@ func (s *Store) Resolve(ctx context.Context, ref string, where Where) (*template
 	if err != nil {
 		return nil, schema.Pin{}, nil, err
 	}
-	l := &lookup{store: s, ref: ref, parsed: parsed, where: where}
+	l := &lookup{store: s, kind: schema.KindTemplate, ref: ref, parsed: parsed, where: where}
 	if where.Lock != nil {
 		l.pin, l.pinned = where.Lock.Templates[ref]
 	}
@@ -160,14 +160,22 @@ func isFolderStore(store string) bool {
 	return store == "." || store == ".." || strings.HasPrefix(store, "./") || strings.HasPrefix(store, "../") || filepath.IsAbs(store)
 }
 
-// An Entry is a template that can be used by name.
+// An Entry is a template or function that can be used by name.
 type Entry struct {
+	Kind        string `json:"kind"`
 	Name        string `json:"name"` // what to write in a stack
 	Version     string `json:"version,omitempty"`
 	Store       string `json:"store"` // "official", a folder, or a git URL without credentials
 	Language    string `json:"language,omitempty"`
 	Description string `json:"description,omitempty"`
-	Tags        string `json:"tags,omitempty"` // separated by spaces
+	Tags        string `json:"tags,omitempty"`       // separated by spaces
+	Deprecated  string `json:"deprecated,omitempty"` // why it should not be used any more
+
+	// Of functions, and of templates where they are known.
+	Title      string   `json:"title,omitempty"`
+	Categories []string `json:"categories,omitempty"`
+	Platforms  []string `json:"platforms,omitempty"` // none means any
+
 	// Missing is true for a repository that is not in the cache yet; only its
 	// Name and Store are known.
 	Missing bool `json:"missing,omitempty"`
@@ -196,7 +204,7 @@ func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := Entry{Name: parsed.String(), Store: sourceName(src.Source), Missing: true}
+		e := Entry{Kind: schema.KindTemplate, Name: parsed.String(), Store: sourceName(src.Source), Missing: true}
 		t, _, _, err := offline.Resolve(ctx, src.Name, where)
 		if err == nil {
 			e = entry(e.Name, e.Store, t)
@@ -223,7 +231,7 @@ func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 	for _, t := range official {
 		add(entry(t.Name, Official, t))
 	}
-	if err := s.listStores(add); err != nil {
+	if err := s.listStores(schema.KindTemplate, add); err != nil {
 		return nil, err
 	}
 	return all, ctx.Err()
@@ -231,7 +239,7 @@ func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 
 // listStores adds what the cache has of the stores, each namespace of the store
 // that it belongs to.
-func (s *Store) listStores(add func(Entry)) error {
+func (s *Store) listStores(kind string, add func(Entry)) error {
 	stores, err := s.Stores()
 	if err != nil {
 		return err
@@ -241,18 +249,26 @@ func (s *Store) listStores(add func(Entry)) error {
 		if !ok {
 			continue
 		}
-		for _, m := range x.all() {
+		for _, m := range x.all(kind) {
 			if ns, _, _ := strings.Cut(m.Name, "/"); slices.Contains(c.Namespaces, ns) {
-				add(Entry{Name: m.Name, Version: m.Latest, Store: c.Name, Language: m.Language, Description: m.Description, Tags: m.Tags})
+				add(m.entry(kind, c.Name))
 			}
 		}
 	}
 	return nil
 }
 
+// entry is the summary of a package in a store.
+func (m summary) entry(kind, store string) Entry {
+	return Entry{
+		Kind: kind, Name: m.Name, Version: m.Latest, Store: store, Language: m.Language, Description: m.Description, Tags: m.Tags,
+		Deprecated: m.Deprecated, Title: m.Title, Categories: strings.Fields(m.Categories), Platforms: strings.Fields(m.Platforms),
+	}
+}
+
 func entry(name, store string, t *templates.Template) Entry {
 	return Entry{
-		Name: name, Store: store, Version: t.Manifest.Version,
+		Kind: schema.KindTemplate, Name: name, Store: store, Version: t.Manifest.Version,
 		Language: t.Manifest.Language, Description: t.Manifest.Description,
 	}
 }

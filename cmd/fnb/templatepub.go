@@ -94,7 +94,7 @@ func (g *globals) yankTemplate(ctx context.Context, ref string, y schema.Yank) e
 	if err != nil {
 		return err
 	}
-	out, err := st.Yank(ctx, ref, y)
+	out, err := st.Yank(ctx, schema.KindTemplate, ref, y)
 	if err != nil {
 		return fmt.Errorf("withdrawing %s: %w", ref, err)
 	}
