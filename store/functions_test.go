@@ -77,11 +77,11 @@ func TestFunctionsInAStore(t *testing.T) {
 		"acme/shorten@1.0.0": "1.0.0",
 		"main:shorten":       "1.0.0",
 		"acme/shorten@sha256:" + strings.Repeat("1", 64): "function acme/shorten@sha256:" + strings.Repeat("1", 64) + ": ", // of the withdrawn one, which is no choice
-		"acme/shorten@1.1.0": "function acme/shorten: version 1.1.0 is not for linux/arm64",
-		"acme/shorten@1.2.0": "function acme/shorten: version 1.2.0 ",
-		"acme/shorten@2":     "function acme/shorten@2: no version is 2",
-		"acme/shrten":        "function acme/shrten: the store main does not have it",
-		"./shorten":          "function ./shorten: it is not the name of one in a store",
+		"acme/shorten@1.1.0":                             "function acme/shorten: version 1.1.0 is not for linux/arm64",
+		"acme/shorten@1.2.0":                             "function acme/shorten: version 1.2.0 ",
+		"acme/shorten@2":                                 "function acme/shorten@2: no version is 2",
+		"acme/shrten":                                    "function acme/shrten: the store main does not have it",
+		"./shorten":                                      "function ./shorten: it is not the name of one in a store",
 	} {
 		f, _, err := s.Function(t.Context(), ref, Where{Platforms: arm64})
 		got := f.Record.Version
