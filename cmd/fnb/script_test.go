@@ -129,7 +129,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile,
+			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "valid": cmdValid,
 		},
 	})
 }

@@ -11,18 +11,20 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Tool returns the path of a program of the nested module tools, such as
-// "registry", "buildkitd" or "crane". It is bin/tools/NAME of the checkout, and
+// Tool returns the path of a program of the nested modules below tools:
+// "registry", "buildkitd", "crane", "actionlint" or "manifests". It is bin/tools/NAME of the checkout, and
 // is built there first when it is missing, which can take minutes.
 func Tool(ctx context.Context, name string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return "", err
 	}
-	pkg, ok := map[string]string{
-		"registry":  "github.com/distribution/distribution/v3/cmd/registry",
-		"buildkitd": "github.com/moby/buildkit/cmd/buildkitd",
-		"crane":     "github.com/google/go-containerregistry/cmd/crane",
+	from, ok := map[string]struct{ module, pkg string }{
+		"registry":   {"tools", "github.com/distribution/distribution/v3/cmd/registry"},
+		"buildkitd":  {"tools", "github.com/moby/buildkit/cmd/buildkitd"},
+		"crane":      {"tools", "github.com/google/go-containerregistry/cmd/crane"},
+		"actionlint": {"tools/check", "github.com/rhysd/actionlint/cmd/actionlint"},
+		"manifests":  {"tools/check", "./manifests"},
 	}[name]
 	if !ok {
 		return "", fmt.Errorf("tool %q: no such tool", name)
@@ -39,7 +41,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 	if executable(path) {
 		return path, nil
 	}
-	return path, goBuild(ctx, filepath.Join(root, "tools"), path, pkg)
+	return path, goBuild(ctx, filepath.Join(root, filepath.FromSlash(from.module)), path, from.pkg)
 }
 
 // moduleRoot finds the checkout: the nearest folder above the working folder

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/rogpeppe/go-internal/testscript"
+	jsonschema "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"fnb/internal/servers"
+)
+
+// cmdValid: valid KIND FILE checks what fnb wrote for somebody else: with that
+// system's own linter or types where they can be had, against a schema written
+// from its reference elsewhere.
+func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: valid KIND FILE")
+	}
+	data := []byte(ts.ReadFile(args[1]))
+	var err error
+	switch args[0] {
+	case "github":
+		err = runChecker("actionlint", data, "-no-color", "-")
+	case "knative", "kubernetes":
+		err = runChecker("manifests", data)
+	default:
+		err = matchSchema(args[0], data)
+	}
+	if (err == nil) == neg {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// runChecker gives a document to a program that checks it.
+func runChecker(name string, data []byte, args ...string) error {
+	path, err := servers.Tool(context.Background(), name)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stdin = bytes.NewReader(data)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// schemas is where the schemas are; testscript changes no working folder.
+const schemas = "testdata/schema/"
+
+// matchSchema checks each YAML document against testdata/schema/KIND.json.
+func matchSchema(kind string, data []byte) error {
+	raw, err := os.ReadFile(schemas + kind + ".json")
+	if err != nil {
+		return err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(kind, doc); err != nil {
+		return err
+	}
+	s, err := c.Compile(kind)
+	if err != nil {
+		return err
+	}
+	docs := yaml.NewDecoder(bytes.NewReader(data))
+	for n := 0; ; n++ {
+		var v any
+		if err := docs.Decode(&v); errors.Is(err, io.EOF) {
+			if n == 0 {
+				return errors.New("no document")
+			}
+			return nil
+		} else if err != nil {
+			return err
+		}
+		// The validator knows what encoding/json gives.
+		j, err := yaml.MarshalWithOptions(v, yaml.JSON())
+		if err != nil {
+			return err
+		}
+		plain, err := jsonschema.UnmarshalJSON(strings.NewReader(string(j)))
+		if err != nil {
+			return err
+		}
+		if err := s.Validate(plain); err != nil {
+			return fmt.Errorf("document %d: %w", n+1, err)
+		}
+	}
+}
