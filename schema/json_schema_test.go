@@ -28,6 +28,7 @@ func TestJSONSchemasAreCurrent(t *testing.T) {
 	}{
 		"stack":    {schema.Stack{}, "yaml", "fnb stack file"},
 		"template": {schema.Manifest{}, "yaml", "fnb template manifest"},
+		"function": {schema.FunctionFile{}, "yaml", "fnb function file"},
 		"lock":     {schema.Lock{}, "json", "fnb lock"},
 		"report":   {schema.Report{}, "json", "fnb build report"},
 
@@ -129,6 +130,7 @@ func TestValidFilesMatchTheirJSONSchema(t *testing.T) {
 	for _, test := range []struct{ dir, schema string }{
 		{"stack/valid", "stack"},
 		{"template/valid", "template"},
+		{"function/valid", "function"},
 		{"lock/valid", "lock"},
 		{"report", "report"},
 		{"store/store", "store"},

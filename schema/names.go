@@ -58,6 +58,9 @@ func checkStoreName(name string) error {
 	return nil
 }
 
+// ValidateImage returns an error unless ref is an image reference.
+func ValidateImage(ref string) error { return checkImage(ref) }
+
 // checkImage returns an error if ref is not an image reference. The grammar is
 // that of the library which Docker and registries use themselves.
 func checkImage(ref string) error {

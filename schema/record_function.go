@@ -166,6 +166,13 @@ func checkRepositoryTag(ref string) error {
 	return nil
 }
 
+// ValidateRun returns an error unless run could be that of a record.
+func ValidateRun(run RecordRun) error {
+	r := &storedReader{}
+	r.run(run)
+	return r.err()
+}
+
 func (r *storedReader) run(run RecordRun) {
 	for _, m := range []struct {
 		field string

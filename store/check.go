@@ -155,8 +155,7 @@ func (k *check) change(c *object.Change, action merkletrie.Action) {
 		return
 	}
 	root, _, _ := strings.Cut(name, "/")
-	_, isPackage := dirKind(root)
-	isVersion := isPackage && path.Base(path.Dir(name)) == versionsDir
+	isVersion := hasPackages(root) && path.Base(path.Dir(name)) == versionsDir
 	gone := action == merkletrie.Delete
 	switch {
 	case isVersion && gone && strings.HasSuffix(name, yankSuffix):
@@ -304,7 +303,7 @@ func (k *check) ownership() {
 		if len(parts) < 2 {
 			continue
 		}
-		if _, ok := dirKind(parts[0]); !ok && parts[0] != namespacesDir {
+		if !hasPackages(parts[0]) && parts[0] != namespacesDir {
 			continue
 		}
 		ns := strings.TrimSuffix(parts[1], recordSuffix)

@@ -31,12 +31,16 @@ type Generated struct {
 
 // A nameLine is one line of names.ndjson.gz.
 type nameLine struct {
+	Kind        string   `json:"kind,omitempty"` // "function"; missing for a template
 	Name        string   `json:"name"`
 	Latest      string   `json:"latest,omitempty"`
 	Language    string   `json:"lang,omitempty"`
 	Description string   `json:"description,omitempty"`
 	Tags        []string `json:"tags,omitempty"`
 	Deprecated  bool     `json:"deprecated,omitempty"`
+	Title       string   `json:"title,omitempty"`
+	Categories  []string `json:"categories,omitempty"`
+	Platforms   []string `json:"platforms,omitempty"`
 }
 
 // A generator writes the index of a store.
@@ -45,11 +49,14 @@ type generator struct {
 	names  bytes.Buffer
 	compat []openFaaSEntry
 	out    Generated
+
+	functions []schema.Record // the newest of each, for OpenFaaS
 }
 
 // Generate writes the index of the store in the folder dir into the folder out, for
-// any server of files: names.ndjson.gz, t/NAMESPACE/NAME.ndjson, config.json and
-// compat/templates.json, which faas-cli reads. It depends on nothing but the files
+// any server of files: names.ndjson.gz, t/NAMESPACE/NAME.ndjson of templates and
+// f/NAMESPACE/NAME.ndjson of functions, config.json, and compat/templates.json and
+// compat/functions.json, which faas-cli reads. It depends on nothing but the files
 // of the commit that HEAD is at, or of the folder where that is in no git
 // repository. An out that is there must be empty or made by Generate; it is replaced
 // as a whole.
@@ -148,16 +155,24 @@ func (g *generator) add(p pack) error {
 	m := summarize(p)
 	g.out.Packages++
 	g.out.Versions += len(p.versions)
-	line, err := json.Marshal(nameLine{
-		Name: m.Name, Latest: m.Latest, Language: m.Language, Description: m.Description,
-		Tags: p.about.Tags, Deprecated: p.about.Deprecated != nil,
-	})
+	name := nameLine{
+		Name: m.Name, Latest: m.Latest, Language: m.Language, Description: m.Description, Tags: p.about.Tags,
+		Deprecated: p.about.Deprecated != nil, Title: m.Title, Categories: strings.Fields(m.Categories),
+	}
+	if p.kind() == schema.KindFunction {
+		name.Kind, name.Platforms = p.kind(), strings.Fields(m.Platforms)
+	}
+	line, err := json.Marshal(name)
 	if err != nil {
 		return err
 	}
 	g.names.Write(append(line, '\n'))
 	if i := slices.IndexFunc(p.versions, func(v indexed) bool { return v.Version == m.Latest }); i >= 0 {
-		g.forOpenFaaS(p.versions[i], m)
+		if p.kind() == schema.KindFunction {
+			g.functions = append(g.functions, p.versions[i].Record)
+		} else {
+			g.forOpenFaaS(p.versions[i], m)
+		}
 	}
 	return g.write(p.kind()[:1]+"/"+p.name+".ndjson", lines.Bytes())
 }
@@ -225,6 +240,10 @@ func (g *generator) finish() error {
 	if err != nil {
 		return err
 	}
+	functions, err := json.MarshalIndent(functionsForOpenFaaS(g.functions), "", "  ")
+	if err != nil {
+		return err
+	}
 	mark, err := json.Marshal(map[string]any{"v": schema.RecordVersion, "api": "static"})
 	if err != nil {
 		return err
@@ -232,5 +251,6 @@ func (g *generator) finish() error {
 	return errors.Join(
 		g.write("names.ndjson.gz", names.Bytes()),
 		g.write("compat/templates.json", append(compat, '\n')),
+		g.write("compat/functions.json", append(functions, '\n')),
 		g.write(generatedFile, append(mark, '\n')))
 }

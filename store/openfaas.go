@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,13 +25,22 @@ type openFaaSEntry struct {
 	Official    string `json:"official"`              // "true" or "false", as a text
 }
 
-// parseList reads a list of OpenFaaS': each entry is a package source/template. An
-// entry that cannot be one is a problem and passed over.
-func parseList(url string, data []byte) ([]pack, []fileProblem, error) {
-	var entries []json.RawMessage
+// parseList reads a list of OpenFaaS': of templates, or of functions, which become
+// those of the namespace ns. An entry that cannot be one is a problem and passed
+// over.
+func parseList(url, ns string, data []byte) ([]pack, []fileProblem, error) {
 	if len(data) >= maxListSize {
 		return nil, nil, &LimitError{Source: url, What: "the list has more bytes", Limit: maxListSize}
 	}
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return parseFunctionList(url, ns, data)
+	}
+	return parseTemplateList(url, data)
+}
+
+// parseTemplateList reads templates.json: each entry is a package source/template.
+func parseTemplateList(url string, data []byte) ([]pack, []fileProblem, error) {
+	var entries []json.RawMessage
 	if err := json.Unmarshal(data, &entries); err != nil {
 		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of templates: %w", cleaned(err))}
 	}

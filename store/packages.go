@@ -207,22 +207,3 @@ func (s *Store) Functions(ctx context.Context, q Query) ([]Match, []string, erro
 	found, more := rank(all, q.Words)
 	return found, append(notes, more...), ctx.Err()
 }
-
-// officialFunction finds a function that is part of fnb.
-func (l *lookup) officialFunction() (Package, error) {
-	all, err := officialFunctions()
-	if err != nil {
-		return Package{}, err
-	}
-	var names []string
-	for _, p := range all {
-		if p.Name == l.parsed.Name {
-			return p, nil
-		}
-		names = append(names, p.Name)
-	}
-	return Package{}, &NotFoundError{Kind: l.kind, Name: l.ref, Near: append(schema.Near(l.parsed.Name, names), l.nearInStores()...)}
-}
-
-// officialFunctions returns the functions that are part of fnb, by name.
-func officialFunctions() ([]Package, error) { return nil, nil }

@@ -42,14 +42,9 @@ func kindDir(kind string) string {
 	return templatesDir
 }
 
-// dirKind is the kind whose packages a folder of a store has.
-func dirKind(dir string) (kind string, ok bool) {
-	for _, kind := range kinds() {
-		if kindDir(kind) == dir {
-			return kind, true
-		}
-	}
-	return "", false
+// hasPackages reports whether a folder of a store has packages.
+func hasPackages(dir string) bool {
+	return slices.ContainsFunc(kinds(), func(kind string) bool { return kindDir(kind) == dir })
 }
 
 // A recordTree is the files of a store, wherever they are. What is missing is

@@ -207,7 +207,7 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	packs, problems, err := parseList(c.URL, data)
+	packs, problems, err := parseList(c.URL, c.Name, data)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"fnb/templates/tree"
 )
@@ -125,4 +127,32 @@ func moveInto(dir, from string) error {
 		return err
 	}
 	return nil
+}
+
+// WithStarter returns the template with another starter: what is at the root of
+// fsys. Its checksum stays that of the template.
+func (t *Template) WithStarter(fsys fs.FS) (*Template, error) {
+	own, err := look(t.FS)
+	if err != nil {
+		return nil, err
+	}
+	starter, err := look(fsys)
+	if err != nil {
+		return nil, err
+	}
+	var entries []tree.Entry
+	for _, e := range own.Entries() {
+		if !strings.HasPrefix(e.Path, t.Handler.Folder+"/") {
+			entries = append(entries, e)
+		}
+	}
+	other := *t
+	other.Handler.Files = nil
+	for _, e := range starter.Entries() {
+		other.Handler.Files = append(other.Handler.Files, e.Path)
+		e.Path = path.Join(t.Handler.Folder, e.Path)
+		entries = append(entries, e)
+	}
+	other.FS, err = tree.New(entries)
+	return &other, err
 }

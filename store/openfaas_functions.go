@@ -1,0 +1,155 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+)
+
+// listVersion is the format of functions.json that is written; any 0.x is read.
+const listVersion = "0.2.1"
+
+// An openFaaSFunctions is OpenFaaS' functions.json.
+type openFaaSFunctions struct {
+	Version   string            `json:"version"`
+	Functions []json.RawMessage `json:"functions"`
+}
+
+// An openFaaSFunction is one entry of functions.json, with every field.
+type openFaaSFunction struct {
+	Icon                   string            `json:"icon"`
+	Author                 string            `json:"author,omitempty"`
+	Title                  string            `json:"title"`
+	Description            string            `json:"description"`
+	Name                   string            `json:"name"`
+	FProcess               string            `json:"fprocess"`
+	Network                string            `json:"network,omitempty"` // of Docker Swarm, of no use
+	RepoURL                string            `json:"repo_url"`
+	ReadOnlyRootFilesystem bool              `json:"readOnlyRootFilesystem"`
+	Environment            map[string]string `json:"environment,omitempty"`
+	Labels                 map[string]string `json:"labels,omitempty"`
+	Annotations            map[string]string `json:"annotations,omitempty"`
+	Images                 map[string]string `json:"images"` // by x86_64, arm64 or armhf
+}
+
+// openFaaSPlatforms are OpenFaaS' names of platforms.
+func openFaaSPlatforms() map[string]string {
+	return map[string]string{"linux/amd64": "x86_64", "linux/arm64": "arm64", "linux/arm/v7": "armhf"}
+}
+
+// parseFunctionList reads functions.json: each entry is a package of the namespace
+// ns, without versions.
+func parseFunctionList(url, ns string, data []byte) ([]pack, []fileProblem, error) {
+	var list openFaaSFunctions
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of functions: %w", cleaned(err))}
+	}
+	if !strings.HasPrefix(list.Version, "0.") {
+		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is a list of functions in the format %q, and this fnb reads 0.2", clean(list.Version))}
+	}
+	byName := map[string]pack{}
+	var problems []fileProblem
+	for i, raw := range list.Functions {
+		var e openFaaSFunction
+		err := json.Unmarshal(raw, &e)
+		at := fmt.Sprintf("entry %d (%s)", i+1, clean(e.Name))
+		var rec schema.Record
+		if err == nil {
+			rec, err = e.record(ns)
+		}
+		if _, ok := byName[rec.Name]; ok && err == nil {
+			err = errors.New("it is there twice; the first one counts")
+		}
+		if err != nil {
+			problems = append(problems, fileProblem{at, cleaned(err)})
+			continue
+		}
+		byName[rec.Name] = pack{name: rec.Name, versions: []indexed{{Record: rec}}}
+	}
+	var packs []pack
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		packs = append(packs, byName[name])
+	}
+	return packs, problems, nil
+}
+
+// record is the entry as a record. It has no version, and its images no digests
+// but those that the list names.
+func (e openFaaSFunction) record(ns string) (schema.Record, error) {
+	rec := schema.Record{
+		V: schema.RecordVersion, Kind: schema.KindFunction, Name: ns + "/" + strings.ToLower(strings.ReplaceAll(e.Name, "_", "-")),
+		Title: e.Title, Description: e.Description, Author: e.Author, Image: &schema.RecordImage{Platforms: map[string]schema.PlatformImage{}},
+		Run: &schema.RecordRun{
+			FProcess: e.FProcess, Environment: e.Environment, Labels: e.Labels, Annotations: e.Annotations,
+			ReadOnlyRootFilesystem: e.ReadOnlyRootFilesystem,
+		},
+	}
+	if schema.ValidateIcon(e.Icon) == nil {
+		rec.Icon = e.Icon
+	}
+	if ref, err := schema.ParseTemplateRef(e.RepoURL); err == nil && ref.Kind == schema.RefGit {
+		rec.Built = &schema.RecordBuilt{Git: &schema.GitSource{URL: ref.URL, Path: ref.Path, Ref: ref.Ref}}
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Images)) {
+		p, err := schema.ParsePlatform(key)
+		if err != nil {
+			return rec, err
+		}
+		repository, digest, _ := strings.Cut(e.Images[key], "@")
+		if err := schema.ValidateImage(repository); err != nil {
+			return rec, err
+		}
+		rec.Image.Platforms[p.String()] = schema.PlatformImage{Ref: repository, Digest: digest}
+		if rec.Image.Ref == "" || p.String() == "linux/amd64" {
+			rec.Image.Ref = repository
+		}
+	}
+	if len(rec.Image.Platforms) == 0 {
+		return rec, errors.New("it has no images")
+	}
+	return rec, errors.Join(schema.ValidatePackageName(rec.Name), schema.ValidateRun(*rec.Run))
+}
+
+// functionsForOpenFaaS is what faas-cli reads of the functions of a store. A name
+// that two namespaces have has the namespace before it.
+func functionsForOpenFaaS(all []schema.Record) any {
+	names := map[string]int{}
+	for _, rec := range all {
+		_, name, _ := strings.Cut(rec.Name, "/")
+		names[name]++
+	}
+	out := []openFaaSFunction{}
+	for _, rec := range all {
+		_, name, _ := strings.Cut(rec.Name, "/")
+		if names[name] > 1 {
+			name = strings.ReplaceAll(rec.Name, "/", "-")
+		}
+		e := openFaaSFunction{
+			Icon: rec.Icon, Author: rec.Author, Title: rec.Title, Description: rec.Description, Name: name, Images: map[string]string{},
+		}
+		if e.Title == "" {
+			e.Title = name
+		}
+		if run := rec.Run; run != nil {
+			e.FProcess, e.ReadOnlyRootFilesystem = run.FProcess, run.ReadOnlyRootFilesystem
+			e.Environment, e.Labels, e.Annotations = run.Environment, run.Labels, run.Annotations
+		}
+		if rec.Built != nil && rec.Built.Git != nil {
+			e.RepoURL = rec.Built.Git.URL
+		}
+		for platform, key := range openFaaSPlatforms() {
+			if _, ok := rec.Image.Platforms[platform]; ok {
+				e.Images[key] = rec.Image.Ref + "@" + rec.Image.Digest
+			}
+		}
+		if len(e.Images) > 0 {
+			out = append(out, e)
+		}
+	}
+	return map[string]any{"version": listVersion, "functions": out}
+}
