@@ -171,6 +171,7 @@ func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err err
 			return err
 		}
 	}
+	p.unfold = g.ci.fold(g.err, fmt.Sprintf("fnb: building %d functions", functions))
 	p.progress, err = builder.NewProgress(g.err, g.progress, functions > 1)
 	if err != nil {
 		return usagef("fnb build", "%w", err)
@@ -192,6 +193,10 @@ func (p *pipeline) close() {
 	if p.progress != nil {
 		p.progress.Close()
 	}
+	if p.unfold != nil {
+		p.unfold()
+		p.unfold = nil
+	}
 	if p.builder != nil {
 		_ = p.builder.Close() // nothing is asked of it any more
 		p.builder = nil
@@ -210,16 +215,16 @@ func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, err
 		}
 		refs, err := p.references(ctx, fn)
 		if err != nil {
-			errs = append(errs, &functionError{name: fn.Name, err: err})
+			errs = append(errs, &functionError{name: fn.Name, place: placeOf(p.stack, fn), err: err})
 			continue
 		}
 		for _, r := range refs {
 			if other, ok := owner[r]; ok && other != fn.Name {
-				errs = append(errs, &functionError{name: fn.Name, err: fmt.Errorf("its image %s is also that of %s", r, other)})
+				errs = append(errs, &functionError{name: fn.Name, place: placeOf(p.stack, fn), err: fmt.Errorf("its image %s is also that of %s", r, other)})
 			}
 			owner[r] = fn.Name
 		}
-		jobs = append(jobs, &job{fn: fn, refs: refs, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang, Reference: refs[0]}})
+		jobs = append(jobs, &job{fn: fn, place: placeOf(p.stack, fn), refs: refs, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang, Reference: refs[0]}})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -251,6 +256,9 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 	}
 	raw, err := rep.Marshal()
 	if err != nil {
+		return err
+	}
+	if err := g.ci.tell(rep, g.summary); err != nil {
 		return err
 	}
 	if g.json {

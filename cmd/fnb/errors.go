@@ -50,6 +50,7 @@ func hint(err error, hints ...string) error { return &hinted{err, hints} }
 // A functionError is what went wrong with one function.
 type functionError struct {
 	name  string
+	place place
 	doing string // what was being done, to what
 	err   error
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -29,8 +30,19 @@ func run() int {
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
-	return report(s.err, err)
+	code := report(s.err, err)
+	ci := findCI()
+	ci.annotate(s.err, err)
+	if file := root.PersistentFlags().Lookup(codeQualityFlag).Value.String(); file != "" {
+		if err := ci.writeCodeQuality(file, err); err != nil {
+			return max(code, report(s.err, fmt.Errorf("writing the code quality report: %w", err)))
+		}
+	}
+	return code
 }
+
+// codeQualityFlag is read when all is done.
+const codeQualityFlag = "code-quality"
 
 // streams are the command's standard input, output and error.
 type streams struct {

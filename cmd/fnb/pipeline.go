@@ -31,6 +31,7 @@ type pipeline struct {
 	images   *registry.ImageStore
 	registry *registry.Client
 	progress *builder.Progress
+	unfold   func()            // ends the folded part of a CI system's log; may be nil
 	labels   map[string]string // on every image: source and revision
 	git      func() (store.Revision, error)
 
@@ -44,6 +45,7 @@ type pipeline struct {
 // A job is one function on its way.
 type job struct {
 	fn     schema.Function
+	place  place
 	refs   []string // the references of its image
 	report *schema.FunctionReport
 	doing  string
@@ -257,7 +259,7 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 			continue
 		}
 		j.report.Status, j.report.Error = "failed", oneLine(errs[i])
-		run.failed = append(run.failed, &functionError{name: j.fn.Name, doing: j.doing, err: errs[i]})
+		run.failed = append(run.failed, &functionError{name: j.fn.Name, place: j.place, doing: j.doing, err: errs[i]})
 	}
 	if len(run.failed) > 0 {
 		return run

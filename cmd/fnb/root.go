@@ -22,11 +22,13 @@ type globals struct {
 	progress  string
 	builder   string
 	tlsDir    string
+	summary   string
+	ci        ciSystem
 }
 
 // newRoot makes the command tree.
 func newRoot(s streams) *cobra.Command {
-	g := &globals{streams: s}
+	g := &globals{streams: s, ci: findCI()}
 	root := group(&cobra.Command{
 		Use:           "fnb",
 		Short:         "build functions into container images",
@@ -51,6 +53,8 @@ func newRoot(s streams) *cobra.Command {
 	f.BoolVar(&g.offline, "offline", false, "use no network for templates: what is cached works")
 	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS` (default the managed builder)")
 	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
+	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")
+	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(
 		newNew(g), newBuild(g), newPush(g),
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
