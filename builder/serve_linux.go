@@ -192,7 +192,7 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 		return nil, err
 	}
 	wc := &worker.Controller{}
-	if err := wc.Add(w); err != nil {
+	if err := wc.Add(&rewritingWorker{Worker: w}); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(m.Root, "cache.db"))

@@ -1,0 +1,224 @@
+//go:build linux && !fnb_client
+
+package builder
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/pkg/labels"
+	"github.com/moby/buildkit/cache"
+	cacheconfig "github.com/moby/buildkit/cache/config"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/solver"
+	"github.com/moby/buildkit/util/bklog"
+	"github.com/moby/buildkit/util/compression"
+	"github.com/moby/buildkit/util/contentutil"
+	"github.com/moby/buildkit/util/converter"
+	"github.com/moby/buildkit/util/flightcontrol"
+	"github.com/moby/buildkit/worker/base"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// A rewritingWorker remembers what a layer became when its times were set to an
+// epoch. BuildKit decompresses, rewrites and compresses every layer above the
+// base image at each export, also where nothing changed; here each layer is
+// rewritten once, by the same code, and found again by its digest.
+type rewritingWorker struct {
+	*base.Worker
+	flights flightcontrol.Group[*ocispecs.Descriptor]
+}
+
+// Exporter implements [worker.Worker].
+func (w *rewritingWorker) Exporter(name string, sessions *session.Manager) (exporter.Exporter, error) {
+	e, err := w.Worker.Exporter(name, sessions)
+	if err != nil {
+		return nil, err
+	}
+	switch name {
+	case client.ExporterImage, client.ExporterOCI, client.ExporterDocker:
+		return &rewritingExporter{Exporter: e, worker: w}, nil
+	}
+	return e, nil
+}
+
+type rewritingExporter struct {
+	exporter.Exporter
+	worker *rewritingWorker
+}
+
+// Resolve implements [exporter.Exporter].
+func (e *rewritingExporter) Resolve(ctx context.Context, id int, attrs map[string]string) (exporter.ExporterInstance, error) {
+	inst, err := e.Exporter.Resolve(ctx, id, attrs)
+	if err != nil {
+		return nil, err
+	}
+	// Anything else than what fnb asks for is BuildKit's.
+	rewrite, _ := strconv.ParseBool(attrs["rewrite-timestamp"])
+	force, _ := strconv.ParseBool(attrs["force-compression"])
+	epoch, err := strconv.ParseInt(attrs["source-date-epoch"], 10, 64)
+	_, level := attrs["compression-level"]
+	if !rewrite || force || level || err != nil || attrs["compression"] != compression.Gzip.String() {
+		return inst, nil
+	}
+	return &rewritingInstance{ExporterInstance: inst, worker: e.worker, epoch: time.Unix(epoch, 0).UTC()}, nil
+}
+
+type rewritingInstance struct {
+	exporter.ExporterInstance
+	worker *rewritingWorker
+	epoch  time.Time
+}
+
+// Export implements [exporter.ExporterInstance].
+func (i *rewritingInstance) Export(ctx context.Context, src *exporter.Source, info exporter.ExportBuildInfo) (map[string]string, exporter.FinalizeFunc, exporter.DescriptorReference, error) {
+	ps, err := exptypes.ParsePlatforms(src.Metadata)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	src = src.Clone()
+	if src.Ref != nil {
+		var p *exptypes.Platform
+		if len(ps.Platforms) > 0 {
+			p = &ps.Platforms[0]
+		}
+		src.Ref = i.wrap(src.Ref, exptypes.ParseKey(src.Metadata, exptypes.ExporterImageBaseConfigKey, p))
+	}
+	for _, p := range ps.Platforms {
+		if ref := src.Refs[p.ID]; ref != nil {
+			src.Refs[p.ID] = i.wrap(ref, exptypes.ParseKey(src.Metadata, exptypes.ExporterImageBaseConfigKey, &p))
+		}
+	}
+	return i.ExporterInstance.Export(ctx, src, info)
+}
+
+func (i *rewritingInstance) wrap(ref cache.ImmutableRef, baseConfig []byte) cache.ImmutableRef {
+	var img ocispecs.Image
+	if len(baseConfig) > 0 && json.Unmarshal(baseConfig, &img) != nil {
+		return ref // the exporter says what is wrong with it
+	}
+	return &rewrittenRef{ImmutableRef: ref, worker: i.worker, epoch: i.epoch, base: img.RootFS.DiffIDs}
+}
+
+// A rewrittenRef is a result whose layers above the base image's have their
+// times rewritten. The exporter recognises them by their annotation and leaves
+// them as they are.
+type rewrittenRef struct {
+	cache.ImmutableRef
+	worker *rewritingWorker
+	epoch  time.Time
+	base   []digest.Digest // the base image's layers, uncompressed
+}
+
+// GetRemotes implements [cache.ImmutableRef].
+func (r *rewrittenRef) GetRemotes(ctx context.Context, create bool, cfg cacheconfig.RefConfig, all bool, s session.Group) ([]*solver.Remote, error) {
+	made := cfg
+	// What is compressed here is compressed once more, when its times are
+	// rewritten.
+	fast := gzip.BestSpeed
+	made.Compression.Level = &fast
+	remotes, err := r.ImmutableRef.GetRemotes(ctx, create, made, all, s)
+	if err != nil || len(remotes) != 1 {
+		return remotes, err
+	}
+	remote := remotes[0]
+	above := 0
+	for above < len(remote.Descriptors) && above < len(r.base) {
+		diffID := remote.Descriptors[above].Annotations[labels.LabelUncompressed]
+		if diffID == "" {
+			return remotes, nil // whether it is the base's layer is the exporter's to find out
+		}
+		if diffID != r.base[above].String() {
+			break
+		}
+		above++
+	}
+	layers := make([]ocispecs.Descriptor, len(remote.Descriptors))
+	copy(layers, remote.Descriptors)
+	each := make(chan error)
+	for i := above; i < len(layers); i++ {
+		go func() {
+			desc, err := r.worker.rewrite(ctx, remote.Provider, layers[i], cfg.Compression, r.epoch)
+			if err == nil {
+				layers[i] = *desc
+			}
+			each <- err
+		}()
+	}
+	for range len(layers) - above {
+		if err := <-each; err != nil {
+			// The exporter tries it again, in its own way.
+			bklog.G(ctx).WithError(err).Warn("rewriting a layer's times")
+		}
+	}
+	return []*solver.Remote{{Descriptors: layers, Provider: newRewrittenProvider(r.worker.ContentStore(), remote)}}, nil
+}
+
+// rewrittenAnnotation is how BuildKit's converter marks a layer it has
+// rewritten, with the epoch.
+const rewrittenAnnotation = "buildkit/rewritten-timestamp"
+
+// rewrite returns what a layer is with its times set to epoch. The result lives
+// as long as the layer it was made of, which refers to it by a label.
+func (w *rewritingWorker) rewrite(ctx context.Context, from content.InfoReaderProvider, desc ocispecs.Descriptor, comp compression.Config, epoch time.Time) (*ocispecs.Descriptor, error) {
+	label := fmt.Sprintf("containerd.io/gc.ref.content.fnb-rewritten-%d", epoch.Unix())
+	diffID := fmt.Sprintf("fnb.rewritten.diff-id.%d", epoch.Unix())
+	return w.flights.Do(ctx, desc.Digest.String()+label, func(ctx context.Context) (*ocispecs.Descriptor, error) {
+		var cs content.Store = w.ContentStore()
+		if info, err := cs.Info(ctx, desc.Digest); err == nil {
+			if made, err := cs.Info(ctx, digest.Digest(info.Labels[label])); err == nil {
+				out := desc
+				out.MediaType, out.Digest, out.Size = compression.Gzip.MediaType(), made.Digest, made.Size
+				out.Annotations = map[string]string{
+					labels.LabelUncompressed: info.Labels[diffID],
+					rewrittenAnnotation:      strconv.FormatInt(epoch.Unix(), 10),
+				}
+				return &out, nil
+			}
+		}
+		cs = contentutil.NewStoreWithProvider(cs, from)
+		convert, err := converter.NewWithRewriteTimestamp(ctx, cs, desc, comp, &epoch, nil)
+		if err != nil || convert == nil {
+			return &desc, err
+		}
+		out, err := convert(ctx, cs, desc)
+		if err != nil {
+			return nil, err
+		}
+		made := map[string]string{label: out.Digest.String(), diffID: out.Annotations[labels.LabelUncompressed]}
+		_, err = cs.Update(ctx, content.Info{Digest: desc.Digest, Labels: made}, "labels."+label, "labels."+diffID)
+		return out, err
+	})
+}
+
+// A rewrittenProvider reads rewritten layers from the content store, and the
+// others from where they were.
+type rewrittenProvider struct {
+	*contentutil.MultiProvider
+	from content.Provider
+}
+
+func newRewrittenProvider(cs content.Store, remote *solver.Remote) *rewrittenProvider {
+	p := &rewrittenProvider{MultiProvider: contentutil.NewMultiProvider(cs), from: remote.Provider}
+	for _, d := range remote.Descriptors {
+		p.Add(d.Digest, remote.Provider)
+	}
+	return p
+}
+
+// Unlazy implements [cache.Unlazier].
+func (p *rewrittenProvider) Unlazy(ctx context.Context) error {
+	if u, ok := p.from.(cache.Unlazier); ok {
+		return u.Unlazy(ctx)
+	}
+	return nil
+}

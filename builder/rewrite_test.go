@@ -1,0 +1,65 @@
+package builder
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestRewriteOnce has the managed builder export a large layer, and then again
+// with another handler on top of it: the layer is not compressed anew, and the
+// images are the same as a stock daemon's, which does all of it each time.
+func TestRewriteOnce(t *testing.T) {
+	t.Parallel()
+	m := managed(t, mirrors(t))
+	own, other := startManaged(t, m), stock(t)
+	pid := state(t, m).PID
+	request := func(handler string, out Output) Request {
+		return Request{Name: "large", Output: out, Context: files("handler", handler, "Dockerfile", debian+
+			"RUN seq 1 2000000 > /x && touch -d 2001-02-03 /old\nCOPY handler /\nWORKDIR /home/app\n")}
+	}
+	for _, target := range []struct {
+		name string
+		out  func() Output
+	}{
+		{"store", func() Output { return Output{Store: t.TempDir()} }},
+		{"push", func() Output { return Output{Push: []string{registryHost(t) + "/rewrite/large:1"}} }},
+	} {
+		var spent [2]int
+		for i, handler := range []string{"one", "other"} {
+			handler += " to " + target.name
+			before := cpu(t, pid)
+			got := solve(t, own, request(handler, target.out()))
+			spent[i] = cpu(t, pid) - before
+			if want := solve(t, other, request(handler, target.out())); got.Digest != want.Digest {
+				t.Errorf("%s: %s with fnb's own builder, %s with a stock one", handler, got.Digest, want.Digest)
+			}
+		}
+		t.Logf("%s: the builder spent %d and %d ticks", target.name, spent[0], spent[1])
+		if target.name == "store" && spent[1]*3 > spent[0] {
+			t.Errorf("the builder spent %d ticks on the first image, %d on one with the same large layer", spent[0], spent[1])
+		}
+	}
+}
+
+// cpu is the time of processors that a process has spent so far, in the kernel's
+// ticks.
+func cpu(t *testing.T, pid int) int {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(raw)[strings.LastIndexByte(string(raw), ')')+1:])
+	total := 0
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	return total
+}
