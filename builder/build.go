@@ -23,6 +23,7 @@ type build struct {
 	// ownFrontend has the builder read the Dockerfile by itself, whatever its
 	// syntax line says.
 	ownFrontend bool
+	tunnel      bool        // its watchdog is for a container, beside the image's own
 	made        atomic.Bool // all images were described; what is left is to make and deliver them
 }
 

@@ -237,14 +237,21 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 	if b.ownFrontend, err = b.req.plainSyntax(); err != nil {
 		return err
 	}
-	if layout := b.req.Watchdog.Layout; layout != nil {
-		opt.OCIStores[watchdogStore] = &layoutStore{fsys: layout}
-		for _, p := range b.req.Platforms {
-			id := platformString(ociPlatform(p))
-			opt.LocalMounts[watchdogLocal(id)] = &watchdogFS{layout: layout, manifest: b.req.Watchdog.Manifests[id]}
-		}
-	}
+	b.serveWatchdog(opt)
 	return nil
+}
+
+// serveWatchdog puts the watchdog's layout where the build finds it.
+func (b *build) serveWatchdog(opt *client.SolveOpt) {
+	layout := b.req.Watchdog.Layout
+	if layout == nil {
+		return
+	}
+	opt.OCIStores[b.watchdogStore()] = &layoutStore{fsys: layout}
+	for _, p := range b.req.Platforms {
+		id := platformString(ociPlatform(p))
+		opt.LocalMounts[b.watchdogLocal(id)] = &watchdogFS{layout: layout, manifest: b.req.Watchdog.Manifests[id]}
+	}
 }
 
 // result reads what the exporter answered.

@@ -25,8 +25,12 @@ import (
 	"github.com/tonistiigi/fsutil/types"
 )
 
-// watchdogStore is the session's name for the watchdog's layout.
-const watchdogStore = "fnbwatchdog"
+// Names in the session of the image's watchdog, and of the one that reaches into
+// a container.
+const (
+	watchdogStore = "fnbwatchdog"
+	tunnelStore   = "fnbtunnel"
+)
 
 // watchdogPath is where the watchdog stands in every image.
 const watchdogPath = "/usr/bin/fwatchdog"
@@ -44,10 +48,10 @@ func (b *build) watchdog(p ocispecs.Platform, caps apicaps.CapSet) (llb.State, e
 		return llb.State{}, fmt.Errorf("there is no watchdog for the platform %s", id)
 	}
 	if caps.Supports(pb.CapSourceOCILayout) == nil {
-		return llb.OCILayout("fnb.local/watchdog@"+dgst, llb.OCIStore("", watchdogStore), llb.Platform(p),
+		return llb.OCILayout("fnb.local/watchdog@"+dgst, llb.OCIStore("", b.watchdogStore()), llb.Platform(p),
 			llb.WithCustomName("[fnb] watchdog")), nil
 	}
-	src := llb.Local(watchdogLocal(id), llb.SharedKeyHint("fnb:watchdog:"+dgst), llb.WithCustomName("[fnb] receive the watchdog"))
+	src := llb.Local(b.watchdogLocal(id), llb.SharedKeyHint("fnb:watchdog:"+dgst), llb.WithCustomName("[fnb] receive the watchdog"))
 	return llb.Scratch().File(copyWatchdog(src, watchdogPath), llb.WithCustomName("[fnb] watchdog")), nil
 }
 
@@ -93,9 +97,17 @@ func merge(app, layer llb.State, caps apicaps.CapSet) llb.State {
 	return app.File(copyWatchdog(layer, watchdogPath), llb.WithCustomName("[fnb] copy the watchdog"))
 }
 
+// watchdogStore is the session's name for the watchdog's layout.
+func (b *build) watchdogStore() string {
+	if b.tunnel {
+		return tunnelStore
+	}
+	return watchdogStore
+}
+
 // watchdogLocal is the session's name for the watchdog's program.
-func watchdogLocal(platform string) string {
-	return watchdogStore + "-" + strings.ReplaceAll(platform, "/", "-")
+func (b *build) watchdogLocal(platform string) string {
+	return b.watchdogStore() + "-" + strings.ReplaceAll(platform, "/", "-")
 }
 
 // A watchdogFS serves the watchdog's program out of an OCI layout. It reads the

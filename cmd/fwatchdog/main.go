@@ -16,13 +16,15 @@ import (
 // version is set at link time with -X main.version=…
 var version = ""
 
-const usage = `usage: fwatchdog [--version | --run-healthcheck | connect [ADDRESS]]
+const usage = `usage: fwatchdog [--version | --run-healthcheck | connect [ADDRESS] | tunnel ADDRESS | longline BYTES COMMAND…]
 
 Without arguments it serves the function that the environment describes.
 
   --version          print the version and exit
   --run-healthcheck  exit 0 if the watchdog of this container is healthy, 1 if not
   connect [ADDRESS]  join standard input and output to ADDRESS (default: the function's port)
+  tunnel ADDRESS     the same, until either side ends, and always with exit code 0 (fnb run)
+  longline BYTES COMMAND…  write a long line to standard error and become the command (fnb test)
 `
 
 func main() {
@@ -42,6 +44,10 @@ func command(args []string, in io.Reader, out, errs io.Writer) int {
 		return report(errs, runHealthcheck(os.Environ()))
 	case "connect":
 		return report(errs, runConnect(context.Background(), args[1:], os.Environ(), in, out))
+	case "tunnel":
+		return runTunnel(context.Background(), args[1:], in, out, errs)
+	case "longline":
+		return report(errs, runLongLine(args[1:], errs))
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(out, usage)
 		return 0

@@ -1,0 +1,364 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	gw "github.com/moby/buildkit/frontend/gateway/client"
+	gwpb "github.com/moby/buildkit/frontend/gateway/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+)
+
+// A Running is a container in the builder. It is safe for concurrent use.
+type Running struct {
+	name, address string
+
+	port  int
+	image dockerspec.DockerOCIImage
+	ctr   gw.Container
+	proc  gw.ContainerProcess
+	life  context.Context //nolint:containedctx // of the gateway's build function, in which everything has to happen
+	tail  tail
+	reach bool // there is a tunnel
+
+	end      context.CancelCauseFunc // ends the container now
+	started  chan struct{}           // closed when the process was started
+	gone     chan struct{}           // closed when the container is gone; code and err are set then
+	finished sync.Once
+	exited   bool
+	code     int
+	err      error
+
+	transport *http.Transport
+}
+
+// An ExitError says that a container's process ended before it did what was
+// wanted of it.
+type ExitError struct {
+	Code int
+	Log  []string // the last lines that it wrote
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("its process ended with exit code %d", e.Code)
+}
+
+// A NotListeningError says that a container's process runs, and nothing answers
+// at its port.
+type NotListeningError struct {
+	Port  int
+	After time.Duration
+	Log   []string // the last lines that it wrote
+}
+
+func (e *NotListeningError) Error() string {
+	return fmt.Sprintf("nothing answers at its port %d after %s", e.Port, e.After.Round(time.Millisecond))
+}
+
+func (c *Client) newRunning(r *RunRequest, end context.CancelCauseFunc) *Running {
+	run := &Running{
+		name: r.Name, address: c.address, end: end, started: make(chan struct{}), gone: make(chan struct{}),
+		reach: r.Tunnel.Layout != nil || r.Tunnel.Reference != "",
+	}
+	run.transport = &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return run.Dial(ctx) },
+		DisableCompression: true,
+		// A connection is a process in the container: few are kept, and given up
+		// before the watchdog, which waits 30 seconds for a request, does.
+		MaxConnsPerHost: 64, MaxIdleConnsPerHost: 8, IdleConnTimeout: 20 * time.Second,
+	}
+	return run
+}
+
+// begin starts the container's process.
+func (r *Running) begin(ctx context.Context, ctr gw.Container, req *RunRequest) error {
+	c := r.image.Config
+	args := slices.Concat(c.Entrypoint, c.Cmd)
+	if len(args) == 0 {
+		return &SolveError{Problem: "the image does not say what to run: it has neither an entrypoint nor a command"}
+	}
+	env := setEnv(slices.Clone(c.Env), "healthcheck_interval", "0s")
+	for _, k := range sortedKeys(req.Env) {
+		env = setEnv(env, k, req.Env[k])
+	}
+	proc, err := ctr.Start(ctx, gw.StartRequest{
+		Args: args, Env: env, User: c.User, Cwd: c.WorkingDir,
+		Stdout: r.tail.under(req.Stdout), Stderr: r.tail.under(req.Stderr),
+	})
+	if err != nil {
+		return err
+	}
+	r.ctr, r.proc, r.life = ctr, proc, ctx
+	close(r.started)
+	return nil
+}
+
+// wait returns when the process has ended, ctx has, or the builder has gone.
+func (r *Running) wait(ctx context.Context, g gw.Client) error {
+	done := make(chan error, 1)
+	go func() { done <- r.proc.Wait() }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			// A stream that broke does not say so to the processes on it.
+			if _, err := g.Inputs(ctx); err != nil && ctx.Err() == nil {
+				return &UnreachableError{Address: r.address, Err: errors.New("it went away while the function ran")}
+			}
+		case err := <-done:
+			var exit *gwpb.ExitError
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err == nil:
+				r.exited = true
+			case errors.As(err, &exit):
+				r.exited, r.code = true, int(exit.ExitCode)
+			default:
+				return fmt.Errorf("running the container: %w", plain(err))
+			}
+			return nil
+		}
+	}
+}
+
+// finish says that the container is gone, and with err that nobody wanted it
+// to be.
+func (r *Running) finish(err error) {
+	r.finished.Do(func() {
+		if !r.exited && r.err == nil {
+			r.err = err
+		}
+		r.transport.CloseIdleConnections()
+		close(r.gone)
+	})
+}
+
+// Name is the function's.
+func (r *Running) Name() string { return r.name }
+
+// Port is the port in the container that requests go to.
+func (r *Running) Port() int { return r.port }
+
+// Config is the configuration of the image that runs.
+func (r *Running) Config() dockerspec.DockerOCIImageConfig { return r.image.Config }
+
+// Gone is closed when the container is gone.
+func (r *Running) Gone() <-chan struct{} { return r.gone }
+
+// Tail is the last lines that the process has written.
+func (r *Running) Tail() []string { return r.tail.last() }
+
+// Wait waits for the container to be gone and returns its process's exit code,
+// or the error that ended it: an [*UnreachableError] where the builder went
+// away, [context.Canceled] after [Running.Close].
+func (r *Running) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-r.gone:
+		return r.code, r.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// Signal sends the container's process a signal.
+func (r *Running) Signal(sig syscall.Signal) error {
+	select {
+	case <-r.gone:
+		return errors.New("the container is gone")
+	default:
+		return r.proc.Signal(r.life, sig)
+	}
+}
+
+// Stop asks the process to end with SIGTERM and waits; after grace, or when ctx
+// ends, it is killed. It returns the exit code, 137 where it had to be killed.
+func (r *Running) Stop(ctx context.Context, grace time.Duration) (int, error) {
+	if err := r.Signal(syscall.SIGTERM); err == nil {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-r.gone:
+			return r.code, r.err
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	r.Close()
+	if r.exited || r.err != nil && !errors.Is(r.err, context.Canceled) {
+		return r.code, r.err
+	}
+	return 137, nil
+}
+
+// Close kills the process, if it still runs, and waits until the container is
+// gone.
+func (r *Running) Close() {
+	r.end(context.Canceled)
+	<-r.gone
+}
+
+// ReadFile reads a file of the container.
+func (r *Running) ReadFile(ctx context.Context, path string) ([]byte, error) {
+	return r.ctr.ReadFile(ctx, gw.ReadContainerRequest{ReadRequest: gw.ReadRequest{Filename: path}})
+}
+
+// Transport reaches the container over HTTP, whatever the host of a request's
+// URL is. It keeps connections: the first of them takes the builder some time,
+// a request over one that is there about a millisecond.
+func (r *Running) Transport() http.RoundTripper { return r.transport }
+
+// healthPath is where the watchdog says whether the function takes requests.
+const healthPath = "/_/health"
+
+// Ready waits until something answers at the container's port: the watchdog
+// with a 200 for its health, or where there is no watchdog anything with
+// anything. It returns an [*ExitError] when the process ends, a
+// [*NotListeningError] after limit, and what [Running.Wait] returns.
+func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		ok, err := r.healthy(ctx)
+		if ok {
+			return nil
+		}
+		if errors.Is(err, errNoTunnel) {
+			return err
+		}
+		select {
+		case <-r.gone:
+			return r.ended()
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return &NotListeningError{Port: r.port, After: time.Since(began), Log: r.Tail()}
+			}
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// ended is the error of a container that is gone too early.
+func (r *Running) ended() error {
+	if r.exited {
+		return &ExitError{Code: r.code, Log: r.Tail()}
+	}
+	return r.err
+}
+
+// HasWatchdog reports whether the image's entrypoint is a watchdog, fnb's or
+// OpenFaaS's.
+func (r *Running) HasWatchdog() bool {
+	c := r.image.Config
+	for _, arg := range slices.Concat(c.Entrypoint, c.Cmd) {
+		if arg[strings.LastIndex(arg, "/")+1:] == "fwatchdog" {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Running) healthy(ctx context.Context) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.host()+healthPath, nil)
+	if err != nil {
+		return false, err
+	}
+	res, err := r.transport.RoundTrip(req)
+	if err != nil {
+		return false, err
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
+	return err == nil && (res.StatusCode == http.StatusOK || !r.HasWatchdog()), res.Body.Close()
+}
+
+// host is what goes into the Host header where nothing else is said.
+func (r *Running) host() string { return "127.0.0.1:" + strconv.Itoa(r.port) }
+
+// tailLines is how many lines an error shows.
+const tailLines = 20
+
+// A tail keeps the last lines of what is written through it.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+	parts map[int]string // of lines that have not ended, by stream
+	n     int
+}
+
+// under returns a writer that passes on to w, which may be nil.
+func (t *tail) under(w io.Writer) io.WriteCloser {
+	t.n++
+	return &tailWriter{tail: t, stream: t.n, w: w}
+}
+
+func (t *tail) last() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := slices.Clone(t.lines)
+	for _, stream := range slices.Sorted(maps.Keys(t.parts)) {
+		if t.parts[stream] != "" {
+			out = append(out, t.parts[stream])
+		}
+	}
+	return out[max(0, len(out)-tailLines):]
+}
+
+// tailWidth is how much of a line is kept.
+const tailWidth = 1 << 10
+
+func (t *tail) note(stream int, p []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.parts == nil {
+		t.parts = map[int]string{}
+	}
+	for line := range strings.Lines(string(p)) {
+		whole := strings.HasSuffix(line, "\n")
+		line = t.parts[stream] + strings.TrimRight(line, "\r\n")
+		line = line[:min(len(line), tailWidth)]
+		if !whole {
+			t.parts[stream] = line
+			continue
+		}
+		t.parts[stream] = ""
+		t.lines = append(t.lines, line)
+	}
+	if over := len(t.lines) - tailLines; over > 0 {
+		t.lines = slices.Delete(t.lines, 0, over)
+	}
+}
+
+type tailWriter struct {
+	tail   *tail
+	stream int
+	w      io.Writer
+}
+
+// Write implements [io.Writer]. What the reader of a log does wrong is not the
+// container's fault.
+func (t *tailWriter) Write(p []byte) (int, error) {
+	t.tail.note(t.stream, p)
+	if t.w != nil {
+		_, _ = t.w.Write(p)
+	}
+	return len(p), nil
+}
+
+// Close implements [io.Closer].
+func (t *tailWriter) Close() error { return nil }

@@ -1,0 +1,223 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+
+	gw "github.com/moby/buildkit/frontend/gateway/client"
+)
+
+var errNoTunnel = errors.New("this container was started without a tunnel")
+
+// tunnelBuffer is how much of what a connection brings may wait for its reader.
+// All that comes out of a container comes over one stream: beyond this a reader
+// that does not read holds up the others.
+const tunnelBuffer = 16 << 20
+
+// Dial connects to the container's port, through a process in the container
+// that joins its standard input and output to it. That takes the builder 50 to
+// 100 ms, so connections are worth keeping, as [Running.Transport] does. A port
+// at which nothing listens is an error of the first Read.
+func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
+	if !r.reach {
+		return nil, errNoTunnel
+	}
+	outside, inside := net.Pipe()
+	c := &tunnel{Conn: outside, buffer: newQueue(tunnelBuffer)}
+	begun := make(chan error, 1)
+	go func() {
+		// Not ctx: it may end when the connection was made.
+		proc, err := r.ctr.Start(r.life, gw.StartRequest{
+			Args: []string{tunnelDir + watchdogPath, "tunnel", r.host()}, Cwd: "/",
+			Stdin: inside, Stdout: c.buffer, Stderr: &c.stderr,
+		})
+		begun <- err
+		if err == nil {
+			err = proc.Wait()
+			c.buffer.end(c.cause(err))
+		}
+	}()
+	select {
+	case <-ctx.Done():
+		_ = c.Close() // which ends the process when it begins
+		_ = inside.Close()
+		return nil, ctx.Err()
+	case <-r.gone:
+		return nil, r.goneError()
+	case err := <-begun:
+		if err != nil {
+			_ = inside.Close()
+			return nil, fmt.Errorf("reaching into the container: %w", plain(err))
+		}
+	}
+	go c.deliver(inside)
+	return c, nil
+}
+
+func (r *Running) goneError() error {
+	if err := r.ended(); err != nil {
+		return err
+	}
+	return errors.New("the container is gone")
+}
+
+// A tunnel is a connection into a container.
+type tunnel struct {
+	net.Conn // the end of a pipe
+	buffer   *queue
+	stderr   stderr
+
+	mu  sync.Mutex
+	err error // why no more comes; nil is the end
+}
+
+// cause is why a connection ended, in the words of the process.
+func (c *tunnel) cause(err error) error {
+	if why := c.stderr.String(); why != "" {
+		return errors.New(why)
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the connection into the container broke: %w", plain(err))
+}
+
+// deliver moves what comes from the container to the reader.
+func (c *tunnel) deliver(inside net.Conn) {
+	for {
+		p, err := c.buffer.next()
+		if err != nil {
+			c.mu.Lock()
+			if !errors.Is(err, io.EOF) {
+				c.err = err
+			}
+			c.mu.Unlock()
+			_ = inside.Close() // a pipe's never fails
+			return
+		}
+		if _, err := inside.Write(p); err != nil { // closed by the reader
+			c.buffer.drop()
+			return
+		}
+	}
+}
+
+// Read implements [net.Conn].
+func (c *tunnel) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.err != nil {
+			return n, c.err
+		}
+	}
+	return n, err
+}
+
+// Close implements [net.Conn].
+func (c *tunnel) Close() error {
+	c.buffer.drop()
+	return c.Conn.Close()
+}
+
+// stderr keeps the beginning of what a connection's process complains about.
+type stderr struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write implements [io.Writer].
+func (s *stderr) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, p[:min(len(p), 1024-len(s.text))]...)
+	return len(p), nil
+}
+
+// Close implements [io.Closer].
+func (s *stderr) Close() error { return nil }
+
+func (s *stderr) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.TrimPrefix(strings.TrimSpace(string(s.text)), "fwatchdog: tunnel: ")
+}
+
+// A queue holds bytes between a writer that must seldom wait and a reader.
+type queue struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	data    [][]byte
+	size    int
+	limit   int
+	ended   bool
+	err     error
+	dropped bool // nobody reads any more
+}
+
+func newQueue(limit int) *queue {
+	q := &queue{limit: limit}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+// Write implements [io.Writer]; it takes p over a copy.
+func (q *queue) Write(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.size >= q.limit && !q.dropped {
+		q.changed.Wait()
+	}
+	if !q.dropped {
+		q.data = append(q.data, append([]byte(nil), p...))
+		q.size += len(p)
+		q.changed.Broadcast()
+	}
+	return len(p), nil
+}
+
+// Close implements [io.Closer].
+func (q *queue) Close() error { return nil }
+
+// end says that nothing more is written, and why; nil is [io.EOF].
+func (q *queue) end(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended, q.err = true, err
+	q.changed.Broadcast()
+}
+
+// drop says that nobody reads any more.
+func (q *queue) drop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dropped, q.data, q.size = true, nil, 0
+	q.changed.Broadcast()
+}
+
+// next waits for bytes.
+func (q *queue) next() ([]byte, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.data) == 0 && !q.ended && !q.dropped {
+		q.changed.Wait()
+	}
+	switch {
+	case len(q.data) > 0:
+		p := q.data[0]
+		q.data = q.data[1:]
+		q.size -= len(p)
+		q.changed.Broadcast()
+		return p, nil
+	case q.err != nil:
+		return nil, q.err
+	default:
+		return nil, io.EOF
+	}
+}
