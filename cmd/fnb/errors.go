@@ -154,6 +154,15 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
+// cleanLines is clean for a text whose lines stay.
+func cleanLines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
+	}
+	return b.String()
+}
+
 // clean takes out what could drive a terminal: much of an error's text comes
 // from templates, registries and builds.
 func clean(s string) string {
@@ -165,6 +174,8 @@ func clean(s string) string {
 			return r
 		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
 			return -1
+		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c:
+			return -1 // it would change in which order the rest is shown
 		}
 		return r
 	}, s)

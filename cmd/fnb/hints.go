@@ -8,6 +8,7 @@ import (
 
 	"fnb/builder"
 	"fnb/registry"
+	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
 )
@@ -106,6 +107,9 @@ func templateHints(err error) []string {
 	if n, ok := errors.AsType[*store.NotFoundError](err); ok {
 		if len(n.Near) > 0 {
 			out = append(out, "did you mean: "+strings.Join(n.Near, ", "))
+		}
+		if n.Kind == schema.KindFunction {
+			return append(out, "see all functions with: fnb store list")
 		}
 		return append(out, "see all templates with: fnb template list")
 	}

@@ -22,6 +22,8 @@ type newOptions struct {
 	handler string
 	prefix  string
 	list    bool
+	from    string // a function of the store whose handler it begins with
+	source  store.Source
 }
 
 func newNew(g *globals) *cobra.Command {
@@ -29,12 +31,12 @@ func newNew(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME --lang TEMPLATE[@RANGE]",
 		Short: "start a function from a template",
-		Long: `New resolves a template, pins it in fnb.lock, writes its starter handler to the folder NAME and adds the function to the stack file, whose comments and order stay as they are. Without a stack file it makes stack.yaml. On a terminal, without --lang, it asks for the template; typing searches. When anything fails, nothing is written.
+		Long: `New resolves a template, pins it in fnb.lock, writes its starter handler to the folder NAME and adds the function to the stack file, whose comments and order stay as they are. Without a stack file it makes stack.yaml. With --from-store it begins with the handler of a function of the store, whose name is the default of NAME. On a terminal, without --lang, it asks for the template; typing searches. When anything fails, nothing is written.
 
 The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFIX or OPENFAAS_PREFIX before it.`,
-		Example: "  # a function in Go whose image goes to ghcr.io/acme\n  fnb new hello --lang go --prefix ghcr.io/acme\n\n  # a template of a git repository, at a tag\n  fnb new resize --lang https://github.com/acme/templates#v1.2.0\n\n  # which templates there are\n  fnb new --list",
+		Example: "  # a function in Go whose image goes to ghcr.io/acme\n  fnb new hello --lang go --prefix ghcr.io/acme\n\n  # a template of a git repository, at a tag\n  fnb new resize --lang https://github.com/acme/templates#v1.2.0\n\n  # which templates there are\n  fnb new --list\n\n  # a function that is part of fnb, to begin with\n  fnb new --from-store hash",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.list {
+			if o.list || o.from != "" && len(args) == 0 {
 				return nil
 			}
 			return exactly(1)(cmd, args)
@@ -43,6 +45,9 @@ The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFI
 			if o.list {
 				return g.listTemplates(cmd.Context())
 			}
+			if len(args) == 0 {
+				args = []string{nameIn(o.from)}
+			}
 			return g.runNew(cmd.Context(), o, args[0])
 		},
 	}
@@ -50,6 +55,8 @@ The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFI
 	f.StringVar(&o.lang, "lang", "", "use the template `TEMPLATE`: a name, name@range, a git URL or a folder")
 	f.StringVar(&o.handler, "handler", "", "write the handler to `DIR` instead of NAME")
 	f.StringVarP(&o.prefix, "prefix", "p", os.Getenv("OPENFAAS_PREFIX"), "registry and owner of the image, such as ghcr.io/acme")
+	f.StringVar(&o.from, "from-store", "", "begin with the handler of the function `REF` of the store, and with its template")
+	_ = cmd.RegisterFlagCompletionFunc("from-store", g.completeStoreFunctions) // the flag exists
 	f.BoolVar(&o.list, "list", false, "list the templates and stop")
 	_ = cmd.RegisterFlagCompletionFunc("lang", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return g.completeTemplates(), cobra.ShellCompDirectiveNoFileComp
@@ -73,12 +80,19 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 	if err := schema.ValidateFunctionName(name); err != nil {
 		return usagef("fnb new", "%w", err)
 	}
-	if o.lang == "" {
-		lang, err := g.askTemplate(ctx)
-		if err != nil {
-			return err
-		}
-		o.lang = lang
+	if o.from != "" && o.lang != "" {
+		return usagef("fnb new", "--lang and --from-store exclude each other: a function of the store names its template")
+	}
+	var err error
+	switch {
+	case o.from != "":
+		err = g.readSource(ctx, o)
+		defer o.source.Close()
+	case o.lang == "":
+		o.lang, err = g.askTemplate(ctx)
+	}
+	if err != nil {
+		return err
 	}
 	d, err := g.draft(ctx, o, name)
 	if err != nil {
@@ -131,7 +145,11 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 	for _, n := range notes {
 		fmt.Fprintln(g.err, "fnb: note: "+clean(n))
 	}
-	d.tmpl = tmpl
+	if d.tmpl = tmpl; o.source.Files != nil {
+		if d.tmpl, err = tmpl.WithStarter(o.source.Files); err != nil {
+			return nil, fmt.Errorf("the handler of %s: %w", o.from, err)
+		}
+	}
 	if d.lock.Templates == nil {
 		d.lock.Templates = map[string]schema.Pin{}
 	}
@@ -153,6 +171,28 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 		return nil, fmt.Errorf("adding %s to %s: %w", name, relative(d.stackFile), err)
 	}
 	return d, nil
+}
+
+// readSource gets the handler of a function of the store.
+func (g *globals) readSource(ctx context.Context, o *newOptions) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	f, notes, err := st.Function(ctx, o.from, store.Where{})
+	g.tell(notes)
+	if err != nil {
+		return err
+	}
+	o.source, err = st.Source(ctx, f)
+	o.lang = o.source.Lang
+	return err
+}
+
+// nameIn is the name in a reference to a function of the store.
+func nameIn(ref string) string {
+	name, _, _ := strings.Cut(ref, "@")
+	return name[strings.LastIndexAny(name, ":/")+1:]
 }
 
 // open reads the stack file, or settles where a new one will be.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -14,10 +13,10 @@ import (
 func newStoreCommand(g *globals) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "store",
-		Short: "add, remove and run stores of templates",
-		Long:  "Store says where templates are looked up by namespace and name. A store is a git repository, or a folder, of records: one small file for each version of a template. OpenFaaS's templates.json can be added as well.",
+		Short: "find and publish functions, and say where they and templates are looked up",
+		Long:  "Store finds functions that are published, shows how they are run, and publishes yours. It also says where templates and functions are looked up by namespace and name: a store is a git repository, or a folder, of records, one small file for each version. OpenFaaS's templates.json and functions.json can be added as well. The functions that are part of fnb are there without any store.",
 	})
-	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreCheck(g), newStoreIndex(g))
+	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreSearch(g), newStoreShow(g), newStoreCheck(g), newStoreIndex(g))
 	return cmd
 }
 
@@ -39,9 +38,9 @@ func newStoreAdd(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME URL|DIR",
 		Short: "add a store",
-		Long: `Add reads a store and keeps its name and address in fnb/stores.json below XDG_CONFIG_HOME. The namespaces of the store become its own, unless another store has them already: from then on their templates are looked up in this store and nowhere else. With --namespace only those become its own, whatever else it may get.
+		Long: `Add reads a store and keeps its name and address in fnb/stores.json below XDG_CONFIG_HOME. The namespaces of the store become its own, unless another store has them already: from then on what they have is looked up in this store and nowhere else. With --namespace only those become its own, whatever else it may get.
 
-A store is the URL of a git repository (https, ssh, git, file), a folder, or the URL or file of OpenFaaS's templates.json. Credentials come from ssh-agent, FNB_GIT_TOKEN_HOST, netrc and git's credential helpers, and are never part of a URL.`,
+A store is the URL of a git repository (https, ssh, git, file), a folder, or the URL or file of OpenFaaS's templates.json or functions.json. The functions of such a list get the store's name as their namespace. Credentials come from ssh-agent, FNB_GIT_TOKEN_HOST, netrc and git's credential helpers, and are never part of a URL.`,
 		Example: "  # a team's store\n  fnb store add acme https://git.example.com/acme/store.git\n\n  # OpenFaaS's list\n  fnb store add openfaas https://example.com/openfaas/templates.json\n\n  # only one namespace of a large store\n  fnb store add world https://git.example.com/world/store.git --namespace web",
 		Args:    exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -115,35 +114,6 @@ func newStoreUpdate(g *globals) *cobra.Command {
 			notes, err := st.UpdateStores(cmd.Context(), args...)
 			g.tell(notes)
 			return err
-		},
-	}
-}
-
-func newStoreList(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Short:   "list the stores",
-		Long:    "List prints the stores that were added, and the namespaces that are theirs. The official templates are part of fnb and need no store.",
-		Example: "  # as a table\n  fnb store list",
-		Args:    exactly(0),
-		RunE: func(*cobra.Command, []string) error {
-			st, err := g.newStore()
-			if err != nil {
-				return err
-			}
-			all, err := st.Stores()
-			if err != nil {
-				return err
-			}
-			if g.json {
-				return json.NewEncoder(g.out).Encode(all)
-			}
-			tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
-			fmt.Fprintln(tw, "NAME\tURL\tNAMESPACES")
-			for _, c := range all {
-				fmt.Fprintf(tw, "%s\t%s\t%s\n", clean(c.Name), clean(c.URL), strings.Join(c.Namespaces, ","))
-			}
-			return tw.Flush()
 		},
 	}
 }

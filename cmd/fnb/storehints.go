@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"fnb/schema"
 	"fnb/store"
 )
 
@@ -11,6 +12,14 @@ import (
 // asked for, or not as it was.
 func isStoreError(err error) bool {
 	return is[*store.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*store.RewrittenError](err)
+}
+
+// showCommand shows what a name of a store stands for.
+func showCommand(kind string) string {
+	if kind == schema.KindFunction {
+		return "fnb store show "
+	}
+	return "fnb template show "
 }
 
 // storeHints say what a person can type now about a store.
@@ -21,16 +30,16 @@ func storeHints(err error) []string {
 		if len(n.Near) > 0 {
 			return []string{"did you mean: " + strings.Join(n.Near, ", ")}
 		}
-		return []string{"see the stores with: fnb store list"}
+		return []string{"see the stores with: fnb store list --stores"}
 	}
 	if y, ok := errors.AsType[*store.YankedError](err); ok {
 		if y.Use != "" {
 			return []string{"take the version that replaces it: " + y.Name + "@" + y.Use}
 		}
-		return []string{"see the versions with: fnb template show " + y.Name}
+		return []string{"see the versions with: " + showCommand(y.Kind) + y.Name}
 	}
 	if i, ok := errors.AsType[*store.IncompatibleError](err); ok {
-		return []string{"see the versions with: fnb template show " + i.Name}
+		return []string{"see the versions with: " + showCommand(i.Kind) + i.Name}
 	}
 	if is[*store.ConflictError](err) {
 		return []string{"publish it under another version with: --version V"}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"fnb/store"
+)
+
+func newStoreList(g *globals) *cobra.Command {
+	q, stores := store.Query{}, false
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "list the functions of the stores, or the stores",
+		Long:    "List prints the functions that can be used by name: those that are part of fnb, and those of the stores that were added. With --stores it prints the stores themselves, and the namespaces that are theirs.",
+		Example: "  # all functions\n  fnb store list\n\n  # those for text that run on arm64\n  fnb store list --category text --platform arm64\n\n  # the stores that were added\n  fnb store list --stores",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if stores {
+				return g.listStores()
+			}
+			return g.findFunctions(cmd.Context(), q, 0)
+		},
+	}
+	addQueryFlags(cmd, &q)
+	cmd.Flags().BoolVar(&stores, "stores", false, "list the stores instead")
+	return cmd
+}
+
+func newStoreSearch(g *globals) *cobra.Command {
+	q, limit := store.Query{}, 20
+	cmd := &cobra.Command{
+		Use:     "search WORD…",
+		Short:   "find functions by words",
+		Long:    "Search prints the functions that have all the words in their name, title, categories, tags or description, the best first. A word that no function has stands for those that resemble it.",
+		Example: "  # what makes hashes\n  fnb store search hash",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef(cmd.CommandPath(), "a word to search for is missing")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q.Words = args
+			return g.findFunctions(cmd.Context(), q, limit)
+		},
+	}
+	addQueryFlags(cmd, &q)
+	cmd.Flags().IntVar(&limit, "limit", limit, "print at most `N` functions; 0 for all")
+	return cmd
+}
+
+func addQueryFlags(cmd *cobra.Command, q *store.Query) {
+	cmd.Flags().StringVar(&q.Category, "category", "", "only functions of the category `WORD`")
+	cmd.Flags().StringVar(&q.Platform, "platform", "", "only functions that run on `PLATFORM`, such as linux/arm64")
+}
+
+func (g *globals) findFunctions(ctx context.Context, q store.Query, limit int) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	found, notes, err := st.Functions(ctx, q)
+	g.tell(notes)
+	if err != nil {
+		return err
+	}
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
+	}
+	if g.json {
+		if found == nil {
+			found = []store.Match{}
+		}
+		return json.NewEncoder(g.out).Encode(found)
+	}
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tCATEGORIES\tDESCRIPTION")
+	for _, m := range found {
+		about := m.Description
+		if about == "" {
+			about = m.Title
+		}
+		if m.Deprecated != "" {
+			about = "(" + m.Deprecated + ") " + about
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", clean(m.Name), clean(m.Version), clean(m.Store), clean(strings.Join(m.Categories, ",")), clean(about))
+	}
+	return tw.Flush()
+}
+
+func (g *globals) listStores() error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	all, err := st.Stores()
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(all)
+	}
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tURL\tNAMESPACES")
+	for _, c := range all {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", clean(c.Name), clean(c.URL), strings.Join(c.Namespaces, ","))
+	}
+	return tw.Flush()
+}
+
+// completeStoreFunctions lists functions for the shell.
+func (g *globals) completeStoreFunctions(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if st, err := g.newStore(); err == nil && len(args) == 0 {
+		found, _, _ := st.Functions(cmd.Context(), store.Query{}) // what cannot be read cannot be completed
+		for _, m := range found {
+			names = append(names, m.Name+"\t"+clean(m.Description))
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"fnb/schema"
+	"fnb/store"
+)
+
+func newStoreShow(g *globals) *cobra.Command {
+	as, readme := "", false
+	cmd := &cobra.Command{
+		Use:   "show REF",
+		Short: "show a function, and how it is run, pulled and deployed",
+		Long: `Show prints what a store says of a function: what it is, its platforms with their digests and sizes, how it is run, examples and versions; and what to type to try it, to pull its image by digest, and to run it with Docker or deploy it to OpenFaaS, Knative or Kubernetes.
+
+With --as only that command or manifest is printed, as it can be piped on.`,
+		Example:           "  # a function that is part of fnb\n  fnb store show hash\n\n  # one of a store, in a range\n  fnb store show acme/shorten@^1\n\n  # deploy it\n  fnb store show acme/shorten --as kubernetes | kubectl apply -f -",
+		Args:              exactly(1),
+		ValidArgsFunction: g.completeStoreFunctions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if as != "" && !slices.Contains(deployments(), as) {
+				return usagef(cmd.CommandPath(), "--as %q: it is none of %s", as, strings.Join(deployments(), ", "))
+			}
+			return g.showFunction(cmd.Context(), args[0], as, readme)
+		},
+	}
+	cmd.Flags().StringVar(&as, "as", "", "print only what runs it with `WAY`: "+strings.Join(deployments(), ", "))
+	cmd.Flags().BoolVar(&readme, "readme", false, "print only the README")
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(deployments(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	return cmd
+}
+
+func (g *globals) showFunction(ctx context.Context, ref, as string, readme bool) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	f, notes, err := st.Function(ctx, ref, store.Where{})
+	g.tell(notes)
+	if err != nil {
+		return err
+	}
+	if as != "" {
+		text, err := deployment(f.Record, as)
+		if err != nil {
+			return fmt.Errorf("%s as %s: %w", ref, as, err)
+		}
+		_, err = fmt.Fprint(g.out, cleanLines(text))
+		return err
+	}
+	if readme {
+		_, err := fmt.Fprint(g.out, cleanLines(f.Record.README))
+		return err
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(f)
+	}
+	_, err = fmt.Fprint(g.out, describeFunction(f)+describeUse(ref, f.Record))
+	return err
+}
+
+// A sheet is text in columns, which is cleaned for the terminal.
+type sheet struct {
+	text strings.Builder
+	tw   *tabwriter.Writer
+}
+
+func newSheet() *sheet {
+	s := &sheet{}
+	s.tw = tabwriter.NewWriter(&s.text, 0, 8, 2, ' ', 0)
+	return s
+}
+
+func (s *sheet) row(k, v string) {
+	if v != "" {
+		fmt.Fprintf(s.tw, "%s\t%s\n", clean(k), clean(v))
+	}
+}
+
+func (s *sheet) head(title string) { fmt.Fprintf(s.tw, "\n%s\n", title) }
+
+func (s *sheet) settings(title string, all map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		s.row("  "+title+" "+k, all[k])
+	}
+}
+
+func (s *sheet) String() string {
+	_ = s.tw.Flush() // a strings.Builder takes everything
+	return s.text.String()
+}
+
+// describeFunction writes what a record says.
+func describeFunction(f store.Function) string {
+	s, rec := newSheet(), f.Record
+	s.row("Function", strings.TrimSpace(rec.Name+" "+rec.Version))
+	s.row("Title", rec.Title)
+	s.row("Description", rec.Description)
+	s.row("Categories", strings.Join(rec.Categories, ", "))
+	s.row("Author", rec.Author)
+	s.row("License", rec.License)
+	s.row("From", f.Package.Store)
+	if rec.Published != nil {
+		s.row("Published", rec.Published.UTC().Format("2006-01-02"))
+	}
+	if d := f.Package.About.Deprecated; d != nil {
+		s.row("Deprecated", strings.TrimSuffix(d.Reason+"; use "+d.Replacement, "; use "))
+	}
+	if b := rec.Built; b != nil {
+		s.row("Template", strings.TrimSpace(b.Template+" "+b.Checksum))
+		if b.Git != nil {
+			s.row("Source", strings.TrimSpace(b.Git.URL+" "+b.Git.Path))
+			s.row("Commit", b.Git.Commit)
+		}
+	}
+	describeRecordImage(s, rec.Image)
+	describeRun(s, rec.Run)
+	if len(rec.Examples) > 0 {
+		s.head("Examples")
+	}
+	for _, e := range rec.Examples {
+		s.row("  "+describeRequest(e), describeAnswer(e))
+	}
+	if rec.Version != "" && f.Package.Store != store.Official {
+		s.head("Versions")
+	}
+	for _, v := range slices.Backward(f.Package.Versions) {
+		if rec.Version == "" || f.Package.Store == store.Official {
+			break
+		}
+		state := strings.Join(v.RunsOn(), " ")
+		if v.Yanked != nil {
+			state += "  withdrawn: " + v.Yanked.Reason
+		}
+		s.row("  "+v.Version, state)
+	}
+	return s.String()
+}
+
+func describeRecordImage(s *sheet, image *schema.RecordImage) {
+	if image == nil {
+		return
+	}
+	s.row("Image", image.Ref)
+	s.row("Digest", image.Digest)
+	s.head("Platforms")
+	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
+		p := image.Platforms[name]
+		size := ""
+		if p.Size > 0 {
+			size = fmt.Sprintf("%.1f MB", float64(p.Size)/1e6)
+		}
+		s.row("  "+name, strings.Join(strings.Fields(p.Ref+" "+size+" "+p.Digest), " "))
+	}
+}
+
+func describeRun(s *sheet, run *schema.RecordRun) {
+	if run == nil {
+		return
+	}
+	s.head("Run settings")
+	s.row("  fprocess", run.FProcess)
+	if run.ReadOnlyRootFilesystem {
+		s.row("  file system", "can only be read, but for /tmp")
+	}
+	s.settings("variable", run.Environment)
+	s.settings("label", run.Labels)
+	s.settings("annotation", run.Annotations)
+	s.row("  secrets", strings.Join(run.Secrets, ", "))
+	for title, r := range map[string]*schema.RecordResources{"  limits": run.Limits, "  requests": run.Requests} {
+		if r != nil {
+			s.row(title, strings.TrimSpace(strings.Join(nonEmpty("memory "+r.Memory, "cpu "+r.CPU), ", ")))
+		}
+	}
+}
+
+// nonEmpty are those of "key value" that have a value.
+func nonEmpty(pairs ...string) []string {
+	return slices.DeleteFunc(pairs, func(p string) bool { return strings.HasSuffix(p, " ") })
+}
+
+func describeRequest(e schema.Example) string {
+	method, path := e.Method, e.Path
+	if method == "" {
+		method = "POST"
+	}
+	if path == "" {
+		path = "/"
+	}
+	return strings.TrimSpace(method + " " + path + " " + short(e.Body))
+}
+
+func describeAnswer(e schema.Example) string {
+	status := e.Status
+	if status == 0 {
+		status = 200
+	}
+	text := fmt.Sprint(status)
+	switch {
+	case e.Equals != "":
+		text += " " + short(e.Equals)
+	case e.Contains != "":
+		text += " with " + short(e.Contains)
+	}
+	if e.Title != "" {
+		text += "  (" + e.Title + ")"
+	}
+	return text
+}
+
+// short is a text in quotes, on one line that is not long.
+func short(s string) string {
+	if s == "" {
+		return ""
+	}
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:60]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
