@@ -35,7 +35,7 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 	}
 	opt.Internal = true
 	if len(req.Platforms) == 0 {
-		p, err := c.defaultPlatform(ctx)
+		p, err := c.DefaultPlatform(ctx)
 		if err != nil {
 			return nil, err
 		}

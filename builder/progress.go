@@ -146,7 +146,7 @@ func label(name, step string) string {
 // An event is one line of the progress mode json.
 type event struct {
 	Function string     `json:"function"`
-	Event    string     `json:"event"` // step, log, warning
+	Event    string     `json:"event"` // step, log, warning, result
 	Step     string     `json:"step,omitempty"`
 	Name     string     `json:"name,omitempty"`
 	Started  *time.Time `json:"started,omitempty"`
@@ -155,6 +155,26 @@ type event struct {
 	Stream   int        `json:"stream,omitempty"`
 	Text     string     `json:"text,omitempty"`
 	Error    string     `json:"error,omitempty"`
+	Status   string     `json:"status,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Digest   string     `json:"digest,omitempty"`
+}
+
+// An Outcome is what became of a function, as the display shows it.
+type Outcome struct {
+	Status string // built, cached, pushed, skipped, failed
+	Reason string
+	Digest string
+	Error  string
+}
+
+// Result shows what became of a function.
+func (p *Progress) Result(name string, o Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed && p.events != nil {
+		p.emit(event{Function: name, Event: "result", Status: o.Status, Reason: o.Reason, Digest: o.Digest, Error: o.Error})
+	}
 }
 
 func (p *Progress) encode(name string, s *client.SolveStatus) {

@@ -38,7 +38,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	}
 	req.Platforms = unique(req.Platforms)
 	if len(req.Platforms) == 0 {
-		p, err := c.defaultPlatform(ctx)
+		p, err := c.DefaultPlatform(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,9 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 	return result(resp, b.req, w)
 }
 
-func (c *Client) defaultPlatform(ctx context.Context) (schema.Platform, error) {
+// DefaultPlatform returns the platform that the builder makes images for when none
+// is asked for.
+func (c *Client) DefaultPlatform(ctx context.Context) (schema.Platform, error) {
 	workers, err := c.c.ListWorkers(ctx)
 	if err != nil {
 		if ctx.Err() != nil {

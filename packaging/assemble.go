@@ -28,6 +28,9 @@ type Input struct {
 	BuildOptions []string          // beside Function.BuildOptions
 	BuildArgs    map[string]string // beside Function.BuildArgs, and before them
 	Watchdog     string            // before what Function and Template say; "" is what they say
+
+	// Stats spares the reading of files that have not changed; nil reads all.
+	Stats *StatCache
 }
 
 // A Context is a build context and what becomes of the image it builds.
@@ -38,6 +41,8 @@ type Context struct {
 	FS fs.FS
 	// Dockerfile is the path in FS of the Dockerfile to build.
 	Dockerfile string
+	// Files are the checksums of what is in FS, sorted by path.
+	Files []schema.FileSum
 	// Digest is the content checksum of FS, as [schema.Checksum] makes it.
 	Digest string
 
@@ -98,7 +103,7 @@ func Assemble(ctx context.Context, in Input) (*Context, error) {
 			return nil, err
 		}
 	}
-	return a.finish()
+	return a.finish(ctx)
 }
 
 // An assembly is a context in the making.
@@ -214,7 +219,7 @@ func (a *assembly) addHandler(ctx context.Context) error {
 			return true, nil
 		}
 		return a.ignore.handler(name, folder)
-	}}.Entries(ctx, tree.Folder(a.handler))
+	}}.Entries(ctx, tree.FolderAt(a.handler, a.dir))
 	if err != nil {
 		return &FolderError{Dir: a.in.Function.Handler, Err: err}
 	}
@@ -265,7 +270,7 @@ func (a *assembly) has(name string) bool {
 	return slices.ContainsFunc(a.entries, func(e tree.Entry) bool { return e.Path == name })
 }
 
-func (a *assembly) finish() (*Context, error) {
+func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	view, err := tree.New(a.entries)
 	if err != nil {
 		return nil, err
@@ -284,9 +289,10 @@ func (a *assembly) finish() (*Context, error) {
 			return nil, &FolderError{Dir: a.in.Function.Handler, Err: err}
 		}
 	}
-	if out.Digest, err = schema.Checksum(view); err != nil {
+	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}
+	out.Digest = schema.ChecksumFiles(out.Files)
 	if out.BuildArgs, err = a.buildArgs(); err != nil {
 		return nil, err
 	}

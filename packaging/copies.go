@@ -26,7 +26,11 @@ func (a *assembly) addCopies(ctx context.Context) error {
 	if err != nil || len(paths) == 0 {
 		return err
 	}
-	root, err := os.OpenRoot(a.in.Root)
+	at, err := filepath.Abs(a.in.Root)
+	if err != nil {
+		return fmt.Errorf("copy: %w", err)
+	}
+	root, err := os.OpenRoot(at)
 	if err != nil {
 		return fmt.Errorf("copy: %w", err)
 	}
@@ -35,7 +39,10 @@ func (a *assembly) addCopies(ctx context.Context) error {
 		taken[e.Path] = true
 	}
 	for _, p := range paths {
-		entries, err := copied(ctx, root, p)
+		if err := a.circular(at, p); err != nil {
+			return fmt.Errorf("copy %s: %w", p, err)
+		}
+		entries, err := copied(ctx, root, at, p)
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", p, err)
 		}
@@ -74,9 +81,22 @@ func copyPaths(list []string) ([]string, error) {
 	}), nil
 }
 
+// circular refuses to copy a folder that the handler lies in, which would put
+// the handler into itself.
+func (a *assembly) circular(at, name string) error {
+	full, err := filepath.EvalSymlinks(filepath.Join(at, filepath.FromSlash(name)))
+	if err != nil {
+		return nil // reading it says why
+	}
+	if below, err := filepath.Rel(full, a.dir); err != nil || !filepath.IsLocal(below) {
+		return nil
+	}
+	return fmt.Errorf("the handler %s is in it, and would be copied into itself", a.in.Function.Handler)
+}
+
 // copied returns the entries of one path to copy: a file, or a folder and what
-// is in it.
-func copied(ctx context.Context, root *os.Root, name string) ([]tree.Entry, error) {
+// is in it. The root's absolute path is at.
+func copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, error) {
 	info, err := root.Stat(filepath.FromSlash(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -84,14 +104,14 @@ func copied(ctx context.Context, root *os.Root, name string) ([]tree.Entry, erro
 	case err != nil:
 		return nil, errors.New("it is not inside the stack file's folder")
 	case !info.IsDir():
-		e, err := tree.File(tree.Folder(root), name, name)
+		e, err := tree.File(tree.FolderAt(root, at), name, name)
 		return []tree.Entry{e}, err
 	}
 	below, err := root.OpenRoot(filepath.FromSlash(name))
 	if err != nil {
 		return nil, err
 	}
-	entries, err := tree.Scan{}.Entries(ctx, tree.Folder(below))
+	entries, err := tree.Scan{}.Entries(ctx, tree.FolderAt(below, filepath.Join(at, filepath.FromSlash(name))))
 	if err != nil {
 		return nil, err
 	}

@@ -13,3 +13,12 @@ func (c *Client) PlainHTTP(ref string) bool {
 	r, err := parseReference(ref)
 	return err == nil && c.plain(r.repo.RegistryStr())
 }
+
+// Host returns the registry of an image reference, "" for what is none.
+func Host(ref string) string {
+	r, err := parseReference(ref)
+	if err != nil {
+		return ""
+	}
+	return r.host()
+}

@@ -23,30 +23,51 @@ import (
 // and in an archive. Anything else than files, folders and links, and a path
 // with a line break, is an error that names the path.
 func Checksum(fsys fs.FS) (string, error) {
-	var lines []string
+	var files []FileSum
 	err := fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		line, err := checksumLine(fsys, path, d)
-		lines = append(lines, line)
+		f, err := SumFile(fsys, path, d)
+		files = append(files, f)
 		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("checksum: %w", err)
 	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
-	return "fnb1:sha256:" + hex.EncodeToString(sum[:]), nil
+	return ChecksumFiles(files), nil
 }
 
-func checksumLine(fsys fs.FS, path string, d fs.DirEntry) (string, error) {
+// A FileSum is one line of a checksum.
+type FileSum struct {
+	Path string
+	Mode string // 100644, 100755 or 120000
+	Sum  string // SHA-256 of the content, or of a link's target, in hex
+}
+
+// ChecksumFiles returns the checksum of files, as [Checksum] makes it.
+func ChecksumFiles(files []FileSum) string {
+	lines := make([]string, len(files))
+	for i, f := range files {
+		lines[i] = f.Mode + " " + f.Sum + " " + f.Path + "\n"
+	}
+	slices.Sort(lines)
+	h := sha256.New()
+	for _, line := range lines {
+		h.Write([]byte(line))
+	}
+	return "fnb1:sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// SumFile reads one file or link of fsys. Anything else, and a path with a line
+// break, is an error that names the path.
+func SumFile(fsys fs.FS, path string, d fs.DirEntry) (FileSum, error) {
 	if strings.ContainsAny(path, "\n\r") {
-		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("the path has a line break in it")}
+		return FileSum{}, &fs.PathError{Op: "read", Path: path, Err: errors.New("the path has a line break in it")}
 	}
 	info, err := d.Info()
 	if err != nil {
-		return "", err
+		return FileSum{}, err
 	}
 	mode, hash := "100644", sha256.New()
 	switch {
@@ -54,20 +75,20 @@ func checksumLine(fsys fs.FS, path string, d fs.DirEntry) (string, error) {
 		mode = "120000"
 		target, err := fs.ReadLink(fsys, path)
 		if err != nil {
-			return "", err
+			return FileSum{}, err
 		}
 		hash.Write([]byte(target))
 	case !info.Mode().IsRegular():
-		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("it is neither a file, a folder nor a symbolic link")}
+		return FileSum{}, &fs.PathError{Op: "read", Path: path, Err: errors.New("it is neither a file, a folder nor a symbolic link")}
 	default:
 		if info.Mode()&0o100 != 0 {
 			mode = "100755"
 		}
 		if err := hashFile(hash, fsys, path); err != nil {
-			return "", err
+			return FileSum{}, err
 		}
 	}
-	return mode + " " + hex.EncodeToString(hash.Sum(nil)) + " " + path + "\n", nil
+	return FileSum{Path: path, Mode: mode, Sum: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
 func hashFile(w io.Writer, fsys fs.FS, path string) error {

@@ -1,5 +1,9 @@
 package schema
 
+// InputLabel is the label, and the annotation, that holds an image's input
+// digest.
+const InputLabel = "fnb.input"
+
 // An ImageConfig is what fnb lays over the image configuration that a
 // Dockerfile left.
 type ImageConfig struct {

@@ -42,12 +42,21 @@ type FunctionReport struct {
 	Tags        []string           `json:"tags,omitempty"`
 	Digest      string             `json:"digest,omitempty"`
 	Platforms   []PlatformReport   `json:"platforms,omitempty"`
-	Status      string             `json:"status"` // built, cached, skipped, pushed, failed
-	Reason      string             `json:"reason,omitempty"`
-	Seconds     map[string]float64 `json:"seconds,omitempty"` // by phase: resolve, package, solve, push
+	Status      string             `json:"status"`            // built, cached, pushed, skipped, failed, context
+	Cached      bool               `json:"cached,omitempty"`  // the builder had every step already
+	Reason      string             `json:"reason,omitempty"`  // why it was skipped, or could not be
+	Changes     []InputChange      `json:"changes,omitempty"` // with --why: since the last build
+	Seconds     map[string]float64 `json:"seconds,omitempty"` // by phase: resolve, package, plan, check, wait, solve, push
+	Context     int64              `json:"context,omitempty"` // bytes sent to the builder
 	Sent        int64              `json:"sent,omitempty"`    // bytes pushed
 	Warnings    []string           `json:"warnings,omitempty"`
 	Error       string             `json:"error,omitempty"`
+}
+
+// An InputChange is one input of an image that is not what it was.
+type InputChange struct {
+	Name string `json:"name"` // "file function/handler.py", "build arg DEBUG"
+	How  string `json:"how"`  // added, changed or removed
 }
 
 // A PlatformReport is the image of one platform.

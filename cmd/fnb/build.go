@@ -8,14 +8,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"fnb/builder"
+	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
+	"fnb/store"
 )
 
 // buildOptions are the flags of fnb build.
@@ -44,6 +47,8 @@ type buildOptions struct {
 	contextOnly  string
 	reportFile   string
 	insecure     []string
+	noInputTag   bool
+	why          bool
 
 	// Parsed from the above.
 	buildArgs map[string]string
@@ -80,6 +85,8 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringVar(&o.contextOnly, "context-only", "", "write the build contexts below `DIR` and stop")
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
+	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
+	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 }
 
@@ -92,10 +99,12 @@ func newBuild(g *globals) *cobra.Command {
 
 An image goes to the local image store, from where fnb push sends it to a registry, unless --push, --load or --output says otherwise. For each function a line is printed: its name, the reference and the digest.
 
+Where there is an image of equal inputs already, nothing is built, and no builder is started: the image store is asked, and with --push the registry, for the reference and then for the tag that --push writes beside it, fnb-in- and the digest of the inputs. Inputs are the files of handler and template with their modes, build args and options, base images by digest, the watchdog, platforms, labels and what else decides an image; values of secrets and the commit are none, so that an image that is found keeps the revision it was built from. --why names the inputs that changed since a function's last build. --no-cache builds whatever there is.
+
 Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push",
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -120,11 +129,17 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	if err != nil {
 		return err
 	}
-	if err := p.open(ctx, g, len(jobs)); err != nil {
+	if err := p.open(g, len(jobs)); err != nil {
 		return err
 	}
-	err = each(ctx, jobs, o.parallel, p.build)
+	for _, j := range jobs {
+		j.progress = p.progress
+	}
+	err = p.run(ctx, jobs)
 	p.close()
+	if serr := p.stats.Save(); serr != nil {
+		jobs[0].report.Warnings = append(jobs[0].report.Warnings, "the cache of file checksums was not written: "+serr.Error())
+	}
 	if lerr := p.writeLock(); lerr != nil {
 		err = errors.Join(err, lerr)
 	}
@@ -146,7 +161,20 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &pipeline{stack: stack, opts: o, lock: lock, git: worktree(filepath.Dir(stack.File))}
+	dir := filepath.Dir(stack.File)
+	p := &pipeline{
+		stack: stack, opts: o, offline: g.offline, lock: lock, git: worktree(dir),
+		describe: sync.OnceValues(func() (string, error) { return store.Describe(dir) }),
+		builder:  &lazyBuilder{g: g},
+		solving:  make(chan struct{}, max(o.parallel, 1)),
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	p.stats = packaging.OpenStatCache(filepath.Join(cache, "stats"), dir)
+	p.records = records(filepath.Join(cache, "builds"))
+	p.builder.memory = filepath.Join(cache, "builders")
 	if p.store, err = g.newStore(); err != nil {
 		return nil, nil, err
 	}
@@ -156,15 +184,28 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 	return p, fns, nil
 }
 
-// open starts the display, connects to the builder and opens the image store,
-// as far as the build needs them.
-func (p *pipeline) open(ctx context.Context, g *globals, functions int) (err error) {
+// lookahead is how many functions are compared with what there is while others
+// are solved. It bounds memory, since each holds its list of files.
+const lookahead = 16
+
+// run builds the jobs. One that fails does not stop the others, but a builder
+// that cannot be reached does.
+func (p *pipeline) run(ctx context.Context, jobs []*job) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p.builder.lost = stop
+	err := each(ctx, jobs, p.opts.parallel+lookahead, p.build)
+	if berr := p.builder.err(); berr != nil {
+		return berr
+	}
+	return err
+}
+
+// open starts the display and opens the image store, as far as the build needs
+// them.
+func (p *pipeline) open(g *globals, functions int) (err error) {
 	if p.opts.contextOnly != "" {
 		return nil
-	}
-	p.labels = p.revisionLabels()
-	if p.builder, err = g.connect(ctx); err != nil {
-		return err
 	}
 	if p.opts.dest.keep() {
 		if p.images, err = openImages(); err != nil {
@@ -197,10 +238,7 @@ func (p *pipeline) close() {
 		p.unfold()
 		p.unfold = nil
 	}
-	if p.builder != nil {
-		_ = p.builder.Close() // nothing is asked of it any more
-		p.builder = nil
-	}
+	p.builder.close()
 }
 
 // jobs makes a job of each function that is to be built. A reference that two
@@ -248,6 +286,7 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 	rep := schema.Report{Version: 1, Seconds: took.Seconds()}
 	for _, j := range jobs {
 		rep.Functions = append(rep.Functions, *j.report)
+		g.printWhy(j)
 		for _, w := range j.report.Warnings {
 			if !g.quiet {
 				fmt.Fprintf(g.err, "fnb: %s: note: %s\n", j.fn.Name, clean(w))

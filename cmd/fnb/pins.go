@@ -22,10 +22,11 @@ func (e *notLockedError) Error() string {
 // pinBases returns the digests by which the solve has to take its base images.
 // What the lock has is kept; what it lacks is looked up once a run and added. With
 // --pull all of them are looked up. With --frozen a missing one is an error.
-func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile []byte, bc *packaging.Context) (map[string]string, error) {
+// Unpinned says what has no digest, if anything.
+func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile []byte, bc *packaging.Context) (pins map[string]string, unpinned string, err error) {
 	refs, err := baseReferences(dockerfile, bc)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	p.bases.Lock()
 	defer p.bases.Unlock()
@@ -39,14 +40,22 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile
 		}
 	}
 	if p.opts.frozen && len(missing) > 0 {
-		return nil, &notLockedError{missing}
+		return nil, "", &notLockedError{missing}
 	}
 	if len(missing) > 0 {
-		found, err := p.builder.Digests(ctx, req, missing)
+		b, err := p.builder.get(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("looking up base images: %w", err)
+			return nil, "", err
+		}
+		found, err := b.Digests(ctx, req, missing)
+		if err != nil {
+			return nil, "", fmt.Errorf("looking up base images: %w", err)
 		}
 		p.addBases(missing, found)
+	}
+	floating, err := templates.Unpinned(dockerfile, bc.BuildArgs)
+	if err != nil {
+		return nil, "", err
 	}
 	out := map[string]string{}
 	p.mu.Lock()
@@ -54,9 +63,11 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile
 	for _, ref := range refs {
 		if digest := p.lock.Bases[ref]; digest != "" {
 			out[ref] = digest
+		} else {
+			floating = append(floating, ref)
 		}
 	}
-	return out, nil
+	return out, strings.Join(floating, ", "), nil
 }
 
 // addBases puts what was found into the lock. One that was not found stays out:

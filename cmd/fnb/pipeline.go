@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -22,24 +23,32 @@ import (
 )
 
 // A pipeline carries functions through the house. Its fields do not change
-// while functions are under way, but for the lock.
+// while functions are under way, but for what mu guards.
 type pipeline struct {
 	stack    *schema.Stack
 	opts     *buildOptions
+	offline  bool
 	store    *store.Store
-	builder  *builder.Client
+	builder  *lazyBuilder
 	images   *registry.ImageStore
 	registry *registry.Client
 	progress *builder.Progress
-	unfold   func()            // ends the folded part of a CI system's log; may be nil
-	labels   map[string]string // on every image: source and revision
+	unfold   func()               // ends the folded part of a CI system's log; may be nil
+	stats    *packaging.StatCache // nil reads every file
+	records  records
+	solving  chan struct{} // holds one for each function that is being solved
 	git      func() (store.Revision, error)
+	describe func() (string, error)
 
-	mu     sync.Mutex
-	bases  sync.Mutex      // held while base images are looked up, so that each is once
-	asked  map[string]bool // base images that were looked up in this run
-	lock   *schema.Lock
-	locked bool // lock has pins that its file lacks
+	bases sync.Mutex // held while base images are looked up, so that each is once
+	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
+
+	mu       sync.Mutex
+	resolved map[string]*resolution
+	asked    map[string]bool // base images that were looked up in this run
+	silent   map[string]bool // registries that do not answer
+	lock     *schema.Lock
+	locked   bool // lock has pins that its file lacks
 }
 
 // A job is one function on its way.
@@ -49,12 +58,16 @@ type job struct {
 	refs   []string // the references of its image
 	report *schema.FunctionReport
 	doing  string
+	why    []string          // what --why says
+	was    map[string]string // annotations of the image that has the first reference
+
+	progress *builder.Progress // nil shows nothing
 }
 
 // build is the sentence: resolve the function's template, package template and
 // handler into a build context, solve it into an image with the watchdog
-// layered in, and push or keep the image. What came out is recorded in the
-// job's report.
+// layered in, and push or keep the image, unless there is one of equal inputs.
+// What came out is recorded in the job's report.
 func (p *pipeline) build(ctx context.Context, j *job) error {
 	tmpl, err := p.resolve(ctx, j)
 	if err != nil {
@@ -67,32 +80,93 @@ func (p *pipeline) build(ctx context.Context, j *job) error {
 	if p.opts.contextOnly != "" {
 		return p.writeContext(ctx, j, bc)
 	}
-	img, err := p.solve(ctx, j, tmpl, bc)
+	pl, err := p.plan(ctx, j, tmpl, bc)
 	if err != nil {
 		return err
 	}
-	return p.keep(ctx, j, img)
+	reused, err := p.reuse(ctx, j, pl)
+	if err != nil {
+		return err
+	}
+	if !reused {
+		img, err := p.solve(ctx, j, pl)
+		if err != nil {
+			return err
+		}
+		if err := p.keep(ctx, j, pl, img); err != nil {
+			return err
+		}
+	}
+	p.record(j, pl)
+	return nil
 }
 
+// A resolution is a template that functions share.
+type resolution struct {
+	done  chan struct{} // closed when what follows is there
+	tmpl  *templates.Template
+	pin   schema.Pin
+	notes []string
+	err   error
+}
+
+// resolve finds the function's template, once for all functions that want it.
 func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, error) {
 	j.doing = "resolving template " + j.fn.Lang
 	defer j.clock("resolve")()
+	key := fmt.Sprint(j.fn.Lang, " ", j.fn.Platforms)
+	p.mu.Lock()
+	r, known := p.resolved[key]
+	if !known {
+		r = &resolution{done: make(chan struct{})}
+		if p.resolved == nil {
+			p.resolved = map[string]*resolution{}
+		}
+		p.resolved[key] = r
+	}
+	p.mu.Unlock()
+	if !known {
+		r.tmpl, r.pin, r.notes, r.err = p.find(ctx, j.fn)
+		close(r.done)
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	pin := r.pin
+	j.report.Pin = &pin
+	j.report.Warnings = append(j.report.Warnings, r.notes...)
+	return r.tmpl, nil
+}
+
+// find looks a template up, and pins it where it is not.
+func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Template, schema.Pin, []string, error) {
+	one, _ := p.langs.LoadOrStore(fn.Lang, &sync.Mutex{})
+	if mu, ok := one.(*sync.Mutex); ok {
+		mu.Lock()
+		defer mu.Unlock()
+	}
+	p.mu.Lock()
+	pins := &schema.Lock{Templates: maps.Clone(p.lock.Templates)}
+	p.mu.Unlock()
+	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: pins, Frozen: p.opts.frozen, Platforms: fn.Platforms}
+	tmpl, pin, notes, err := p.store.Resolve(ctx, fn.Lang, where)
+	if err != nil {
+		return nil, pin, notes, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.lock, Frozen: p.opts.frozen, Platforms: j.fn.Platforms}
-	tmpl, pin, notes, err := p.store.Resolve(ctx, j.fn.Lang, where)
-	if err != nil {
-		return nil, err
-	}
-	j.report.Pin = &pin
-	j.report.Warnings = append(j.report.Warnings, notes...)
-	if _, ok := p.lock.Templates[j.fn.Lang]; !ok {
+	if _, ok := p.lock.Templates[fn.Lang]; !ok {
 		if p.lock.Templates == nil {
 			p.lock.Templates = map[string]schema.Pin{}
 		}
-		p.lock.Templates[j.fn.Lang], p.locked = pin, true
+		p.lock.Templates[fn.Lang], p.locked = pin, true
 	}
-	return tmpl, nil
+	return tmpl, pin, notes, nil
 }
 
 func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (*packaging.Context, error) {
@@ -102,6 +176,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
+		Stats: p.stats,
 	})
 	if err != nil {
 		return nil, err
@@ -118,13 +193,23 @@ func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Conte
 	return packaging.WriteDir(ctx, bc.FS, dir)
 }
 
-func (p *pipeline) solve(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (*builder.Result, error) {
+// solve has the builder make the image, once it is the function's turn.
+func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result, error) {
 	j.doing = "building " + j.refs[0]
-	defer j.clock("solve")()
-	req, err := p.request(ctx, j, tmpl, bc)
+	waited := j.clock("wait")
+	select {
+	case p.solving <- struct{}{}:
+		defer func() { <-p.solving }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	waited()
+	b, err := p.builder.get(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer j.clock("solve")()
+	p.describeSource(&pl.req, pl.digest)
 	if p.images != nil {
 		release, err := p.images.Hold(ctx) // nobody prunes what the builder is writing
 		if err != nil {
@@ -132,7 +217,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, tmpl *templates.Template, 
 		}
 		defer release()
 	}
-	img, err := p.deliver(ctx, j, req)
+	img, err := p.deliver(ctx, b, j, pl.req)
 	if err != nil {
 		return nil, err
 	}
@@ -140,23 +225,23 @@ func (p *pipeline) solve(ctx context.Context, j *job, tmpl *templates.Template, 
 	j.report.Digest = img.Digest
 	j.report.Status = "built"
 	if img.CachedPart == 1 {
-		j.report.Status = "cached"
+		j.report.Status, j.report.Cached = "cached", true
 	}
 	if p.images != nil {
-		err = p.name(ctx, j, img)
+		err = p.name(ctx, j, pl.digest, img)
 	}
 	return img, err
 }
 
 // deliver solves, and lets what receives the image keep it only when it is
 // whole.
-func (p *pipeline) deliver(ctx context.Context, j *job, req builder.Request) (*builder.Result, error) {
+func (p *pipeline) deliver(ctx context.Context, b *builder.Client, j *job, req builder.Request) (*builder.Result, error) {
 	out, t, err := p.output(ctx, j)
 	if err != nil {
 		return nil, err
 	}
 	req.Output = out
-	img, err := p.builder.Solve(ctx, req)
+	img, err := b.Solve(ctx, req)
 	if t == nil {
 		return img, err
 	}
@@ -167,12 +252,15 @@ func (p *pipeline) deliver(ctx context.Context, j *job, req builder.Request) (*b
 }
 
 // name lets the image store know the image under its references.
-func (p *pipeline) name(ctx context.Context, j *job, img *builder.Result) error {
+func (p *pipeline) name(ctx context.Context, j *job, input string, img *builder.Result) error {
 	h, err := v1.NewHash(img.Digest)
 	if err != nil {
 		return fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
 	}
-	desc := v1.Descriptor{MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h}
+	desc := v1.Descriptor{
+		MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h,
+		Annotations: map[string]string{schema.InputLabel: input},
+	}
 	for _, ref := range j.refs {
 		if err := p.images.Put(ctx, ref, desc); err != nil {
 			return err
@@ -211,7 +299,7 @@ func (p *pipeline) platforms(ctx context.Context, desc v1.Descriptor) ([]schema.
 }
 
 // keep does what is left to do with an image once it is made.
-func (p *pipeline) keep(_ context.Context, j *job, img *builder.Result) error {
+func (p *pipeline) keep(ctx context.Context, j *job, pl *plan, img *builder.Result) error {
 	j.report.Reference = j.refs[0]
 	j.report.Tags = j.refs
 	if p.opts.push {
@@ -219,8 +307,19 @@ func (p *pipeline) keep(_ context.Context, j *job, img *builder.Result) error {
 		for _, pl := range img.Platforms {
 			j.report.Platforms = append(j.report.Platforms, schema.PlatformReport{Platform: pl.String()})
 		}
+		return p.writeInputTag(ctx, j, pl)
 	}
 	return nil
+}
+
+// finish notes how a job ended, and shows it.
+func (j *job) finish(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		j.report.Status, j.report.Error = "failed", oneLine(err)
+	}
+	if j.progress != nil && j.report.Status != "" {
+		j.progress.Result(j.fn.Name, builder.Outcome{Status: j.report.Status, Reason: j.report.Reason, Digest: j.report.Digest, Error: j.report.Error})
+	}
 }
 
 // clock measures a phase of a job, in seconds.
@@ -245,6 +344,7 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 		eg.Go(func() error {
 			if ctx.Err() == nil {
 				errs[i] = do(ctx, j)
+				j.finish(ctx, errs[i])
 			}
 			return nil
 		})
@@ -258,7 +358,6 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 		if errs[i] == nil {
 			continue
 		}
-		j.report.Status, j.report.Error = "failed", oneLine(errs[i])
 		run.failed = append(run.failed, &functionError{name: j.fn.Name, place: j.place, doing: j.doing, err: errs[i]})
 	}
 	if len(run.failed) > 0 {

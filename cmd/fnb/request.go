@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,60 +20,102 @@ import (
 	"fnb/templates"
 )
 
-// request puts together what the builder is asked to make.
-func (p *pipeline) request(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (builder.Request, error) {
-	req := builder.Request{
-		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile,
-		Platforms: p.platformsOf(j.fn), BuildArgs: bc.BuildArgs, Target: p.opts.target,
+// A plan is what the builder would be asked to make, and everything that decides
+// what comes of it.
+type plan struct {
+	req      builder.Request
+	inputs   packaging.Inputs
+	digest   string // of the inputs
+	unpinned string // why equal inputs need not be an equal image; "" where they are
+}
+
+// plan puts together what the builder would be asked to make. The builder itself
+// is only asked where the lock lacks a base image.
+func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context) (*plan, error) {
+	j.doing = "building " + j.refs[0]
+	defer j.clock("plan")()
+	pl := &plan{req: builder.Request{
+		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile, BuildArgs: bc.BuildArgs, Target: p.opts.target,
 		NoCache: p.opts.noCache, Pull: p.opts.pull, SSH: p.opts.ssh, Proxy: proxies(),
 		Config: bc.Config, CacheFrom: p.opts.imports, CacheTo: p.opts.exports,
 		Progress: p.progress, Credentials: p.registry.Credentials,
-	}
+	}}
+	req := &pl.req
 	var err error
+	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
+		return nil, err
+	}
 	if req.Epoch, err = epoch(); err != nil {
-		return req, err
+		return nil, err
 	}
 	if p.opts.test {
 		if tmpl.Manifest.Test == nil || tmpl.Manifest.Test.Target == "" {
-			return req, fmt.Errorf("template %s has no test target; leave out --test", tmpl.Name)
+			return nil, fmt.Errorf("template %s has no test target; leave out --test", tmpl.Name)
 		}
 		req.Test = tmpl.Manifest.Test.Target
 	}
-	created := req.Epoch
-	if created == 0 {
-		created = builder.DefaultEpoch
-	}
+	created := cmp.Or(req.Epoch, builder.DefaultEpoch)
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
-	for k, v := range p.labels {
-		req.Config.Labels[k] = v
-	}
-	for k, v := range p.opts.labels {
-		req.Config.Labels[k] = v
-	}
+	maps.Copy(req.Config.Labels, p.opts.labels)
 	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
 	if err != nil {
-		return req, err
+		return nil, err
 	}
-	if req.Bases, err = p.pinBases(ctx, req, dockerfile, bc); err != nil {
-		return req, err
+	if req.Bases, pl.unpinned, err = p.pinBases(ctx, *req, dockerfile, bc); err != nil {
+		return nil, err
 	}
 	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {
-		return req, err
+		return nil, err
 	}
 	if req.Secrets, err = p.secretsOf(bc); err != nil {
-		return req, err
+		return nil, err
 	}
 	if req.Watchdog, err = watchdogOf(bc); err != nil {
-		return req, err
+		return nil, err
 	}
-	return req, nil
+	if pl.inputs, err = bc.Inputs(settings(req, created)); err != nil {
+		return nil, err
+	}
+	pl.digest = pl.inputs.Digest()
+	j.report.InputDigest = pl.digest
+	return pl, nil
 }
 
-func (p *pipeline) platformsOf(fn schema.Function) []schema.Platform {
-	if len(p.opts.forced) > 0 {
-		return p.opts.forced
+// settings are what decides an image beside its build context.
+func settings(req *builder.Request, created int64) packaging.Settings {
+	s := packaging.Settings{
+		Platforms: req.Platforms, Target: req.Target, Bases: req.Bases, Labels: req.Config.Labels,
+		Secrets: slices.Sorted(maps.Keys(req.Secrets)), Epoch: created,
 	}
-	return fn.Platforms
+	for _, agent := range req.SSH {
+		s.SSH = append(s.SSH, agent.ID)
+	}
+	return s
+}
+
+// describeSource adds the labels that are no inputs: where the source is, its
+// revision, and the digest of the inputs. An image of equal inputs that is there
+// already keeps those it has.
+func (p *pipeline) describeSource(req *builder.Request, input string) {
+	for k, v := range p.revisionLabels() {
+		if _, given := p.opts.labels[k]; !given {
+			req.Config.Labels[k] = v
+		}
+	}
+	req.Config.Labels[schema.InputLabel] = input
+}
+
+// platformsOf are the platforms to build for: those of the command line, of the
+// stack, or else the builder's own.
+func (p *pipeline) platformsOf(ctx context.Context, fn schema.Function) ([]schema.Platform, error) {
+	switch {
+	case len(p.opts.forced) > 0:
+		return p.opts.forced, nil
+	case len(fn.Platforms) > 0:
+		return fn.Platforms, nil
+	}
+	own, err := p.builder.platform(ctx)
+	return []schema.Platform{own}, err
 }
 
 // secretsOf reads the function's secrets; those of the command line win.

@@ -72,7 +72,7 @@ func (p *pipeline) tagged(ctx context.Context, fn schema.Function, rule string) 
 	suffix := rev.Commit[:7]
 	switch {
 	case rule == "describe":
-		if suffix, err = store.Describe(filepath.Dir(p.stack.File)); err != nil {
+		if suffix, err = p.describe(); err != nil {
 			return "", err
 		}
 	case rule == "branch" && rev.Branch == "":

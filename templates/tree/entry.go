@@ -25,9 +25,10 @@ type Entry struct {
 	// Target is where a link points to, as it is written.
 	Target string
 
-	from fs.FS     // where a file's contents are
-	name string    // the file's name there
-	time time.Time // when the file was changed last, as Scan saw it
+	from  fs.FS     // where a file's contents are
+	name  string    // the file's name there
+	time  time.Time // when the file was changed last, as Scan saw it
+	stamp Stamp
 }
 
 // A PathError says what is wrong with one file of a tree.

@@ -11,13 +11,18 @@ import (
 // took a file's place since the scan is an error, not a hang.
 //
 // The FS keeps root alive; root needs no Close as long as the FS is used.
-func Folder(root *os.Root) fs.FS {
-	return &folderFS{root: root, plain: root.FS()}
+func Folder(root *os.Root) fs.FS { return FolderAt(root, "") }
+
+// FolderAt is [Folder] for a root whose absolute path is known, so that its
+// files have stamps.
+func FolderAt(root *os.Root, path string) fs.FS {
+	return &folderFS{root: root, plain: root.FS(), path: path}
 }
 
 type folderFS struct {
 	root  *os.Root
 	plain fs.FS
+	path  string // absolute, or ""
 }
 
 func (f *folderFS) Open(name string) (fs.File, error) {

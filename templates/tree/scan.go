@@ -103,6 +103,7 @@ func (w *walker) entry(name string, d fs.DirEntry) error {
 		}
 		e.Size, e.time = info.Size(), info.ModTime()
 		e.from, e.name = w.fsys, name
+		e.stamped(info)
 	default:
 		w.problem(name, kindReason(t))
 		return nil
@@ -129,6 +130,7 @@ func File(fsys fs.FS, name, place string) (Entry, error) {
 	if info.Mode()&0o100 != 0 {
 		e.Mode = execPerm
 	}
+	e.stamped(info)
 	return e, nil
 }
 

@@ -1,0 +1,118 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"fnb/schema"
+)
+
+// questionPatience bounds the waiting for an answer that nobody depends on.
+const questionPatience = 3 * time.Second
+
+// A Known is what a registry has under a reference.
+type Known struct {
+	Reference   string
+	Descriptor  v1.Descriptor
+	Annotations map[string]string // of the manifest or index
+	Platforms   []schema.PlatformReport
+
+	raw []byte
+}
+
+// Input is the input digest that the image was made with; "" where it says none.
+func (k *Known) Input() string { return k.Annotations[schema.InputLabel] }
+
+// Ask returns what a registry has under ref. It waits a few seconds at most for
+// a registry that fails. If the registry does not have it, Ask returns a
+// [*NotFoundError].
+func (c *Client) Ask(ctx context.Context, ref string) (*Known, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return nil, err
+	}
+	ctx, patience := withPatience(ctx, nil)
+	patience.left = questionPatience
+	_, puller := c.remotes()
+	d, err := puller.Get(ctx, r.name())
+	if err != nil {
+		return nil, c.explain(ctx, err, r)
+	}
+	k := &Known{Reference: r.String(), Descriptor: d.Descriptor, raw: d.Manifest}
+	if err := k.read(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	return k, nil
+}
+
+// read takes from the manifest what callers want to know.
+func (k *Known) read() error {
+	var m struct {
+		Annotations map[string]string `json:"annotations"`
+		Manifests   []v1.Descriptor   `json:"manifests"`
+		Layers      []v1.Descriptor   `json:"layers"`
+	}
+	if err := json.Unmarshal(k.raw, &m); err != nil {
+		return fmt.Errorf("reading the manifest: %w", err)
+	}
+	k.Annotations = m.Annotations
+	for _, d := range m.Manifests {
+		if d.Platform == nil || d.Platform.OS == "unknown" {
+			continue
+		}
+		p := schema.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}
+		k.Platforms = append(k.Platforms, schema.PlatformReport{Platform: p.String(), Digest: d.Digest.String()})
+	}
+	if k.Descriptor.MediaType.IsImage() {
+		one := schema.PlatformReport{Digest: k.Descriptor.Digest.String()}
+		for _, l := range m.Layers {
+			one.Size += l.Size
+		}
+		k.Platforms = []schema.PlatformReport{one}
+	}
+	return nil
+}
+
+// Tag makes ref, of the repository that known was asked of, name that image too.
+func (c *Client) Tag(ctx context.Context, known *Known, ref string) error {
+	r, err := c.parse(ref)
+	if err != nil {
+		return err
+	}
+	if at, err := c.parse(known.Reference); err != nil || at.repo.Name() != r.repo.Name() {
+		return &ReferenceError{Reference: clean(ref), Reason: "it is not in the repository of " + known.Reference}
+	}
+	ctx, _ = withPatience(ctx, nil)
+	pusher, _ := c.remotes()
+	if err := pusher.Put(ctx, r.name(), &rawManifest{raw: known.raw, mediaType: known.Descriptor.MediaType}); err != nil {
+		return c.explain(ctx, err, r)
+	}
+	return nil
+}
+
+// Find returns the references of images that were made with an input digest and
+// are whole: manifests are right, layers have the right sizes.
+func (s *ImageStore) Find(ctx context.Context, input string) ([]Entry, error) {
+	entries, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	var out []Entry
+	for _, e := range entries {
+		if e.Descriptor.Annotations[schema.InputLabel] != input {
+			continue
+		}
+		if _, err := s.walk(ctx, e.Descriptor); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			continue // what is damaged is made anew
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}

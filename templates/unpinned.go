@@ -1,0 +1,39 @@
+package templates
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+// Unpinned returns what a Dockerfile reads, with the given build args, that no
+// lock pins, so that equal files need not make equal images: base images that
+// only the builder can name, and what ADD fetches without a checksum.
+func Unpinned(data []byte, args map[string]string) ([]string, error) {
+	d, err := readDockerfile("Dockerfile", data, args)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, ref := range d.summary().Bases {
+		if strings.Contains(ref, "$") && !strings.Contains(ref, "@sha256:") {
+			out = append(out, ref)
+		}
+	}
+	for _, s := range d.stages {
+		for _, c := range s.Commands {
+			add, ok := c.(*instructions.AddCommand)
+			if !ok || add.Checksum != "" {
+				continue
+			}
+			for _, src := range add.SourcePaths {
+				if strings.Contains(src, "://") || strings.HasPrefix(src, "git@") {
+					out = append(out, src)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
