@@ -159,7 +159,7 @@ func TestStatCache(t *testing.T) {
 	if err := os.WriteFile(stats.file, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if digest, stats = assemble(time.Now().Add(time.Minute)); len(stats.known) != 2 {
+	if _, stats = assemble(time.Now().Add(time.Minute)); len(stats.known) != 2 {
 		t.Error("a damaged cache is used")
 	}
 	rename(t, root, "hello/old", "hello/moved")

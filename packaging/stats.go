@@ -1,7 +1,6 @@
 package packaging
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -116,23 +115,16 @@ func (c *StatCache) Save() error {
 	}
 	today := c.today()
 	var body bytes.Buffer
-	w := bufio.NewWriter(&body)
 	for _, path := range slices.Sorted(maps.Keys(c.known)) {
 		s := c.known[path]
 		if today-s.day > statLife {
 			continue
 		}
-		w.WriteString(s.sum)
+		body.WriteString(s.sum)
 		for _, n := range []int64{s.stamp.Size, s.stamp.Changed, s.stamp.Status, int64(s.stamp.Inode), s.day} {
-			w.WriteByte('\t')
-			w.WriteString(strconv.FormatInt(n, 36))
+			body.WriteString("\t" + strconv.FormatInt(n, 36))
 		}
-		w.WriteByte('\t')
-		w.WriteString(path)
-		w.WriteByte('\n')
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		body.WriteString("\t" + path + "\n")
 	}
 	sum := sha256.Sum256(body.Bytes())
 	head := statHeader + " " + hex.EncodeToString(sum[:]) + "\n"

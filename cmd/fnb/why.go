@@ -78,7 +78,7 @@ func (r records) read(ref string) (buildRecord, bool) {
 	if err != nil {
 		return buildRecord{}, false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read from
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		return buildRecord{}, false
