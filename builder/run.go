@@ -135,7 +135,7 @@ func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
 		req.Platforms = []schema.Platform{r.Platform}
 	}
 	if len(req.Platforms) == 0 {
-		p, err := c.defaultPlatform(ctx)
+		p, err := c.DefaultPlatform(ctx)
 		if err != nil {
 			return nil, err
 		}
