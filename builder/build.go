@@ -23,8 +23,9 @@ type build struct {
 	// ownFrontend has the builder read the Dockerfile by itself, whatever its
 	// syntax line says.
 	ownFrontend bool
-	tunnel      bool        // its watchdog is for a container, beside the image's own
-	made        atomic.Bool // all images were described; what is left is to make and deliver them
+	tunnel      bool                   // its watchdog is for a container, beside the image's own
+	made        atomic.Bool            // all images were described; what is left is to make and deliver them
+	failed      atomic.Pointer[string] // platform that failed first
 }
 
 // run solves each platform and puts the results together.
@@ -34,6 +35,10 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 	for i, p := range b.req.Platforms {
 		eg.Go(func() error {
 			img, err := b.platform(egctx, g, ociPlatform(p))
+			if err != nil {
+				id := platformString(ociPlatform(p))
+				b.failed.CompareAndSwap(nil, &id)
+			}
 			images[i] = img
 			return err
 		})

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -18,8 +18,11 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/nerdctlcontainer"
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
 	_ "github.com/moby/buildkit/client/connhelper/ssh"
+	"github.com/moby/buildkit/util/grpcerrors"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	grpccodes "google.golang.org/grpc/codes"
 )
 
 // dialTimeout bounds the first round trip to a builder.
@@ -40,6 +43,8 @@ type Options struct {
 	// Silence is how long a builder may answer nothing at all before it is
 	// given up; 0 is 30 seconds.
 	Silence time.Duration
+	// Patience is how long the first round trip may take; 0 is 10 seconds.
+	Patience time.Duration
 }
 
 // A Client talks to one builder.
@@ -47,6 +52,9 @@ type Client struct {
 	c       *client.Client
 	address string
 	silence time.Duration
+	native  ocispecs.Platform // of the builder's machine
+	lists   []string          // platforms that it can run, emulated ones too
+	lacks   sync.Map          // types of cache that it cannot write
 }
 
 // Info is what a builder says of itself.
@@ -61,14 +69,13 @@ type Info struct {
 // Dial connects to a builder and makes one round trip, so that a wrong address
 // is an [*UnreachableError] now rather than at the first solve.
 func Dial(ctx context.Context, opts Options) (*Client, error) {
-	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
-	u, err := url.Parse(opts.Address)
-	if err != nil || !slices.Contains(schemes, u.Scheme) {
-		return nil, fmt.Errorf("builder address %q: it has to begin with one of %s", opts.Address, strings.Join(schemes, "://, ")+"://")
+	u, err := checkAddress(opts.Address)
+	if err != nil {
+		return nil, err
 	}
 	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
-		MinConnectTimeout: dialTimeout,
+		MinConnectTimeout: cmp.Or(opts.Patience, dialTimeout),
 	}))}
 	address := opts.Address
 	switch {
@@ -84,16 +91,30 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
 	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second)}
-	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
 	defer cancel()
-	if _, err := c.ListWorkers(dctx); err != nil {
+	workers, err := c.ListWorkers(dctx)
+	if err != nil {
 		_ = c.Close() // the connection never worked
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, &UnreachableError{Address: opts.Address, Err: plain(err)}
 	}
+	bc.meet(workers)
 	return bc, nil
+}
+
+// meet notes which platforms the builder has. The first is its machine's.
+func (c *Client) meet(workers []*client.WorkerInfo) {
+	for _, w := range workers {
+		for _, p := range w.Platforms {
+			if len(c.lists) == 0 {
+				c.native = p
+			}
+			c.lists = append(c.lists, platformString(p))
+		}
+	}
 }
 
 // Close ends the connection. Solves under way fail.
@@ -220,7 +241,7 @@ func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
 
 // plain takes the wrappers of gRPC off an error.
 func plain(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == grpccodes.DeadlineExceeded {
 		return errors.New("no answer in time")
 	}
 	s := err.Error()

@@ -75,7 +75,7 @@ func getEnv(env []string, key string) string {
 	return ""
 }
 
-func sortedKeys[V any](m map[string]V) []string {
+func sortedKeys[M ~map[string]V, V any](m M) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

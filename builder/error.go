@@ -27,13 +27,19 @@ type SolveError struct {
 	Log     []string // last lines of the step's output
 	Problem string   // one line
 	Denied  string   // host of the registry that refused to give a base image away; "" where none did
-	Err     error    // what BuildKit returned
+	// Foreign is the platform whose program the step could not run, since the
+	// builder neither is of that platform nor emulates it; "" otherwise.
+	Foreign string
+	Err     error // what BuildKit returned
 }
 
 func (e *SolveError) Error() string {
 	var b strings.Builder
 	if e.File != "" && e.Line > 0 {
 		fmt.Fprintf(&b, "%s:%d: ", e.File, e.Line)
+	}
+	if e.Foreign != "" {
+		fmt.Fprintf(&b, "this builder cannot run programs of %s: ", e.Foreign)
 	}
 	b.WriteString(e.Problem)
 	return b.String()

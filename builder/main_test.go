@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ import (
 const (
 	serveCommand = "serve-builder"
 	startCommand = "start-builder"
+	stdioCommand = "dial-stdio" // to a socket, as buildctl in a pod does
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +43,9 @@ func TestMain(m *testing.M) {
 		m.Command = os.Args[2:]
 		_, err := m.Start(context.Background())
 		os.Exit(exitCode(err))
+	}
+	if len(os.Args) > 2 && os.Args[1] == stdioCommand {
+		os.Exit(exitCode(dialStdio(os.Args[2])))
 	}
 	logrus.SetOutput(io.Discard) // the content store says which file systems lack fs-verity
 	code := m.Run()
@@ -57,6 +62,19 @@ func exitCode(err error) int {
 		return 1
 	}
 	return 0
+}
+
+func dialStdio(socket string) error {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(conn, os.Stdin)
+		_ = conn.(*net.UnixConn).CloseWrite()
+	}()
+	_, err = io.Copy(os.Stdout, conn)
+	return err
 }
 
 // serveFlags reads the arguments of the tests' managed builder.

@@ -48,6 +48,8 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 	}
 	var mu sync.Mutex
 	out := map[string]string{}
+	ctx, attended := c.attend(ctx)
+	defer attended()
 	_, err := c.c.Build(ctx, opt, "fnb", func(ctx context.Context, g gw.Client) (*gw.Result, error) {
 		var eg errgroup.Group
 		for _, ref := range refs {
@@ -66,8 +68,8 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 		}
 		return gw.NewResult(), eg.Wait()
 	}, nil)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if err := c.stopped(ctx); err != nil {
+		return nil, err
 	}
 	if err != nil {
 		return nil, c.explain(err, newWatch(&req), false)

@@ -20,7 +20,11 @@ const DefaultEpoch = 315532801
 
 // A Request is one function's image to be made.
 type Request struct {
-	Name       string // of the function; goes before its progress
+	Name string // of the function; goes before its progress
+	// Affinity is equal for functions that share much of what they are built
+	// of, such as their template: a [Fleet] gives them to the same builder. "" is
+	// the function's name.
+	Affinity   string
 	Context    fs.FS  // the build context; read during Solve
 	Dockerfile string // path in Context; "" is "Dockerfile"
 
@@ -63,6 +67,9 @@ type SSHAgent struct {
 type Cache struct {
 	Type  string
 	Attrs map[string]string
+	// Apart has each platform's cache in a tag of its own, below Attrs["ref"],
+	// when a [Fleet] solves an image's platforms on several builders.
+	Apart bool
 }
 
 // A Watchdog says what is layered onto the Dockerfile's result. The zero value
@@ -87,6 +94,7 @@ type Output struct {
 
 	Names     []string // with OCI and Docker: what the image is called in the tar
 	PlainHTTP bool     // with Push: the registry speaks plain HTTP
+	byDigest  bool     // with Push: without a tag
 }
 
 // A Result is an image that was made.
@@ -97,6 +105,12 @@ type Result struct {
 	Platforms  []schema.Platform
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
 	Warnings   []string
+	Builders   []string // of a [Fleet]: the addresses of those that made it
+	// Index is what the caller has to push under all references of Output.Push:
+	// of an image whose platforms several builders have pushed by digest.
+	Index []byte
+
+	labels map[string]string // and annotations
 }
 
 // platformString writes a platform as fnb does everywhere: linux/arm64 without

@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -118,10 +119,10 @@ func TestRemoteCache(t *testing.T) {
 	folder := t.TempDir()
 	caches := map[string]struct{ from, to Cache }{
 		"registry": {
-			Cache{"registry", map[string]string{"ref": host + "/cache/f:1"}},
-			Cache{"registry", map[string]string{"ref": host + "/cache/f:1", "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
+			Cache{Type: "registry", Attrs: map[string]string{"ref": host + "/cache/f:1"}},
+			Cache{Type: "registry", Attrs: map[string]string{"ref": host + "/cache/f:1", "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
 		},
-		"local": {Cache{"local", map[string]string{"src": folder}}, Cache{"local", map[string]string{"dest": folder, "mode": "max"}}},
+		"local": {Cache{Type: "local", Attrs: map[string]string{"src": folder}}, Cache{Type: "local", Attrs: map[string]string{"dest": folder, "mode": "max"}}},
 	}
 	fsys := files("Dockerfile", base+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
 	other := startManaged(t, managed(t, nil))
@@ -136,11 +137,71 @@ func TestRemoteCache(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := other.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), CacheTo: []Cache{{"registry", map[string]string{"ref": "127.0.0.1:1/no/where:1"}}}})
+}
+
+// A cache that cannot be read or written is a warning, and the image is made.
+func TestCacheFaults(t *testing.T) {
+	t.Parallel()
+	c, other, host := stock(t), startManaged(t, managed(t, nil)), registryHost(t)
+	locked := servers.RegistryFor(t, servers.RegistryOptions{User: "u", Password: "p"})
+	damaged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, "index.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := func(typ string, attrs ...string) Cache {
+		cache := Cache{Type: typ, Attrs: map[string]string{}}
+		for i := 0; i < len(attrs); i += 2 {
+			cache.Attrs[attrs[i]] = attrs[i+1]
+		}
+		return cache
+	}
+	tests := []struct {
+		name     string
+		c        *Client
+		from, to Cache
+		want     string
+	}{
+		{"nothing there", c, to("registry", "ref", host+"/no/cache:1"), Cache{}, "the build cache " + host + "/no/cache:1 cannot be read: "},
+		{"no registry", c, to("registry", "ref", "127.0.0.1:1/no/cache:1"), Cache{}, "connection refused"},
+		{"no folder", c, to("local", "src", "/no/such"), Cache{}, "the build cache local /no/such cannot be read: no such file or directory"},
+		{"a damaged folder", c, to("local", "src", damaged), Cache{}, "the build cache local " + damaged + " cannot be read: "},
+		{"a service that is away", c, to("gha", "url", "http://127.0.0.1:1/", "token", ghaToken(), "scope", "s"), Cache{}, "the build cache gha"},
+		{"no registry to write to", c, Cache{}, to("registry", "ref", "127.0.0.1:1/no/cache:1"), "the build cache cannot be written to registry: "},
+		{"a locked one", other, Cache{}, to("registry", "ref", locked.Host+"/no/cache:1"), "the build cache cannot be written to registry: "},
+		{"no service to write to", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", ghaToken(), "scope", "s"), "the build cache cannot be written to "},
+		{"a bad token", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), "the build cache of the type gha cannot be written: "},
+		{"no bucket", c, Cache{}, to("s3", "region", "eu"), "the build cache of the type s3 cannot be written: bucket"},
+		{"a type of nobody", c, Cache{}, to("tape"), "this builder cannot write build cache of the type tape"},
+	}
+	for _, tt := range tests {
+		req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /"+strings.ReplaceAll(tt.name, " ", "")+"\n"), Output: Output{Store: t.TempDir()}}
+		if tt.from.Type != "" {
+			req.CacheFrom = append(req.CacheFrom, tt.from)
+		}
+		if tt.to.Type != "" {
+			req.CacheTo = append(req.CacheTo, tt.to)
+		}
+		res, err := tt.c.Solve(t.Context(), req)
+		if err != nil || !strings.Contains(strings.Join(res.Warnings, "\n"), tt.want) || strings.Contains(fmt.Sprint(res.Warnings), "secret-token") {
+			t.Errorf("%s: %+v %v", tt.name, res, err)
+			continue
+		}
+		t.Logf("%s: %q", tt.name, res.Warnings)
+	}
+	// Whoever wants a failure gets one.
+	_, err := other.Solve(t.Context(), Request{
+		Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), CacheTo: []Cache{to("registry", "ref", "127.0.0.1:1/no/where:1", "ignore-error", "false")},
+	})
 	var ee *ExportError
 	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, "connection refused") {
 		t.Errorf("a cache that cannot be written: %T %v", err, err)
 	}
+}
+
+// ghaToken is a token of the shape that GitHub's cache hands out, for nothing.
+func ghaToken() string {
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(`{"ac":"[{\"Scope\":\"refs/heads/main\",\"Permission\":3}]","nbf":0,"exp":4102444800}`)) + "." + enc([]byte("sig"))
 }
 
 // What a registry refuses, and what a disk has no room for, is not the

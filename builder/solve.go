@@ -48,7 +48,6 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 		Internal: true, // no history record: half the time of an unchanged build
 		// The client writes what it found of the caches into this map.
 		FrontendAttrs: map[string]string{},
-		CacheImports:  cacheEntries(req.CacheFrom),
 		CacheExports:  cacheEntries(req.CacheTo),
 		SourcePolicy:  policy(req.Bases),
 		OCIStores:     map[string]content.Store{},
@@ -72,23 +71,59 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 // build runs a solve that is ready, and follows it.
 func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Result, error) {
 	w := newWatch(b.req)
+	opt.CacheImports = cacheEntries(readable(b.req.CacheFrom, w))
+	c.writable(&opt, w)
+	ctx, attended := c.attend(ctx)
+	defer attended()
+	resp, err := c.follow(ctx, opt, b, w)
+	for err != nil && ctx.Err() == nil && c.without(&opt, err, w) {
+		resp, err = c.follow(ctx, opt, b, w)
+	}
+	if err != nil {
+		if err := c.stopped(ctx); err != nil {
+			return nil, err
+		}
+		return nil, c.foreign(c.explain(err, w, b.made.Load()), b)
+	}
+	return result(resp, b.req, w)
+}
+
+// follow runs a solve while w watches.
+func (c *Client) follow(ctx context.Context, opt client.SolveOpt, b *build, w *watch) (*client.SolveResponse, error) {
 	status := make(chan *client.SolveStatus)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		w.run(status)
 	}()
-	ctx, attended := c.attend(ctx)
-	defer attended()
 	resp, err := c.c.Build(ctx, opt, "fnb", b.run, status)
 	<-done
-	if err != nil {
-		if err := c.stopped(ctx); err != nil {
-			return nil, err
-		}
-		return nil, c.explain(err, w, b.made.Load())
+	return resp, err
+}
+
+// foreign says of a step that could not be run which platform the builder lacks.
+func (c *Client) foreign(err error, b *build) error {
+	var se *SolveError
+	if !errors.As(err, &se) || !strings.Contains(strings.ToLower(se.Problem+strings.Join(se.Log, "\n")), "exec format error") {
+		return err
 	}
-	return result(resp, b.req, w)
+	// Where the images were described the steps run while they are delivered, and
+	// which platform's it was is not known unless there is but one.
+	var ps []string
+	if p := b.failed.Load(); p != nil {
+		ps = []string{*p}
+	} else {
+		for _, p := range b.req.Platforms {
+			ps = append(ps, platformString(ociPlatform(p)))
+		}
+	}
+	for _, p := range ps {
+		if !slices.Contains(c.lists, p) {
+			se.Foreign = p
+			return err
+		}
+	}
+	return err
 }
 
 // DefaultPlatform returns the platform that the builder makes images for when none
@@ -106,7 +141,7 @@ func (c *Client) DefaultPlatform(ctx context.Context) (schema.Platform, error) {
 			return schema.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}, nil
 		}
 	}
-	return schema.Platform{}, &UnreachableError{Address: c.address, Err: errors.New("it has no workers")}
+	return schema.Platform{}, &UnreachableError{Address: c.address, Err: errNoWorkers}
 }
 
 // unique drops platforms that are named twice, also as linux/arm64 and
@@ -189,6 +224,13 @@ func export(opt *client.SolveOpt, req *Request) (release func(), err error) {
 		attrs["push"] = "true"
 		attrs["name"] = strings.Join(out.Push, ",")
 		attrs["store"] = "false"
+		if out.byDigest {
+			repo, err := repository(out.Push[0])
+			if err != nil {
+				return nil, err
+			}
+			attrs["name"], attrs["push-by-digest"], attrs["name-canonical"] = repo, "true", "true"
+		}
 		attrs["registry.insecure"] = strconv.FormatBool(out.PlainHTTP)
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
 	case out.OCI != nil:
@@ -205,10 +247,16 @@ func fileOutput(open func() (io.WriteCloser, error)) func(map[string]string) (io
 	return func(map[string]string) (io.WriteCloser, error) { return open() }
 }
 
+// cacheEntries has a cache that cannot be written fail no build, unless it says
+// otherwise itself.
 func cacheEntries(caches []Cache) []client.CacheOptionsEntry {
 	var es []client.CacheOptionsEntry
 	for _, c := range caches {
-		es = append(es, client.CacheOptionsEntry{Type: c.Type, Attrs: maps.Clone(c.Attrs)})
+		attrs := maps.Clone(c.Attrs)
+		if attrs["ignore-error"] == "" {
+			attrs["ignore-error"] = "true"
+		}
+		es = append(es, client.CacheOptionsEntry{Type: c.Type, Attrs: attrs})
 	}
 	return es
 }
@@ -263,6 +311,7 @@ func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error)
 		Platforms:  slices.Clone(req.Platforms),
 		CachedPart: w.cachedPart(),
 		Warnings:   w.warnings,
+		labels:     req.Config.Labels,
 	}
 	if enc := resp.ExporterResponse[exptypes.ExporterImageDescriptorKey]; enc != "" {
 		raw, err := base64.StdEncoding.DecodeString(enc)

@@ -3,6 +3,7 @@ package builder
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,7 +38,14 @@ type step struct {
 }
 
 func newWatch(req *Request) *watch {
-	return &watch{req: req, redact: newRedactor(req.Secrets), steps: map[digest.Digest]*step{}}
+	secrets := map[string][]byte{}
+	maps.Copy(secrets, req.Secrets)
+	for _, c := range slices.Concat(req.CacheFrom, req.CacheTo) {
+		for _, s := range c.secrets() {
+			secrets[string(s)] = s
+		}
+	}
+	return &watch{req: req, redact: newRedactor(secrets), steps: map[digest.Digest]*step{}}
 }
 
 // A redactor takes secrets out of text.
@@ -114,6 +122,9 @@ func (w *watch) note(s *client.SolveStatus) {
 		st.name = v.Name
 		st.cached = st.cached || v.Cached
 		st.failed = st.failed || v.Error != ""
+		if v.Error != "" {
+			w.warn(cacheWarning(v.Name, v.Error))
+		}
 	}
 	var logs []*client.VertexLog
 	for _, l := range s.Logs {
@@ -128,9 +139,14 @@ func (w *watch) note(s *client.SolveStatus) {
 		for i, d := range warn.Detail {
 			warn.Detail[i] = []byte(w.redact.clean(string(d)))
 		}
-		if !slices.Contains(w.warnings, text) {
-			w.warnings = append(w.warnings, text)
-		}
+		w.warn(text)
+	}
+}
+
+// warn keeps a warning, once.
+func (w *watch) warn(text string) {
+	if text != "" && !slices.Contains(w.warnings, text) {
+		w.warnings = append(w.warnings, text)
 	}
 }
 
@@ -247,8 +263,13 @@ func (w *watch) failing(err error) *step {
 	return nil
 }
 
-// lost reports whether the connection broke, rather than a step.
+// lost reports whether the connection broke, rather than a step, whose own words
+// may be the same.
 func lost(err error) bool {
+	var ve *errdefs.VertexError
+	if errors.As(err, &ve) {
+		return false
+	}
 	s := err.Error()
 	return strings.Contains(s, "code = Unavailable") || strings.Contains(s, "error reading from server") ||
 		strings.Contains(s, "transport is closing") || strings.Contains(s, "use of closed network connection")

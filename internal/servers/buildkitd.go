@@ -36,6 +36,9 @@ type BuildkitdOptions struct {
 	// Insecure are further registries to speak plain HTTP with. Loopback hosts
 	// need not be named.
 	Insecure []string
+	// Platforms are what the worker says it can run, the first as its own; empty
+	// means what the machine can.
+	Platforms []string
 	// Config is more text for the end of buildkitd.toml.
 	Config string
 }
@@ -133,6 +136,9 @@ func (b *Buildkitd) dial(ctx context.Context) error {
 func buildkitdConfig(oci string, opts BuildkitdOptions) string {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\nbinary = %q\ngc = false\n", oci)
+	if len(opts.Platforms) > 0 {
+		fmt.Fprintf(&sb, "platforms = [\"%s\"]\n", strings.Join(opts.Platforms, `", "`))
+	}
 	sb.WriteString("[worker.containerd]\nenabled = false\n")
 	insecure := slices.Clone(opts.Insecure)
 	for _, host := range slices.Sorted(maps.Keys(opts.Mirrors)) {

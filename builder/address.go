@@ -1,0 +1,95 @@
+package builder
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// ParseAddresses reads one builder address or a comma-separated list of them,
+// which is a fleet. Each gets the settings of base; tcp://HOST:PORT may carry
+// its own as ?tlsdir=DIR&servername=NAME. kube-pod://?selector=LABELS stands for
+// every ready pod that has the labels, and [Expand] finds them. An address that
+// is named twice counts once.
+func ParseAddresses(list string, base Options) ([]Options, error) {
+	var out []Options
+	for _, address := range splitAddresses(list) {
+		o := base
+		o.Address = address
+		u, err := checkAddress(address)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case u.Scheme == "tcp":
+			if err := o.endpoint(u); err != nil {
+				return nil, err
+			}
+		case u.Scheme == "kube-pod" && u.Host == "":
+			if _, err := parseSelector(u); err != nil {
+				return nil, fmt.Errorf("builder address %q: %w", address, err)
+			}
+		}
+		if !slices.ContainsFunc(out, func(have Options) bool { return have.Address == o.Address }) {
+			out = append(out, o)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("builder address %q: it names no builder", list)
+	}
+	return out, nil
+}
+
+// splitAddresses takes a list apart at its commas. One that is not followed by
+// an address of its own belongs to the address before it, as in a selector of
+// two labels.
+func splitAddresses(list string) []string {
+	var out []string
+	for part := range strings.SplitSeq(list, ",") {
+		trimmed := strings.TrimSpace(part)
+		switch {
+		case trimmed == "":
+		case len(out) > 0 && !strings.Contains(trimmed, "://"):
+			out[len(out)-1] += "," + trimmed
+		default:
+			out = append(out, trimmed)
+		}
+	}
+	return out
+}
+
+// checkAddress reads an address whose scheme fnb knows.
+func checkAddress(address string) (*url.URL, error) {
+	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
+	u, err := url.Parse(address)
+	if err != nil || !slices.Contains(schemes, u.Scheme) {
+		return nil, fmt.Errorf("builder address %q: it has to begin with one of %s", address, strings.Join(schemes, "://, ")+"://")
+	}
+	return u, nil
+}
+
+// endpoint takes the settings of a tcp:// address off it.
+func (o *Options) endpoint(u *url.URL) error {
+	if u.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fmt.Errorf("builder address %q: %w", o.Address, err)
+	}
+	for _, k := range sortedKeys(query) {
+		switch k {
+		case "tlsdir":
+			o.TLSDir = query.Get(k)
+		case "servername":
+			o.ServerName = query.Get(k)
+		default:
+			return fmt.Errorf("builder address %q: %q is neither tlsdir nor servername", o.Address, k)
+		}
+	}
+	bare := *u
+	bare.RawQuery = ""
+	o.Address = bare.String()
+	return nil
+}

@@ -1,0 +1,74 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/content"
+	digest "github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"fnb/schema"
+)
+
+// join makes one image of those of several builders. Its index is, byte for
+// byte, what BuildKit writes for the same platforms on one builder.
+func (t *trip) join(ctx context.Context, req Request, parts []*Result) (*Result, error) {
+	idx := ocispecs.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispecs.MediaTypeImageIndex,
+		Annotations: parts[0].labels,
+	}
+	res := &Result{Platforms: slices.Clone(req.Platforms), Warnings: t.notes, MediaType: idx.MediaType}
+	for i, p := range req.Platforms {
+		platform := ociPlatform(p)
+		idx.Manifests = append(idx.Manifests, ocispecs.Descriptor{
+			MediaType: parts[i].MediaType, Digest: digest.Digest(parts[i].Digest), Size: parts[i].Size, Platform: &platform,
+		})
+		res.CachedPart += parts[i].CachedPart / float64(len(parts))
+		for _, w := range parts[i].Warnings {
+			if !slices.Contains(res.Warnings, w) {
+				res.Warnings = append(res.Warnings, w)
+			}
+		}
+		res.Builders = append(res.Builders, parts[i].Builders...)
+	}
+	slices.Sort(res.Builders)
+	res.Builders = slices.Compact(res.Builders)
+	if req.Output.Store == "" && len(req.Output.Push) == 0 {
+		return res, nil
+	}
+	raw, err := json.MarshalIndent(idx, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("making the image's index: %w", err)
+	}
+	res.Digest, res.Size = digest.FromBytes(raw).String(), int64(len(raw))
+	if req.Output.Store == "" {
+		res.Index = raw
+		return res, nil
+	}
+	return res, keepIndex(ctx, req.Output.Store, raw, res)
+}
+
+// keepIndex puts an index beside its manifests.
+func keepIndex(ctx context.Context, dir string, raw []byte, res *Result) error {
+	store, release, err := openStore(dir)
+	if err != nil {
+		return fmt.Errorf("opening the image store: %w", err)
+	}
+	defer release()
+	desc := ocispecs.Descriptor{MediaType: res.MediaType, Digest: digest.Digest(res.Digest), Size: res.Size}
+	if err := content.WriteBlob(ctx, store, "index", bytes.NewReader(raw), desc); err != nil {
+		return fmt.Errorf("writing the image's index: %w", err)
+	}
+	return nil
+}
+
+// platformTag is a platform as part of a tag: linux-arm-v7.
+func platformTag(p schema.Platform) string {
+	return strings.ReplaceAll(platformString(ociPlatform(p)), "/", "-")
+}
