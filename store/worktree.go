@@ -42,6 +42,20 @@ func ReadRevision(dir string) (Revision, error) {
 	return r, nil
 }
 
+// WorktreeRoot returns the folder at the top of the checkout that dir is in.
+// Without a git repository it is [ErrNoRepository]; a commit is not needed.
+func WorktreeRoot(dir string) (string, error) {
+	repo, err := openRepository(dir)
+	if err != nil {
+		return "", err
+	}
+	tree, err := repo.Worktree()
+	if err != nil {
+		return "", fmt.Errorf("the git repository of %s: %w", dir, err)
+	}
+	return tree.Filesystem.Root(), nil
+}
+
 // Describe names the commit of the repository that dir is in by its nearest tag,
 // as git describe --tags --always does. It walks back through history, which
 // takes a while in a long one. Errors are those of [ReadRevision].
@@ -57,13 +71,21 @@ func Describe(dir string) (string, error) {
 	return name, nil
 }
 
-func openWorktree(dir string) (*git.Repository, *plumbing.Reference, error) {
+func openRepository(dir string) (*git.Repository, error) {
 	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return nil, nil, ErrNoRepository
+		return nil, ErrNoRepository
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the git repository of %s: %w", dir, err)
+		return nil, fmt.Errorf("opening the git repository of %s: %w", dir, err)
+	}
+	return repo, nil
+}
+
+func openWorktree(dir string) (*git.Repository, *plumbing.Reference, error) {
+	repo, err := openRepository(dir)
+	if err != nil {
+		return nil, nil, err
 	}
 	head, err := repo.Head()
 	if errors.Is(err, plumbing.ErrReferenceNotFound) {

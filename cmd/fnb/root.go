@@ -58,7 +58,7 @@ func newRoot(s streams) *cobra.Command {
 	root.AddCommand(
 		newNew(g), newBuild(g), newPush(g),
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
-		newGenerate(g), newDoctor(g), newLogin(g), newLogout(g), newVersion(g),
+		newGenerate(g), newCI(g), newDoctor(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()

@@ -129,7 +129,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "valid": cmdValid,
+			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 		},
 	})
 }
@@ -143,6 +143,7 @@ func (r *rig) setup(env *testscript.Env) error {
 	env.Setenv("HOME", home)
 	env.Setenv("PATH", r.bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("REGISTRY", r.registry.Host)
+	env.Setenv("FNB", filepath.Join(r.bin, "fnb"))
 	env.Setenv("FNB_CONFIG", r.config)
 	env.Setenv("FNB_BUILDER_ROOT", r.builder)
 	env.Setenv("NAME", strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// cmdRunPipeline: runpipeline SYSTEM FILE [NAME=VALUE…] runs the shell steps of
+// a pipeline, as its system would: each with its own shell, variables and
+// conditions. The values stand for what the system knows, such as
+// github.event_name=push. Steps that use an action are the system's own.
+func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: runpipeline SYSTEM FILE NAME=VALUE…")
+	}
+	known := map[string]string{}
+	for _, a := range args[2:] {
+		k, v, _ := strings.Cut(a, "=")
+		known[k] = v
+	}
+	data := []byte(ts.ReadFile(args[1]))
+	var steps []step
+	var err error
+	switch args[0] {
+	case "github":
+		steps, err = githubSteps(data, known)
+	case "gitlab":
+		steps, err = gitlabSteps(data, known)
+	case "tekton":
+		steps, err = tektonSteps(data, known)
+	}
+	ts.Check(err)
+	if len(steps) == 0 {
+		ts.Fatalf("%s has no steps", args[1])
+	}
+	err = runSteps(ts, steps, known)
+	if (err != nil) != neg {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// A step is one script of a pipeline.
+type step struct {
+	name   string
+	shell  []string
+	script string
+	args   []string
+	env    map[string]string
+}
+
+// expression is what GitHub and Tekton put values in the place of.
+var expression = regexp.MustCompile(`\$\{\{ *(.*?) *\}\}|\$\(([a-z][a-zA-Z0-9._-]*(?:\[\*\])?)\)`)
+
+// fill puts values in the place of expressions; an unknown one is an error.
+func fill(s string, known map[string]string) (string, error) {
+	var err error
+	out := expression.ReplaceAllStringFunc(s, func(e string) string {
+		m := expression.FindStringSubmatch(e)
+		name, _, _ := strings.Cut(m[1]+m[2], " || ")
+		v, ok := lookup(known, name)
+		if !ok {
+			err = fmt.Errorf("nobody knows %s", e)
+		}
+		return v
+	})
+	return out, err
+}
+
+// lookup finds a value by its name, or by what a name with * at its end begins
+// with.
+func lookup(known map[string]string, name string) (string, bool) {
+	if v, ok := known[name]; ok {
+		return v, true
+	}
+	for k, v := range known {
+		if begin, ok := strings.CutSuffix(k, "*"); ok && strings.HasPrefix(name, begin) {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// variable is how a shell script uses one.
+var variable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
+
+func githubSteps(data []byte, known map[string]string) ([]step, error) {
+	var doc struct {
+		Env  map[string]string `yaml:"env"`
+		Jobs map[string]struct {
+			Steps []struct {
+				Name string            `yaml:"name"`
+				If   string            `yaml:"if"`
+				Env  map[string]string `yaml:"env"`
+				Run  string            `yaml:"run"`
+			} `yaml:"steps"`
+		} `yaml:"jobs"`
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	var out []step
+	for _, s := range doc.Jobs[known["job"]].Steps {
+		push := known["github.event_name"] != "pull_request"
+		if s.Run == "" || s.If == "github.event_name != 'pull_request'" && !push || s.If == "github.event_name == 'pull_request'" && push {
+			continue
+		}
+		st := step{name: s.Name, shell: []string{"bash", "--noprofile", "--norc", "-eo", "pipefail"}}
+		st.env = map[string]string{"GITHUB_ACTIONS": "true"}
+		var err error
+		if st.script, err = fill(s.Run, known); err != nil {
+			return nil, err
+		}
+		for _, env := range []map[string]string{doc.Env, s.Env} {
+			for k, v := range env {
+				if st.env[k], err = fill(v, known); err != nil {
+					return nil, err
+				}
+			}
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+func gitlabSteps(data []byte, known map[string]string) ([]step, error) {
+	var doc struct {
+		Functions struct {
+			Variables    map[string]any `yaml:"variables"`
+			BeforeScript []string       `yaml:"before_script"`
+			Script       []string       `yaml:"script"`
+		} `yaml:"functions"`
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	// A runner gives all lines of a job to one shell.
+	st := step{name: "functions", shell: []string{"bash", "-eo", "pipefail"}, env: map[string]string{"GITLAB_CI": "true"}}
+	st.script = strings.Join(append(doc.Functions.BeforeScript, doc.Functions.Script...), "\n")
+	for k, v := range doc.Functions.Variables {
+		st.env[k] = fmt.Sprint(v)
+	}
+	for _, m := range variable.FindAllStringSubmatch(st.script, -1) {
+		if v, ok := lookup(known, m[1]); ok {
+			st.env[m[1]] = v
+		}
+	}
+	for k, v := range known {
+		st.env[k] = v
+	}
+	return []step{st}, nil
+}
+
+func tektonSteps(data []byte, known map[string]string) ([]step, error) {
+	type named struct {
+		Name  string `yaml:"name"`
+		Value string `yaml:"value"`
+	}
+	var doc struct {
+		Spec struct {
+			Params []struct {
+				Name    string `yaml:"name"`
+				Default any    `yaml:"default"`
+			} `yaml:"params"`
+			Steps []struct {
+				Name   string   `yaml:"name"`
+				Args   []string `yaml:"args"`
+				Env    []named  `yaml:"env"`
+				Script string   `yaml:"script"`
+			} `yaml:"steps"`
+		} `yaml:"spec"`
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil { // the first document is the Task
+		return nil, err
+	}
+	lists := map[string][]string{}
+	for _, p := range doc.Spec.Params {
+		if list, ok := p.Default.([]any); ok {
+			for _, v := range list {
+				lists["$(params."+p.Name+"[*])"] = append(lists["$(params."+p.Name+"[*])"], fmt.Sprint(v))
+			}
+			lists["$(params."+p.Name+"[*])"] = append([]string{}, lists["$(params."+p.Name+"[*])"]...)
+		} else if _, ok := known["params."+p.Name]; !ok && p.Default != nil {
+			known["params."+p.Name] = fmt.Sprint(p.Default)
+		}
+	}
+	var out []step
+	for _, s := range doc.Spec.Steps {
+		st := step{name: s.Name, shell: []string{"sh", "-eu"}, script: s.Script, env: map[string]string{}}
+		for _, a := range s.Args {
+			st.args = append(st.args, lists[a]...)
+		}
+		for _, e := range s.Env {
+			v, err := fill(e.Value, known)
+			if err != nil {
+				return nil, err
+			}
+			if o, ok := known[e.Name]; ok {
+				v = o
+			}
+			st.env[e.Name] = v
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+// runSteps runs scripts one after another until one fails. What a step writes to
+// GITHUB_ENV and GITHUB_PATH is there for the next.
+func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) error {
+	base := map[string]string{"CI": "true"}
+	for _, k := range []string{"HOME", "PATH", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_PREFIX", "CURL_CA_BUNDLE", "GIT_CEILING_DIRECTORIES"} {
+		base[k] = ts.Getenv(k)
+	}
+	if path, ok := known["PATH"]; ok {
+		base["PATH"] = path
+	}
+	for _, k := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+		base[k] = ts.MkAbs(strings.ToLower(k))
+		ts.Check(os.WriteFile(base[k], nil, 0o600))
+	}
+	for i, s := range steps {
+		script := ts.MkAbs(fmt.Sprintf(".step%d.sh", i))
+		ts.Check(os.WriteFile(script, []byte(s.script), 0o600))
+		added, err := os.ReadFile(base["GITHUB_PATH"])
+		ts.Check(err)
+		env := []string{"PATH=" + strings.Join(append(strings.Fields(string(added)), base["PATH"]), ":")}
+		for k, v := range base {
+			if _, own := s.env[k]; !own && k != "PATH" {
+				env = append(env, k+"="+v)
+			}
+		}
+		for k, v := range s.env {
+			if k != "PATH" && v != "" {
+				env = append(env, k+"="+v)
+			}
+		}
+		more, err := os.ReadFile(base["GITHUB_ENV"])
+		ts.Check(err)
+		cmd := exec.Command(s.shell[0], append(append(s.shell[1:], script), s.args...)...)
+		cmd.Dir, cmd.Env = ts.MkAbs("."), append(env, strings.Fields(string(more))...)
+		out, err := cmd.CombinedOutput()
+		fmt.Fprintf(ts.Stdout(), "== %s\n%s", s.name, out)
+		if err != nil {
+			return fmt.Errorf("step %q: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// cmdServeFile: servefile VAR FILE serves a file over HTTPS on loopback until
+// the script ends. VAR becomes its URL, VAR_SHA256 its checksum, and curl is
+// told to trust the server.
+func cmdServeFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: servefile VAR FILE")
+	}
+	file := ts.MkAbs(args[1])
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }))
+	ts.Defer(s.Close)
+	bundle := filepath.Join(ts.Getenv("WORK"), ".ca.pem")
+	raw := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	ts.Check(os.WriteFile(bundle, raw, 0o600))
+	ts.Setenv("CURL_CA_BUNDLE", bundle)
+	ts.Setenv(args[0], s.URL+"/fnb")
+}
+
+// cmdSHA256: sha256 VAR FILE sets a variable to a file's checksum.
+func cmdSHA256(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sha256 VAR FILE")
+	}
+	sum := sha256.Sum256([]byte(ts.ReadFile(args[1])))
+	ts.Setenv(args[0], hex.EncodeToString(sum[:]))
+}
