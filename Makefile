@@ -20,7 +20,7 @@ servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
 checkers = bin/tools/actionlint bin/tools/manifests
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 
-.PHONY: build watchdog setup tools standins vet lint test vulncheck fuzz demo docs bench bench-watchdog clean
+.PHONY: build watchdog setup tools axe standins vet lint test vulncheck fuzz demo docs bench bench-watchdog clean
 
 build: watchdog ## build bin/fnb and bin/fwatchdog
 	$(call static,$(VERSION)) -o bin/fnb ./cmd/fnb
@@ -55,6 +55,13 @@ $(linters) &: tools/lint/go.mod tools/lint/go.sum
 	  github.com/golangci/golangci-lint/v2/cmd/golangci-lint golang.org/x/vuln/cmd/govulncheck
 	@touch $(linters)
 
+axe = tools/axe/node_modules/axe-core/axe.min.js
+axe: $(axe) ## fetch axe-core, which checks that everybody can use the store's page
+
+$(axe): tools/axe/package.json tools/axe/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tools/axe --ignore-scripts --no-audit --no-fund && touch $@; \
+	else echo "axe: npm is missing; tests that need axe-core are skipped" >&2; fi
+
 standins: setup build tools ## make the stand-ins for base images, where the registries cannot be reached
 	CGO_ENABLED=0 go run -trimpath ./internal/servers/up -prepare
 
@@ -66,7 +73,7 @@ lint: watchdog $(linters) ## run the linters and check the formatting
 
 # cmd/fnb's tests drive a built fnb: as users have it for all of them, under the race detector for
 # those with several functions at once.
-test: setup build tools standins vet ## run every test, against real servers, under the race detector
+test: setup build tools axe standins vet ## run every test, against real servers, under the race detector
 	go test -race -timeout 20m $$(go list ./... | grep -vx fnb/cmd/fnb)
 	FNB_TEST_RACE=1 go test -timeout 20m ./cmd/fnb -run 'TestScripts/(progress|build_fails|new|store_publish)$$'
 	go test -timeout 20m ./cmd/fnb

@@ -108,7 +108,7 @@ func TestGenerate(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site", "index")
 	sum := ""
 	for range 2 {
-		made, err := Generate(t.Context(), dir, out)
+		made, err := Generate(t.Context(), dir, out, nil)
 		must(t, err)
 		if made.Packages != 1 || made.Versions != 3 || len(made.Passed) != 1 {
 			t.Errorf("%+v", made)
@@ -153,7 +153,7 @@ func TestGenerate(t *testing.T) {
 	full := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o644))
 	for _, bad := range []string{full, filepath.Join(full, "mine")} {
-		if _, err := Generate(t.Context(), dir, bad); err == nil {
+		if _, err := Generate(t.Context(), dir, bad, nil); err == nil {
 			t.Errorf("%s was replaced", bad)
 		}
 	}

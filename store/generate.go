@@ -59,8 +59,9 @@ type generator struct {
 // compat/functions.json, which faas-cli reads. It depends on nothing but the files
 // of the commit that HEAD is at, or of the folder where that is in no git
 // repository. An out that is there must be empty or made by Generate; it is replaced
-// as a whole.
-func Generate(ctx context.Context, dir, out string) (_ Generated, err error) {
+// as a whole, after also, unless it is nil, has written what else belongs there into
+// the folder that it is given.
+func Generate(ctx context.Context, dir, out string, also func(dir string) error) (_ Generated, err error) {
 	tree, done, err := openStoreTree(dir)
 	if err != nil {
 		return Generated{}, err
@@ -91,6 +92,11 @@ func Generate(ctx context.Context, dir, out string) (_ Generated, err error) {
 	}
 	if err := g.finish(); err != nil {
 		return Generated{}, err
+	}
+	if also != nil {
+		if err := also(g.dir); err != nil {
+			return Generated{}, err
+		}
 	}
 	if err := os.Rename(out, filepath.Join(temp, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Generated{}, err

@@ -89,7 +89,7 @@ func TestIndexOfFunctions(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
 	}
-	made, err := Generate(t.Context(), dir, out)
+	made, err := Generate(t.Context(), dir, out, nil)
 	must(t, err)
 	if made.Packages != 4 || made.Versions != 5 || len(made.Passed) != 0 {
 		t.Errorf("%+v", made)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/templates"
 )
 
 // A Package is a template or function as a store has it.
@@ -62,6 +63,24 @@ func EachPackage(ctx context.Context, dir string, each func(Package) error) (pas
 	return passed, err
 }
 
+// ReadStoreFile returns what the store in the folder dir says of itself, as [EachPackage]
+// reads it.
+func ReadStoreFile(dir string) (schema.StoreFile, error) {
+	tree, done, err := openStoreTree(dir)
+	if err != nil {
+		return schema.StoreFile{}, err
+	}
+	defer done()
+	if err := (&scan{tree: tree}).check(dir); err != nil {
+		return schema.StoreFile{}, err
+	}
+	data, err := tree.read(storeFileName)
+	if err != nil {
+		return schema.StoreFile{}, err
+	}
+	return schema.ParseStoreFile(storeFileName, data)
+}
+
 // Package returns what a store has of a template or function: ref is namespace/name,
 // name for a function that is part of fnb, or store:namespace/name; a range in it
 // does not count. A package that is deprecated is in the notes as well.
@@ -72,6 +91,19 @@ func (s *Store) Package(ctx context.Context, kind, ref string) (Package, []strin
 	}
 	p, err := l.pack(ctx)
 	return p, l.notes, err
+}
+
+// Fetch returns the files of one version of a template, which have to be those that
+// its record tells.
+func (s *Store) Fetch(ctx context.Context, rec schema.Record) (*templates.Template, error) {
+	t, err := s.fetchSource(ctx, rec.Source.Git)
+	if err != nil {
+		return nil, err
+	}
+	if t.Checksum != rec.Checksum {
+		return nil, &MismatchError{Reference: rec.Name + "@" + rec.Version, Want: rec.Checksum, Got: t.Checksum}
+	}
+	return t, nil
 }
 
 // lookup begins to look for a package by its name.

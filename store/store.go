@@ -267,8 +267,13 @@ func (m summary) entry(kind, store string) Entry {
 }
 
 func entry(name, store string, t *templates.Template) Entry {
+	var platforms []string
+	for _, p := range t.Manifest.Platforms {
+		platforms = append(platforms, p.String())
+	}
 	return Entry{
-		Kind: schema.KindTemplate, Name: name, Store: store, Version: t.Manifest.Version,
+		Platforms: platforms,
+		Kind:      schema.KindTemplate, Name: name, Store: store, Version: t.Manifest.Version,
 		Language: t.Manifest.Language, Description: t.Manifest.Description,
 	}
 }

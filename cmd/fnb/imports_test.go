@@ -19,10 +19,11 @@ func rooms() map[string][]string {
 		"templates":        {"schema"},
 		"registry":         {"schema"},
 		"store":            {"schema", "templates", "registry"},
+		"store/site":       {"schema", "store"},
 		"packaging":        {"schema", "templates"},
 		"builder":          {"schema"},
 		"schema/deploy":    {"schema"},
-		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "packaging", "builder"},
+		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "store/site", "packaging", "builder"},
 		"cmd/fwatchdog":    {},
 		"internal/servers": {},
 		"internal/demo":    {"internal/servers"},
@@ -38,6 +39,7 @@ func libraries() map[string][]string {
 		"github.com/spf13/cobra":                     {"cmd/fnb"},
 		"github.com/google/go-containerregistry/":    {"registry", "packaging", "cmd/fnb", "internal/servers"},
 		"github.com/goccy/go-yaml":                   {"schema", "schema/deploy"},
+		"github.com/yuin/goldmark":                   {"store/site"},
 		"github.com/Masterminds/semver/":             {"schema", "store"},
 		"github.com/containerd/containerd/v2/":       {"builder"},
 		"github.com/distribution/distribution/v3/":   {},
@@ -102,10 +104,11 @@ func checkImports(t *testing.T, p listed) {
 // roomOf is the room that a package belongs to; "" for none.
 func roomOf(path string) string {
 	path = strings.TrimPrefix(path, "fnb/")
+	longest := "" // store/site is not of store
 	for room := range rooms() {
-		if path == room || strings.HasPrefix(path, room+"/") {
-			return room
+		if (path == room || strings.HasPrefix(path, room+"/")) && len(room) > len(longest) {
+			longest = room
 		}
 	}
-	return ""
+	return longest
 }

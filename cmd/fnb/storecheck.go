@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -50,44 +48,4 @@ func (g *globals) checkStore(ctx context.Context, req store.CheckRequest) error 
 		return fmt.Errorf("checking %s: %w", req.Dir, err)
 	}
 	return printProblems(g, "checking "+req.Dir, problems, func(p store.StoreProblem) templates.Severity { return p.Severity })
-}
-
-func newStoreIndex(g *globals) *cobra.Command {
-	out := ""
-	cmd := &cobra.Command{
-		Use:   "index [DIR] --out FOLDER",
-		Short: "generate the index of a store",
-		Long:  "Index writes what programs read of the store in DIR (default the working directory) as HEAD has it: the names, the versions of each template, and compat/templates.json, with which faas-cli can use the store. The same commit always gives the same bytes. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it.",
-		Example: "  # for a server of files\n  fnb store index --out public\n\n" +
-			"  # what faas-cli then reads\n  faas-cli template store list --url https://example.com/compat/templates.json",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef(cmd.CommandPath(), "accepts at most one folder")
-			}
-			if out == "" {
-				return usagef(cmd.CommandPath(), "%w", errors.New("--out is missing"))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) > 0 {
-				dir = args[0]
-			}
-			made, err := store.Generate(cmd.Context(), dir, out)
-			if err != nil {
-				return fmt.Errorf("generating the index of %s: %w", dir, err)
-			}
-			if g.json {
-				return json.NewEncoder(g.out).Encode(made)
-			}
-			for _, p := range made.Passed {
-				g.tell([]string{"passed over: " + p})
-			}
-			_, err = fmt.Fprintf(g.out, "%s %d %d\n", relative(out), made.Packages, made.Versions)
-			return err
-		},
-	}
-	cmd.Flags().StringVarP(&out, "out", "o", "", "write the index to `FOLDER`")
-	return cmd
 }

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fnb/store/site"
+)
+
+type browseRequest struct {
+	listen string
+	open   bool
+}
+
+func newStoreBrowse(g *globals) *cobra.Command {
+	req := browseRequest{}
+	cmd := &cobra.Command{
+		Use:   "browse",
+		Short: "show templates and functions as a web page",
+		Long: `Browse serves a web page with all templates and functions that can be used by name here: those of the project, those that are part of fnb, and those of the stores that were added. It prints the page's address and serves it until it is interrupted.
+
+The page is for this machine only. With --listen and another address whoever can reach that can read it, and then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
+		Example: "  # serve it, and open it in the browser\n  fnb store browse --open\n\n" +
+			"  # always at the same address\n  fnb store browse --listen 127.0.0.1:7070",
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.browseStore(cmd.Context(), req) },
+	}
+	cmd.Flags().StringVar(&req.listen, "listen", "127.0.0.1:0", "serve at `HOST:PORT`; with port 0 at one that is free")
+	cmd.Flags().BoolVar(&req.open, "open", false, "open the page in the browser")
+	return cmd
+}
+
+func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
+	if _, _, err := net.SplitHostPort(req.listen); err != nil {
+		return usagef("fnb store browse", "--listen %s: it has to be HOST:PORT", clean(req.listen))
+	}
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	where, err := g.where()
+	if err != nil {
+		return err
+	}
+	where.Lock = nil // what the stores have is shown, whatever the project uses
+	intro, err := g.browseIntro()
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", req.listen)
+	if err != nil {
+		return fmt.Errorf("serving the page: %w", err)
+	}
+	opts := site.Options{
+		About: site.About{Intro: intro}, Source: site.Stores{Store: st, Where: where},
+		Hosts: site.HostsOf(req.listen, listener.Addr()),
+	}
+	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		fmt.Fprintf(g.err, "fnb: warning: whoever can reach %s can read what your stores have; no function can be tried there\n", listener.Addr())
+	}
+	handler, err := site.New(opts)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return g.serveSite(ctx, req, listener, handler)
+}
+
+// browseIntro says where the entries are from.
+func (g *globals) browseIntro() (string, error) {
+	st, err := g.newStore()
+	if err != nil {
+		return "", err
+	}
+	all, err := st.Stores()
+	if err != nil {
+		return "", err
+	}
+	names := []string{"fnb itself"}
+	for _, c := range all {
+		names = append(names, c.Name)
+	}
+	if len(names) == 1 {
+		return "All that is part of fnb. Add a store with fnb store add NAME URL, and its entries are here too.", nil
+	}
+	return "All that you can use by name here, from " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + ".", nil
+}
+
+// serveSite serves the page until the context ends. What has been asked by then is
+// answered.
+func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net.Listener, handler http.Handler) error {
+	address := "http://" + listener.Addr().String() + "/"
+	if g.json {
+		if err := json.NewEncoder(g.out).Encode(map[string]string{"url": address}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintln(g.out, address)
+	}
+	if req.open {
+		if err := openBrowser(ctx, address); err != nil {
+			fmt.Fprintf(g.err, "fnb: note: the browser was not opened: %v\n", err)
+		}
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving the page: %w", err)
+	case <-ctx.Done():
+	}
+	wait, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	if err := server.Shutdown(wait); err != nil {
+		return errors.Join(server.Close(), ctx.Err())
+	}
+	return nil
+}
+
+// openBrowser asks the desktop to show a page.
+func openBrowser(ctx context.Context, address string) error {
+	command := []string{"xdg-open", address}
+	switch runtime.GOOS {
+	case "darwin":
+		command = []string{"open", address}
+	case "windows":
+		command = []string{"rundll32", "url.dll,FileProtocolHandler", address}
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // it says nothing that matters here
+	return nil
+}

@@ -1,0 +1,192 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"fnb/internal/servers"
+)
+
+// A browser is a headless Chromium with one tab.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	servers.Require(t, "chromium", err)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()))
+	ctx, stop := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(stop)
+	ctx, stopTab := chromedp.NewContext(ctx)
+	t.Cleanup(stopTab)
+	err = chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900))
+	servers.Require(t, "chromium", err)
+	return &browser{t, ctx}
+}
+
+// do does what a person would, within a minute.
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, stop := context.WithTimeout(b.ctx, time.Minute)
+	defer stop()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// visit opens a page.
+func (b *browser) visit(address string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(address), chromedp.WaitVisible("#main"))
+}
+
+// text is what a script on the page says.
+func (b *browser) text(script string) string {
+	b.t.Helper()
+	ctx, stop := context.WithTimeout(b.ctx, time.Minute)
+	defer stop()
+	s, err := chromedp.Run(ctx, chromedp.Evaluate[string]("Promise.resolve("+script+").then(String)", chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(script, err)
+	}
+	return s
+}
+
+// wait waits until a script on the page says true.
+func (b *browser) wait(script string) {
+	b.t.Helper()
+	ctx, stop := context.WithTimeout(b.ctx, 20*time.Second)
+	defer stop()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](script)); err != nil {
+		b.t.Fatalf("waiting until %s: %v", script, err)
+	}
+}
+
+// colours makes the system light or dark.
+func (b *browser) colours(scheme string) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// screenshot keeps a picture of the page in the folder that FNB_SCREENSHOTS names,
+// or in the test's own.
+func (b *browser) screenshot(name string) {
+	b.t.Helper()
+	data, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	dir := os.Getenv("FNB_SCREENSHOTS")
+	if dir == "" {
+		dir = b.t.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), data, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// newServer serves a source at an address of this machine.
+func newServer(t *testing.T, source Source, try func(context.Context, string, string) (Answer, error)) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	h, err := New(Options{Source: source, Hosts: HostsOf("127.0.0.1:0", server.Listener.Addr()), Try: try})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = h
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+func echo(_ context.Context, _, body string) (Answer, error) {
+	return Answer{Line: "200 OK in 12 ms", Body: strings.ToUpper(body), Log: "listening"}, nil
+}
+
+// axe runs axe-core on the page and returns its serious and critical findings.
+func (b *browser) axe() []string {
+	b.t.Helper()
+	script, err := os.ReadFile(filepath.Join("..", "..", "tools", "axe", "node_modules", "axe-core", "axe.min.js"))
+	servers.Require(b.t, "chromium", err)
+	b.text("(() => {" + string(script) + "})()")
+	result := b.text(`axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)
+	var violations []struct {
+		ID, Impact, Help string
+		Nodes            []struct{ HTML, FailureSummary string }
+	}
+	if err := json.Unmarshal([]byte(result), &violations); err != nil {
+		b.t.Fatal(err)
+	}
+	var bad []string
+	for _, v := range violations {
+		text := fmt.Sprintf("%s (%s): %s", v.ID, v.Impact, v.Help)
+		for _, n := range v.Nodes {
+			text += "\n\t" + n.HTML + "\n\t" + n.FailureSummary
+		}
+		if v.Impact == "serious" || v.Impact == "critical" {
+			bad = append(bad, text)
+		} else {
+			b.t.Log(text)
+		}
+	}
+	return bad
+}
+
+// TestAccessible looks at each kind of page in both colours with axe-core, and keeps
+// pictures of them.
+func TestAccessible(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	server := newServer(t, newSample(t), echo)
+	for _, page := range []struct{ name, path string }{
+		{"list", "/"},
+		{"search", "/?q=http"},
+		{"nothing", "/?q=nothing+like+this"},
+		{"template", "/t/acme/go.html"},
+		{"official", "/t/-/python3.html"},
+		{"deprecated", "/t/acme/rust.html"},
+		{"yanked", "/t/acme/cobol.html"},
+		{"function", "/f/acme/shorten.html"},
+		{"missing", "/t/acme/missing.html"},
+	} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.colours(scheme)
+			b.visit(server.URL + page.path)
+			for _, bad := range b.axe() {
+				t.Errorf("%s, %s: %s", page.path, scheme, bad)
+			}
+			b.screenshot(page.name + "-" + scheme)
+		}
+		b.colours("light")
+		b.do(chromedp.EmulateViewport(390, 844))
+		b.visit(server.URL + page.path)
+		if wide := b.text("document.documentElement.scrollWidth - innerWidth"); wide != "0" {
+			t.Errorf("%s is %s pixels wider than a small screen", page.path, wide)
+		}
+		b.screenshot(page.name + "-small")
+		b.do(chromedp.EmulateViewport(1280, 900))
+	}
+}

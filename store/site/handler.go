@@ -1,0 +1,309 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody is how much of a form is read.
+const maxBody = 1 << 20
+
+// refresh is how long the list is shown as it was read.
+const refresh = 5 * time.Second
+
+// Options say how a [Handler] works.
+type Options struct {
+	About
+	Source Source
+	// Hosts are the names, with ports, under which the page may be asked for. One
+	// that is only ":PORT" stands for each address of the machine, but for no name.
+	Hosts []string
+	// Try runs a function with a request body; nil means that none can be tried.
+	Try func(ctx context.Context, name, body string) (Answer, error)
+}
+
+// A Handler serves the page of a store. It answers nobody who asks under another
+// name, so that no foreign page can reach it by pointing its own name here, and
+// changes nothing unless it is asked to with a token that only its own pages have.
+type Handler struct {
+	opts   Options
+	shell  *shell
+	token  string
+	mux    *http.ServeMux
+	origin *http.CrossOriginProtection
+
+	mu   sync.Mutex
+	list *catalogue
+	read time.Time
+}
+
+// New returns a handler.
+func New(opts Options) (*Handler, error) {
+	s, err := newShell(shell{store: storeName(opts.About), intro: plain(opts.Intro), about: "Served by fnb store browse on this machine."})
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{opts: opts, shell: s, token: rand.Text(), mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	h.mux.HandleFunc("GET /{$}", h.index)
+	h.mux.HandleFunc("GET /index.html", h.index)
+	h.mux.HandleFunc("GET /page/{file}", h.page)
+	h.mux.HandleFunc("GET /search/{file}", h.search)
+	h.mux.HandleFunc("GET /assets/{file}", h.asset)
+	h.mux.HandleFunc("GET /t/{ns}/{file}", h.detail)
+	h.mux.HandleFunc("GET /f/{ns}/{file}", h.detail)
+	if opts.Try != nil {
+		h.mux.HandleFunc("POST /try", h.try)
+	}
+	h.mux.HandleFunc("GET /", h.missing)
+	return h, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Referrer-Policy", "no-referrer")
+	head.Set("Cross-Origin-Opener-Policy", "same-origin")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+	head.Set("Cache-Control", "no-store")
+	if !h.mayAsk(r.Host) {
+		http.Error(w, "this page has another address", http.StatusMisdirectedRequest)
+		return
+	}
+	if o := r.Header.Get("Origin"); o != "" && o != "http://"+r.Host {
+		http.Error(w, "a page of another origin may not ask this", http.StatusForbidden)
+		return
+	}
+	if err := h.origin.Check(r); err != nil {
+		http.Error(w, "a page of another origin may not ask this", http.StatusForbidden)
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// mayAsk reports whether the page may be asked for under a name.
+func (h *Handler) mayAsk(host string) bool {
+	for _, allowed := range h.opts.Hosts {
+		if strings.EqualFold(host, allowed) {
+			return true
+		}
+		if !strings.HasPrefix(allowed, ":") {
+			continue
+		}
+		name, port, err := net.SplitHostPort(host)
+		if err == nil && ":"+port == allowed && net.ParseIP(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// catalogue returns the list, which is read anew from time to time.
+func (h *Handler) catalogue(ctx context.Context) (*catalogue, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.list != nil && time.Since(h.read) < refresh {
+		return h.list, nil
+	}
+	items, err := h.opts.Source.Items(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.list, h.read = newCatalogue(items), time.Now()
+	return h.list, nil
+}
+
+// answer writes what was rendered.
+func (h *Handler) answer(w http.ResponseWriter, status int, data []byte, err error) {
+	if err != nil {
+		http.Error(w, plain(err.Error()), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // whoever asked may have gone
+}
+
+func (h *Handler) index(w http.ResponseWriter, r *http.Request) {
+	number, _ := strconv.Atoi(r.URL.Query().Get("page")) // "" and what is none is the first
+	h.listPage(w, r, max(1, number), "")
+}
+
+func (h *Handler) page(w http.ResponseWriter, r *http.Request) {
+	file := r.PathValue("file")
+	digits, ok := strings.CutSuffix(file, ".html")
+	number, err := strconv.Atoi(digits)
+	if !ok || err != nil || number < 1 {
+		h.missing(w, r)
+		return
+	}
+	h.listPage(w, r, number, "../")
+}
+
+func (h *Handler) listPage(w http.ResponseWriter, r *http.Request, number int, root string) {
+	c, err := h.catalogue(r.Context())
+	if err != nil {
+		h.answer(w, 0, nil, err)
+		return
+	}
+	q := parseQuery(r.URL.Query())
+	found := len(c.items)
+	if !q.Empty() {
+		found = len(c.find(q))
+	}
+	if number > pagesOf(found) {
+		h.missing(w, r)
+		return
+	}
+	data, err := h.shell.list(c, q, number, root, func(n int) string {
+		v := q.values()
+		if len(v) == 0 {
+			return root + pagePath(n)
+		}
+		v.Set("page", strconv.Itoa(n))
+		return root + "index.html?" + v.Encode()
+	})
+	h.answer(w, http.StatusOK, data, err)
+}
+
+func (h *Handler) detail(w http.ResponseWriter, r *http.Request) {
+	kind, name, ok := parsePath(r.URL.Path)
+	if !ok {
+		h.missing(w, r)
+		return
+	}
+	h.showDetail(w, r, kind, name, detailPage{})
+}
+
+func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name string, try detailPage) {
+	c, err := h.catalogue(r.Context())
+	if err != nil {
+		h.answer(w, 0, nil, err)
+		return
+	}
+	if !c.has(kind, name) {
+		h.missing(w, r)
+		return
+	}
+	d, err := h.opts.Source.Detail(r.Context(), kind, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		h.missing(w, r)
+		return
+	}
+	if err != nil {
+		data, rerr := h.shell.gone(c, "/", "This cannot be shown", err.Error())
+		h.answer(w, http.StatusBadGateway, data, rerr)
+		return
+	}
+	if try.Try = h.opts.Try != nil; try.Try {
+		try.Token = h.token
+		if try.Answer == nil && len(d.Examples) > 0 && plain(d.Examples[0].Body) == d.Examples[0].Body {
+			try.Body = d.Examples[0].Body
+		}
+	}
+	root := "../../"
+	if r.Method == http.MethodPost {
+		root = "/"
+	}
+	data, err := h.shell.detail(c, d, root, try)
+	h.answer(w, http.StatusOK, data, err)
+}
+
+// try runs a function for a form that one of this handler's own pages has sent.
+func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "the request is too large, or not a form", http.StatusBadRequest)
+		return
+	}
+	if subtle.ConstantTimeCompare([]byte(r.PostForm.Get("token")), []byte(h.token)) != 1 {
+		http.Error(w, "the page is out of date: load it again", http.StatusForbidden)
+		return
+	}
+	name, body := r.PostForm.Get("name"), r.PostForm.Get("body")
+	if c, err := h.catalogue(r.Context()); err != nil || !c.has(KindFunction, name) {
+		h.missing(w, r)
+		return
+	}
+	answer, err := h.opts.Try(r.Context(), name, strings.ReplaceAll(body, "\r\n", "\n"))
+	if err != nil {
+		answer = Answer{Line: "It could not be run: " + err.Error()}
+	}
+	answer = Answer{Line: plain(answer.Line), Body: plain(answer.Body), Log: plain(answer.Log)}
+	h.showDetail(w, r, KindFunction, name, detailPage{Body: body, Answer: &answer})
+}
+
+func (h *Handler) search(w http.ResponseWriter, r *http.Request) {
+	c, err := h.catalogue(r.Context())
+	if err != nil {
+		h.answer(w, 0, nil, err)
+		return
+	}
+	digits, ok := strings.CutSuffix(r.PathValue("file"), ".js")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 0 || n >= c.shards() {
+		h.missing(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	_, _ = w.Write(c.shard(n)) // whoever asked may have gone
+}
+
+func (h *Handler) asset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	data, err := files.ReadFile(path.Join("assets", path.Base(name)))
+	if err != nil {
+		h.missing(w, r)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeContent(w, r, path.Base(name), time.Time{}, bytes.NewReader(data))
+}
+
+func (h *Handler) missing(w http.ResponseWriter, r *http.Request) {
+	c, err := h.catalogue(r.Context())
+	if err != nil {
+		h.answer(w, 0, nil, err)
+		return
+	}
+	data, err := h.shell.gone(c, "/", "There is no such page", "The address may be of an entry that is not here any more.")
+	h.answer(w, http.StatusNotFound, data, err)
+}
+
+// HostsOf returns the names for a handler that listens at an address: on a
+// loopback address those of this machine alone, else also those of the machine's
+// addresses and the name that was given.
+func HostsOf(given string, at net.Addr) []string {
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return nil
+	}
+	all := []string{"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, net.JoinHostPort(host, port)}
+	if name, _, err := net.SplitHostPort(given); err == nil && name != "" {
+		all = append(all, net.JoinHostPort(name, port))
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() {
+		all = append(all, ":"+port)
+	}
+	if port == "80" {
+		for _, h := range all {
+			if u, err := url.Parse("http://" + h); err == nil && u.Hostname() != "" {
+				all = append(all, u.Hostname())
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,136 @@
+package site
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// plain returns a text in which nothing acts on its reader: control characters and
+// those that turn the direction of writing, or that cannot be seen, are written out.
+func plain(s string) string {
+	bad := func(r rune) bool {
+		switch {
+		case r == '\n', r == '\t':
+			return false
+		case r == '\u200d', r == '\u200c': // join or part the letters of scripts and emoji
+			return false
+		}
+		return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	}
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if utf8.ValidString(s) && strings.IndexFunc(s, bad) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == utf8.RuneError:
+			b.WriteRune(r)
+		case bad(r):
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// plainItem makes each text of an item plain.
+func plainItem(i Item) Item {
+	line := func(s string) string { return strings.Join(strings.Fields(plain(s)), " ") }
+	i.Name, i.Version, i.Title, i.Description = line(i.Name), line(i.Version), line(i.Title), line(i.Description)
+	i.Language, i.Store = line(i.Language), line(i.Store)
+	i.Tags, i.Platforms = each(i.Tags, line), each(i.Platforms, line)
+	return i
+}
+
+// plainDetail makes each text of a detail plain.
+func plainDetail(d Detail) Detail {
+	d.Item = plainItem(d.Item)
+	facts := func(all []Fact) []Fact {
+		return each(all, func(f Fact) Fact {
+			return Fact{Name: plain(f.Name), Value: plain(f.Value), Link: webLink(f.Link), Code: f.Code}
+		})
+	}
+	commands := func(all []Command) []Command {
+		return each(all, func(c Command) Command { return Command{Title: plain(c.Title), Text: plain(c.Text)} })
+	}
+	if was := d.Deprecated; was != nil {
+		now := *was
+		now.Reason, now.Replacement = plain(was.Reason), plain(was.Replacement)
+		d.Deprecated = &now
+	}
+	d.YankText, d.README = plain(d.YankText), plain(d.README)
+	d.Notes = each(d.Notes, plain)
+	d.Facts, d.Settings = facts(d.Facts), facts(d.Settings)
+	d.Commands, d.Deploy = commands(d.Commands), commands(d.Deploy)
+	d.Parts = each(d.Parts, func(p Part) Part {
+		return Part{Title: p.Title, What: p.What, Facts: facts(p.Facts), Files: each(p.Files, func(f File) File {
+			return File{Path: plain(f.Path), Size: f.Size, Text: plain(f.Text), Note: plain(f.Note), Open: f.Open}
+		})}
+	})
+	d.Examples = each(d.Examples, func(e Example) Example {
+		return Example{Title: plain(e.Title), Request: plain(e.Request), Body: plain(e.Body), Status: plain(e.Status), Answer: plain(e.Answer)}
+	})
+	d.Versions = each(d.Versions, func(v Version) Version {
+		return Version{
+			Version: plain(v.Version), Published: plain(v.Published), Digest: plain(v.Digest), Yanked: plain(v.Yanked),
+			Platforms: each(v.Platforms, func(p Platform) Platform { return Platform{Name: plain(p.Name), Size: p.Size} }),
+		}
+	})
+	return d
+}
+
+func each[T any](all []T, f func(T) T) []T {
+	out := make([]T, len(all))
+	for i, v := range all {
+		out[i] = f(v)
+	}
+	return out
+}
+
+// webLink returns a link that a browser may follow, or "".
+func webLink(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return ""
+	}
+	return u.String()
+}
+
+// size writes a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1_000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// short is the beginning of a digest, which is told in full elsewhere.
+func short(digest string) string {
+	at := strings.LastIndexByte(digest, ':') + 1
+	if len(digest)-at <= 16 {
+		return digest
+	}
+	return digest[at:at+16] + "…"
+}
+
+// cut returns at most n bytes of a text, in whole characters, and whether it is less
+// than all of it.
+func cut(s string, n int) (string, bool) {
+	if len(s) <= n {
+		return s, false
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n], true
+}

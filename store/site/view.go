@@ -1,0 +1,197 @@
+package site
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"fnb/schema"
+)
+
+// The kinds of an [Item].
+const (
+	KindTemplate = "template"
+	KindFunction = "function"
+)
+
+// A Source has what a page shows.
+type Source interface {
+	// Items returns all entries, by name.
+	Items(ctx context.Context) ([]Item, error)
+	// Detail returns one entry. If there is none, the error wraps [fs.ErrNotExist].
+	Detail(ctx context.Context, kind, name string) (Detail, error)
+}
+
+// An Item is one entry of the list.
+type Item struct {
+	Kind        string // KindTemplate or KindFunction
+	Name        string // namespace/name, or a name
+	Version     string
+	Title       string
+	Description string
+	Language    string
+	Tags        []string
+	Platforms   []string // none means any
+	Store       string
+	Mark        string // "deprecated", "yanked" or ""
+}
+
+// A Detail is all that the page of an entry shows.
+type Detail struct {
+	Item
+	Icon       string // a picture as a data: URL; all else is not shown
+	Deprecated *schema.Deprecation
+	YankText   string // why no version is to be used
+	Notes      []string
+	Facts      []Fact
+	Commands   []Command // to copy
+	Parts      []Part    // a template's four
+	Settings   []Fact    // how a function runs
+	Deploy     []Command // a function's resources
+	Examples   []Example
+	Versions   []Version // the newest first
+	README     string    // Markdown
+	READMECut  bool      // it goes on
+}
+
+// A Fact is one property. Its link, if any, has to be http or https, or is left out.
+type Fact struct {
+	Name, Value, Link string
+	Code              bool
+}
+
+// A Command is a text to copy.
+type Command struct{ Title, Text string }
+
+// A Part is one of the four parts of a template.
+type Part struct {
+	Title, What string
+	Facts       []Fact
+	Files       []File
+}
+
+// A File is a file of a template.
+type File struct {
+	Path string
+	Size int64
+	Text string // "" where the file is not text
+	Note string // what is not shown
+	Open bool   // it is shown at once
+}
+
+// An Example is a request to a function and what it answers.
+type Example struct {
+	Title, Request, Body, Status, Answer string
+}
+
+// A Version is one version of an entry.
+type Version struct {
+	Version, Published, Digest, Yanked string
+	Platforms                          []Platform
+}
+
+// A Platform is what a version has for one platform.
+type Platform struct {
+	Name string
+	Size int64 // 0 where it is not known
+}
+
+// Namespace is the part of the name before the slash.
+func (i Item) Namespace() string {
+	ns, _, ok := strings.Cut(i.Name, "/")
+	if !ok {
+		return ""
+	}
+	return ns
+}
+
+// Own is the name without the namespace.
+func (i Item) Own() string {
+	_, own, ok := strings.Cut(i.Name, "/")
+	if !ok {
+		return i.Name
+	}
+	return own
+}
+
+// path is where the entry's page is, from the root.
+func (i Item) path() string {
+	ns := i.Namespace()
+	if ns == "" {
+		ns = "-" // which is no namespace
+	}
+	return i.Kind[:1] + "/" + ns + "/" + i.Own() + ".html"
+}
+
+// parsePath returns the kind and name of which a path is the page.
+func parsePath(p string) (kind, name string, ok bool) {
+	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
+	if len(parts) != 3 {
+		return "", "", false
+	}
+	own, isPage := strings.CutSuffix(parts[2], ".html")
+	kind = map[string]string{"t": KindTemplate, "f": KindFunction}[parts[0]]
+	name = parts[1] + "/" + own
+	if parts[1] == "-" {
+		name = own
+	}
+	return kind, name, isPage && kind != "" && own != "" && parts[1] != ""
+}
+
+// Hue is a colour for the entry: the same for the same language.
+func (i Item) Hue() int {
+	known := map[string]int{"go": 0, "python": 1, "python3": 1, "node": 3, "javascript": 2, "typescript": 6, "java": 4, "ruby": 4, "rust": 7, "csharp": 5, "php": 5}
+	word := strings.ToLower(i.Language)
+	if hue, ok := known[word]; ok {
+		return hue
+	}
+	sum := 0
+	for _, c := range []byte(word) {
+		sum = sum*31 + int(c)
+	}
+	return (sum%8 + 8) % 8
+}
+
+// Glyph is one or two letters that stand for the entry's language.
+func (i Item) Glyph() string {
+	known := map[string]string{"go": "Go", "python": "Py", "python3": "Py", "node": "Js", "javascript": "Js", "typescript": "Ts", "java": "Jv", "java11": "Jv", "ruby": "Rb", "rust": "Rs", "csharp": "C#", "php": "Ph", "shell": "$_", "bash": "$_", "dockerfile": "Df", "command": "$_"}
+	word := i.Language
+	if word == "" {
+		word = i.Own()
+	}
+	if g, ok := known[strings.ToLower(word)]; ok {
+		return g
+	}
+	r, n := utf8.DecodeRuneInString(word)
+	if n == 0 {
+		return "·"
+	}
+	next, m := utf8.DecodeRuneInString(word[n:])
+	if m == 0 {
+		return strings.ToUpper(string(r))
+	}
+	return strings.ToUpper(string(r)) + strings.ToLower(string(next))
+}
+
+// Text says what the entry is, in the list.
+func (i Item) Text() string {
+	if i.Title == "" || i.Description == "" {
+		return i.Title + i.Description
+	}
+	return i.Title + ": " + i.Description
+}
+
+// Line is what the list says below the description.
+func (i Item) Line() string {
+	var platforms []string
+	for _, p := range i.Platforms {
+		platforms = append(platforms, strings.TrimPrefix(p, "linux/"))
+	}
+	var parts []string
+	for _, s := range []string{i.Kind, i.Language, strings.Join(platforms, " "), strings.Join(i.Tags, " ")} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, " · ")
+}
