@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/schema"
 	"fnb/store/site"
 )
 
@@ -63,7 +65,7 @@ func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
 		return fmt.Errorf("serving the page: %w", err)
 	}
 	opts := site.Options{
-		About: site.About{Intro: intro}, Source: site.Stores{Store: st, Where: where},
+		About: site.About{Intro: intro}, Source: site.Stores{Store: st, Where: where, Deploy: siteDeployments},
 		Hosts: site.HostsOf(req.listen, listener.Addr()),
 	}
 	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
@@ -145,4 +147,22 @@ func openBrowser(ctx context.Context, address string) error {
 	}
 	go func() { _ = cmd.Wait() }() // it says nothing that matters here
 	return nil
+}
+
+// siteDeployments are the ways of running a function elsewhere, as its page shows
+// them.
+func siteDeployments(rec schema.Record) []site.Command {
+	if rec.Image == nil {
+		return nil
+	}
+	titles := map[string]string{asDocker: "docker run", "kubernetes": "Kubernetes", "knative": "Knative Service", "openfaas": "OpenFaaS Function"}
+	var all []site.Command
+	for _, way := range deployments() {
+		text, err := deployment(rec, way)
+		if err != nil {
+			continue // the terminal says why
+		}
+		all = append(all, site.Command{Title: cmp.Or(titles[way], way), Text: strings.TrimSpace(text)})
+	}
+	return all
 }

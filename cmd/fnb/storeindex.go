@@ -50,7 +50,7 @@ The page shows the files of each template's newest version, which are fetched fo
 }
 
 func (g *globals) indexStore(ctx context.Context, req indexRequest) error {
-	var pages site.Folder
+	pages := site.Folder{Deploy: siteDeployments}
 	if !req.noFiles {
 		st, err := g.newStore()
 		if err != nil {

@@ -342,12 +342,13 @@ func readFile(fsys fs.FS, name string, open bool) File {
 func (d *Detail) function(r schema.Record) {
 	d.Icon = r.Icon
 	d.README, d.READMECut = cut(r.README, MaxREADME)
-	d.Commands = []Command{
-		{Title: "Run its examples in your builder", Text: "fnb store try " + r.Name},
-		{Title: "See how to deploy it", Text: "fnb store show " + r.Name},
-	}
-	if r.Image != nil && r.Image.Digest != "" {
-		d.Commands = append(d.Commands, Command{Title: "Run it with Docker, exactly this version", Text: "docker run --rm -p 8080:8080 " + r.Image.Ref + "@" + r.Image.Digest})
+	if r.Image == nil {
+		d.Commands = []Command{{Title: "Begin with its code, to build it yourself", Text: "fnb new --from-store " + r.Name}}
+	} else {
+		d.Commands = []Command{
+			{Title: "Run it in your builder, and its examples", Text: "fnb store try " + r.Name},
+			{Title: "See how to pull and deploy it, in a terminal", Text: "fnb store show " + r.Name},
+		}
 	}
 	for n, e := range r.Examples {
 		x := Example{Title: cmp.Or(e.Title, "Example "+strconv.Itoa(n+1)), Request: cmp.Or(e.Method, "POST") + " " + cmp.Or(e.Path, "/"), Body: e.Body, Status: strconv.Itoa(cmp.Or(e.Status, 200))}

@@ -12,10 +12,10 @@ import (
 // those that turn the direction of writing, or that cannot be seen, are written out.
 func plain(s string) string {
 	bad := func(r rune) bool {
-		switch {
-		case r == '\n', r == '\t':
+		switch r {
+		case '\n', '\t':
 			return false
-		case r == '\u200d', r == '\u200c': // join or part the letters of scripts and emoji
+		case '\u200d', '\u200c': // join or part the letters of scripts and emoji
 			return false
 		}
 		return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
