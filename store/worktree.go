@@ -3,11 +3,15 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
@@ -54,6 +58,63 @@ func WorktreeRoot(dir string) (string, error) {
 		return "", fmt.Errorf("the git repository of %s: %w", dir, err)
 	}
 	return tree.Filesystem.Root(), nil
+}
+
+// WriteRevision writes the files of a revision of the repository that dir is in
+// below dest, a folder that is there. What is in submodules is left out. A
+// revision is what git rev-parse takes; an unknown one is an error.
+func WriteRevision(dir, rev, dest string) error {
+	repo, err := openRepository(dir)
+	if err != nil {
+		return err
+	}
+	hash, err := repo.ResolveRevision(plumbing.Revision(rev))
+	if err != nil {
+		return fmt.Errorf("%s is no revision of the git repository of %s: %w", rev, dir, err)
+	}
+	commit, err := repo.CommitObject(*hash)
+	if err != nil {
+		return fmt.Errorf("reading commit %s: %w", hash, err)
+	}
+	files, err := commit.Files()
+	if err != nil {
+		return fmt.Errorf("reading commit %s: %w", hash, err)
+	}
+	root, err := os.OpenRoot(dest) // nothing is written outside of it
+	if err != nil {
+		return err
+	}
+	return errors.Join(files.ForEach(func(f *object.File) error { return writeFile(root, f) }), root.Close())
+}
+
+// writeFile writes one file of a revision.
+func writeFile(root *os.Root, f *object.File) (err error) {
+	name := filepath.FromSlash(f.Name)
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	r, err := f.Reader()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if f.Mode == filemode.Symlink {
+		target, err := io.ReadAll(io.LimitReader(r, maxPathLen))
+		if err != nil {
+			return err
+		}
+		return root.Symlink(string(target), name)
+	}
+	mode := os.FileMode(0o644)
+	if f.Mode == filemode.Executable {
+		mode = 0o755
+	}
+	w, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return errors.Join(err, w.Close())
 }
 
 // Describe names the commit of the repository that dir is in by its nearest tag,

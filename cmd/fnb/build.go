@@ -45,6 +45,7 @@ type buildOptions struct {
 	test         bool
 	frozen       bool
 	contextOnly  string
+	changedSince string
 	reportFile   string
 	insecure     []string
 	noInputTag   bool
@@ -83,6 +84,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.BoolVar(&o.test, "test", false, "also run the tests of the handler; a failing test fails the build")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
+	f.StringVar(&o.changedSince, "changed-since", "", "print the functions whose inputs differ from the git revision `REV`, and stop")
 	f.StringVar(&o.contextOnly, "context-only", "", "write the build contexts below `DIR` and stop")
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
@@ -109,6 +111,9 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
 				return err
+			}
+			if o.changedSince != "" {
+				return g.runChanged(cmd.Context(), o, args)
 			}
 			return g.runBuild(cmd.Context(), o, args)
 		},
