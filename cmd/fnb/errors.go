@@ -19,6 +19,7 @@ const (
 	exitNotFound    = 4
 	exitRegistry    = 5
 	exitBuilder     = 6
+	exitNewer       = 7
 	exitInterrupted = 130
 )
 

@@ -15,6 +15,7 @@ func helpTopics() []*cobra.Command {
     4  a template, function or image was not found, or is not what the lock says
     5  a registry refused
     6  the builder cannot be reached
+    7  something newer exists
   130  interrupted
 
 Where several functions fail for different reasons, 3 wins.`),

@@ -34,10 +34,12 @@ func exitCode(err error) int {
 		return exitRegistry
 	case is[*builder.SolveError](err):
 		return exitBuild
-	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*registry.NotFoundError](err):
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
 	case is[*builder.UnreachableError](err), is[*builder.MissingError](err):
 		return exitBuilder
+	case is[*outdatedError](err):
+		return exitNewer
 	}
 	return exitError
 }
@@ -93,6 +95,15 @@ func functionHints(err error) []string {
 	if is[*templates.ExistsError](err) {
 		return []string{"choose another folder with: --handler DIR"}
 	}
+	if o, ok := errors.AsType[*outdatedError](err); ok && o.movable {
+		return []string{"move the pins with: fnb update"}
+	}
+	if c, ok := errors.AsType[*conflictError](err); ok {
+		return []string{"choose in each file between the marks, and delete the marks: " + strings.Join(c.files, ", ")}
+	}
+	if u, ok := errors.AsType[*templates.UnresolvedError](err); ok {
+		return []string{"choose between the marks in the file, and delete them: " + u.File}
+	}
 	return nil
 }
 
@@ -117,7 +128,10 @@ func templateHints(err error) []string {
 		return append(out, "if the change is wanted, take the entry out of fnb.lock and build again without --frozen")
 	}
 	if is[*notLockedError](err) {
-		return append(out, "add them to the lock with: fnb build, without --frozen")
+		return append(out, "add them to the lock with: fnb lock")
+	}
+	if is[*watchdogError](err) {
+		return append(out, "move the pin with: fnb update "+defaultWatchdog)
 	}
 	if is[*store.OfflineError](err) {
 		return append(out, "fetch it once, without --offline and FNB_OFFLINE")

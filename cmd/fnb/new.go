@@ -154,6 +154,9 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 		d.lock.Templates = map[string]schema.Pin{}
 	}
 	d.lock.Templates[o.lang] = pin
+	if err := st.Keep(ctx, tmpl); err != nil { // for fnb update, later
+		g.tell([]string{err.Error()})
+	}
 	if d.dir = o.handler; d.dir == "" {
 		d.dir = name
 	}

@@ -12,11 +12,14 @@ import (
 	"fnb/templates"
 )
 
-// A notLockedError names base images that a frozen lock does not have.
-type notLockedError struct{ refs []string }
+// A notLockedError names what a frozen lock does not have.
+type notLockedError struct {
+	what string // "base images" or "watchdogs"
+	refs []string
+}
 
 func (e *notLockedError) Error() string {
-	return "fnb.lock does not have the base images " + strings.Join(e.refs, ", ")
+	return "fnb.lock does not have the " + e.what + " " + strings.Join(e.refs, ", ")
 }
 
 // pinBases returns the digests by which the solve has to take its base images.
@@ -40,14 +43,10 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile
 		}
 	}
 	if p.opts.frozen && len(missing) > 0 {
-		return nil, "", &notLockedError{missing}
+		return nil, "", &notLockedError{"base images", missing}
 	}
 	if len(missing) > 0 {
-		b, err := p.builder.get(ctx)
-		if err != nil {
-			return nil, "", err
-		}
-		found, err := b.Digests(ctx, req, missing)
+		found, err := p.digests(ctx, req, missing)
 		if err != nil {
 			return nil, "", fmt.Errorf("looking up base images: %w", err)
 		}
@@ -68,6 +67,15 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile
 		}
 	}
 	return out, strings.Join(floating, ", "), nil
+}
+
+// digests has the builder look images up, which asks registries as its solves do.
+func (p *pipeline) digests(ctx context.Context, req builder.Request, refs []string) (map[string]string, error) {
+	b, err := p.builder.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.Digests(ctx, req, refs)
 }
 
 // addBases puts what was found into the lock. One that was not found stays out:
@@ -95,9 +103,6 @@ func baseReferences(dockerfile []byte, bc *packaging.Context) ([]string, error) 
 	written, err := templates.BaseImages(dockerfile, bc.BuildArgs)
 	if err != nil {
 		return nil, err
-	}
-	if bc.Watchdog != "" && bc.Watchdog != "default" {
-		written = append(written, bc.Watchdog)
 	}
 	var refs []string
 	for _, w := range written {

@@ -39,6 +39,7 @@ type pipeline struct {
 	solving  chan struct{} // holds one for each function that is being solved
 	git      func() (store.Revision, error)
 	describe func() (string, error)
+	upgrade  bool // pins of watchdogs are moved too
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
@@ -61,7 +62,8 @@ type job struct {
 	why    []string          // what --why says
 	was    map[string]string // annotations of the image that has the first reference
 
-	progress *builder.Progress // nil shows nothing
+	progress *builder.Progress   // nil shows nothing
+	template *templates.Template // once its pins are known
 }
 
 // build is the sentence: resolve the function's template, package template and
@@ -165,6 +167,9 @@ func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Tem
 			p.lock.Templates = map[string]schema.Pin{}
 		}
 		p.lock.Templates[fn.Lang], p.locked = pin, true
+		if err := p.store.Keep(ctx, tmpl); err != nil { // for fnb update, later
+			notes = append(notes, err.Error())
+		}
 	}
 	return tmpl, pin, notes, nil
 }

@@ -73,6 +73,11 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	if req.Watchdog, err = watchdogOf(bc); err != nil {
 		return nil, err
 	}
+	floating, err := p.pinWatchdog(ctx, j, req, bc.Watchdog)
+	if err != nil {
+		return nil, err
+	}
+	pl.unpinned = strings.Join(slices.DeleteFunc([]string{pl.unpinned, floating}, func(s string) bool { return s == "" }), ", ")
 	if pl.inputs, err = bc.Inputs(settings(req, created)); err != nil {
 		return nil, err
 	}

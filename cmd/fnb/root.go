@@ -57,6 +57,7 @@ func newRoot(s streams) *cobra.Command {
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(
 		newNew(g), newBuild(g), newPush(g),
+		newLock(g), newOutdated(g), newUpdate(g),
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
 		newGenerate(g), newCI(g), newDoctor(g), newLogin(g), newLogout(g), newVersion(g),
 	)

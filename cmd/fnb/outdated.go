@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/spf13/cobra"
+
+	"fnb/schema"
+)
+
+// An outdatedError says that something newer exists.
+type outdatedError struct {
+	n       int
+	movable bool // fnb update would take some of it
+}
+
+func (e *outdatedError) Error() string {
+	if e.n == 1 {
+		return "something newer than one entry of fnb.lock exists"
+	}
+	return fmt.Sprintf("something newer than %d entries of fnb.lock exists", e.n)
+}
+
+func newOutdated(g *globals) *cobra.Command {
+	o := &buildOptions{parallel: 1}
+	cmd := &cobra.Command{
+		Use:   "outdated [FUNCTION…]",
+		Short: "list what is newer than fnb.lock",
+		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins: versions of templates, images behind the tags of base images and watchdogs, and the watchdog that is part of fnb. It changes nothing.
+
+NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 where anything is newer, and 0 where nothing is.`,
+		Example:           "  # as a table, or for a program\n  fnb outdated\n  fnb outdated --json",
+		ValidArgsFunction: g.completeFunctions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.runOutdated(cmd.Context(), o, args)
+		},
+	}
+	cmd.Flags().StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
+	return cmd
+}
+
+func (g *globals) runOutdated(ctx context.Context, o *buildOptions, names []string) error {
+	if err := o.parse("fnb outdated"); err != nil {
+		return err
+	}
+	n, err := g.lookUpNewest(ctx, o, names)
+	if err != nil {
+		return err
+	}
+	changes := n.changes
+	seen := map[string]bool{}
+	for _, c := range changes {
+		seen[c.Name] = true
+	}
+	for ref, pin := range n.before.Templates {
+		latest := n.latest[ref]
+		if latest != "" && !seen[ref] {
+			is := &pinnedTo{Version: pin.Version, Commit: pin.Commit, Digest: pin.Checksum}
+			changes = append(changes, pinChange{Kind: pinTemplate, Name: ref, Locked: is, Newest: is})
+		}
+	}
+	movable := false
+	for i := range changes {
+		if c := &changes[i]; c.Kind == pinTemplate {
+			c.Latest = n.latest[c.Name]
+		}
+		movable = movable || *changes[i].Locked != *changes[i].Newest
+	}
+	if err := g.printOutdated(changes); err != nil || len(changes) == 0 {
+		return err
+	}
+	return &outdatedError{n: len(changes), movable: movable}
+}
+
+func (g *globals) printOutdated(changes []pinChange) error {
+	if g.json {
+		if changes == nil {
+			changes = []pinChange{}
+		}
+		return json.NewEncoder(g.out).Encode(changes)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "KIND\tNAME\tLOCKED\tNEWEST\tLATEST")
+	for _, c := range changes {
+		locked, newest := c.Locked.String(), c.Newest.String()
+		if locked == newest && *c.Locked != *c.Newest {
+			locked, newest = shortDigest(c.Locked.Digest), shortDigest(c.Newest.Digest) // the version has stayed
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", c.Kind, clean(c.Name), clean(locked), clean(newest), clean(cmp.Or(c.Latest, "-")))
+	}
+	return tw.Flush()
+}
+
+// A newest is what could be in fnb.lock now.
+type newest struct {
+	pipeline *pipeline
+	jobs     []*job
+	before   *schema.Lock
+	changes  []pinChange       // of entries that fnb.lock has
+	latest   map[string]string // versions of templates that their ranges do not allow
+}
+
+// lookUpNewest looks up what functions need as if nothing were pinned. The
+// pipeline's lock then has that.
+func (g *globals) lookUpNewest(ctx context.Context, o *buildOptions, names []string) (*newest, error) {
+	p, fns, err := g.newPipeline(o, names)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	n := &newest{pipeline: p, before: copyLock(p.lock), jobs: pinJobs(fns), latest: map[string]string{}}
+	if err := p.forget(ctx, g, fns, true); err != nil {
+		return nil, err
+	}
+	if err := g.pinAll(ctx, p, n.jobs); err != nil {
+		return nil, err
+	}
+	for _, c := range lockChanges(n.before, p.lock) {
+		if c.Locked != nil && c.Newest != nil {
+			n.changes = append(n.changes, c)
+		}
+	}
+	for ref, pin := range p.lock.Templates {
+		if _, ok := n.before.Templates[ref]; !ok {
+			continue
+		}
+		if n.latest[ref], err = g.latestBeyond(ctx, p, ref, pin); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// latestBeyond is the newest stable version of a template in a store where that is
+// higher than the one that its range allows; "" where it is not.
+func (g *globals) latestBeyond(ctx context.Context, p *pipeline, ref string, pin schema.Pin) (string, error) {
+	has, err := semver.StrictNewVersion(pin.Version)
+	if err != nil {
+		return "", nil //nolint:nilerr // a template without versions has no newer one
+	}
+	parsed, err := schema.ParseTemplateRef(ref)
+	if err != nil || parsed.Range == "" {
+		return "", err
+	}
+	versions, err := p.store.Versions(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range versions {
+		other, err := semver.StrictNewVersion(v.Version)
+		if err == nil && v.Yanked == "" && other.Prerelease() == "" {
+			if other.GreaterThan(has) {
+				return v.Version, nil
+			}
+			break
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"fnb/schema"
+	"fnb/templates"
+	filetree "fnb/templates/tree"
+)
+
+// Keep puts a template that is not from a repository into the cache, so that
+// [Store.Pinned] finds it when the program or the folder has another one.
+func (s *Store) Keep(ctx context.Context, t *templates.Template) error {
+	place, ok := s.cache.templateDir(t.Checksum)
+	if !ok {
+		return fmt.Errorf("using the cache: malformed checksum %q", t.Checksum)
+	}
+	if isFolder(place) {
+		return nil
+	}
+	dir, err := s.cache.unfinished()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // nothing depends on what is left of it
+	files := filepath.Join(dir, "files")
+	if err := os.Mkdir(files, 0o700); err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	root, err := os.OpenRoot(files)
+	if err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	_, err = filetree.Write(ctx, t.FS, root)
+	_ = root.Close() // what was written is checked when it is read
+	if err != nil {
+		return fmt.Errorf("using the cache: %w", err)
+	}
+	_, err = s.cache.add(files)
+	return err
+}
+
+// Pinned returns the template of where's lock for ref, as it was when it was pinned:
+// from the cache, or from where the lock says. Where it cannot be had any more, the
+// error is that of [Store.Resolve], or a [*MismatchError].
+func (s *Store) Pinned(ctx context.Context, ref string, where Where) (*templates.Template, error) {
+	pin, ok := where.Lock.Templates[ref]
+	if !ok {
+		return nil, &MismatchError{Reference: ref, Problem: "fnb.lock does not have it"}
+	}
+	parsed, err := schema.ParseTemplateRef(ref)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := s.cache.open(pin.Checksum); ok {
+		if t.Source = pin.Store; parsed.Name != "" {
+			t.Name = parsed.Name
+		}
+		return t, nil
+	}
+	where.Frozen = true
+	t, _, _, err := s.Resolve(ctx, ref, where)
+	return t, err
+}

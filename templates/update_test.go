@@ -1,0 +1,162 @@
+package templates
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func starter(t *testing.T, version string, files map[string]string) *Template {
+	t.Helper()
+	all := map[string]string{"template.yml": "fprocess: ./run\nversion: " + version + "\n"}
+	for name, text := range files {
+		all["function/"+name] = text
+	}
+	m := mapFS(minimal(all))
+	delete(m, "function/handler.x")
+	for name, f := range m {
+		if strings.HasSuffix(name, ".sh") {
+			f.Mode = 0o755
+		}
+	}
+	tpl, err := Open(m, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tpl
+}
+
+// contents returns the files below a folder: their text, "-> " and a link's target.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, mode := range listing(t, dir) {
+		full := filepath.Join(dir, name)
+		switch mode[0] {
+		case 'd':
+		case 'L':
+			target, err := os.Readlink(full)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = "-> " + target
+		default:
+			data, err := os.ReadFile(full)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = string(data)
+		}
+	}
+	return out
+}
+
+func TestMergeStarter(t *testing.T) {
+	t.Parallel()
+	was := starter(t, "1.0.0", map[string]string{
+		"same": "same\n", "up": "1\n", "both": "a\nb\nc\nd\n", "clash": "a\nb\nc\n", "gone": "old\n", "gone-changed": "old\n",
+		"deleted": "1\n", "picture": "\x00one", "link": "-> up", "crlf": "a\nb\nc\n", "sub/deep/only": "x\n", "mode.txt": "m\n", "tail": "a\nb", "to-file/x": "x\n",
+	})
+	now := starter(t, "1.1.0", map[string]string{
+		"same": "same\n", "up": "2\n", "both": "A\nb\nc\nd\n", "clash": "a\nB\nc\n", "deleted": "2\n", "picture": "\x00two", "link": "-> both",
+		"crlf": "a\nb\nC\n", "new/file.sh": "#!/bin/sh\n", "mode.txt": "m\n", "tail": "a\nb\nc\n", "taken": "theirs\n", "to-file/x": "x\n", "to-file/y": "y\n",
+	})
+	dir := filepath.Join(t.TempDir(), "handler")
+	if _, err := was.Scaffold(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"both": "a\nb\nc\nmine\n", "clash": "a\nmine\nc\n", "gone-changed": "mine\n", "picture": "\x00mine", "crlf": "mine\r\na\r\nb\r\nc\r\n",
+		"own": "untouched\n", "tail": "mine\na\nb", "taken": "mine\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"deleted", "to-file/x", "to-file"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "to-file"), []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	m, err := MergeStarter(was, now, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, contents(t, dir)); diff != "" {
+		t.Errorf("it wrote: %s", diff)
+	}
+	want := map[string]string{
+		"both": "merged", "clash": "conflict", "crlf": "merged", "deleted": "deleted", "gone": "removed", "gone-changed": "kept", "link": "updated",
+		"new/file.sh": "added", "picture": "conflict", "sub/deep/only": "removed", "tail": "merged", "taken": "conflict", "to-file/y": "conflict", "up": "updated",
+	}
+	got := map[string]string{}
+	for _, c := range m.Changes {
+		got[c.File] = c.Action
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if err := m.Write(); err != nil {
+		t.Fatal(err)
+	}
+	marks := func(base, ours, theirs string) string {
+		return "<<<<<<< yours\n" + ours + "||||||| template x 1.0.0\n" + base + "=======\n" + theirs + ">>>>>>> template x 1.1.0\n"
+	}
+	after := map[string]string{
+		"both": "A\nb\nc\nmine\n", "clash": "a\n" + marks("b\n", "mine\n", "B\n") + "c\n", "crlf": "mine\r\na\r\nb\r\nC\r\n", "gone-changed": "mine\n",
+		"link": "-> both", "mode.txt": "m\n", "new/file.sh": "#!/bin/sh\n", "own": "untouched\n", "picture": "\x00mine", "picture.new": "\x00two", "same": "same\n",
+		"tail": "mine\na\nb\nc\n", "taken": marks("", "mine\n", "theirs\n"), "to-file": "mine\n", "up": "2\n",
+	}
+	if diff := cmp.Diff(after, contents(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+	modes := listing(t, dir)
+	for name, want := range map[string]string{"new/file.sh": "-rwxr-xr-x", "both": "-rw-r--r--", "up": "-rw-r--r--"} {
+		if modes[name] != want {
+			t.Errorf("%s has the mode %s, want %s", name, modes[name], want)
+		}
+	}
+	if _, err := MergeStarter(was, now, dir); !isUnresolved(err) {
+		t.Errorf("marks that are left: %v", err)
+	}
+}
+
+func isUnresolved(err error) bool {
+	_, ok := errors.AsType[*UnresolvedError](err)
+	return ok
+}
+
+// A handler that is a link's target elsewhere, or has folders that lead out of it,
+// is not written to.
+func TestMergeStarterStaysInside(t *testing.T) {
+	t.Parallel()
+	was, now := starter(t, "1.0.0", map[string]string{"sub/a": "1\n"}), starter(t, "1.1.0", map[string]string{"sub/a": "2\n", "sub/b": "new\n"})
+	top := t.TempDir()
+	dir := filepath.Join(top, "handler")
+	for _, d := range []string{dir, filepath.Join(top, "elsewhere")} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../elsewhere", filepath.Join(dir, "sub")); err != nil {
+		t.Fatal(err)
+	}
+	m, err := MergeStarter(was, now, dir)
+	if err == nil {
+		err = m.Write()
+	}
+	if err == nil {
+		t.Error("no error")
+	}
+	if got := contents(t, filepath.Join(top, "elsewhere")); len(got) > 0 {
+		t.Errorf("written outside: %v", got)
+	}
+}
