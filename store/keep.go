@@ -65,3 +65,26 @@ func (s *Store) Pinned(ctx context.Context, ref string, where Where) (*templates
 	t, _, _, err := s.Resolve(ctx, ref, where)
 	return t, err
 }
+
+// Later returns the newest stable version that a store has of the template that ref
+// names, where that is later than version, which its range may not allow; "" where
+// there is none.
+func (s *Store) Later(ctx context.Context, ref, version string) (string, error) {
+	parsed, err := schema.ParseTemplateRef(ref)
+	if err != nil || parsed.Range == "" || schema.ValidateVersion(version) != nil {
+		return "", err
+	}
+	versions, err := s.Versions(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range versions {
+		if v.Yanked == "" && isStable(v.Version) {
+			if compareVersions(v.Version, version) > 0 {
+				return v.Version, nil
+			}
+			break
+		}
+	}
+	return "", nil
+}

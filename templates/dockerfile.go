@@ -67,6 +67,7 @@ type stage struct {
 	base   string   // image reference, where parent is -1
 	images []string // image references that its steps read from, in order
 	copies []copied
+	added  []argument // what ADD fetches by URL without a checksum
 }
 
 // An argument is a declared build arg.
@@ -188,6 +189,11 @@ func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scop
 		}
 		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
 	case *instructions.AddCommand:
+		for _, source := range c.SourcePaths {
+			if c.Checksum == "" && (strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")) {
+				st.added = append(st.added, argument{source, firstLine(c.Location())})
+			}
+		}
 		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
 	case *instructions.RunCommand:
 		// A mount's variables are known to the builder only; what cannot be

@@ -73,7 +73,8 @@ func LintDir(dir string) ([]Problem, error) {
 type linter struct {
 	view     fs.FS
 	manifest schema.Manifest
-	folder   string // of the handler
+	text     []string // lines of the manifest
+	folder   string   // of the handler
 	problems []Problem
 }
 
@@ -165,12 +166,12 @@ func (l *linter) readManifest() bool {
 		}
 		return false
 	}
-	l.manifest = manifest
+	l.manifest, l.text = manifest, strings.Split(string(data), "\n")
 	if f := manifest.HandlerFolder; f != "" {
 		l.folder = f
 	}
 	if !fs.ValidPath(l.folder) || l.folder == "." {
-		l.add(SeverityError, PartHandler, ManifestName, 0, "handler_folder: %q is not a folder inside the template", l.folder)
+		l.add(SeverityError, PartHandler, ManifestName, l.line("handler_folder"), "handler_folder: %q is not a folder inside the template", l.folder)
 		l.folder = defaultFolder
 	}
 	return true
@@ -185,6 +186,14 @@ func (l *linter) manifestError(err error) {
 	bare := *field
 	bare.File, bare.Line, bare.Column = "", 0, 0
 	l.add(SeverityError, PartManifest, ManifestName, field.Line, "%s", bare.Error())
+}
+
+// line is the first line of the manifest that has a text, 0 where none has.
+func (l *linter) line(text string) int {
+	return slices.IndexFunc(l.text, func(line string) bool {
+		line, _, _ = strings.Cut(line, "#")
+		return strings.Contains(line, text)
+	}) + 1
 }
 
 func (l *linter) handler() {
@@ -210,9 +219,9 @@ func (l *linter) packages() {
 			case err != nil && name == p.Lock:
 				// A lock is made with the user's first dependency.
 			case err != nil:
-				l.add(SeverityError, PartPackages, ManifestName, 0, "packages: %s is missing", name)
+				l.add(SeverityError, PartPackages, ManifestName, l.line(name), "packages: %s is missing", name)
 			case !info.Mode().IsRegular():
-				l.add(SeverityError, PartPackages, ManifestName, 0, "packages: %s is not a file", name)
+				l.add(SeverityError, PartPackages, ManifestName, l.line(name), "packages: %s is not a file", name)
 			}
 		}
 	}
@@ -256,7 +265,7 @@ func (l *linter) entrypoint(d *dockerfile, place string) {
 		l.add(SeverityError, PartEntrypoint, ManifestName, 0, "fprocess is missing: it is the command that the watchdog runs")
 	}
 	if m.Mode == "http" && m.UpstreamURL == "" {
-		l.add(SeverityError, PartEntrypoint, ManifestName, 0, "upstream_url is missing: in mode http the watchdog calls the function there")
+		l.add(SeverityError, PartEntrypoint, ManifestName, l.line("mode"), "upstream_url is missing: in mode http the watchdog calls the function there")
 	}
 }
 
@@ -266,6 +275,6 @@ func (l *linter) test(d *dockerfile) {
 		return
 	}
 	if d.stageNamed(test.Target) < 0 {
-		l.add(SeverityError, PartDockerfile, d.file, 0, "has no stage %q, which test.target names", test.Target)
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line(test.Target), "test: %s has no stage %q", d.file, test.Target)
 	}
 }

@@ -35,7 +35,10 @@ func (l *linter) dockerfile(d *dockerfile) {
 
 func (l *linter) bases(d *dockerfile, s stage) {
 	for _, ref := range append([]string{s.base}, s.images...) {
-		if ref == "" || strings.Contains(ref, "@") || strings.Contains(ref, "$") {
+		if strings.Contains(ref, "$") && !strings.Contains(ref, "BUILDPLATFORM") && !strings.Contains(ref, "TARGET") {
+			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s depends on an ARG without a default", ref)
+		}
+		if ref == "" || strings.ContainsAny(ref, "@$") {
 			continue
 		}
 		switch _, tag, _ := strings.Cut(path.Base(ref), ":"); tag {
@@ -65,6 +68,9 @@ func (l *linter) environment(d *dockerfile, s stage) {
 // with the starter as the handler.
 func (l *linter) copies(d *dockerfile, s stage) {
 	root := path.Dir(d.file) // a handler with a Dockerfile is the whole context
+	for _, a := range s.added {
+		l.add(SeverityWarning, PartDockerfile, d.file, a.line, "ADD %s has no --checksum, so that what it fetches can change without notice", a.name)
+	}
 	for _, c := range s.copies {
 		for _, source := range c.sources {
 			name := path.Join(root, path.Join("/", source))

@@ -27,19 +27,22 @@ func TestLint(t *testing.T) {
 		}},
 		"nothing to run": {minimal(map[string]string{"template.yml": "mode: http\n"}), []string{
 			"template.yml: error: fprocess is missing: it is the command that the watchdog runs",
-			"template.yml: error: upstream_url is missing: in mode http the watchdog calls the function there",
+			"template.yml:1: error: upstream_url is missing: in mode http the watchdog calls the function there",
 		}},
 		"no package list": {minimal(map[string]string{"template.yml": "fprocess: x\npackages: [{ecosystem: go, manifest: function/go.mod, lock: function/go.sum}]\n"}), []string{
-			"template.yml: error: packages: function/go.mod is missing",
+			"template.yml:2: error: packages: function/go.mod is missing",
 		}},
 		"a test target that is not there": {minimal(map[string]string{"template.yml": "fprocess: x\ntest: {target: test}\n"}), []string{
-			`Dockerfile: error: has no stage "test", which test.target names`,
+			`template.yml:2: error: test: Dockerfile has no stage "test"`,
 		}},
 		"a handler folder of another name": {map[string]string{"template.yml": "fprocess: x\nhandler_folder: src\n", "Dockerfile": "FROM a:1\nCOPY src .\nUSER 5\n", "src/a": ""}, nil},
 		"bases that change": {docker("ARG V=latest\nFROM golang:$V AS a\nFROM localhost:5000/x\nCOPY --from=y:latest /a /b\nFROM z@sha256:0000000000000000000000000000000000000000000000000000000000000000\nUSER 1\n"), []string{
 			"Dockerfile:2: warning: base image golang:latest has the tag latest, so that it changes without notice",
 			"Dockerfile:3: warning: base image localhost:5000/x has no tag, so that it changes without notice",
 			"Dockerfile:3: warning: base image y:latest has the tag latest, so that it changes without notice",
+		}},
+		"a base that nobody has named": {docker("ARG BASE\nFROM $BASE\nUSER 1\n"), []string{
+			"Dockerfile:2: warning: base image $BASE depends on an ARG without a default",
 		}},
 		"no user":             {docker("FROM a:1\n"), []string{"Dockerfile:1: warning: has no USER, so that the function runs as root"}},
 		"root":                {docker("FROM a:1\nUSER 1\nUSER root:root\n"), []string{"Dockerfile:3: warning: USER root:root: the function runs as root"}},
@@ -56,6 +59,7 @@ func TestLint(t *testing.T) {
 		}},
 		"sources that are missing": {docker("FROM a:1\nARG F=none.x\nCOPY index.x function/handler.x ./\nCOPY function/*.json function/handler.[x] ./\nCOPY /function ./\nCOPY . .\nADD https://example.com/x /x\nCOPY $F $UNKNOWN /y\nCOPY [\"[\", \"/z\"]\nUSER 1\n"), []string{
 			"Dockerfile:3: error: copies index.x, which is not in the template",
+			"Dockerfile:7: warning: ADD https://example.com/x has no --checksum, so that what it fetches can change without notice",
 			"Dockerfile:8: error: copies none.x, which is not in the template",
 			"Dockerfile:9: error: copies [, which is not a valid pattern",
 		}},

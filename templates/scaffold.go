@@ -1,7 +1,9 @@
 package templates
 
 import (
+	"bytes"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"fnb/schema"
 	"fnb/templates/tree"
 )
 
@@ -27,6 +30,69 @@ func (e *ExistsError) Error() string { return e.Dir + " exists and is not an emp
 // overwrites: if dir is anything but an empty folder it returns an
 // [*ExistsError].
 func (t *Template) Scaffold(dir string) (files []string, err error) {
+	starter, err := fs.Sub(t.FS, t.Handler.Folder)
+	if err == nil {
+		files, err = writeNew(starter, dir)
+	}
+	if err != nil && !isExists(err) {
+		err = fmt.Errorf("writing the handler of template %s: %w", t.Name, err)
+	}
+	return files, err
+}
+
+// Copy writes all files of the template into the folder dir, as [Template.Scaffold]
+// does its starter.
+func (t *Template) Copy(dir string) (files []string, err error) {
+	files, err = writeNew(t.FS, dir)
+	if err != nil && !isExists(err) {
+		err = fmt.Errorf("writing template %s: %w", t.Name, err)
+	}
+	return files, err
+}
+
+func isExists(err error) bool {
+	_, ok := errors.AsType[*ExistsError](err)
+	return ok
+}
+
+//go:embed all:start
+var beginnings embed.FS
+
+// Start writes the beginnings of a template called name into the folder dir, with
+// each of the four parts, as [Template.Scaffold] does a handler.
+func Start(name, dir string) (files []string, err error) {
+	if err := schema.ValidateName(name); err != nil {
+		return nil, err
+	}
+	sub, err := fs.Sub(beginnings, "start")
+	if err != nil {
+		return nil, err
+	}
+	view, err := look(sub)
+	if err != nil {
+		return nil, err
+	}
+	return placeNew(dir, func(dest string) ([]string, error) {
+		files, err := writeFiles(view, dest)
+		if err != nil {
+			return nil, err
+		}
+		manifest, err := fs.ReadFile(view, ManifestName)
+		if err != nil {
+			return nil, err
+		}
+		manifest = bytes.ReplaceAll(manifest, []byte("TEMPLATE-NAME"), []byte(name))
+		return files, os.WriteFile(filepath.Join(dest, ManifestName), manifest, 0o644)
+	})
+}
+
+// writeNew writes files into a folder that is new or empty; all of them, or nothing.
+func writeNew(fsys fs.FS, dir string) ([]string, error) {
+	return placeNew(dir, func(dest string) ([]string, error) { return writeFiles(fsys, dest) })
+}
+
+// placeNew has write make a folder, and puts it where nothing or an empty folder is.
+func placeNew(dir string, write func(dest string) ([]string, error)) (files []string, err error) {
 	dir = filepath.Clean(dir)
 	exists, err := emptyFolder(dir)
 	if err != nil {
@@ -51,8 +117,8 @@ func (t *Template) Scaffold(dir string) (files []string, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(beside)) }()
 	content := filepath.Join(beside, "content")
-	if files, err = t.writeStarter(content); err != nil {
-		return nil, fmt.Errorf("writing the handler of template %s: %w", t.Name, err)
+	if files, err = write(content); err != nil {
+		return nil, err
 	}
 	if exists {
 		return files, moveInto(dir, content)
@@ -92,12 +158,8 @@ func missingFolders(dir string) []string {
 	return missing
 }
 
-// writeStarter writes the starter into the new folder dest.
-func (t *Template) writeStarter(dest string) ([]string, error) {
-	starter, err := fs.Sub(t.FS, t.Handler.Folder)
-	if err != nil {
-		return nil, err
-	}
+// writeFiles writes files into the new folder dest.
+func writeFiles(fsys fs.FS, dest string) ([]string, error) {
 	if err := os.Mkdir(dest, 0o755); err != nil {
 		return nil, err
 	}
@@ -105,7 +167,7 @@ func (t *Template) writeStarter(dest string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := tree.Write(context.Background(), starter, root)
+	files, err := tree.Write(context.Background(), fsys, root)
 	return files, errors.Join(err, root.Close())
 }
 

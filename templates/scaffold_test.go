@@ -135,3 +135,42 @@ func TestScaffoldWritesAllOrNothing(t *testing.T) {
 		t.Errorf("something was left behind (-before +after):\n%s", diff)
 	}
 }
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "template", "acme")
+	files, err := Start("acme", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"Dockerfile", "function/handler.sh", "function/packages.txt", "run.sh", "template.yml"}
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Error(diff)
+	}
+	if problems, err := LintDir(dir); err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+	tpl, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tpl.Manifest.Language != "acme" || len(tpl.Entrypoint.Files) != 1 || len(tpl.Packages.Lists) != 1 || len(tpl.Handler.Files) != 2 {
+		t.Errorf("%+v", tpl.Template)
+	}
+	if _, err := Start("acme", dir); !isExists(err) {
+		t.Errorf("a second time: %v", err)
+	}
+	if _, err := Start("../x", dir+"2"); err == nil {
+		t.Error("a name that is none")
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	if _, err := tpl.Copy(copied); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := OpenDir(copied); err != nil || again.Checksum != tpl.Checksum {
+		t.Errorf("the copy is another template: %v", err)
+	}
+	if _, err := tpl.Copy(copied); !isExists(err) {
+		t.Errorf("copied over: %v", err)
+	}
+}

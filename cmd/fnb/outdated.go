@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/spf13/cobra"
 
 	"fnb/schema"
@@ -132,36 +131,9 @@ func (g *globals) lookUpNewest(ctx context.Context, o *buildOptions, names []str
 		if _, ok := n.before.Templates[ref]; !ok {
 			continue
 		}
-		if n.latest[ref], err = g.latestBeyond(ctx, p, ref, pin); err != nil {
+		if n.latest[ref], err = p.store.Later(ctx, ref, pin.Version); err != nil {
 			return nil, err
 		}
 	}
 	return n, nil
-}
-
-// latestBeyond is the newest stable version of a template in a store where that is
-// higher than the one that its range allows; "" where it is not.
-func (g *globals) latestBeyond(ctx context.Context, p *pipeline, ref string, pin schema.Pin) (string, error) {
-	has, err := semver.StrictNewVersion(pin.Version)
-	if err != nil {
-		return "", nil //nolint:nilerr // a template without versions has no newer one
-	}
-	parsed, err := schema.ParseTemplateRef(ref)
-	if err != nil || parsed.Range == "" {
-		return "", err
-	}
-	versions, err := p.store.Versions(ctx, ref)
-	if err != nil {
-		return "", err
-	}
-	for _, v := range versions {
-		other, err := semver.StrictNewVersion(v.Version)
-		if err == nil && v.Yanked == "" && other.Prerelease() == "" {
-			if other.GreaterThan(has) {
-				return v.Version, nil
-			}
-			break
-		}
-	}
-	return "", nil
 }

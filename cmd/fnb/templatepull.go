@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// oneOrTwo takes a first argument and perhaps a folder.
+func oneOrTwo(cmd *cobra.Command, args []string) error {
+	if len(args) < 1 || len(args) > 2 {
+		return usagef(cmd.CommandPath(), "accepts one or two arguments, received %d", len(args))
+	}
+	return nil
+}
+
+func newTemplatePull(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "pull REF [DIR]",
+		Short:   "write a template into the project",
+		Long:    `Pull writes all files of a template to DIR, or to template/NAME beside the stack file, where fnb and faas-cli find it by its name. It is there to be kept in the project and changed; nothing else that fnb does needs it. Pull never overwrites: DIR has to be new or empty.`,
+		Example: "  # change an official template for this project\n  fnb template pull go\n\n  # a version of a store's\n  fnb template pull acme/go@1.2.0 ./third-party/go",
+		Args:    oneOrTwo,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return g.completeTemplates(), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := ""
+			if len(args) > 1 {
+				dir = filepath.Clean(args[1])
+			}
+			return g.pullTemplate(cmd.Context(), args[0], dir)
+		},
+	}
+}
+
+func (g *globals) pullTemplate(ctx context.Context, ref, dir string) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	where, err := g.where()
+	if err != nil {
+		return err
+	}
+	t, pin, notes, err := st.Resolve(ctx, ref, where)
+	g.tell(notes)
+	if err != nil {
+		return fmt.Errorf("resolving template %s: %w", ref, err)
+	}
+	if dir == "" {
+		dir = filepath.Join(where.Root, "template", t.Name)
+	}
+	files, err := t.Copy(dir)
+	if err != nil {
+		return elsewhere(err)
+	}
+	return g.printWritten(t.Name, dir, files, pin)
+}
+
+// elsewhere says what to type where something is in the way.
+func elsewhere(err error) error {
+	if is[*templates.ExistsError](err) {
+		return hint(errors.New(err.Error()), "name another folder after the template, such as: ./mine")
+	}
+	return err
+}
+
+// printWritten prints which template was written where.
+func (g *globals) printWritten(name, dir string, files []string, pin schema.Pin) error {
+	if g.json {
+		return json.NewEncoder(g.out).Encode(map[string]any{"name": name, "dir": relative(dir), "files": files, "pin": pin})
+	}
+	if !g.quiet {
+		for _, f := range files {
+			fmt.Fprintf(g.err, "  %s\n", clean(relative(filepath.Join(dir, filepath.FromSlash(f)))))
+		}
+	}
+	_, err := fmt.Fprintln(g.out, clean(name), clean(relative(dir)), pin.Checksum)
+	return err
+}
+
+func newTemplateInit(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "init NAME [DIR]",
+		Short:   "start a template",
+		Long:    "Init writes a small template that works, with its four parts, to DIR, or to template/NAME beside the stack file: a Dockerfile, an entrypoint, a handler and a package list. DIR has to be new or empty.",
+		Example: "  # start a template, check it, use it\n  fnb template init shout\n  fnb template lint template/shout\n  fnb new hello --lang shout",
+		Args:    oneOrTwo,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := schema.ValidateName(args[0]); err != nil {
+				return usagef("fnb template init", "%w", err)
+			}
+			dir := ""
+			if len(args) > 1 {
+				dir = filepath.Clean(args[1])
+			}
+			return g.initTemplate(args[0], dir)
+		},
+	}
+}
+
+func (g *globals) initTemplate(name, dir string) error {
+	if dir == "" {
+		where, err := g.where()
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(where.Root, "template", name)
+	}
+	files, err := templates.Start(name, dir)
+	if err != nil {
+		return elsewhere(err)
+	}
+	t, err := templates.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return g.printWritten(name, dir, files, schema.Pin{Store: "./" + filepath.ToSlash(relative(dir)), Version: t.Manifest.Version, Checksum: t.Checksum})
+}

@@ -1,0 +1,3 @@
+# The entrypoint: it calls the handler, with the request on standard input.
+. ./function/handler.sh
+handle
