@@ -25,6 +25,8 @@ type Progress struct {
 	events *json.Encoder // nil without
 	prefix bool
 	closed bool
+
+	overview *overview // nil without
 }
 
 // NewProgress starts a display on w. Mode is auto, tty, plain, json or quiet;
@@ -75,6 +77,9 @@ func (p *Progress) Close() {
 	if !p.closed && p.ch != nil {
 		close(p.ch)
 	}
+	if !p.closed && p.overview != nil {
+		close(p.overview.stop)
+	}
 	p.closed = true
 	p.mu.Unlock()
 	<-p.done
@@ -86,6 +91,8 @@ func (p *Progress) update(name string, s *client.SolveStatus) {
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
+	case p.overview != nil:
+		p.overview.update(name, s)
 	case p.events != nil:
 		p.encode(name, s)
 	case p.ch != nil:
@@ -166,13 +173,18 @@ type Outcome struct {
 	Reason string
 	Digest string
 	Error  string
+	Took   time.Duration
 }
 
 // Result shows what became of a function.
 func (p *Progress) Result(name string, o Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed && p.events != nil {
+	switch {
+	case p.closed:
+	case p.overview != nil:
+		p.overview.result(name, o)
+	case p.events != nil:
 		p.emit(event{Function: name, Event: "result", Status: o.Status, Reason: o.Reason, Digest: o.Digest, Error: o.Error})
 	}
 }

@@ -193,6 +193,9 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 // are solved. It bounds memory, since each holds its list of files.
 const lookahead = 16
 
+// severalFunctions is how many functions can be shown with each of their steps.
+const severalFunctions = 10
+
 // run builds the jobs. One that fails does not stop the others, but a builder
 // that cannot be reached does.
 func (p *pipeline) run(ctx context.Context, jobs []*job) error {
@@ -218,7 +221,11 @@ func (p *pipeline) open(g *globals, functions int) (err error) {
 		}
 	}
 	p.unfold = g.ci.fold(g.err, fmt.Sprintf("fnb: building %d functions", functions))
-	p.progress, err = builder.NewProgress(g.err, g.progress, functions > 1)
+	if functions > severalFunctions {
+		p.progress, err = builder.NewOverview(g.err, g.progress, functions)
+	} else {
+		p.progress, err = builder.NewProgress(g.err, g.progress, functions > 1)
+	}
 	if err != nil {
 		return usagef("fnb build", "%w", err)
 	}

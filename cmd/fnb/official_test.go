@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +22,10 @@ type fnbUser struct {
 	bin string
 	dir string
 	env []string
+
+	umask string // as umask takes it; "" is this process'
+	rss   int64  // peak of the last run, in kilobytes
+	log   string // standard error of the last run
 }
 
 func newUser(t *testing.T, r *rig, env ...string) *fnbUser {
@@ -37,10 +42,17 @@ func newUser(t *testing.T, r *rig, env ...string) *fnbUser {
 func (u *fnbUser) run(args ...string) string {
 	u.t.Helper()
 	cmd := exec.CommandContext(u.t.Context(), u.bin, args...)
+	if u.umask != "" {
+		cmd = exec.CommandContext(u.t.Context(), "sh", append([]string{"-c", "umask " + u.umask + `; exec "$0" "$@"`, u.bin}, args...)...)
+	}
 	cmd.Dir, cmd.Env = u.dir, u.env
 	var log strings.Builder
 	cmd.Stderr = &log
 	out, err := cmd.Output()
+	u.log = log.String()
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.rss = usage.Maxrss
+	}
 	if err != nil {
 		u.t.Fatalf("fnb %s: %v\n%s", strings.Join(args, " "), err, log.String())
 	}
@@ -143,7 +155,7 @@ func TestOfficialTemplates(t *testing.T) {
 
 // TestSameDigest builds the same functions with two fresh builders, a stock
 // BuildKit daemon and fnb's own, as two users whose files have other times and
-// modes: all digests are equal.
+// modes, in other time zones and with other umasks: all digests are equal.
 func TestSameDigest(t *testing.T) {
 	t.Parallel()
 	r, err := shared()
@@ -153,8 +165,9 @@ func TestSameDigest(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "builder")
 	users := []*fnbUser{
 		newUser(t, r, "FNB_BUILDER="+stock.Address),
-		newUser(t, r, "FNB_BUILDER_ROOT="+root, "CI=true"),
+		newUser(t, r, "FNB_BUILDER_ROOT="+root, "CI=true", "TZ=Pacific/Kiritimati", "LANG=tr_TR.UTF-8", "USER=somebody", "FNB_PARALLEL=1"),
 	}
+	users[1].umask = "077"
 	t.Cleanup(func() {
 		cmd := exec.Command(users[1].bin, "builder", "stop")
 		cmd.Env = users[1].env

@@ -64,6 +64,7 @@ type job struct {
 
 	progress *builder.Progress   // nil shows nothing
 	template *templates.Template // once its pins are known
+	began    time.Time
 }
 
 // build is the sentence: resolve the function's template, package template and
@@ -323,7 +324,7 @@ func (j *job) finish(ctx context.Context, err error) {
 		j.report.Status, j.report.Error = "failed", oneLine(err)
 	}
 	if j.progress != nil && j.report.Status != "" {
-		j.progress.Result(j.fn.Name, builder.Outcome{Status: j.report.Status, Reason: j.report.Reason, Digest: j.report.Digest, Error: j.report.Error})
+		j.progress.Result(j.fn.Name, builder.Outcome{Status: j.report.Status, Reason: j.report.Reason, Digest: j.report.Digest, Error: j.report.Error, Took: time.Since(j.began)})
 	}
 }
 
@@ -348,6 +349,7 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 	for i, j := range jobs {
 		eg.Go(func() error {
 			if ctx.Err() == nil {
+				j.began = time.Now()
 				errs[i] = do(ctx, j)
 				j.finish(ctx, errs[i])
 			}
