@@ -56,23 +56,16 @@ type Published struct {
 // [templates.Template.Lint] calls errors. A version that the store has already with
 // the same content is no error; with another content it is a [*ConflictError].
 func (s *Store) Publish(ctx context.Context, p Publication) (Published, error) {
-	c, err := s.configured(p.Store)
-	if err != nil {
-		return Published{}, err
-	}
 	t, err := openClean(p.Dir)
 	if err != nil {
 		return Published{}, err
 	}
-	if p.Name == "" { // the store's namespaces count
-		if _, _, _, err := s.index(ctx, c); err != nil {
-			return Published{}, fmt.Errorf("store %s: %w", c.Name, err)
-		}
-		if c, err = s.configured(p.Store); err != nil {
-			return Published{}, err
-		}
+	c, name, err := s.target(ctx, p.Store, p.Name, t.Name)
+	if err != nil {
+		return Published{}, err
 	}
-	if err := s.complete(c, &p, t); err != nil {
+	p.Name = name
+	if err := p.complete(t); err != nil {
 		return Published{}, err
 	}
 	src, err := sourceOf(p)
@@ -85,26 +78,77 @@ func (s *Store) Publish(ctx context.Context, p Publication) (Published, error) {
 	if err := s.checkSource(ctx, src, t); err != nil {
 		return Published{}, err
 	}
-	rec := record(p, t, src)
+	return s.publish(ctx, c, entryOfStore{record: record(p, t, src), tags: p.Tags, propose: p.Propose})
+}
+
+// An entryOfStore is a record on its way into a store.
+type entryOfStore struct {
+	record  schema.Record
+	tags    []string // of a new package
+	propose bool     // in a branch of its own
+	dry     bool     // find out only whether it could be
+}
+
+// publish adds a record to a store.
+func (s *Store) publish(ctx context.Context, c Configured, e entryOfStore) (Published, error) {
+	rec := e.record
 	if _, err := remarshal(rec); err != nil {
 		return Published{}, err
 	}
 	out := Published{Store: c.Name, Name: rec.Name, Version: rec.Version, Checksum: rec.Checksum}
-	a := addition{message: "publish " + rec.Name + " " + rec.Version}
-	if p.Propose {
-		a.branch = publishBranch + "template/" + rec.Name + "/" + rec.Version
+	if rec.Image != nil {
+		out.Checksum = rec.Image.Digest
+	}
+	a := addition{message: "publish " + rec.Name + " " + rec.Version, dry: e.dry}
+	if e.propose {
+		a.branch = publishBranch + rec.Kind + "/" + rec.Name + "/" + rec.Version
 		out.Branch = strings.TrimPrefix(a.branch, "refs/heads/")
 	}
-	a.files = func(tree recordTree) (map[string][]byte, error) { return s.newRecord(tree, rec, p.Tags) }
+	a.files = func(tree recordTree) (map[string][]byte, error) { return s.newRecord(tree, rec, e.tags) }
 	done, err := s.add(ctx, c, a)
 	if err != nil {
 		return out, err
 	}
 	out.Already, out.Commit, out.Tries = !done.wrote, done.commit, done.tries
-	if p.Propose && done.wrote {
+	if e.propose && done.wrote {
 		out.Compare = compareURL(c.URL, strings.TrimPrefix(done.base, "refs/heads/"), out.Branch)
 	}
 	return out, nil
+}
+
+// target is the store to publish in, and the package's full name: without one it is
+// own in the only namespace of the store.
+func (s *Store) target(ctx context.Context, store, name, own string) (Configured, string, error) {
+	c, err := s.configured(store)
+	if err != nil {
+		return c, "", err
+	}
+	if name == "" { // the store's namespaces count
+		if _, _, _, err := s.index(ctx, c); err != nil {
+			return c, "", fmt.Errorf("store %s: %w", c.Name, err)
+		}
+		if c, err = s.configured(store); err != nil {
+			return c, "", err
+		}
+		if len(c.Namespaces) != 1 {
+			return c, "", fmt.Errorf("the store %s has not exactly one namespace: say NAMESPACE/NAME", c.Name)
+		}
+		name = c.Namespaces[0] + "/" + own
+	}
+	if err := schema.ValidatePackageName(name); err != nil {
+		return c, "", err
+	}
+	all, err := s.Stores()
+	if err != nil {
+		return c, "", err
+	}
+	ns, _, _ := strings.Cut(name, "/")
+	for _, o := range all {
+		if o.Name != c.Name && slices.Contains(o.Namespaces, ns) {
+			return c, "", fmt.Errorf("the namespace %s belongs to the store %s", ns, o.Name)
+		}
+	}
+	return c, name, nil
 }
 
 // openClean opens a template that has no errors.
@@ -121,26 +165,7 @@ func openClean(dir string) (*templates.Template, error) {
 }
 
 // complete fills in what was left out.
-func (s *Store) complete(c Configured, p *Publication, t *templates.Template) error {
-	if p.Name == "" {
-		if len(c.Namespaces) != 1 {
-			return fmt.Errorf("the store %s has not exactly one namespace: say NAMESPACE/NAME", c.Name)
-		}
-		p.Name = c.Namespaces[0] + "/" + t.Name
-	}
-	if err := schema.ValidatePackageName(p.Name); err != nil {
-		return err
-	}
-	all, err := s.Stores()
-	if err != nil {
-		return err
-	}
-	ns, _, _ := strings.Cut(p.Name, "/")
-	for _, o := range all {
-		if o.Name != c.Name && slices.Contains(o.Namespaces, ns) {
-			return fmt.Errorf("the namespace %s belongs to the store %s", ns, o.Name)
-		}
-	}
+func (p *Publication) complete(t *templates.Template) error {
 	switch has := t.Manifest.Version; {
 	case p.Version == "" && has == "":
 		return fmt.Errorf("%s has no version: write one into %s, or say which it is", p.Dir, templates.ManifestName)

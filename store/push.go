@@ -37,6 +37,8 @@ const (
 type addition struct {
 	message string
 	branch  string // a new one, refs/heads/…; "" for the store's own
+	dry     bool   // nothing is added
+	change  bool   // a package.json that is there is replaced
 	// files returns what to add to the files that there are, nothing where all is
 	// there.
 	files func(recordTree) (map[string][]byte, error)
@@ -123,8 +125,8 @@ func (s *Store) addOnce(ctx context.Context, c Configured, a addition) (added, s
 		return added{}, t.commit, err
 	}
 	files, err := a.files(t.tree)
-	if err != nil || len(files) == 0 {
-		return added{}, t.commit, err
+	if err != nil || len(files) == 0 || a.dry {
+		return added{wrote: len(files) > 0}, t.commit, err
 	}
 	author, err := s.author()
 	if err != nil {
@@ -302,8 +304,8 @@ func (s *Store) addToFolder(_ context.Context, c Configured, a addition) (done a
 		return added{}, "", err
 	}
 	files, err := a.files(t)
-	if err != nil || len(files) == 0 {
-		return added{}, "", err
+	if err != nil || len(files) == 0 || a.dry {
+		return added{wrote: len(files) > 0}, "", err
 	}
 	var names []string
 	for name := range files {
@@ -312,7 +314,7 @@ func (s *Store) addToFolder(_ context.Context, c Configured, a addition) (done a
 	// The record comes last: once it is there, all is.
 	slices.SortFunc(names, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
 	for _, name := range names {
-		err := linkFile(t.root, name, files[name])
+		err := linkFile(t.root, name, files[name], a.change && path.Base(name) == packageFile)
 		if errors.Is(err, os.ErrExist) && path.Base(name) == packageFile {
 			continue // somebody else has published the first version
 		}
@@ -326,8 +328,8 @@ func (s *Store) addToFolder(_ context.Context, c Configured, a addition) (done a
 	return added{wrote: true}, "", nil
 }
 
-// linkFile makes a new file, at once with all its content.
-func linkFile(root *os.Root, name string, data []byte) (err error) {
+// linkFile makes a new file, at once with all its content; or replaces one.
+func linkFile(root *os.Root, name string, data []byte, replace bool) (err error) {
 	file := filepath.FromSlash(name)
 	if err := root.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -341,6 +343,11 @@ func linkFile(root *os.Root, name string, data []byte) (err error) {
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
+	}
+	if replace {
+		if err := root.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return root.Link(beside, file)
 }
