@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/utils/merkletrie"
 
+	"fnb/registry"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -27,6 +28,9 @@ type CheckRequest struct {
 	// Authors are the names by which namespaces may know who proposes the change;
 	// none means that ownership is not checked.
 	Authors []string
+	// Registry is asked for the images of new functions; nil means that they are not
+	// compared.
+	Registry *registry.Client
 }
 
 // A StoreProblem is one thing that is wrong with a store.
@@ -63,8 +67,8 @@ func (k *check) warn(file, message string) {
 
 // Check returns all that is wrong with a store: files that are not what they should
 // be, versions that were changed or taken back since the base, namespaces of
-// others, and new records whose template cannot be fetched, has another checksum
-// or does not pass lint. The error is about reading the store itself.
+// others, new records whose template cannot be fetched, has another checksum
+// or does not pass lint, and new records whose image is not in its registry. The error is about reading the store itself.
 func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, error) {
 	fresh, remove, err := s.fresh()
 	if err != nil {
@@ -89,6 +93,9 @@ func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, er
 	}
 	k.ownership()
 	if err := k.templates(ctx); err != nil {
+		return nil, err
+	}
+	if err := k.functions(ctx); err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(k.problems, func(a, b StoreProblem) int { return strings.Compare(a.File, b.File) })
@@ -334,10 +341,31 @@ func (k *check) ownership() {
 	}
 }
 
+// isNew reports whether a file is new or different since the base.
+func (k *check) isNew(file string) bool { return k.base == nil || slices.Contains(k.touched, file) }
+
+// functions compares what new records say of images with what their registries have.
+func (k *check) functions(ctx context.Context) error {
+	if k.req.Registry == nil {
+		return nil
+	}
+	for file, rec := range k.records {
+		if rec.Kind != schema.KindFunction || !k.isNew(file) {
+			continue
+		}
+		if err := VerifyImage(ctx, k.req.Registry, rec); ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
+			k.fail(file, "%v", err)
+		}
+	}
+	return nil
+}
+
 // templates fetches what the new records name, compares it and has it linted.
 func (k *check) templates(ctx context.Context) error {
 	for file, rec := range k.records {
-		if rec.Kind != schema.KindTemplate || k.base != nil && !slices.Contains(k.touched, file) {
+		if rec.Kind != schema.KindTemplate || !k.isNew(file) {
 			continue
 		}
 		t, err := k.store.fetchSource(ctx, rec.Source.Git)

@@ -1,4 +1,5 @@
-// Package store turns the name of a template into its files and a pin.
+// Package store turns the name of a template into its files and a pin, and that of
+// a function into its record.
 //
 // [Store.Resolve] looks in a fixed order: a source that the stack names for the
 // template, and then nowhere else; a folder or a git repository that the
@@ -10,6 +11,10 @@
 // Repositories are read with go-git. What they hold is copied into a cache, which
 // is addressed by content checksum, compared with it whenever it is read, shared
 // by all processes of a user, and may be deleted at any time.
+//
+// A function has a record and no files: [Store.Function] finds the version, as
+// [Store.Resolve] does that of a template, [VerifyImage] compares it with what the
+// image's registry has, and [Store.Source] gets what it was built from.
 //
 // A lock decides: what it pins and what is found have to be the same.
 //

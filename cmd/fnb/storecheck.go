@@ -6,16 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/registry"
 	"fnb/store"
 	"fnb/templates"
 )
 
 func newStoreCheck(g *globals) *cobra.Command {
-	req := store.CheckRequest{}
+	req, images := store.CheckRequest{}, false
+	var insecure []string
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "check a store, or a change to it",
-		Long: `Check is for those who run a store, before a change is merged. It reads the store in DIR (default the working directory) as HEAD has it and reports every file that is not what it should be, and every record whose template cannot be fetched, has another checksum, or does not pass lint.
+		Long: `Check is for those who run a store, before a change is merged. It reads the store in DIR (default the working directory) as HEAD has it and reports every file that is not what it should be, and every record whose template cannot be fetched, has another checksum, or does not pass lint. With --images it also reports records of functions whose image is not in its registry with the digests, sizes and platforms that they say.
 
 With --base only the records that are new since then are fetched; versions that were changed or taken back are errors, and so are changes in a namespace whose owners, as the base has them, none of the --author names. Warnings are for a person to look at and do not change the exit code.`,
 		Example: "  # in a store's CI, for a proposed change\n  fnb store check --base origin/main --author ann@example.com",
@@ -30,9 +32,17 @@ With --base only the records that are new since then are fetched; versions that 
 			if len(args) > 0 {
 				req.Dir = args[0]
 			}
+			if images {
+				var err error
+				if req.Registry, err = registry.New(registry.Options{Insecure: insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
+					return err
+				}
+			}
 			return g.checkStore(cmd.Context(), req)
 		},
 	}
+	cmd.Flags().BoolVar(&images, "images", false, "ask registries for the images of functions, and compare")
+	cmd.Flags().StringSliceVar(&insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 	cmd.Flags().StringVar(&req.Base, "base", "", "check what has changed since the git revision `REV`")
 	cmd.Flags().StringArrayVar(&req.Authors, "author", nil, "who proposes the change, as namespaces name their owners: `WHO`; may be given more than once")
 	return cmd

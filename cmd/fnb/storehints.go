@@ -11,7 +11,7 @@ import (
 // isStoreError reports whether an error says that a store does not have what was
 // asked for, or not as it was.
 func isStoreError(err error) bool {
-	return is[*store.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*store.RewrittenError](err)
+	return is[*store.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*store.RewrittenError](err) || is[*store.ImageError](err)
 }
 
 // showCommand shows what a name of a store stands for.
@@ -49,6 +49,9 @@ func storeHints(err error) []string {
 	}
 	if is[*store.AuthorError](err) {
 		return []string{"say it with: git config --global user.name NAME", "and: git config --global user.email ADDRESS"}
+	}
+	if i, ok := errors.AsType[*store.ImageError](err); ok {
+		return []string{"see the other versions with: fnb store show " + i.Name}
 	}
 	if is[*store.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}

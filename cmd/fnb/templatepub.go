@@ -53,10 +53,15 @@ func (g *globals) publishTemplate(ctx context.Context, p store.Publication) erro
 	if g.json {
 		return json.NewEncoder(g.out).Encode(out)
 	}
+	return g.printPublished(out)
+}
+
+// printPublished prints what was published, and where to propose it.
+func (g *globals) printPublished(out store.Published) error {
 	if out.Already {
 		g.tell([]string{fmt.Sprintf("the store %s had %s %s already, with the same files", out.Store, out.Name, out.Version)})
 	}
-	_, err = fmt.Fprintln(g.out, out.Name, out.Version, out.Checksum)
+	_, err := fmt.Fprintln(g.out, out.Name, out.Version, out.Checksum)
 	if err == nil && out.Branch != "" && !out.Already {
 		where := out.Compare
 		if where == "" {
@@ -68,19 +73,23 @@ func (g *globals) publishTemplate(ctx context.Context, p store.Publication) erro
 }
 
 func newTemplateYank(g *globals) *cobra.Command {
-	y := schema.Yank{}
-	cmd := &cobra.Command{
-		Use:     "yank NAMESPACE/NAME@VERSION --reason TEXT",
+	return g.newYank(schema.KindTemplate, &cobra.Command{
 		Short:   "withdraw a version of a template",
 		Long:    "Yank adds a note to a version in its store, with which it is not chosen any more. Where fnb.lock has the version it goes on working, with a warning. The record itself stays as it is.",
 		Example: "  # a version that should not be used\n  fnb template yank acme/go@1.4.1 --reason \"drops the body over 1 MiB\" --severity broken --use 1.4.2",
-		Args:    exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if y.Reason == "" {
-				return usagef(cmd.CommandPath(), "--reason is missing")
-			}
-			return g.yankTemplate(cmd.Context(), args[0], y)
-		},
+	})
+}
+
+// newYank completes a command that withdraws a version of a kind.
+func (g *globals) newYank(kind string, cmd *cobra.Command) *cobra.Command {
+	y := schema.Yank{}
+	cmd.Use, cmd.Args = "yank NAMESPACE/NAME@VERSION --reason TEXT", exactly(1)
+
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if y.Reason == "" {
+			return usagef(cmd.CommandPath(), "--reason is missing")
+		}
+		return g.yank(cmd.Context(), kind, args[0], y)
 	}
 	f := cmd.Flags()
 	f.StringVar(&y.Reason, "reason", "", "say why in `TEXT`")
@@ -89,12 +98,12 @@ func newTemplateYank(g *globals) *cobra.Command {
 	return cmd
 }
 
-func (g *globals) yankTemplate(ctx context.Context, ref string, y schema.Yank) error {
+func (g *globals) yank(ctx context.Context, kind, ref string, y schema.Yank) error {
 	st, err := g.newStore()
 	if err != nil {
 		return err
 	}
-	out, err := st.Yank(ctx, schema.KindTemplate, ref, y)
+	out, err := st.Yank(ctx, kind, ref, y)
 	if err != nil {
 		return fmt.Errorf("withdrawing %s: %w", ref, err)
 	}
