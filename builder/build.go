@@ -138,13 +138,20 @@ func (b *build) frontend(g gw.Client, p ocispecs.Platform, target string) (gw.So
 	if b.ownFrontend {
 		opts["cmdline"] = "dockerfile.v0"
 	}
+	imports, err := cacheImports(g)
+	return gw.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: opts, FrontendInputs: b.inputs, CacheImports: imports}, err
+}
+
+// cacheImports are the caches that may be read, as the client found them. Every
+// solve has to name them: one is only described until another one needs it.
+func cacheImports(g gw.Client) ([]gw.CacheOptionsEntry, error) {
 	var imports []gw.CacheOptionsEntry
-	if raw := g.BuildOpts().Opts["cache-imports"]; raw != "" { // as the client found them
+	if raw := g.BuildOpts().Opts["cache-imports"]; raw != "" {
 		if err := json.Unmarshal([]byte(raw), &imports); err != nil {
-			return gw.SolveRequest{}, fmt.Errorf("reading the caches to import: %w", err)
+			return nil, fmt.Errorf("reading the caches to import: %w", err)
 		}
 	}
-	return gw.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: opts, FrontendInputs: b.inputs, CacheImports: imports}, nil
+	return imports, nil
 }
 
 // combine makes one result of the platforms' images. The base image's

@@ -95,8 +95,16 @@ func NewFleet(opts FleetOptions) *Fleet {
 	return &Fleet{opts: opts, opened: make(chan struct{})}
 }
 
-// open dials every builder, all at once, and returns when each has answered or
-// was given up.
+// Open dials every builder, all at once, and returns when each has answered or was
+// given up; a solve does the same. Where none is left the error is a [*FleetError].
+func (f *Fleet) Open(ctx context.Context) error {
+	if err := f.open(ctx); err != nil {
+		return err
+	}
+	_, err := f.healthy()
+	return err
+}
+
 func (f *Fleet) open(ctx context.Context) error {
 	f.once.Do(func() {
 		// Another caller's solve needs the dials when the first is interrupted.

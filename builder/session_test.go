@@ -116,7 +116,7 @@ COPY --from=0 /answer /
 func TestRemoteCache(t *testing.T) {
 	t.Parallel()
 	host, base := registryHost(t), small(t)
-	folder := t.TempDir()
+	folder, w := t.TempDir(), newWatchdog(t, "linux/amd64")
 	caches := map[string]struct{ from, to Cache }{
 		"registry": {
 			Cache{Type: "registry", Attrs: map[string]string{"ref": host + "/cache/f:1"}},
@@ -127,9 +127,9 @@ func TestRemoteCache(t *testing.T) {
 	fsys := files("Dockerfile", base+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
 	other := startManaged(t, managed(t, nil))
 	for name, cache := range caches {
-		first := rootFS(t, stock(t), Request{Name: "f", Context: fsys, CacheTo: []Cache{cache.to}, CacheFrom: []Cache{cache.from}})
+		first := rootFS(t, stock(t), Request{Name: "f", Watchdog: w.Watchdog, Platforms: threePlatforms[:1], Context: fsys, CacheTo: []Cache{cache.to}, CacheFrom: []Cache{cache.from}})
 		dir := t.TempDir()
-		res := solve(t, other, Request{Name: "f", Context: fsys, CacheFrom: []Cache{cache.from}, Output: Output{Local: dir}})
+		res := solve(t, other, Request{Name: "f", Watchdog: w.Watchdog, Platforms: threePlatforms[:1], Context: fsys, CacheFrom: []Cache{cache.from}, Output: Output{Local: dir}})
 		if a, b := read(t, first, "uuid"), read(t, dir, "uuid"); a != b || res.CachedPart != 1 {
 			t.Errorf("%s: %q and %q, cached part %v", name, a, b, res.CachedPart)
 		}

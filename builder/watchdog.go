@@ -81,7 +81,11 @@ func (b *build) addWatchdog(ctx context.Context, g gw.Client, p ocispecs.Platfor
 	if err != nil {
 		return nil, err
 	}
-	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB()})
+	imports, err := cacheImports(g)
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB(), CacheImports: imports})
 	if err != nil {
 		return nil, err
 	}

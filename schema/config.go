@@ -17,7 +17,8 @@ type Config struct {
 
 // A BuilderConfig says which builder to use, and how the managed one runs.
 type BuilderConfig struct {
-	Address    string                    `yaml:"address,omitempty"`    // of another BuildKit; "" is the managed builder
+	Address    string                    `yaml:"address,omitempty"`    // of another BuildKit, or of several with commas between; "" is the managed builder
+	TLS        string                    `yaml:"tls,omitempty"`        // folder with ca.pem, cert.pem and key.pem for tcp:// addresses
 	Idle       time.Duration             `yaml:"idle,omitempty"`       // after which the managed builder ends, such as 30m; 0 is the default
 	Cache      int64                     `yaml:"cache,omitempty"`      // bytes the managed builder keeps, written 20GB or 512MB; 0 is the default
 	Registries map[string]RegistryConfig `yaml:"registries,omitempty"` // by host as images name it, such as docker.io
@@ -56,6 +57,7 @@ func ReadConfig(path string) (Config, error) {
 func (r *reader) builderFields(b *BuilderConfig) fields {
 	return fields{
 		"address": r.str(&b.Address, nil),
+		"tls":     r.str(&b.TLS, nil),
 		"idle": r.str(new(string), func(s string) (err error) {
 			if b.Idle, err = time.ParseDuration(s); err != nil || b.Idle <= 0 {
 				return fmt.Errorf("%q is not a time such as 30m or 12h", s)

@@ -42,13 +42,14 @@ type FunctionReport struct {
 	Tags        []string           `json:"tags,omitempty"`
 	Digest      string             `json:"digest,omitempty"`
 	Platforms   []PlatformReport   `json:"platforms,omitempty"`
-	Status      string             `json:"status"`            // built, cached, pushed, skipped, failed, context
-	Cached      bool               `json:"cached,omitempty"`  // the builder had every step already
-	Reason      string             `json:"reason,omitempty"`  // why it was skipped, or could not be
-	Changes     []InputChange      `json:"changes,omitempty"` // with --why: since the last build
-	Seconds     map[string]float64 `json:"seconds,omitempty"` // by phase: resolve, package, plan, check, wait, solve, push
-	Context     int64              `json:"context,omitempty"` // bytes sent to the builder
-	Sent        int64              `json:"sent,omitempty"`    // bytes pushed
+	Status      string             `json:"status"`             // built, cached, pushed, skipped, failed, context
+	Cached      bool               `json:"cached,omitempty"`   // the builder had every step already
+	Reason      string             `json:"reason,omitempty"`   // why it was skipped, or could not be
+	Changes     []InputChange      `json:"changes,omitempty"`  // with --why: since the last build
+	Seconds     map[string]float64 `json:"seconds,omitempty"`  // by phase: resolve, package, plan, check, wait, solve, push
+	Context     int64              `json:"context,omitempty"`  // bytes sent to the builder
+	Sent        int64              `json:"sent,omitempty"`     // bytes pushed
+	Builders    []string           `json:"builders,omitempty"` // of a fleet, that made it
 	Warnings    []string           `json:"warnings,omitempty"`
 	Error       string             `json:"error,omitempty"`
 }

@@ -39,6 +39,7 @@ type buildOptions struct {
 	pull         bool
 	cacheFrom    []string
 	cacheTo      []string
+	cache        string
 	copies       []string
 	watchdog     string
 	target       string
@@ -63,18 +64,26 @@ type buildOptions struct {
 }
 
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {
-	o.addInputFlags(f)
 	f.StringVar(&o.filter, "filter", "", "build the functions whose names match `GLOB`")
-	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "build `N` functions at a time")
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "build `N` functions at a time (default one a processor, four a builder of a fleet)")
 	f.BoolVar(&o.push, "push", false, "push straight from the builder instead of keeping the image")
 	f.BoolVar(&o.load, "load", false, "load the image into a Docker Engine")
 	f.StringVarP(&o.output, "output", "o", "", "write the image to `DEST`: oci=FILE, docker=FILE or local=DIR")
 	f.StringSliceVar(&o.platforms, "platform", nil, "build for `PLATFORMS`, such as linux/amd64,linux/arm64")
 	f.StringArrayVar(&o.tags, "tag", nil, "tag the image by `RULE`: latest, sha, branch, describe, digest or a tag (repeatable)")
+	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
+	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
+	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
+	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
+	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run every step again")
 	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images, and move their pins")
 	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "import build cache from `SPEC`: a reference, or type=TYPE,K=V,… (repeatable)")
 	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "export build cache to `SPEC` (repeatable)")
+	f.StringVar(&o.cache, "cache", "", "share build cache through the registry: `MODE` auto, or read to write none")
+	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
+	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
+	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.BoolVar(&o.test, "test", false, "also run the tests of the handler; a failing test fails the build")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringVar(&o.changedSince, "changed-since", "", "print the functions whose inputs differ from the git revision `REV`, and stop")
@@ -82,18 +91,6 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
-}
-
-// addInputFlags adds those flags that decide what an image is made of.
-func (o *buildOptions) addInputFlags(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
-	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
-	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
-	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
-	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
-	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
-	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
-	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 }
 
@@ -110,12 +107,17 @@ Where there is an image of equal inputs already, nothing is built, and no builde
 
 Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
 
+Several builders with commas between are a fleet, which shares the functions and their platforms. With --cache auto builders also share build cache, in the repository fnb-cache beside the functions' own; a cache that cannot be read or written fails no build.
+
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why",
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder tcp://one:1234,tcp://two:1234",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("parallel") {
+				o.parallel = g.parallelism(o.parallel)
 			}
 			if o.changedSince != "" {
 				return g.runChanged(cmd.Context(), o, args)
@@ -146,6 +148,9 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 		j.progress = p.progress
 	}
 	err = p.run(ctx, jobs)
+	for _, lost := range p.builder.retired() {
+		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", clean(lost.Error()))
+	}
 	p.close()
 	if serr := p.stats.Save(); serr != nil {
 		jobs[0].report.Warnings = append(jobs[0].report.Warnings, "the cache of file checksums was not written: "+serr.Error())

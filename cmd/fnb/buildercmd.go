@@ -35,6 +35,9 @@ type builderStatus struct {
 	Log     string `json:"log,omitempty"`
 	Root    string `json:"root,omitempty"`
 	Bytes   int64  `json:"cache_bytes"`
+	Error   string `json:"error,omitempty"`
+
+	Fleet []builderStatus `json:"fleet,omitempty"` // where several were named
 }
 
 func newBuilderStatus(g *globals) *cobra.Command {
@@ -61,6 +64,11 @@ func (g *globals) builderStatus(ctx context.Context) (*builderStatus, error) {
 	cfg, err := readConfig()
 	if err != nil {
 		return nil, err
+	}
+	if nodes, _, err := g.nodes(cfg); err != nil {
+		return nil, err
+	} else if isFleet(nodes) {
+		return g.fleetStatus(ctx, nodes)
 	}
 	s := &builderStatus{}
 	if address, _ := g.builderAddress(cfg); address == "" && builder.Embedded {
@@ -93,10 +101,24 @@ func (g *globals) builderStatus(ctx context.Context) (*builderStatus, error) {
 }
 
 func (g *globals) printStatus(s *builderStatus) error {
+	for i, one := range s.Fleet {
+		if i > 0 {
+			fmt.Fprintln(g.out)
+		}
+		if err := g.printStatus(&one); err != nil {
+			return err
+		}
+	}
+	if len(s.Fleet) > 0 {
+		return nil
+	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	state := "not running; it starts when it is needed"
 	if s.Running {
 		state = "running"
+	}
+	if s.Error != "" {
+		state = clean(s.Error)
 	}
 	if s.PID != 0 {
 		state += fmt.Sprintf(" (process %d)", s.PID)
@@ -193,12 +215,7 @@ func newBuilderPrune(g *globals) *cobra.Command {
 		Example: "  fnb builder prune",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := g.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer func() { _ = c.Close() }() // nothing is asked of it any more
-			freed, err := c.Prune(cmd.Context(), 0)
+			freed, err := g.prune(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -206,6 +223,27 @@ func newBuilderPrune(g *globals) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// prune drops the cache of the builder, or of each one of a fleet.
+func (g *globals) prune(ctx context.Context) (int64, error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return 0, err
+	}
+	nodes, _, err := g.nodes(cfg)
+	if err != nil {
+		return 0, err
+	}
+	if isFleet(nodes) {
+		return pruneFleet(ctx, nodes)
+	}
+	c, err := g.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close() }() // nothing is asked of it any more
+	return c.Prune(ctx, 0)
 }
 
 // newBuilderServe is the managed builder in the foreground. Every flag is given

@@ -53,11 +53,14 @@ func (o *buildOptions) parse(command string) error {
 		}
 		o.forced = append(o.forced, p)
 	}
-	if o.imports, err = parseCaches(o.cacheFrom); err != nil {
+	if o.imports, err = parseCaches(o.cacheFrom, false); err != nil {
 		bad("--cache-from %w", err)
 	}
-	if o.exports, err = parseCaches(o.cacheTo); err != nil {
+	if o.exports, err = parseCaches(o.cacheTo, true); err != nil {
 		bad("--cache-to %w", err)
+	}
+	if o.cache != "" && o.cache != "auto" && o.cache != "read" {
+		bad("--cache %q: it is auto or read", o.cache)
 	}
 	if o.frozen && o.pull {
 		bad("--frozen and --pull exclude one another: one keeps to the lock, the other moves it")
@@ -160,27 +163,6 @@ func attributes(s string) (map[string]string, error) {
 			return nil, fmt.Errorf("%q: %q has to be KEY=VALUE", s, f)
 		}
 		out[strings.ToLower(strings.TrimSpace(k))] = v
-	}
-	return out, nil
-}
-
-// parseCaches reads cache specs. A bare reference is a cache in a registry.
-func parseCaches(raw []string) ([]builder.Cache, error) {
-	var out []builder.Cache
-	for _, s := range raw {
-		if !strings.Contains(s, "=") {
-			s = "type=registry,ref=" + s
-		}
-		attrs, err := attributes(s)
-		if err != nil {
-			return nil, err
-		}
-		typ := attrs["type"]
-		if typ == "" {
-			return nil, fmt.Errorf("%q: it has no type", s)
-		}
-		delete(attrs, "type")
-		out = append(out, builder.Cache{Type: typ, Attrs: attrs})
 	}
 	return out, nil
 }

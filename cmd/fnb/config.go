@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"fnb/builder"
 	"fnb/schema"
@@ -83,26 +82,37 @@ func (g *globals) connect(ctx context.Context) (*builder.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, by := g.builderAddress(cfg)
-	if address == "" && builder.Embedded {
+	nodes, by, err := g.nodes(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if isFleet(nodes) {
+		c, err := anyOf(ctx, nodes)
+		if err != nil {
+			return nil, fmt.Errorf("connecting to the builders of %s: %w", by, err)
+		}
+		return c, nil
+	}
+	var one builder.Options
+	if len(nodes) == 1 {
+		one = nodes[0]
+	}
+	if one.Address == "" && builder.Embedded {
 		m, err := managedBuilder(cfg)
 		if err != nil {
 			return nil, err
 		}
-		if address, err = m.Start(ctx); err != nil {
+		if one.Address, err = m.Start(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if address == "" {
-		if address = runningBuilder(); address == "" {
+	if one.Address == "" {
+		if one.Address = runningBuilder(); one.Address == "" {
 			return nil, hint(&builder.UnreachableError{Address: "any place fnb knows", Err: fmt.Errorf("this fnb carries no builder, and neither buildkitd nor a Docker Engine runs")},
 				"start buildkitd, or a Docker Engine")
 		}
 	}
-	if strings.Contains(address, ",") {
-		return nil, usagef("fnb", "the builder address %q names several builders; give one", address)
-	}
-	c, err := builder.Dial(ctx, builder.Options{Address: address, TLSDir: g.tlsDir})
+	c, err := builder.Dial(ctx, one)
 	if err != nil && by != "" {
 		return nil, fmt.Errorf("connecting to the builder of %s: %w", by, err)
 	}

@@ -36,7 +36,7 @@ func exitCode(err error) int {
 		return exitBuild
 	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
-	case is[*builder.UnreachableError](err), is[*builder.MissingError](err):
+	case is[*builder.FleetError](err), is[*builder.UnreachableError](err), is[*builder.MissingError](err):
 		return exitBuilder
 	case is[*outdatedError](err):
 		return exitNewer
@@ -82,9 +82,6 @@ func hints(err error) []string {
 	out = append(out, templateHints(err)...)
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)
-	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
-		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
-	}
 	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
 		out = append(out, "free disk space with: fnb builder prune")
 	}
@@ -195,6 +192,22 @@ func builderHints(err error) []string {
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Unsupported {
 		return []string{"use another BuildKit with: --builder ADDRESS, or load into this engine with: fnb build --load"}
+	}
+	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Foreign != "" {
+		arch := strings.Split(s.Foreign, "/")[1]
+		return []string{
+			"let the builder's machine emulate it: sudo apt-get install qemu-user-static binfmt-support, or docker run --privileged --rm tonistiigi/binfmt --install " + arch,
+			"or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS",
+		}
+	}
+	if m, ok := errors.AsType[*builder.MixedError](err); ok {
+		return []string{"say which to build for with: --platform " + strings.Join(m.Platforms, ",")}
+	}
+	if is[*builder.ApartError](err) {
+		return []string{"keep it in the image store with: fnb build, without --output and --load; or push it with: fnb build --push"}
+	}
+	if is[*builder.FleetError](err) {
+		return []string{"see which builders answer with: fnb builder status"}
 	}
 	if is[*builder.UnreachableError](err) {
 		return []string{

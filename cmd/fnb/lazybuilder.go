@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"fnb/builder"
 	"fnb/schema"
 )
 
@@ -22,22 +21,39 @@ type lazyBuilder struct {
 	lost   func() // called when the builder cannot be reached; nil is nobody
 
 	mu     sync.Mutex
-	client *builder.Client
+	client solver
 	failed error
 }
 
 // get connects to the builder, once. An error is the same for all who ask.
-func (l *lazyBuilder) get(ctx context.Context) (*builder.Client, error) {
+func (l *lazyBuilder) get(ctx context.Context) (solver, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.client != nil || l.failed != nil {
 		return l.client, l.failed
 	}
-	l.client, l.failed = l.g.connect(ctx)
+	l.client, l.failed = l.g.solver(ctx)
 	if l.failed != nil && l.lost != nil {
 		l.lost()
 	}
 	return l.client, l.failed
+}
+
+// giveUp notes that no builder is left, after one was connected to.
+func (l *lazyBuilder) giveUp(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil && l.lost != nil {
+		l.failed = err
+		l.lost()
+	}
+}
+
+// retired are the builders of a fleet that were given up.
+func (l *lazyBuilder) retired() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return lostBuilders(l.client)
 }
 
 // err is why the builder could not be reached; nil where nobody tried.

@@ -24,6 +24,34 @@ type target interface {
 	discard(err error) error
 }
 
+// A freshTarget is a target that begins anew each time it is opened: a fleet's
+// builder may go away in the middle of an image, and the next one starts over.
+type freshTarget struct {
+	target
+	renew func() (target, error)
+	used  bool
+}
+
+// newTarget makes the first target at once, so that what is wrong with it is said
+// before anything is built.
+func newTarget(renew func() (target, error)) (*freshTarget, error) {
+	t, err := renew()
+	return &freshTarget{target: t, renew: renew}, err
+}
+
+func (f *freshTarget) open() (io.WriteCloser, error) {
+	if f.used {
+		_ = f.discard(errNotMade) // what it has is half an image
+		t, err := f.renew()
+		if err != nil {
+			return nil, err
+		}
+		f.target = t
+	}
+	f.used = true
+	return f.target, nil
+}
+
 // A fileTarget replaces a file in one step.
 type fileTarget struct {
 	*os.File

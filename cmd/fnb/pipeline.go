@@ -39,9 +39,7 @@ type pipeline struct {
 	solving  chan struct{} // holds one for each function that is being solved
 	git      func() (store.Revision, error)
 	describe func() (string, error)
-	upgrade  bool              // pins of watchdogs are moved too
-	source   map[string]string // labels for the source in the place of git's; nil is git's
-	epoch    int64             // where SOURCE_DATE_EPOCH is not set
+	upgrade  bool // pins of watchdogs are moved too
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
@@ -50,6 +48,7 @@ type pipeline struct {
 	resolved map[string]*resolution
 	asked    map[string]bool // base images that were looked up in this run
 	silent   map[string]bool // registries that do not answer
+	claimed  map[string]bool // shared caches that somebody writes in this run
 	lock     *schema.Lock
 	locked   bool // lock has pins that its file lacks
 }
@@ -225,11 +224,17 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		}
 		defer release()
 	}
+	exported := p.claimCache(&pl.req)
 	img, err := p.deliver(ctx, b, j, pl.req)
+	exported(err)
 	if err != nil {
+		if is[*builder.FleetError](err) {
+			p.builder.giveUp(err)
+		}
 		return nil, err
 	}
-	j.report.Warnings = append(j.report.Warnings, img.Warnings...)
+	j.report.Warnings = append(j.report.Warnings, p.notable(img.Warnings)...)
+	j.report.Builders = img.Builders
 	j.report.Digest = img.Digest
 	j.report.Status = "built"
 	if img.CachedPart == 1 {
@@ -243,13 +248,16 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 
 // deliver solves, and lets what receives the image keep it only when it is
 // whole.
-func (p *pipeline) deliver(ctx context.Context, b *builder.Client, j *job, req builder.Request) (*builder.Result, error) {
+func (p *pipeline) deliver(ctx context.Context, b solver, j *job, req builder.Request) (*builder.Result, error) {
 	out, t, err := p.output(ctx, j)
 	if err != nil {
 		return nil, err
 	}
 	req.Output = out
 	img, err := b.Solve(ctx, req)
+	if err == nil && img.Index != nil {
+		err = p.registry.PutIndex(ctx, types.MediaType(img.MediaType), img.Index, j.refs...)
+	}
 	if t == nil {
 		return img, err
 	}

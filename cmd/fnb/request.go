@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -37,7 +36,7 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	pl := &plan{req: builder.Request{
 		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile, BuildArgs: bc.BuildArgs, Target: p.opts.target,
 		NoCache: p.opts.noCache, Pull: p.opts.pull, SSH: p.opts.ssh, Proxy: proxies(),
-		Config: bc.Config, CacheFrom: p.opts.imports, CacheTo: p.opts.exports,
+		Config: bc.Config, Affinity: tmpl.Name + "@" + j.report.Pin.Checksum,
 		Progress: p.progress, Credentials: p.registry.Credentials,
 	}}
 	req := &pl.req
@@ -54,7 +53,6 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		}
 		req.Test = tmpl.Manifest.Test.Target
 	}
-	req.Epoch = cmp.Or(req.Epoch, p.epoch)
 	created := cmp.Or(req.Epoch, builder.DefaultEpoch)
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
 	maps.Copy(req.Config.Labels, p.opts.labels)
@@ -84,7 +82,8 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	}
 	pl.digest = pl.inputs.Digest()
 	j.report.InputDigest = pl.digest
-	return pl, nil
+	req.CacheFrom, req.CacheTo, err = p.caches(j, tmpl, bc, req.Platforms)
+	return pl, err
 }
 
 // settings are what decides an image beside its build context.
@@ -103,11 +102,7 @@ func settings(req *builder.Request, created int64) packaging.Settings {
 // revision, and the digest of the inputs. An image of equal inputs that is there
 // already keeps those it has.
 func (p *pipeline) describeSource(req *builder.Request, input string) {
-	source := p.source
-	if source == nil {
-		source = p.revisionLabels()
-	}
-	for k, v := range source {
+	for k, v := range p.revisionLabels() {
 		if _, given := p.opts.labels[k]; !given {
 			req.Config.Labels[k] = v
 		}
@@ -189,7 +184,7 @@ func proxies() map[string]string {
 // be committed once the image is made.
 func (p *pipeline) output(ctx context.Context, j *job) (builder.Output, target, error) {
 	d := p.opts.dest
-	var t target
+	var t *freshTarget
 	var err error
 	switch d.kind {
 	case "":
@@ -199,15 +194,15 @@ func (p *pipeline) output(ctx context.Context, j *job) (builder.Output, target, 
 	case "local":
 		return builder.Output{Local: p.perFunction(d.path, j)}, nil, nil
 	case "load":
-		t, err = newDockerTarget(ctx)
+		t, err = newTarget(func() (target, error) { return newDockerTarget(ctx) })
 	default:
-		t, err = newFileTarget(p.perFunction(d.path, j))
+		t, err = newTarget(func() (target, error) { return newFileTarget(p.perFunction(d.path, j)) })
 	}
 	if err != nil {
 		return builder.Output{}, nil, err
 	}
 	out := builder.Output{Names: j.refs}
-	open := func() (io.WriteCloser, error) { return t, nil }
+	open := t.open
 	if d.kind == "oci" {
 		out.OCI = open
 	} else {
@@ -225,6 +220,11 @@ func (p *pipeline) perFunction(path string, j *job) string {
 // prepareOutput refuses an output that several functions would write over one
 // another.
 func (p *pipeline) prepareOutput(jobs []*job) error {
+	for _, c := range p.opts.exports {
+		if dest := c.Attrs["dest"]; c.Type == "local" && len(jobs) > 1 && !strings.Contains(dest, "%s") {
+			return usagef("fnb build", "--cache-to type=local,dest=%s: %d functions would write over one another; put %%s, the function's name, into the path", dest, len(jobs))
+		}
+	}
 	d := p.opts.dest
 	if d.path != "" && len(jobs) > 1 && !strings.Contains(d.path, "%s") {
 		return usagef("fnb build", "--output %s: %d functions would write over one another; put %%s, the function's name, into the path", p.opts.output, len(jobs))

@@ -51,7 +51,7 @@ func newRoot(s streams) *cobra.Command {
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "show no progress")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
 	f.BoolVar(&g.offline, "offline", false, "use no network for templates: what is cached works")
-	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS` (default the managed builder)")
+	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS`, or several with commas between (default the managed builder)")
 	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
 	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
@@ -59,7 +59,7 @@ func newRoot(s streams) *cobra.Command {
 		newNew(g), newBuild(g), newPush(g),
 		newLock(g), newOutdated(g), newUpdate(g),
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
-		newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),
+		newGenerate(g), newCI(g), newDoctor(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()

@@ -31,6 +31,8 @@ type rig struct {
 	bin      string
 	registry *servers.Registry
 	config   string
+	mirrors  map[string]string
+	proxies  sync.Map // to the builders of fleets, by address
 	builder  string
 }
 
@@ -73,6 +75,7 @@ func startRig() (_ *rig, err error) {
 		return nil, err
 	}
 	stops = append(stops, func() { bases.Close() })
+	r.mirrors = bases.Mirrors
 	if err := writeMirrors(r.config, bases.Mirrors); err != nil {
 		return nil, err
 	}
@@ -128,7 +131,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
-			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
+			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 		},
 	})

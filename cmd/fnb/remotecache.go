@@ -1,0 +1,153 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"fnb/builder"
+	"fnb/packaging"
+	"fnb/schema"
+	"fnb/templates"
+)
+
+// caches are where a function's solve reads and writes build cache: what the
+// command line names, with the function's name for %s, and with --cache what fnb
+// shares through the function's own registry.
+func (p *pipeline) caches(j *job, tmpl *templates.Template, bc *packaging.Context, platforms []schema.Platform) (from, to []builder.Cache, err error) {
+	from, to = cachesNamed(p.opts.imports, j.fn.Name), cachesNamed(p.opts.exports, j.fn.Name)
+	if p.opts.cache == "" {
+		return from, to, nil
+	}
+	ref, err := sharedCache(j, tmpl, bc, platforms)
+	if err != nil {
+		return nil, nil, err
+	}
+	attrs := map[string]string{"ref": ref}
+	if p.registry.PlainHTTP(ref) {
+		attrs["registry.insecure"] = "true"
+	}
+	if !p.opts.noCache {
+		from = append(from, builder.Cache{Type: "registry", Attrs: attrs, Apart: true})
+	}
+	if p.opts.cache == "auto" {
+		write := map[string]string{"mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}
+		for k, v := range attrs {
+			write[k] = v
+		}
+		to = append(to, builder.Cache{Type: "registry", Attrs: write, Apart: true})
+	}
+	return from, to, nil
+}
+
+// cachesNamed puts a function's name into caches.
+func cachesNamed(caches []builder.Cache, name string) []builder.Cache {
+	var out []builder.Cache
+	for _, c := range caches {
+		attrs := map[string]string{}
+		for k, v := range c.Attrs {
+			attrs[k] = v
+			if k == "ref" || k == "src" || k == "dest" {
+				attrs[k] = strings.ReplaceAll(v, "%s", name)
+			}
+		}
+		out = append(out, builder.Cache{Type: c.Type, Attrs: attrs})
+	}
+	return out
+}
+
+var cacheTag = regexp.MustCompile(`[^a-z0-9_.-]+`)
+
+// sharedCache is the reference of the cache that functions of one template and
+// one package list share: fnb-cache beside the function's repository, tagged with
+// the template's name and a hash of what the shared steps are made of.
+func sharedCache(j *job, tmpl *templates.Template, bc *packaging.Context, platforms []schema.Platform) (string, error) {
+	image, err := reference.ParseNormalizedNamed(j.refs[0])
+	if err != nil {
+		return "", fmt.Errorf("image %q: %w", j.refs[0], err)
+	}
+	repo := reference.Domain(image)
+	if dir := path.Dir(reference.Path(image)); dir != "." {
+		repo += "/" + dir
+	}
+	h := sha256.New()
+	line := func(words ...string) { fmt.Fprintln(h, strconv.Quote(strings.Join(words, "\x00"))) }
+	line(j.report.Pin.Checksum)
+	for _, f := range bc.Files {
+		if isPackageList(f.Path, tmpl.Manifest.Packages) {
+			line(f.Path, f.Sum)
+		}
+	}
+	for _, name := range slices.Sorted(slices.Values(j.fn.BuildOptions)) {
+		line("option", name)
+	}
+	for _, pl := range platforms {
+		line("platform", pl.String())
+	}
+	name := strings.Trim(cacheTag.ReplaceAllString(strings.ToLower(path.Base(tmpl.Name)), "-"), "-.")
+	return fmt.Sprintf("%s/fnb-cache:%.60s-%s", repo, name, hex.EncodeToString(h.Sum(nil)[:6])), nil
+}
+
+// isPackageList reports whether a file says which packages are installed: one
+// that the template names, or one that the package manager of a language looks
+// for.
+func isPackageList(file string, lists []schema.PackageList) bool {
+	for _, l := range lists {
+		if file == path.Clean(l.Manifest) || file == path.Clean(l.Lock) {
+			return true
+		}
+	}
+	return slices.Contains([]string{
+		"go.mod", "go.sum", "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock",
+		"requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock", "Pipfile", "Pipfile.lock", "Gemfile", "Gemfile.lock",
+		"composer.json", "composer.lock", "Cargo.toml", "Cargo.lock", "pom.xml", "build.gradle", "build.gradle.kts", "mix.lock",
+	}, path.Base(file))
+}
+
+// claimCache lets one function of a run write a shared cache; the others would
+// only write the same again. What it returns is called with the solve's error.
+func (p *pipeline) claimCache(req *builder.Request) func(error) {
+	var mine []string
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claimed == nil {
+		p.claimed = map[string]bool{}
+	}
+	req.CacheTo = slices.DeleteFunc(slices.Clone(req.CacheTo), func(c builder.Cache) bool {
+		ref := c.Attrs["ref"]
+		if !c.Apart || p.claimed[ref] {
+			return c.Apart
+		}
+		p.claimed[ref] = true
+		mine = append(mine, ref)
+		return false
+	})
+	return func(err error) {
+		if err == nil {
+			return
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, ref := range mine {
+			delete(p.claimed, ref)
+		}
+	}
+}
+
+var missingCache = regexp.MustCompile(`^the build cache \S+/fnb-cache:\S+ cannot be read: \S*\s*not found$`)
+
+// notable leaves out that a shared cache is not there yet, as before its first
+// use.
+func (p *pipeline) notable(warnings []string) []string {
+	if p.opts.cache == "" {
+		return warnings
+	}
+	return slices.DeleteFunc(slices.Clone(warnings), missingCache.MatchString)
+}
