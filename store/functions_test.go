@@ -155,3 +155,28 @@ func TestEachPackage(t *testing.T) {
 		t.Error(diff, passed)
 	}
 }
+
+func TestCheckFunctions(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	base := storeTree() + functionRecord("acme/thumb", "1.0.0", "linux/amd64", "") + "-- namespaces/acme.json --\n{\"v\": 1, \"owners\": [\"ann\"]}\n"
+	long := functionRecord("acme/thumb", "2.0.0", "linux/amd64", `, "readme": "`+strings.Repeat("x", 10<<20)+`"`)
+	for name, test := range map[string]struct {
+		files, author, want string // "" for no problem at all
+	}{
+		"new":       {base + functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "ann", ""},
+		"foreign":   {base + functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "bob", "error: the namespace acme is not of bob"},
+		"changed":   {strings.ReplaceAll(base, `"size": 1000`, `"size": 1`), "ann", "functions/acme/thumb/v/1.0.0.json: error: was changed"},
+		"removed":   {strings.ReplaceAll(base, "/v/1.0.0", "/v/1.0.1"), "ann", "functions/acme/thumb/v/1.0.0.json: error: was taken back"},
+		"misplaced": {base + strings.Replace(functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "functions/", "templates/", 1), "ann", `error: kind: is "function"`},
+		"unowned":   {base + functionRecord("beta/thumb", "1.1.0", "linux/amd64", ""), "ann", "namespaces/beta.json: error: is missing"},
+		"long":      {base + long, "ann", "2.0.0.json: error: has more than 262144 bytes"},
+		"withdrawn": {base + "-- functions/acme/thumb/v/1.0.0.yank.json --\n{\"v\": 1, \"reason\": \"x\"}\n", "ann", ""},
+	} {
+		commit(t, g, name, servers.Commit{Files: base, Tag: "base"}, servers.Commit{Files: test.files})
+		got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL(name)), Base: "base", Authors: []string{test.author}})
+		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}

@@ -113,7 +113,7 @@ func (g *globals) tryFunction(ctx context.Context, ref string, o *tryOptions) er
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // nothing is asked of it any more
 	if f.platform, err = choosePlatform(ctx, client, rec.RunsOn()); err != nil {
 		return fmt.Errorf("function %s: %w", rec.Name, err)
 	}
@@ -147,6 +147,13 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 	var err error
 	if f.secrets, err = readSecrets(o.secrets); err != nil {
 		return f, usagef("fnb store try", "--secret %w", err)
+	}
+	if rec.Run != nil {
+		for _, name := range rec.Run.Secrets {
+			if _, ok := f.secrets[name]; !ok {
+				g.tell([]string{fmt.Sprintf("function %s has a secret %s; give it with --secret id=%s,src=FILE", rec.Name, name, name)})
+			}
+		}
 	}
 	if f.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
 		return f, err
