@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"fnb/internal/servers"
@@ -74,6 +75,24 @@ func (b *browser) wait(script string) {
 	defer stop()
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](script)); err != nil {
 		b.t.Fatalf("waiting until %s: %v", script, err)
+	}
+}
+
+// press presses a key; what it types is not typed where the page has taken it.
+func (b *browser) press(key string) {
+	b.t.Helper()
+	if len(key) != 1 || key < " " || key > "~" {
+		b.do(chromedp.KeyEvent(key))
+		return
+	}
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		p := input.DispatchKeyEventParams{Type: kind, Key: key}
+		if kind == input.DispatchKeyEventTypeKeyDown {
+			p.Text = key
+		}
+		if _, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, p); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 }
 

@@ -87,6 +87,9 @@
     }
 
     const form = $("find");
+    let waiting = 0;
+    // settle shows at once what was typed, before a key moves in it.
+    const settle = () => { if (waiting) { cancelAnimationFrame(waiting); waiting = 0; show(); } };
     const typing = (t) => t.matches("input:not([type=radio]), textarea, select");
     const links = () => [...document.querySelectorAll("#rows .row a")];
     document.addEventListener("keydown", (ev) => {
@@ -96,8 +99,10 @@
         if (ev.key === "Escape" && !typing(ev.target)) location.href = root + "index.html";
         return;
       }
+      if (ev.key.startsWith("Arrow")) settle();
       const here = links().indexOf(document.activeElement);
       if (ev.key === "Escape") {
+        ev.preventDefault(); // a search field would empty itself
         if (here >= 0) $("q").focus(); else if (document.activeElement === $("q") || !typing(ev.target)) clear();
       } else if (ev.key === "ArrowDown" && (ev.target === $("q") || !typing(ev.target) && ev.target.type !== "radio")) {
         const next = links()[here + 1];
@@ -227,8 +232,7 @@
       }
       show(); $("q").focus();
     }
-    let waiting = 0;
-    const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(show); };
+    const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(settle); };
     onShard = soon;
     const asks = new URLSearchParams(location.search);
     for (const f of form.elements) {
@@ -238,7 +242,7 @@
     }
     form.addEventListener("input", soon);
     form.addEventListener("focusin", load, { once: true });
-    form.addEventListener("submit", (ev) => { ev.preventDefault(); show(); const only = links()[0]; if (only && found.length) only.focus(); });
+    form.addEventListener("submit", (ev) => { ev.preventDefault(); settle(); const only = links()[0]; if (only && found.length) only.focus(); });
     $("clear").addEventListener("click", (ev) => { ev.preventDefault(); clear(); });
     $("more").addEventListener("click", () => { const at = shown; more(); links()[at]?.focus(); });
     if (!empty(query())) show();

@@ -1,0 +1,218 @@
+package site
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// TestKeyboard walks through the page without a mouse.
+func TestKeyboard(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	server := newServer(t, newSample(t), echo)
+	b.visit(server.URL + "/")
+	key := func(keys ...string) {
+		t.Helper()
+		for _, k := range keys {
+			b.press(k)
+		}
+	}
+	key("/")
+	b.wait(`document.activeElement.id === "q"`)
+	key("r", "u", "s", "t")
+	b.wait(`document.querySelectorAll("#rows .row").length === 1 && document.getElementById("count").textContent === "1 match"`)
+	key(kb.ArrowDown)
+	b.wait(`document.activeElement.textContent === "acme/rust"`)
+	key(kb.Escape)
+	b.wait(`document.activeElement.id === "q" && document.activeElement.value === "rust"`)
+	key(kb.Escape)
+	b.wait(`document.activeElement.value === "" && document.querySelectorAll("#rows .row").length === 14 && location.search === ""`)
+	key("h", "t", "t", "p", kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowUp)
+	b.wait(`[...document.querySelectorAll("#rows a")].indexOf(document.activeElement) === 1`)
+	key(kb.ArrowUp, kb.ArrowUp)
+	b.wait(`document.activeElement.id === "q"`)
+	key(kb.Enter)
+	b.wait(`[...document.querySelectorAll("#rows a")].indexOf(document.activeElement) === 0`)
+	name := b.text("document.activeElement.textContent")
+	key(kb.Enter)
+	b.do(chromedp.WaitVisible("h1 .own"))
+	if got := b.text(`document.querySelector("h1").textContent`); !strings.HasPrefix(got, name) {
+		t.Errorf("Enter on %s opened %s", name, got)
+	}
+	key("/", "q", "r", kb.Enter)
+	b.do(chromedp.WaitVisible("#find"))
+	b.wait(`document.getElementById("find") !== null && document.querySelectorAll("#rows .row").length === 1`)
+	if got := b.text(`document.querySelector("#rows a").textContent`); got != "tools/qrcode" {
+		t.Errorf("a search from an entry found %s", got)
+	}
+	b.visit(server.URL + "/t/acme/go.html")
+	key(kb.Escape)
+	b.do(chromedp.WaitVisible("#find"))
+	if got := b.text("location.pathname"); got != "/index.html" {
+		t.Errorf("Escape on an entry went to %s", got)
+	}
+}
+
+// TestFilters narrows the list, chooses colours, copies and tries with the mouse.
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	server := newServer(t, newSample(t), echo)
+	b.visit(server.URL + "/")
+	b.text(`(() => { const s = document.querySelector("select[name=lang]"); s.value = "go"; s.dispatchEvent(new Event("input", {bubbles: true})); })()`)
+	b.wait(`document.getElementById("count").textContent === "5 matches" && location.search === "?lang=go"`)
+	b.do(chromedp.Click(`input[value=function]`))
+	b.wait(`document.getElementById("count").textContent === "3 matches"`)
+	b.do(chromedp.Reload(), chromedp.WaitVisible("#main"))
+	b.wait(`document.getElementById("count").textContent === "3 matches" && document.querySelector("input[value=function]").checked`)
+	b.do(chromedp.Click("#clear"))
+	b.wait(`document.querySelectorAll("#rows .row").length === 14`)
+	before := b.text("getComputedStyle(document.body).backgroundColor")
+	b.do(chromedp.Click("#theme"), chromedp.Click("#theme"))
+	if after := b.text("getComputedStyle(document.body).backgroundColor"); after == before {
+		t.Errorf("the colours stay %s", after)
+	}
+	b.visit(server.URL + "/f/acme/shorten.html")
+	if theme := b.text("document.documentElement.dataset.theme"); theme != "dark" {
+		t.Errorf("another page is %q", theme)
+	}
+	b.do(chromedp.Click("section .copy"))
+	b.wait(`document.querySelector("section .copy").textContent === "Copied" && document.getElementById("said").textContent === "Copied"`)
+	b.do(chromedp.Click("#tryform button"))
+	b.wait(`document.getElementById("answer").textContent.includes("ONE. TWO! THREE? FOUR.")`)
+	if got := b.text("location.pathname"); got != "/f/acme/shorten.html" {
+		t.Errorf("trying went to %s", got)
+	}
+	b.screenshot("tried-dark")
+}
+
+// TestWithoutJavaScript does what there is to do with scripts turned off.
+func TestWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	s := large(120)
+	sample := newSample(t)
+	s.items = append(s.items, sample.items...)
+	for k, d := range sample.details {
+		s.details[k] = d
+	}
+	server := newServer(t, s, echo)
+	shows := func(want string) {
+		t.Helper()
+		text, err := chromedp.Run(b.ctx, chromedp.Text("#main"))
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("the page does not show %q: %v\n%.400s", want, err, text)
+		}
+	}
+	b.visit(server.URL + "/")
+	shows("134 entries, page 1 of 3")
+	b.screenshot("plain-list")
+	b.do(chromedp.Click(`.pages a[aria-label="Page 3"]`), chromedp.WaitVisible(`.pages [aria-current][aria-label="Page 3"]`))
+	shows("acme/shorten")
+	b.do(chromedp.SendKeys("#q", "shorten"), chromedp.Click("#find button"), chromedp.WaitVisible(`a[href="f/acme/shorten.html"]`))
+	shows("1 match")
+	b.do(chromedp.Click(`a[href="f/acme/shorten.html"]`), chromedp.WaitVisible("#tryform"))
+	shows("Keeps the sentences")
+	b.do(chromedp.SendKeys("#body", "hello"), chromedp.Click("#tryform button"), chromedp.WaitVisible("#answer pre"))
+	shows("HELLO")
+	b.screenshot("plain-function")
+
+	dir := t.TempDir()
+	if err := Write(t.Context(), dir, s, About{Name: "acme/store"}); err != nil {
+		t.Fatal(err)
+	}
+	b.visit("file://" + filepath.Join(dir, "index.html"))
+	b.screenshot("plain-file")
+	shows("Without it all entries are on these pages")
+	b.do(chromedp.Click(`.pages a[aria-label="Page 3"]`), chromedp.WaitVisible(`a[href="../f/acme/shorten.html"]`), chromedp.Click(`a[href="../t/acme/rust.html"]`), chromedp.WaitVisible(".notice"))
+	shows("Nobody looks after it.")
+	b.screenshot("plain-static")
+}
+
+// TestStatic uses the written files, from a folder and below a path of a server.
+func TestStatic(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	dir := t.TempDir()
+	if err := Write(t.Context(), dir, large(20_000), About{Name: "large/store", Intro: "Twenty thousand entries."}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.StripPrefix("/some/path/", http.FileServer(http.Dir(dir))))
+	t.Cleanup(server.Close)
+	for _, root := range []string{"file://" + dir + "/", server.URL + "/some/path/"} {
+		b.visit(root + "index.html")
+		if got := b.text(`document.getElementById("count").textContent`); got != "20,000 entries, page 1 of 400" {
+			t.Errorf("%s: %s", root, got)
+		}
+		b.do(chromedp.SendKeys("#q", "resize queue"))
+		b.wait(`/^[0-9,]+ matches$/.test(document.getElementById("count").textContent)`)
+		took := b.text(`(() => { const q = document.getElementById("q"); const at = performance.now(); let n = 0; for (const w of ["resize", "resize q", "queue mail", "xyz"]) { q.value = w; q.dispatchEvent(new Event("input", {bubbles: true})); n++; } return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(Math.round(performance.now() - at))))); })()`)
+		t.Logf("%s: %s matches, a search takes %s ms", root, b.text(`document.getElementById("count").textContent`), took)
+		b.do(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("chart-resize"))
+		b.wait(`document.querySelector("#rows .row a")?.textContent.includes("chart-resize")`)
+		b.do(chromedp.Click("#rows .row a"), chromedp.WaitVisible("h1 .own"))
+		if got := b.text(`getComputedStyle(document.querySelector("h1")).fontWeight`); got != "650" {
+			t.Errorf("%s: the page of an entry has no style", root)
+		}
+	}
+	b.screenshot("static")
+}
+
+// TestHostileInBrowser opens the record whose texts try to be something else: no
+// script of theirs runs, and nothing is asked from elsewhere.
+func TestHostileInBrowser(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	s := &sample{}
+	s.add(hostile(t))
+	var mu sync.Mutex
+	var asked []string
+	server := httptest.NewUnstartedServer(nil)
+	h, err := New(Options{Source: s, Hosts: HostsOf("", server.Listener.Addr()), Try: echo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.URL.Path)
+		mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	for _, path := range []string{"/", "/?q=alert", "/f/evil/function.html"} {
+		b.visit(server.URL + path)
+		got := b.text(`[...performance.getEntriesByType("resource")].map((e) => e.name).filter((n) => !n.startsWith(location.origin)).join(" ")`)
+		if got != "" {
+			t.Errorf("%s loads %s", path, got)
+		}
+		if got := b.text(`document.querySelectorAll("main script, main img, main iframe, main [onerror], main [onclick], main a[href^='javascript']").length`); got != "0" {
+			t.Errorf("%s has %s elements that are a record's", path, got)
+		}
+	}
+	b.visit(server.URL + "/")
+	b.do(chromedp.SendKeys("#q", "script"))
+	b.wait(`document.getElementById("count").textContent === "1 match"`)
+	if got := b.text(`document.querySelectorAll("main script, main img").length + document.querySelectorAll("#rows mark").length / 1000`); !strings.HasPrefix(got, "0.") {
+		t.Errorf("a row of the search: %s", got)
+	}
+	b.screenshot("hostile")
+	mu.Lock()
+	defer mu.Unlock()
+	for _, path := range asked {
+		if path != "/" && !strings.HasPrefix(path, "/assets/") && !strings.HasPrefix(path, "/search/") && path != "/f/evil/function.html" {
+			t.Errorf("the page asked for %s", path)
+		}
+	}
+}
