@@ -12,7 +12,13 @@ import (
 // A Config is fnb's settings, which hold for all of a user's projects. Nothing
 // in it decides what is in an image.
 type Config struct {
-	Builder BuilderConfig `yaml:"builder,omitempty"`
+	Builder   BuilderConfig   `yaml:"builder,omitempty"`
+	Templates TemplatesConfig `yaml:"templates,omitempty"`
+}
+
+// A TemplatesConfig says what is kept of templates.
+type TemplatesConfig struct {
+	Cache int64 `yaml:"cache,omitempty"` // bytes that the cache of templates keeps, written 1GB; 0 is the default
 }
 
 // A BuilderConfig says which builder to use, and how the managed one runs.
@@ -46,7 +52,15 @@ func ReadConfig(path string) (Config, error) {
 	r := &reader{file: path}
 	v, ok := r.document(data)
 	if ok {
-		r.object(v, fields{"builder": func(v value) { r.object(v, r.builderFields(&c.Builder)) }})
+		r.object(v, fields{
+			"builder": func(v value) { r.object(v, r.builderFields(&c.Builder)) },
+			"templates": func(v value) {
+				r.object(v, fields{"cache": r.str(new(string), func(s string) (err error) {
+					c.Templates.Cache, err = parseBytes(s)
+					return err
+				})})
+			},
+		})
 	}
 	if len(r.problems) > 0 {
 		return Config{}, joinFieldErrors(r.problems)

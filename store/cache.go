@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -34,7 +35,11 @@ const (
 //	repos/HEX.lock    held while a repository is fetched
 //	unfinished/…      what is being made; renamed into templates when whole
 type cache struct {
-	dir string
+	dir   string
+	limit int64 // bytes of templates
+
+	once sync.Once
+	use  *flock.Flock // held by whoever uses the cache
 }
 
 // A repoRecord is what the cache knows of one repository.
@@ -106,8 +111,10 @@ func (c *cache) open(checksum string) (*templates.Template, bool) {
 	if !ok {
 		return nil, false
 	}
+	c.hold()
 	t, err := templates.OpenDir(dir)
 	if err == nil && t.Checksum == checksum {
+		used(dir)
 		return t, true
 	}
 	if !errors.Is(err, fs.ErrNotExist) || isFolder(dir) {
@@ -159,6 +166,10 @@ func (c *cache) add(dir string) (*templates.Template, error) {
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}
 	checksum := t.Checksum
+	c.hold()
+	if err := os.WriteFile(c.grown(), nil, 0o600); err != nil {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
 	if err := os.Rename(dir, place); err != nil && !isFolder(place) {
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}

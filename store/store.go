@@ -21,6 +21,10 @@ type Options struct {
 	// CacheDir is the folder of the cache; "" means fnb/store in the user's cache
 	// folder.
 	CacheDir string
+	// CacheSize is how many bytes of templates the cache keeps: when a process that
+	// uses it begins, and no other does, those that were not used for the longest time
+	// are removed. 0 means 1 GiB.
+	CacheSize int64
 	// Offline forbids the network; what is in the cache still works.
 	Offline bool
 	// Insecure are hosts, with their ports, that may be spoken to in plain HTTP or
@@ -102,7 +106,7 @@ func New(opts Options) (*Store, error) {
 	opts.Limits = opts.Limits.withDefaults()
 	opts.Timeout = cmp.Or(opts.Timeout, time.Minute)
 	opts.TTL = cmp.Or(opts.TTL, storeTTL)
-	return &Store{opts: opts, cache: &cache{dir: dir}}, nil
+	return &Store{opts: opts, cache: &cache{dir: dir, limit: cmp.Or(opts.CacheSize, defaultCacheSize)}}, nil
 }
 
 // Resolve returns the template that ref names, with the pin to record for it, and

@@ -95,5 +95,9 @@ func (g *globals) newStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.New(store.Options{CacheDir: dir, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	return store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
 }
