@@ -118,7 +118,12 @@ func openStoreTree(dir string) (recordTree, func(), error) {
 		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
 	}
 	t, err := treeAt(repo, "HEAD")
-	return t, func() {}, err
+	if err != nil {
+		return nil, nil, err
+	}
+	lean := leanObjects(repo)
+	t.objects = lean
+	return t, func() { _ = lean.Close() }, nil // as above
 }
 
 // mayReplace returns an error unless out is missing, empty or an index.

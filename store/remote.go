@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -34,9 +35,14 @@ type remote struct {
 	receive transport.ReceivePackSession // instead of session, with push
 	adv     *packp.AdvRefs
 	local   storer.EncodedObjectStorer // of a repository in a folder, instead of session
+	done    func() error               // closes what objects are read from
 }
 
 func (r *remote) close() {
+	if r.done != nil {
+		_ = r.done() // as below
+		r.done = nil
+	}
 	if r.session != nil {
 		// The repository has been read, or the reason why not is known.
 		_ = r.session.Close()
@@ -102,8 +108,27 @@ func (r *remote) open() error {
 		h := head.Hash()
 		adv.Head = &h
 	}
-	r.adv, r.local = adv, repo.Storer
+	lean := leanObjects(repo)
+	r.adv, r.local, r.done = adv, lean, lean.Close
 	return nil
+}
+
+// objectCache is how many bytes of objects are kept in memory. Each takes much more
+// than its bytes, and a store has very many.
+const objectCache = 4 << 20
+
+// leanObjects reads a repository's objects with little memory, and without opening
+// its files for each. The result has to be closed.
+func leanObjects(repo *git.Repository) *filesystem.Storage {
+	st, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		panic("store: a repository in a folder that is in no folder") // PlainOpen makes no others
+	}
+	return leanStorage(st.Filesystem())
+}
+
+func leanStorage(dir billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(dir, objectcache.NewObjectLRU(objectCache), filesystem.Options{KeepDescriptors: true})
 }
 
 // objects returns the objects of the wanted commit, fetched into the folder dir
@@ -233,7 +258,8 @@ func (r *remote) unpack(ctx context.Context, pack io.Reader, dir string) (storer
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}
-	storage := filesystem.NewStorage(osfs.New(filepath.Join(dir, "git")), objectcache.NewObjectLRUDefault())
+	storage := leanStorage(osfs.New(filepath.Join(dir, "git")))
+	r.done = storage.Close
 	if err := packfile.UpdateObjectStorage(storage, f); err != nil {
 		return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("what it sent is damaged: %w", cleaned(err))}
 	}
