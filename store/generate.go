@@ -121,9 +121,13 @@ func openStoreTree(dir string) (recordTree, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	lean := leanObjects(repo)
-	t.objects = lean
-	return t, func() { _ = lean.Close() }, nil // as above
+	objects, closeObjects := leanObjects(repo)
+	t.objects = objects
+	return t, func() {
+		if closeObjects != nil {
+			_ = closeObjects() // as above
+		}
+	}, nil
 }
 
 // mayReplace returns an error unless out is missing, empty or an index.

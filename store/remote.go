@@ -108,8 +108,8 @@ func (r *remote) open() error {
 		h := head.Hash()
 		adv.Head = &h
 	}
-	lean := leanObjects(repo)
-	r.adv, r.local, r.done = adv, lean, lean.Close
+	r.adv = adv
+	r.local, r.done = leanObjects(repo)
 	return nil
 }
 
@@ -118,13 +118,14 @@ func (r *remote) open() error {
 const objectCache = 4 << 20
 
 // leanObjects reads a repository's objects with little memory, and without opening
-// its files for each. The result has to be closed.
-func leanObjects(repo *git.Repository) *filesystem.Storage {
+// its files for each, until done is called.
+func leanObjects(repo *git.Repository) (objects storer.EncodedObjectStorer, done func() error) {
 	st, ok := repo.Storer.(*filesystem.Storage)
 	if !ok {
-		panic("store: a repository in a folder that is in no folder") // PlainOpen makes no others
+		return repo.Storer, nil
 	}
-	return leanStorage(st.Filesystem())
+	lean := leanStorage(st.Filesystem())
+	return lean, lean.Close
 }
 
 func leanStorage(dir billy.Filesystem) *filesystem.Storage {
