@@ -267,7 +267,7 @@ func (p *push) sendHere() error {
 	if err != nil {
 		return &UnreachableError{URL: p.url, Err: cleaned(err)}
 	}
-	if _, err := repo.Worktree(); !errors.Is(err, git.ErrIsBareRepository) && !strings.HasPrefix(p.branch, publishBranch) {
+	if _, err := repo.Worktree(); !errors.Is(err, git.ErrIsBareRepository) && !strings.HasPrefix(p.branch, publishBranch) && p.branch != indexBranch {
 		return fmt.Errorf("%s is a working copy, whose branch nobody may push to: add its folder as the store", p.url)
 	}
 	for _, o := range p.objects.Objects {

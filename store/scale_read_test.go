@@ -84,5 +84,7 @@ func BenchmarkReadLargeStore(b *testing.B) {
 		b.ReportMetric(float64(most)/1e6, "peak-MB")
 	}
 	b.Run("file", func(b *testing.B) { run(b, "FNB_TEST_READ=file://"+dir) })
-	b.Run("generate", func(b *testing.B) { run(b, "FNB_TEST_READ="+dir, "FNB_TEST_GENERATE="+filepath.Join(b.TempDir(), "out")) })
+	b.Run("generate", func(b *testing.B) {
+		run(b, "FNB_TEST_READ="+dir, "FNB_TEST_GENERATE="+filepath.Join(b.TempDir(), "out"))
+	})
 }

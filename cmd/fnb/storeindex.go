@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,25 +17,29 @@ import (
 type indexRequest struct {
 	dir, out string
 	noFiles  bool
+	push     bool
 }
 
 func newStoreIndex(g *globals) *cobra.Command {
 	req := indexRequest{dir: "."}
 	cmd := &cobra.Command{
-		Use:   "index [DIR] --out FOLDER",
+		Use:   "index [DIR] --out FOLDER|--push",
 		Short: "generate the index and the web page of a store",
 		Long: `Index writes what programs and people read of the store in DIR (default the working directory) as HEAD has it: the names, the versions of each template and function, what faas-cli needs to use the store, and a web page, index.html, to search and read in. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it at any address.
 
+With --push the index becomes the branch index of the repository that DIR was cloned from: one commit, which replaces the one before. It depends on the store's commit alone, so that two who do it at once do no harm; where the store has got a newer commit since, it is an error.
+
 The page shows the files of each template's newest version, which are fetched for it; a template that cannot be fetched is a note, and has a page without files. With --no-files nothing is fetched, and with --offline what the cache has is shown. Otherwise the same commit always gives the same bytes.`,
 		Example: "  # for a server of files\n  fnb store index --out public\n\n" +
+			"  # as a branch of the store's repository\n  fnb store index --push\n\n" +
 			"  # look at it first\n  fnb store index --out public && xdg-open public/index.html\n\n" +
 			"  # what faas-cli then reads\n  faas-cli template store list --url https://example.com/compat/templates.json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef(cmd.CommandPath(), "accepts at most one folder")
 			}
-			if req.out == "" {
-				return usagef(cmd.CommandPath(), "%w", errors.New("--out is missing"))
+			if req.out == "" && !req.push {
+				return usagef(cmd.CommandPath(), "%w", errors.New("--out or --push is missing"))
 			}
 			return nil
 		},
@@ -45,11 +51,20 @@ The page shows the files of each template's newest version, which are fetched fo
 		},
 	}
 	cmd.Flags().StringVarP(&req.out, "out", "o", "", "write the index to `FOLDER`")
+	cmd.Flags().BoolVar(&req.push, "push", false, "replace the branch index of the store's repository")
 	cmd.Flags().BoolVar(&req.noFiles, "no-files", false, "show no files of templates on the page, and fetch none")
 	return cmd
 }
 
-func (g *globals) indexStore(ctx context.Context, req indexRequest) error {
+func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) {
+	if req.out == "" {
+		temp, err := os.MkdirTemp("", "fnb-index-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(temp) }() // it was pushed, or the error is known
+		req.out = filepath.Join(temp, "index")
+	}
 	pages := site.Folder{Deploy: siteDeployments}
 	if !req.noFiles {
 		st, err := g.newStore()
@@ -72,6 +87,9 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) error {
 		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
 	}
 	g.tell(pages.Notes())
+	if req.push {
+		return g.pushIndex(ctx, req, made)
+	}
 	if g.json {
 		return json.NewEncoder(g.out).Encode(made)
 	}
@@ -79,5 +97,28 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) error {
 		g.tell([]string{"passed over: " + p})
 	}
 	_, err = fmt.Fprintf(g.out, "%s %d %d\n", relative(req.out), made.Packages, made.Versions)
+	return err
+}
+
+// pushIndex makes an index that was generated the branch index of its store.
+func (g *globals) pushIndex(ctx context.Context, req indexRequest, made store.Generated) error {
+	st, err := g.newStore()
+	if err != nil {
+		return err
+	}
+	commit, pushed, err := st.PushIndex(ctx, req.dir, req.out, "")
+	if errors.Is(err, store.ErrNotTip) {
+		err = hint(err, "get the newest commit first: git pull")
+	}
+	if err != nil {
+		return fmt.Errorf("pushing the index of %s: %w", req.dir, err)
+	}
+	if g.json {
+		return json.NewEncoder(g.out).Encode(map[string]any{"commit": commit, "pushed": pushed, "packages": made.Packages, "versions": made.Versions, "passed": made.Passed})
+	}
+	if !pushed {
+		g.tell([]string{"the branch index is at this commit already"})
+	}
+	_, err = fmt.Fprintln(g.out, "index", commit)
 	return err
 }
