@@ -157,6 +157,9 @@ func (r *Running) Port() int { return r.port }
 // Config is the configuration of the image that runs.
 func (r *Running) Config() dockerspec.DockerOCIImageConfig { return r.image.Config }
 
+// Program is the path in the container of the tunnel's watchdog.
+func (r *Running) Program() string { return tunnelDir + watchdogPath }
+
 // Gone is closed when the container is gone.
 func (r *Running) Gone() <-chan struct{} { return r.gone }
 
@@ -233,7 +236,7 @@ func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 25*time.Millisecond) {
 		ok, err := r.healthy(ctx)
 		if ok {
 			return nil

@@ -32,7 +32,7 @@ func exitCode(err error) int {
 		return exitRegistry
 	case denied(err) != "":
 		return exitRegistry
-	case is[*builder.SolveError](err):
+	case is[*builder.SolveError](err), is[*testError](err):
 		return exitBuild
 	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
@@ -60,6 +60,8 @@ func runExitCode(run *runError) int {
 	code := exitDone
 	for _, f := range run.failed {
 		switch c := exitCode(f.err); {
+		case ran(f.err): // it was built, and is what failed
+			code = max(code, exitError)
 		case c == exitError || c == exitBuild:
 			return exitBuild
 		case code == exitDone:
@@ -67,6 +69,11 @@ func runExitCode(run *runError) int {
 		}
 	}
 	return code
+}
+
+// ran reports whether an error is that of a function that was running.
+func ran(err error) bool {
+	return is[*statusError](err) || is[*builder.ExitError](err) || is[*builder.NotListeningError](err)
 }
 
 // hints say what a person can type now.
@@ -184,6 +191,9 @@ func registryHints(err error) []string {
 }
 
 func builderHints(err error) []string {
+	if n, ok := errors.AsType[*builder.NotListeningError](err); ok {
+		return []string{fmt.Sprintf("let it listen on port %d, or give it longer with: --timeout 2m", n.Port)}
+	}
 	if m, ok := errors.AsType[*builder.MissingError](err); ok {
 		return []string{
 			"install it with: sudo apt-get install " + m.Package,

@@ -30,6 +30,7 @@ type pipeline struct {
 	offline  bool
 	store    *store.Store
 	builder  *lazyBuilder
+	machine  *builder.Client // runs containers; nil where none are run
 	images   *registry.ImageStore
 	registry *registry.Client
 	progress *builder.Progress

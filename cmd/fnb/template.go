@@ -21,7 +21,7 @@ func newTemplate(g *globals) *cobra.Command {
 		Short: "list, show, check and publish templates",
 		Long:  "Template looks at what turns handlers into images. A template has four parts: a Dockerfile, an entrypoint, a handler and a package list.",
 	})
-	cmd.AddCommand(newTemplateList(g), newTemplateSearch(g), newTemplateShow(g), newTemplatePull(g), newTemplateInit(g), newTemplateLint(g), newTemplatePublish(g), newTemplateYank(g))
+	cmd.AddCommand(newTemplateList(g), newTemplateSearch(g), newTemplateShow(g), newTemplatePull(g), newTemplateInit(g), newTemplateLint(g), newTemplateTest(g), newTemplatePublish(g), newTemplateYank(g))
 	return cmd
 }
 

@@ -1,0 +1,155 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// logLine starts the function behind a program that writes a long line first,
+// and looks for the line and an answer.
+func (p *prober) logLine(ctx context.Context) error {
+	if !p.r.HasWatchdog() {
+		return noWatchdog
+	}
+	fprocess := ""
+	for _, kv := range p.r.Config().Env {
+		for _, name := range []string{"fprocess=", "function_process="} {
+			if v, ok := strings.CutPrefix(kv, name); ok && v != "" {
+				fprocess = v
+			}
+		}
+	}
+	if v := p.req.Env["fprocess"]; v != "" {
+		fprocess = v
+	}
+	if fprocess == "" {
+		return errSkip("the image has no fprocess")
+	}
+	req := p.req
+	req.Env = maps.Clone(req.Env)
+	if req.Env == nil {
+		req.Env = map[string]string{}
+	}
+	req.Env["fprocess"] = p.r.Program() + " longline " + strconv.Itoa(logLine) + " " + fprocess
+	c := &counter{}
+	req.Stdout, req.Stderr = c, c
+	r, err := p.starter.Run(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Ready(ctx, p.o.Listen); err != nil {
+		return fmt.Errorf("it does not begin to listen after a long line: %w", err)
+	}
+	if status, _, err := p.send(ctx, r, http.MethodPost, "/", strings.NewReader(p.o.Body)); err != nil {
+		return fmt.Errorf("a request after a long line: %w", err)
+	} else if status != p.status {
+		return fmt.Errorf("a request after a long line: it answers %d, and %d without one", status, p.status)
+	}
+	return c.wait(ctx, 5*time.Second)
+}
+
+// A counter counts the bytes of the long line, which has only x in it. The
+// watchdog may write it in pieces, each with words of its own before it.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+// Write implements [io.Writer].
+func (c *counter) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += bytes.Count(p, []byte("x"))
+	return len(p), nil
+}
+
+// wait gives the log time to arrive.
+func (c *counter) wait(ctx context.Context, limit time.Duration) error {
+	for end := time.Now().Add(limit); ; {
+		c.mu.Lock()
+		n := c.n
+		c.mu.Unlock()
+		if n >= logLine-1 {
+			return nil
+		}
+		if ctx.Err() != nil || time.Now().After(end) {
+			return fmt.Errorf("%d of the %d bytes of a line reached the log", n, logLine)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// settle is how long a request's first half has to reach the function.
+const settle = 100 * time.Millisecond
+
+// drain sends SIGTERM in the middle of a request.
+func (p *prober) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.o.Drain)
+	defer cancel()
+	// A body of at least two bytes, so that there are two halves.
+	body := p.o.Body
+	if len(body) < 2 {
+		body += "hi"
+	}
+	half := len(body) / 2
+	pr, pw := io.Pipe()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://function/", pr)
+	if err != nil {
+		return err
+	}
+	req.ContentLength = int64(len(body))
+	done := make(chan error, 1)
+	go func() { done <- p.exchange(req) }()
+	if _, err := io.WriteString(pw, body[:half]); err != nil {
+		return fmt.Errorf("sending half of a request: %w", err)
+	}
+	time.Sleep(settle)
+	if err := p.r.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	if _, err := io.WriteString(pw, body[half:]); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return fmt.Errorf("sending the rest of the request: %w", err)
+	}
+	_ = pw.Close() // never fails
+	if err := <-done; err != nil {
+		return fmt.Errorf("the request under way at SIGTERM: %w", err)
+	}
+	code, err := p.r.Wait(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("its process has not ended %s after SIGTERM", p.o.Drain)
+	case err != nil:
+		return err
+	case code != 0 && code != 128+int(syscall.SIGTERM):
+		return fmt.Errorf("its process ended with exit code %d after SIGTERM", code)
+	}
+	return nil
+}
+
+// exchange sends a request and reads its answer whole.
+func (p *prober) exchange(req *http.Request) error {
+	res, err := p.r.Transport().RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, answerLimit)); err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("it answers %s", res.Status)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"fnb/builder"
+)
+
+// stopGrace is how long a function has to end after SIGTERM.
+const stopGrace = 10 * time.Second
+
+// A serving is one function of fnb run: a local port, and the container behind
+// it, which a rebuild swaps.
+type serving struct {
+	job      *job
+	listener net.Listener
+	server   *http.Server
+	socket   string // "" where another fnb run has it
+
+	announced bool // its address was printed
+
+	mu  sync.RWMutex
+	now *instance // nil before the first is ready
+}
+
+// An instance is a container and the requests that are under way in it.
+type instance struct {
+	*builder.Running
+	requests sync.WaitGroup
+	replaced chan struct{} // closed when another takes its place
+}
+
+var errNotServing = errors.New("the function is not running")
+
+// take returns the container that serves now; done has to be called after the
+// request.
+func (s *serving) take() (in *instance, done func(), err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.now == nil {
+		return nil, nil, errNotServing
+	}
+	in = s.now
+	in.requests.Add(1)
+	return in, in.requests.Done, nil
+}
+
+// swap lets a new container serve. The old one ends when its requests have.
+func (s *serving) swap(in *instance) (old *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, s.now = s.now, in
+	if old != nil {
+		close(old.replaced)
+	}
+	return old
+}
+
+// retire stops a container that takes no new requests.
+func (in *instance) retire(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() {
+		in.requests.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(stopGrace):
+	case <-ctx.Done():
+	}
+	_, _ = in.Stop(context.WithoutCancel(ctx), stopGrace) // nobody waits for how it ended
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *serving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	in, done, err := s.take()
+	if err != nil {
+		http.Error(w, "fnb run: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer done()
+	proxy := httputil.ReverseProxy{
+		Transport: in.Transport(), FlushInterval: -1,
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL.Scheme, pr.Out.URL.Host = "http", "function"
+			for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if v, ok := pr.In.Header[h]; ok {
+					pr.Out.Header[h] = v
+				}
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "fnb run: "+clean(err.Error()), http.StatusBadGateway)
+		},
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// listen takes the local port of a function.
+func listen(ctx context.Context, j *job, port int) (*serving, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, hint(fmt.Errorf("port %d of this machine is in use", port), "take another with: --port N, or any free one with --port 0")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &serving{job: j, listener: l}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	return s, nil
+}
+
+// open begins to answer at the port, and at the socket of fnb invoke.
+func (s *serving) open(ctx context.Context, stackFile string) error {
+	go func() { _ = s.server.Serve(s.listener) }() // it ends with close
+	path, err := functionSocket(stackFile, s.job.fn.Name)
+	if err != nil {
+		return err
+	}
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
+		return conn.Close() // another fnb run has it
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	_ = os.Remove(path) // of one that was killed
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("listening for fnb invoke: %w", err)
+	}
+	s.socket = path
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	go func() { _ = s.server.Serve(l) }() // the same
+	return nil
+}
+
+// address is the function's URL on this machine.
+func (s *serving) address() string { return "http://" + s.listener.Addr().String() }
+
+// close ends the port, and the container with its requests.
+func (s *serving) close(ctx context.Context) {
+	if in := s.swap(nil); in != nil {
+		_, _ = in.Stop(ctx, stopGrace) // the exit code is nobody's
+	}
+	_ = s.server.Close()   // nothing is asked of it any more
+	_ = s.listener.Close() // where it was never served
+	if s.socket != "" {
+		_ = os.Remove(filepath.Dir(s.socket)) // the socket went with its listener
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fnb/builder"
+	"fnb/builder/probe"
+	"fnb/schema"
+	"fnb/templates"
+)
+
+type testOptions struct {
+	containerOptions
+	junit string
+}
+
+// A testResult is what fnb test found of one function on one platform.
+type testResult struct {
+	Function string        `json:"function"`
+	Platform string        `json:"platform,omitempty"`
+	OK       bool          `json:"ok"`
+	Checks   []probe.Check `json:"checks"`
+}
+
+// A testError says that checks failed; what they are has been printed.
+type testError struct {
+	what   string
+	failed []string
+}
+
+func (e *testError) Error() string {
+	return fmt.Sprintf("testing %s: %d checks failed: %s", e.what, len(e.failed), strings.Join(e.failed, ", "))
+}
+
+// Checks that fnb makes before the contract test.
+const (
+	checkBuild    = "build"
+	checkTests    = "tests"
+	checkPlatform = "platform"
+)
+
+func newTest(g *globals) *cobra.Command {
+	o := &testOptions{}
+	cmd := &cobra.Command{
+		Use:   "test [FUNCTION…]",
+		Short: "run the tests of functions, and the contract test of their images",
+		Long: `Test builds functions, runs the handlers' own tests with the test target of their templates, starts their images in the builder and checks what a platform expects of each: health, readiness, an answer to a request, a user that is not root, that a line of 70 KB reaches the log whole, and that after SIGTERM the request under way is answered and the process ends.
+
+The request has the body that the template's manifest gives; of the answer only the status counts, which is to be under 500.
+
+A table is printed, or with --json a list. The exit code is 3 where a check failed.`,
+		Example:           "  # all functions, for a CI system\n  fnb test --junit report.xml",
+		ValidArgsFunction: g.completeFunctions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.parse(cmd.CommandPath()); err != nil {
+				return err
+			}
+			return g.runTest(cmd.Context(), o, args)
+		},
+	}
+	o.addTestFlags(cmd)
+	return cmd
+}
+
+func (o *testOptions) addTestFlags(cmd *cobra.Command) {
+	o.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&o.junit, "junit", "", "write the results to `FILE` as JUnit XML")
+}
+
+func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) error {
+	p, jobs, err := g.containers(ctx, &o.containerOptions, names)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := g.showing(p, len(jobs)); err != nil {
+		return err
+	}
+	results := make([]testResult, len(jobs))
+	index := map[*job]int{}
+	for i, j := range jobs {
+		index[j] = i
+	}
+	err = each(ctx, jobs, o.parallel, func(ctx context.Context, j *job) error {
+		req, tmpl, err := p.container(ctx, j, &o.containerOptions)
+		if err != nil {
+			return err
+		}
+		r := &results[index[j]]
+		*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout})
+		return err
+	})
+	p.progress.Close()
+	if lerr := p.writeLock(); lerr != nil {
+		err = errors.Join(err, lerr)
+	}
+	var made []testResult
+	for _, r := range results {
+		if r.Function != "" {
+			made = append(made, r)
+		}
+	}
+	return errors.Join(err, g.tested("functions", made, o.junit))
+}
+
+// test makes all checks of one function. The error is that of something other
+// than the function, such as a builder that went away.
+func (p *pipeline) test(ctx context.Context, j *job, tmpl *templates.Template, req builder.RunRequest, o probe.Options) (testResult, error) {
+	j.doing = "testing"
+	r := testResult{Function: j.fn.Name}
+	if len(req.Build.Platforms) > 0 {
+		r.Platform = req.Build.Platforms[0].String()
+	}
+	test := tmpl.Manifest.Test
+	if test != nil && test.Request != nil {
+		o.Body = test.Request.Body
+	}
+	if test == nil || test.Target == "" {
+		r.Checks = append(r.Checks, probe.Check{Name: checkTests, Status: probe.Skipped, Detail: "the template has no test target"})
+	} else {
+		only := *req.Build
+		only.Target, only.Watchdog, only.Config = test.Target, builder.Watchdog{}, schema.ImageConfig{}
+		only.Name = j.fn.Name
+		if err := r.check(checkTests, func() error { _, err := p.machine.Solve(ctx, only); return err }); err != nil {
+			return r, err
+		}
+	}
+	var checks []probe.Check
+	err := r.check(checkBuild, func() (err error) {
+		_, err = p.machine.Solve(ctx, *req.Build)
+		return err
+	})
+	if err == nil && r.Checks[len(r.Checks)-1].Status == probe.Passed {
+		checks, err = probe.Run(ctx, p.machine, req, o)
+	}
+	r.Checks = append(r.Checks, checks...)
+	r.OK = probe.OK(r.Checks)
+	return r, err
+}
+
+// check is one that a solve makes: only a step that fails is the function's own
+// fault.
+func (r *testResult) check(name string, do func() error) error {
+	began := time.Now()
+	err := do()
+	c := probe.Check{Name: name, Status: probe.Passed, Seconds: time.Since(began).Seconds()}
+	var se *builder.SolveError
+	switch {
+	case errors.As(err, &se) && se.Denied == "":
+		c.Status = probe.Failed
+		c.Detail = strings.Join(append([]string{se.Error()}, se.Log...), "\n")
+	case err != nil:
+		return err
+	}
+	r.Checks = append(r.Checks, c)
+	return nil
+}
+
+// tested prints the results, and is an error where a check failed.
+func (g *globals) tested(what string, results []testResult, junit string) error {
+	e := &testError{what: what}
+	for _, r := range results {
+		for _, c := range r.Checks {
+			if c.Status == probe.Failed {
+				e.failed = append(e.failed, r.title()+" "+c.Name)
+			}
+		}
+	}
+	if junit != "" {
+		raw, err := junitXML(results)
+		if err != nil {
+			return err
+		}
+		if err := schema.WriteFile(junit, raw, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := g.printTests(results); err != nil {
+		return err
+	}
+	if len(e.failed) > 0 {
+		return e
+	}
+	return nil
+}
+
+func (r *testResult) title() string {
+	if r.Platform == "" {
+		return r.Function
+	}
+	return r.Function + " " + r.Platform
+}
+
+func (g *globals) printTests(results []testResult) error {
+	if g.json {
+		if results == nil {
+			results = []testResult{}
+		}
+		return json.NewEncoder(g.out).Encode(results)
+	}
+	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "FUNCTION\tCHECK\tRESULT\tSECONDS\tDETAIL")
+	for _, r := range results {
+		for _, c := range r.Checks {
+			first, rest, _ := strings.Cut(c.Detail, "\n")
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", clean(r.title()), c.Name, c.Status, c.Seconds, clean(first))
+			if c.Status == probe.Failed && rest != "" && !g.quiet {
+				fmt.Fprintf(g.err, "--- %s: %s\n", clean(r.title()), c.Name)
+				for line := range strings.SplitSeq(rest, "\n") {
+					fmt.Fprintf(g.err, "    %s\n", clean(line))
+				}
+			}
+		}
+	}
+	return tw.Flush()
+}
