@@ -176,7 +176,9 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 	if err != nil {
 		return f, fmt.Errorf("function %s: %w", rec.Name, err)
 	}
-	g.tell([]string{fmt.Sprintf("the list has no digest for %s; it is %s now", ref, has.Digest)})
+	if !strings.Contains(ref, "@") {
+		g.tell([]string{fmt.Sprintf("the list has no digest for %s; it is %s now", ref, has.Digest)})
+	}
 	f.image = has.Pinned
 	return f, nil
 }

@@ -59,7 +59,7 @@ func (g *globals) publishTemplate(ctx context.Context, p store.Publication) erro
 // printPublished prints what was published, and where to propose it.
 func (g *globals) printPublished(out store.Published) error {
 	if out.Already {
-		g.tell([]string{fmt.Sprintf("the store %s had %s %s already, with the same files", out.Store, out.Name, out.Version)})
+		g.tell([]string{fmt.Sprintf("the store %s had %s %s already, and the same", out.Store, out.Name, out.Version)})
 	}
 	_, err := fmt.Fprintln(g.out, out.Name, out.Version, out.Checksum)
 	if err == nil && out.Branch != "" && !out.Already {
