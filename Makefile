@@ -19,8 +19,9 @@ small   = -tags nethttpomithttp2
 servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
 checkers = bin/tools/actionlint bin/tools/manifests
 linters = bin/tools/golangci-lint bin/tools/govulncheck
+rivals  = bin/tools/buildctl bin/tools/ko
 
-.PHONY: build watchdog setup tools axe standins vet lint test vulncheck fuzz demo docs bench bench-watchdog clean
+.PHONY: build watchdog setup tools axe standins vet lint test vulncheck fuzz demo docs bench bench-rooms bench-watchdog clean
 
 build: watchdog ## build bin/fnb and bin/fwatchdog
 	$(call static,$(VERSION)) -o bin/fnb ./cmd/fnb
@@ -62,6 +63,11 @@ $(axe): tools/axe/package.json tools/axe/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tools/axe --ignore-scripts --no-audit --no-fund && touch $@; \
 	else echo "axe: npm is missing; tests that need axe-core are skipped" >&2; fi
 
+$(rivals) &: tools/bench/go.mod tools/bench/go.sum
+	CGO_ENABLED=0 go -C tools/bench build -trimpath -ldflags "-s -w" -o ../../bin/tools/ \
+	  github.com/moby/buildkit/cmd/buildctl github.com/google/ko
+	@touch $(rivals)
+
 standins: setup build tools ## make the stand-ins for base images, where the registries cannot be reached
 	CGO_ENABLED=0 go run -trimpath ./internal/servers/up -prepare
 
@@ -90,7 +96,10 @@ demo: standins ## from template to a running image: build, push, pull and call t
 docs: watchdog ## write the documents that are generated from code
 	go test ./schema ./cmd/fnb -run 'JSONSchema|Reference' -update
 
-bench: watchdog ## run the benchmarks
+bench: standins $(rivals) ## measure builds against buildctl and ko, and write docs/benchmarks.md; up to ten minutes
+	CGO_ENABLED=0 go run -trimpath ./internal/bench -o docs/benchmarks.md
+
+bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes

@@ -28,6 +28,8 @@ type Input struct {
 	BuildOptions []string          // beside Function.BuildOptions
 	BuildArgs    map[string]string // beside Function.BuildArgs, and before them
 	Watchdog     string            // before what Function and Template say; "" is what they say
+	Target       string            // stage the image is made of; "" is the last
+	NoAccelerate bool              // leave the Dockerfile as it is written
 
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
@@ -55,6 +57,9 @@ type Context struct {
 	Watchdog string
 	// Notes say what a user may want to know about how the context came to be.
 	Notes []string
+	// Cached say what the Dockerfile here keeps between builds, and the one that
+	// was written does not: see [templates.Accelerate].
+	Cached []string
 	// Secrets are the files of build secrets, by id. They are never in FS.
 	Secrets map[string]string
 }
@@ -97,7 +102,7 @@ func Assemble(ctx context.Context, in Input) (*Context, error) {
 	if err := schema.ValidateFunctionName(in.Function.Name); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies}
+	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.accelerate}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -117,6 +122,7 @@ type assembly struct {
 	secrets map[string]string
 	hidden  []string // secret files inside the handler, below it
 	notes   []string
+	cached  []string
 }
 
 func (a *assembly) note(format string, args ...any) {
@@ -297,6 +303,6 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 		return nil, err
 	}
 	a.configure(out, dockerfile)
-	out.Notes = a.notes
+	out.Notes, out.Cached = a.notes, a.cached
 	return out, nil
 }

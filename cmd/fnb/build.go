@@ -47,6 +47,7 @@ type buildOptions struct {
 	frozen       bool
 	contextOnly  string
 	changedSince string
+	noAccelerate bool
 	reportFile   string
 	insecure     []string
 	noInputTag   bool
@@ -91,6 +92,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
+	f.BoolVar(&o.noAccelerate, "no-accelerate", false, "build Dockerfiles as they are written, without cache mounts of fnb's")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 }
 
@@ -104,6 +106,8 @@ func newBuild(g *globals) *cobra.Command {
 An image goes to the local image store, from where fnb push sends it to a registry, unless --push, --load or --output says otherwise. For each function a line is printed: its name, the reference and the digest.
 
 Where there is an image of equal inputs already, nothing is built, and no builder is started: the image store is asked, and with --push the registry, for the reference and then for the tag that --push writes beside it, fnb-in- and the digest of the inputs. Inputs are the files of handler and template with their modes, build args and options, base images by digest, the watchdog, platforms, labels and what else decides an image; values of secrets and the commit are none, so that an image that is found keeps the revision it was built from. --why names the inputs that changed since a function's last build. --no-cache builds whatever there is.
+
+The RUN steps of build stages that have no cache mounts get some for their toolchain, where the image's files stay the same; --context-only shows them.
 
 Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
 

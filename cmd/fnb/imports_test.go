@@ -27,6 +27,7 @@ func rooms() map[string][]string {
 		"cmd/fwatchdog":    {},
 		"internal/servers": {},
 		"internal/demo":    {"internal/servers"},
+		"internal/bench":   {"internal/servers"},
 	}
 }
 
@@ -34,7 +35,7 @@ func rooms() map[string][]string {
 // bring along belongs there.
 func libraries() map[string][]string {
 	return map[string][]string{
-		"github.com/moby/buildkit/":                  {"builder", "templates", "packaging"},
+		"github.com/moby/buildkit/":                  {"builder", "templates", "packaging", "internal/bench"},
 		"github.com/go-git/go-git/":                  {"store"},
 		"github.com/spf13/cobra":                     {"cmd/fnb"},
 		"github.com/google/go-containerregistry/":    {"registry", "packaging", "cmd/fnb", "internal/servers"},
@@ -43,7 +44,7 @@ func libraries() map[string][]string {
 		"github.com/Masterminds/semver/":             {"schema", "store"},
 		"github.com/containerd/containerd/v2/":       {"builder"},
 		"github.com/distribution/distribution/v3/":   {},
-		"github.com/moby/buildkit/client":            {"builder"},
+		"github.com/moby/buildkit/client":            {"builder", "internal/bench"},
 		"github.com/moby/buildkit/control":           {"builder"},
 		"github.com/moby/buildkit/frontend/gateway/": {"builder"},
 	}

@@ -184,6 +184,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
+		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate,
 		Stats: p.stats,
 	})
 	if err != nil {
@@ -198,6 +199,7 @@ func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Conte
 	j.doing = "writing the build context to " + dir
 	j.report.Status = "context"
 	j.report.Reference = dir
+	j.report.Warnings = append(j.report.Warnings, bc.Cached...)
 	return packaging.WriteDir(ctx, bc.FS, dir)
 }
 
