@@ -134,8 +134,8 @@ func (r *rig) run(ctx context.Context, dir string, env []string, name string, ar
 }
 
 // build has fnb build and push the functions of a project.
-func (r *rig) build(ctx context.Context, dir string, flags ...string) error {
-	_, err := r.run(ctx, dir, r.env, r.fnb, append([]string{"build", "--push", "--quiet"}, flags...)...)
+func (r *rig) build(ctx context.Context, dir string) error {
+	_, err := r.run(ctx, dir, r.env, r.fnb, "build", "--push", "--quiet")
 	return err
 }
 
@@ -171,11 +171,11 @@ func (r *rig) stack(project, template string, functions int) string {
 	return b.String()
 }
 
-// context writes the build context that fnb would use, for others to build.
-func (r *rig) context(ctx context.Context, dir, function string, flags ...string) (string, error) {
+// context writes the build context of f0 that fnb would use, for others to build.
+func (r *rig) context(ctx context.Context, dir string, flags ...string) (string, error) {
 	to := filepath.Join(dir, ".context-"+strconv.FormatInt(time.Now().UnixNano(), 36))
-	_, err := r.run(ctx, dir, r.env, r.fnb, append([]string{"build", "--quiet", "--context-only", to, function}, flags...)...)
-	return filepath.Join(to, function), err
+	_, err := r.run(ctx, dir, r.env, r.fnb, append([]string{"build", "--quiet", "--context-only", to, "f0"}, flags...)...)
+	return filepath.Join(to, "f0"), err
 }
 
 func write(file, text string) error {

@@ -88,7 +88,7 @@ func unchanged(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0")
+	files, err := r.context(ctx, dir)
 	if err != nil {
 		return result{}, err
 	}
@@ -111,7 +111,7 @@ func oneLine(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0")
+	files, err := r.context(ctx, dir)
 	if err != nil {
 		return result{}, err
 	}
@@ -147,7 +147,7 @@ func foreign(ctx context.Context, r *rig) (result, error) {
 	if err := r.build(ctx, dir); err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0", "--no-accelerate")
+	files, err := r.context(ctx, dir, "--no-accelerate")
 	if err != nil {
 		return result{}, err
 	}
@@ -257,7 +257,7 @@ func manyFiles(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0")
+	files, err := r.context(ctx, dir)
 	if err != nil {
 		return result{}, err
 	}
@@ -275,7 +275,7 @@ func oneFile(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0")
+	files, err := r.context(ctx, dir)
 	if err != nil {
 		return result{}, err
 	}
@@ -332,7 +332,7 @@ func largeLayer(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	files, err := r.context(ctx, dir, "f0")
+	files, err := r.context(ctx, dir)
 	if err != nil {
 		return result{}, err
 	}
