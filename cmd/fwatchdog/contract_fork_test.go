@@ -239,3 +239,30 @@ func TestForkConcurrently(t *testing.T) {
 		}
 	}
 }
+
+func TestForkOutputOfDescendants(t *testing.T) {
+	ours(t)
+	for _, mode := range []string{modeStreaming, modeSerializing} {
+		d := launch(t, `fprocess=sh -c "echo one; (sleep 0.05; echo two) &"`, "mode="+mode).serving()
+		if got := d.get("/").body; got != "one\ntwo\n" {
+			t.Errorf("%s: body %q, want what a process left running has written as well", mode, got)
+		}
+		d = launch(t, `fprocess=sh -c "echo one; sleep 60 >&- &"`, "mode="+mode).serving()
+		start := time.Now()
+		if got := d.get("/").body; got != "one\n" || time.Since(start) > 5*time.Second {
+			t.Errorf("%s: body %q after %v: a process that is left running keeps the log, and with it the answer", mode, got, time.Since(start))
+		}
+	}
+}
+
+func TestForkEndsBySignal(t *testing.T) {
+	ours(t)
+	for _, pause := range []string{"", "sleep 0.05;"} { // ended while its thread waits, and later
+		d := launch(t, `fprocess=sh -c "`+pause+` kill -9 $$"`, "mode=serializing").serving()
+		r := d.get("/")
+		r.wantStatus(t, http.StatusInternalServerError)
+		if r.body != "signal: killed" {
+			t.Errorf("body %q does not say how the process ended", r.body)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,7 @@ type forker struct {
 	logs        *logs
 	children    *children
 	copies      sync.Pool
+	places      chan struct{} // for waiting on a thread, which keeps others from it; one thread is always left
 }
 
 func newForker(c *config, l *logs, kids *children, pairs []string) (*forker, error) {
@@ -37,106 +39,98 @@ func newForker(c *config, l *logs, kids *children, pairs []string) (*forker, err
 		path: path, argv: c.process, environ: pairs, exec: c.execTimeout, contentType: []string{c.contentType},
 		serializing: c.mode == modeSerializing, logs: l, children: kids,
 	}
+	f.places = make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	f.copies.New = func() any { b := make([]byte, 32<<10); return &b }
 	return f, nil
-}
-
-// child is one process and its pipes.
-type child struct {
-	process *os.Process
-	in      *os.File // nil: the process reads nothing
-	out     *os.File
-	errs    *os.File
-	pumped  chan struct{} // closed at the end of the log
-
-	mu      sync.Mutex
-	ended   bool
-	expired bool
-}
-
-// abort kills the process and all that it started.
-func (r *child) abort() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.ended {
-		_ = syscall.Kill(-r.process.Pid, syscall.SIGKILL) // it may have exited already
-	}
-}
-
-// expire is abort at the time limit.
-func (r *child) expire() {
-	r.mu.Lock()
-	r.expired = true
-	r.mu.Unlock()
-	r.abort()
-}
-
-func (r *child) isExpired() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.expired
 }
 
 // serve runs the process for r.
 func (f *forker) serve(x *exchange, r *http.Request) {
 	deadline := deadlineOf(x, r, f.exec)
-	p, err := f.start(r)
+	body, ahead, err := readAhead(r)
+	if err != nil {
+		x.failBody(err)
+		return
+	}
+	p, err := f.start(r, body, ahead)
 	if err != nil {
 		x.fail(http.StatusInternalServerError, err.Error(), err.Error())
 		return
 	}
+	pooled, _ := f.copies.Get().(*[]byte) // New makes nothing else
+	defer f.copies.Put(pooled)
+	if p.endsSoon(f.places, deadline) {
+		f.takeAll(x, p, *pooled)
+		return
+	}
+	p.poll()
 	x.onGone(p)
 	if !deadline.IsZero() {
 		timer := time.AfterFunc(time.Until(deadline), p.expire)
 		defer timer.Stop()
 	}
+	p.pumped = make(chan struct{})
+	go func() {
+		defer close(p.pumped)
+		f.logs.pump("stderr", p.errs)
+	}()
 	fed := f.feed(p, x, r)
 	var kept bytes.Buffer
 	if f.serializing {
 		_, err = kept.ReadFrom(p.out)
 	} else {
-		err = f.stream(x, p)
+		err = f.stream(x, p, *pooled)
 	}
-	status := f.finish(x, p)
+	f.finish(x, p)
 	if cause := <-fed; err == nil && cause != nil {
 		err = cause
 	}
-	f.conclude(x, p, status, err, kept.Bytes())
+	f.conclude(x, p, err, kept.Bytes())
 }
 
-// start starts a process with its pipes.
-func (f *forker) start(r *http.Request) (*child, error) {
-	p := &child{pumped: make(chan struct{})}
-	var ends [3]*os.File
-	var err error
-	if r.ContentLength == 0 {
-		ends[0], err = os.Open(os.DevNull)
-	} else {
-		ends[0], p.in, err = os.Pipe()
+// readAhead reads a body that can be in the process's pipe before there is a process to read it.
+func readAhead(r *http.Request) (body []byte, ahead bool, err error) {
+	if r.ContentLength < 0 || r.ContentLength > pipeHolds {
+		return nil, false, nil
 	}
-	if err == nil {
-		p.out, ends[1], err = os.Pipe()
+	if r.ContentLength > 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, body)
 	}
-	if err == nil {
-		p.errs, ends[2], err = os.Pipe()
+	return body, true, err
+}
+
+// takeAll answers with the output of a process that has ended. All of it is in the pipes.
+func (f *forker) takeAll(x *exchange, p *child, buf []byte) {
+	defer p.close()
+	p.wait(f.children)
+	// A process that was left running may hold this pipe; the log does not wait for it.
+	_ = syscall.SetNonblock(p.errsFD, true) // it is a pipe
+	if n, err := pipeEnd(p.errsFD).Read(buf); n > 0 && err == nil {
+		f.logs.pump("stderr", io.MultiReader(bytes.NewReader(bytes.Clone(buf[:n])), pipeEnd(p.errsFD)))
 	}
-	if err == nil {
-		p.process, err = f.children.start(f.path, f.argv, &os.ProcAttr{
-			Env:   requestEnvironment(f.environ, r),
-			Files: ends[:],
-			Sys:   &syscall.SysProcAttr{Setpgid: true},
-		})
+	if f.serializing && !p.succeeded() {
+		f.conclude(x, p, nil, nil)
+		return
 	}
-	closeAll(ends[:])
-	if err != nil {
-		closeAll([]*os.File{p.in, p.out, p.errs})
-		return nil, fmt.Errorf("starting the function's process: %w", err)
+	for {
+		n, err := pipeEnd(p.outFD).Read(buf)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		if n == 0 {
+			f.conclude(x, p, err, nil)
+			return
+		}
+		if x.status == 0 {
+			x.Header()["Content-Type"] = f.contentType
+		}
+		if _, err := x.Write(buf[:n]); err != nil {
+			x.leave()
+			f.conclude(x, p, err, nil)
+			return
+		}
 	}
-	go func() {
-		defer close(p.pumped)
-		f.logs.pump("stderr", p.errs)
-	}()
-	return p, nil
 }
 
 // requestEnvironment adds the request to the environment: one variable for each header, as CGI has it.
@@ -218,16 +212,14 @@ func (f *forker) copyBody(p *child, body io.Reader, buf []byte) error {
 const flushAfter = 2 * time.Millisecond
 
 // stream passes the process's output on as it comes.
-func (f *forker) stream(x *exchange, p *child) error {
-	pooled, _ := f.copies.Get().(*[]byte) // New makes nothing else
-	defer f.copies.Put(pooled)
+func (f *forker) stream(x *exchange, p *child, buf []byte) error {
 	for pending := false; ; {
-		n, err := p.out.Read(*pooled)
+		n, err := p.out.Read(buf)
 		if n > 0 {
 			if x.status == 0 {
 				x.Header()["Content-Type"] = f.contentType
 			}
-			if _, werr := x.Write((*pooled)[:n]); werr != nil {
+			if _, werr := x.Write(buf[:n]); werr != nil {
 				x.leave()
 				return werr
 			}
@@ -251,12 +243,9 @@ func (f *forker) stream(x *exchange, p *child) error {
 }
 
 // finish waits for the process after its output has ended, and unblocks whatever still feeds it.
-func (f *forker) finish(x *exchange, p *child) *os.ProcessState {
-	status, _ := f.children.wait(p.process) // it is our child and waited for only here
+func (f *forker) finish(x *exchange, p *child) {
+	p.wait(f.children)
 	x.onGone(nil)
-	p.mu.Lock()
-	p.ended = true
-	p.mu.Unlock()
 	// Descendants that were left running keep neither the request nor the log.
 	select {
 	case <-p.pumped:
@@ -264,15 +253,12 @@ func (f *forker) finish(x *exchange, p *child) *os.ProcessState {
 		_ = p.errs.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // a pipe has deadlines
 		<-p.pumped
 	}
-	_ = p.out.Close()  // read to the end
-	_ = p.errs.Close() // read to the end
-	return status
+	p.close()
 }
 
 // conclude answers, or says why there is no whole answer.
-func (f *forker) conclude(x *exchange, p *child, status *os.ProcessState, err error, kept []byte) {
+func (f *forker) conclude(x *exchange, p *child, err error, kept []byte) {
 	var bad *bodyError
-	ok := status != nil && status.Success()
 	switch {
 	case p.isExpired():
 		x.fail(http.StatusGatewayTimeout, "", "killed due to exec_timeout")
@@ -286,11 +272,11 @@ func (f *forker) conclude(x *exchange, p *child, status *os.ProcessState, err er
 	case err != nil:
 		x.fail(http.StatusInternalServerError, err.Error(), err.Error())
 		return
-	case !ok && f.serializing:
-		x.fail(http.StatusInternalServerError, exitText(status), exitText(status))
+	case !p.succeeded() && f.serializing:
+		x.fail(http.StatusInternalServerError, p.endText(), p.endText())
 		return
-	case !ok:
-		x.note = exitText(status)
+	case !p.succeeded():
+		x.note = p.endText()
 	}
 	if x.status == 0 {
 		x.Header()["Content-Type"] = f.contentType

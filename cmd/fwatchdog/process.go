@@ -154,6 +154,28 @@ func (k *children) wait(p *os.Process) (*os.ProcessState, error) {
 	return status, err
 }
 
+// fork starts a process that waitFor waits for.
+func (k *children) fork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	pid, err := syscall.ForkExec(path, argv, attr)
+	if err == nil {
+		k.known.Store(pid, struct{}{})
+	}
+	return pid, err
+}
+
+func (k *children) waitFor(pid int) syscall.WaitStatus {
+	var status syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(pid, &status, 0, nil); err != syscall.EINTR {
+			break // it is our child and waited for only here
+		}
+	}
+	k.known.Delete(pid)
+	return status
+}
+
 func (k *children) knows(pid int) bool {
 	_, ok := k.known.Load(pid)
 	return ok

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,32 +20,6 @@ const (
 	large  = 1 << 20
 	fwPort = "9203"
 )
-
-// serveUpstream is the function ("upstream") or the standard library's proxy before it ("proxy").
-func serveUpstream(kind, address string) error {
-	if kind == "proxy" {
-		target, err := url.Parse("http://127.0.0.1:9201")
-		if err != nil {
-			return err
-		}
-		p := httputil.NewSingleHostReverseProxy(target)
-		p.Transport = &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
-		return http.ListenAndServe(address, p) //nolint:gosec // on loopback, for a minute
-	}
-	body := bytes.Repeat([]byte("x"), large)
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Hello, world")) })
-	http.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(large))
-		_, _ = w.Write(body) // wrk complains
-	})
-	http.HandleFunc("/up", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	http.HandleFunc("/gib", func(w http.ResponseWriter, r *http.Request) {
-		for range 1 << 10 {
-			_, _ = w.Write(body) // the client complains
-		}
-	})
-	return http.ListenAndServe(address, nil) //nolint:gosec // on loopback, for a minute
-}
 
 func answers(ctx context.Context, address string) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -71,7 +43,7 @@ func startWatchdog(ctx context.Context, o options, address string, more ...strin
 	return start(ctx, "http://127.0.0.1:"+fwPort, environ, o.watchdog)
 }
 
-// startAll starts the upstream, the standard proxy and the watchdog.
+// startAll starts the upstream, the standard proxy, the watchdog and the tunnel.
 func startAll(ctx context.Context, o options) (all []*server, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -90,6 +62,9 @@ func startAll(ctx context.Context, o options) (all []*server, stop func(), err e
 			return start(ctx, "http://127.0.0.1:9202", nil, self, "serve", "proxy", "127.0.0.1:9202")
 		},
 		func() (*server, error) { return startWatchdog(ctx, o, "http://127.0.0.1:9201") },
+		func() (*server, error) {
+			return start(ctx, "http://127.0.0.1:9206", nil, self, "serve", "tunnel", "127.0.0.1:9206")
+		},
 	} {
 		s, err := begin()
 		if err != nil {
@@ -101,8 +76,8 @@ func startAll(ctx context.Context, o options) (all []*server, stop func(), err e
 	return all, stop, nil
 }
 
-// load is one measurement by wrk.
-type load struct{ rps, p99 float64 }
+// load is one measurement by wrk, and the processors' seconds that the server took for each request.
+type load struct{ rps, p99, cost float64 }
 
 // measureHTTP measures small requests and bodies of 1 MiB.
 func measureHTTP(ctx context.Context, o options, dir string) error {
@@ -129,14 +104,14 @@ func measureHTTP(ctx context.Context, o options, dir string) error {
 	return nil
 }
 
-// compare measures the three in turns and prints the medians of their ratios.
+// compare measures the four in turns and prints the medians of their ratios.
 func compare(ctx context.Context, o options, name, path, script string, all []*server) error {
-	var direct, std, ours, rel, p99, against []float64
+	var direct, std, ours, rel, p99, against, cost, tunnel []float64
 	for range o.rounds {
-		var round [3]load
+		var round [4]load
 		for i, s := range all {
 			var err error
-			if round[i], err = wrk(ctx, o.seconds, s.url+path, script); err != nil {
+			if round[i], err = measure(ctx, o, s, path, script); err != nil {
 				return err
 			}
 		}
@@ -146,10 +121,27 @@ func compare(ctx context.Context, o options, name, path, script string, all []*s
 		rel = append(rel, round[2].rps/round[1].rps)
 		p99 = append(p99, round[2].p99/round[0].p99)
 		against = append(against, round[2].p99/round[1].p99)
+		cost = append(cost, round[2].cost/round[1].cost)
+		tunnel = append(tunnel, round[3].rps/round[1].rps)
 	}
 	fmt.Printf("%s: upstream %.0f/s; of that, ReverseProxy %.3f, fwatchdog %.3f; fwatchdog/ReverseProxy %.2f; p99: %.2f of the upstream's, %.2f of ReverseProxy's\n",
 		name, median(direct), median(std), median(ours), median(rel), median(p99), median(against))
+	fmt.Printf("  processors' time of fwatchdog %.2f of ReverseProxy's; rate of a tunnel without HTTP %.2f of ReverseProxy's\n", median(cost), median(tunnel))
 	return nil
+}
+
+func measure(ctx context.Context, o options, s *server, path, script string) (load, error) {
+	before, err := processorTime(s.cmd.Process.Pid)
+	if err != nil {
+		return load{}, err
+	}
+	l, err := wrk(ctx, o.seconds, s.url+path, script)
+	if err != nil {
+		return load{}, err
+	}
+	after, err := processorTime(s.cmd.Process.Pid)
+	l.cost = (after - before) / (l.rps * float64(o.seconds))
+	return l, err
 }
 
 // wrk puts 16 connections on address.
@@ -174,7 +166,7 @@ func wrk(ctx context.Context, seconds int, address, script string) (load, error)
 		return load{}, err
 	}
 	rps, err := strconv.ParseFloat(string(found[2]), 64)
-	return load{rps, p99.Seconds()}, err
+	return load{rps: rps, p99: p99.Seconds()}, err
 }
 
 // residents is the resident memory of a process, now and at most.

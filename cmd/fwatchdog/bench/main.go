@@ -26,6 +26,7 @@ type options struct {
 	watchdog string
 	rounds   int
 	seconds  int
+	only     string
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.StringVar(&o.watchdog, "watchdog", "", "measure this `binary`; it is built when none is named")
 	flag.IntVar(&o.rounds, "rounds", 5, "`number` of rounds")
 	flag.IntVar(&o.seconds, "seconds", 3, "`seconds` of load for each measurement")
+	flag.StringVar(&o.only, "only", "", "measure only `what`: http, fork, ready or memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -68,8 +70,14 @@ func run(ctx context.Context, o options) error {
 	if err := printSize(o.watchdog); err != nil {
 		return err
 	}
-	for _, measure := range []func(context.Context, options, string) error{measureHTTP, measureFork, measureReady, measureMemory} {
-		if err := measure(ctx, o, dir); err != nil {
+	for _, m := range []struct {
+		name    string
+		measure func(context.Context, options, string) error
+	}{{"http", measureHTTP}, {"fork", measureFork}, {"ready", measureReady}, {"memory", measureMemory}} {
+		if o.only != "" && o.only != m.name {
+			continue
+		}
+		if err := m.measure(ctx, o, dir); err != nil {
 			return err
 		}
 	}
