@@ -228,8 +228,12 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 		problem := fmt.Sprintf("the store %s has no version %s with the checksum that fnb.lock has", c.Name, l.pin.Version)
 		return indexed{}, &MismatchError{Reference: l.ref, Want: l.pin.Checksum, Problem: problem}
 	}
-	if versions[0].Version == "" && l.parsed.Range == "" {
-		return versions[0], nil // of a list of OpenFaaS', which has no versions
+	switch {
+	case versions[0].Version != "":
+	case l.parsed.Range == "":
+		return versions[0], nil // of a list of OpenFaaS'
+	default:
+		return indexed{}, &NotFoundError{Kind: l.kind, Name: l.ref, Err: fmt.Errorf("%s is a list of OpenFaaS's, which has no versions", c.Name)}
 	}
 	fits, exact, err := l.wanted()
 	if err != nil {

@@ -21,10 +21,11 @@ type FunctionPublication struct {
 	Dir     string // the handler's folder; "" where there is none
 	Source  string // URL of the folder's repository; "" for that of its remote origin
 
-	Image schema.RecordImage // as its registry has it
-	Run   schema.RecordRun
-	Built schema.RecordBuilt // Git is found out
-	About About
+	Language string             // of the template; may be ""
+	Image    schema.RecordImage // as its registry has it
+	Run      schema.RecordRun
+	Built    schema.RecordBuilt // Git is found out
+	About    About
 
 	FNB     string // SemVer range of the fnb that it needs; "" for any
 	Tags    []string
@@ -65,7 +66,7 @@ func (s *Store) DraftFunction(ctx context.Context, p FunctionPublication) (*Func
 	}
 	at := p.Now.UTC().Truncate(time.Second)
 	rec := p.About.record()
-	rec.Name, rec.Version, rec.FNB, rec.Published = name, p.Version, p.FNB, &at
+	rec.Name, rec.Version, rec.FNB, rec.Published, rec.Language = name, p.Version, p.FNB, &at, p.Language
 	rec.Image, rec.Run = &p.Image, &p.Run
 	if built := p.Built; p.Dir != "" {
 		src, why, err := s.functionSource(ctx, d.store, p)
