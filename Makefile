@@ -79,6 +79,8 @@ lint: watchdog $(linters) ## run the linters and check the formatting
 
 # cmd/fnb's tests drive a built fnb: as users have it for all of them, under the race detector for
 # those with several functions at once.
+# Pictures of the store's page are kept there.
+test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: setup build tools axe standins vet ## run every test, against real servers, under the race detector
 	go test -race -timeout 20m $$(go list ./... | grep -vx fnb/cmd/fnb)
 	FNB_TEST_RACE=1 go test -timeout 20m ./cmd/fnb -run 'TestScripts/(progress|build_fails|new|store_publish)$$'

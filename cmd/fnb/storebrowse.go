@@ -16,8 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/schema"
+	"fnb/store"
 	"fnb/store/site"
 )
+
+// tryPatience is how long a function that is tried on the page may take, with
+// pulling it.
+const tryPatience = 3 * time.Minute
 
 type browseRequest struct {
 	listen string
@@ -31,7 +36,7 @@ func newStoreBrowse(g *globals) *cobra.Command {
 		Short: "show templates and functions as a web page",
 		Long: `Browse serves a web page with all templates and functions that can be used by name here: those of the project, those that are part of fnb, and those of the stores that were added. It prints the page's address and serves it until it is interrupted.
 
-The page is for this machine only. With --listen and another address whoever can reach that can read it, and then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
+A published function can be tried on its page: it runs in the builder, as with fnb store try. The page is for this machine only. With --listen and another address whoever can reach that can read it, and then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
 		Example: "  # serve it, and open it in the browser\n  fnb store browse --open\n\n" +
 			"  # always at the same address\n  fnb store browse --listen 127.0.0.1:7070",
 		Args: exactly(0),
@@ -68,7 +73,9 @@ func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
 		About: site.About{Intro: intro}, Source: site.Stores{Store: st, Where: where, Deploy: siteDeployments},
 		Hosts: site.HostsOf(req.listen, listener.Addr()),
 	}
-	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		opts.Try = g.tryOnPage
+	} else {
 		fmt.Fprintf(g.err, "fnb: warning: whoever can reach %s can read what your stores have; no function can be tried there\n", listener.Addr())
 	}
 	handler, err := site.New(opts)
@@ -115,7 +122,7 @@ func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net
 		}
 	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: handler, BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -130,6 +137,48 @@ func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net
 		return errors.Join(server.Close(), ctx.Err())
 	}
 	return nil
+}
+
+// tryOnPage runs a published function with a request that the page has sent, and
+// ends it.
+func (g *globals) tryOnPage(ctx context.Context, name, body string) (site.Answer, error) {
+	ctx, stop := context.WithTimeout(ctx, tryPatience)
+	defer stop()
+	st, err := g.newStore()
+	if err != nil {
+		return site.Answer{}, err
+	}
+	found, _, err := st.Function(ctx, name, store.Where{}) // its page has the notes
+	if err != nil {
+		return site.Answer{}, err
+	}
+	if found.Record.Image == nil {
+		return site.Answer{}, errors.New("it is part of fnb as source, and has no image")
+	}
+	f, err := g.published(ctx, found.Record, &tryOptions{})
+	if err != nil {
+		return site.Answer{}, err
+	}
+	client, err := g.connect(ctx)
+	if err != nil {
+		return site.Answer{}, err
+	}
+	defer func() { _ = client.Close() }() // nothing is asked of it any more
+	if f.platform, err = choosePlatform(ctx, client, found.Record.RunsOn()); err != nil {
+		return site.Answer{}, err
+	}
+	running, err := g.startPublished(ctx, client, f)
+	if err != nil {
+		return site.Answer{}, err
+	}
+	defer running.Close()
+	start := time.Now()
+	status, answer, err := send(ctx, running.Transport(), schema.Example{Body: body})
+	if err != nil {
+		return site.Answer{}, err
+	}
+	line := fmt.Sprintf("%d %s in %d ms", status, http.StatusText(status), time.Since(start).Milliseconds())
+	return site.Answer{Line: line, Body: answer}, nil
 }
 
 // openBrowser asks the desktop to show a page.

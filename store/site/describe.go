@@ -340,7 +340,7 @@ func readFile(fsys fs.FS, name string, open bool) File {
 
 // function shows what the record of a function has.
 func (d *Detail) function(r schema.Record) {
-	d.Icon = r.Icon
+	d.Icon, d.Runnable = r.Icon, r.Image != nil
 	d.README, d.READMECut = cut(r.README, MaxREADME)
 	if r.Image == nil {
 		d.Commands = []Command{{Title: "Begin with its code, to build it yourself", Text: "fnb new --from-store " + r.Name}}

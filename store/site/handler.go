@@ -44,6 +44,8 @@ type Handler struct {
 	mux    *http.ServeMux
 	origin *http.CrossOriginProtection
 
+	trying sync.Mutex // one function at a time
+
 	mu   sync.Mutex
 	list *catalogue
 	read time.Time
@@ -238,6 +240,8 @@ func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
 		h.missing(w, r)
 		return
 	}
+	h.trying.Lock()
+	defer h.trying.Unlock()
 	answer, err := h.opts.Try(r.Context(), name, strings.ReplaceAll(body, "\r\n", "\n"))
 	if err != nil {
 		answer = Answer{Line: "It could not be run: " + err.Error()}

@@ -183,7 +183,7 @@ func (s *shell) detail(c *catalogue, d Detail, root string, try detailPage) ([]b
 	p := try
 	p.page = s.page(c, root)
 	p.Kind = d.Kind
-	p.Try = try.Try && d.Kind == KindFunction
+	p.Try = try.Try && d.Runnable
 	p.Icon = template.URL(icon(d.Icon)) //nolint:gosec // a picture that schema.ValidateIcon lets through
 	p.Title = d.Name + " – " + s.store
 	p.Summary = strings.TrimSpace(strings.Join([]string{d.Title, d.Description}, " "))

@@ -39,6 +39,7 @@ type Item struct {
 // A Detail is all that the page of an entry shows.
 type Detail struct {
 	Item
+	Runnable   bool   // a function with an image, which can be tried
 	Icon       string // a picture as a data: URL; all else is not shown
 	Deprecated *schema.Deprecation
 	YankText   string // why no version is to be used
