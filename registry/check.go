@@ -22,3 +22,14 @@ func Host(ref string) string {
 	}
 	return r.host()
 }
+
+// Repository returns a reference without its tag and digest, in full: the
+// repository that two references have in common. It is "" for what is none.
+func Repository(ref string) string {
+	r, err := parseReference(ref)
+	if err != nil {
+		return ""
+	}
+	r.tag, r.digest = "", ""
+	return r.String()
+}

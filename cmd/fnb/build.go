@@ -65,6 +65,7 @@ type buildOptions struct {
 }
 
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {
+	o.addInputFlags(f)
 	f.StringVar(&o.filter, "filter", "", "build the functions whose names match `GLOB`")
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "build `N` functions at a time (default one a processor, four a builder of a fleet)")
 	f.BoolVar(&o.push, "push", false, "push straight from the builder instead of keeping the image")
@@ -72,19 +73,11 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.output, "output", "o", "", "write the image to `DEST`: oci=FILE, docker=FILE or local=DIR")
 	f.StringSliceVar(&o.platforms, "platform", nil, "build for `PLATFORMS`, such as linux/amd64,linux/arm64")
 	f.StringArrayVar(&o.tags, "tag", nil, "tag the image by `RULE`: latest, sha, branch, describe, digest or a tag (repeatable)")
-	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
-	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
-	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
-	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
-	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run every step again")
 	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images, and move their pins")
 	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "import build cache from `SPEC`: a reference, or type=TYPE,K=V,… (repeatable)")
 	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "export build cache to `SPEC` (repeatable)")
 	f.StringVar(&o.cache, "cache", "", "share build cache through the registry: `MODE` auto, or read to write none")
-	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
-	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
-	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.BoolVar(&o.test, "test", false, "also run the tests of the handler; a failing test fails the build")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringVar(&o.changedSince, "changed-since", "", "print the functions whose inputs differ from the git revision `REV`, and stop")
@@ -93,6 +86,18 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
 	f.BoolVar(&o.noAccelerate, "no-accelerate", false, "build Dockerfiles as they are written, without cache mounts of fnb's")
+}
+
+// addInputFlags adds those flags that decide what an image is made of.
+func (o *buildOptions) addInputFlags(f *pflag.FlagSet) {
+	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
+	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
+	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
+	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
+	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
+	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
+	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
+	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 }
 

@@ -89,6 +89,9 @@ func hints(err error) []string {
 	out = append(out, templateHints(err)...)
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)
+	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
+		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
+	}
 	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
 		out = append(out, "free disk space with: fnb builder prune")
 	}

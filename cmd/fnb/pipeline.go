@@ -40,7 +40,9 @@ type pipeline struct {
 	solving  chan struct{} // holds one for each function that is being solved
 	git      func() (store.Revision, error)
 	describe func() (string, error)
-	upgrade  bool // pins of watchdogs are moved too
+	upgrade  bool              // pins of watchdogs are moved too
+	source   map[string]string // labels for the source in the place of git's; nil is git's
+	epoch    int64             // where SOURCE_DATE_EPOCH is not set
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved

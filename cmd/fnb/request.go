@@ -53,6 +53,7 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		}
 		req.Test = tmpl.Manifest.Test.Target
 	}
+	req.Epoch = cmp.Or(req.Epoch, p.epoch)
 	created := cmp.Or(req.Epoch, builder.DefaultEpoch)
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
 	maps.Copy(req.Config.Labels, p.opts.labels)
@@ -102,7 +103,11 @@ func settings(req *builder.Request, created int64) packaging.Settings {
 // revision, and the digest of the inputs. An image of equal inputs that is there
 // already keeps those it has.
 func (p *pipeline) describeSource(req *builder.Request, input string) {
-	for k, v := range p.revisionLabels() {
+	source := p.source
+	if source == nil {
+		source = p.revisionLabels()
+	}
+	for k, v := range source {
 		if _, given := p.opts.labels[k]; !given {
 			req.Config.Labels[k] = v
 		}

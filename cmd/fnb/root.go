@@ -59,7 +59,7 @@ func newRoot(s streams) *cobra.Command {
 		newNew(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g),
 		newLock(g), newOutdated(g), newUpdate(g),
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
-		newGenerate(g), newCI(g), newDoctor(g), newLogin(g), newLogout(g), newVersion(g),
+		newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
