@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"fnb/store"
 )
 
 // globals are the flags that every command has.
@@ -22,6 +24,7 @@ type globals struct {
 	progress  string
 	builder   string
 	tlsDir    string
+	stores    []*store.Store // that were opened
 	summary   string
 	ci        ciSystem
 }

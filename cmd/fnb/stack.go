@@ -99,5 +99,7 @@ func (g *globals) newStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
+	st, err := store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
+	g.stores = append(g.stores, st) // it keeps the cache from being pruned while the command runs
+	return st, err
 }
