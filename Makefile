@@ -96,7 +96,7 @@ demo: standins ## from template to a running image: build, push, pull and call t
 	go run ./internal/demo
 
 docs: watchdog ## write the documents that are generated from code
-	go test ./schema ./cmd/fnb -run 'JSONSchema|Reference' -update
+	go test ./schema ./cmd/fnb -run 'JSONSchema|Reference|Pipelines' -update
 
 bench: standins $(rivals) ## measure builds against buildctl and ko, and write docs/benchmarks.md; up to ten minutes
 	CGO_ENABLED=0 go run -trimpath ./internal/bench -o docs/benchmarks.md

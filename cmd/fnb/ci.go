@@ -94,7 +94,11 @@ func (g *globals) runCIInit(system string, o *ciOptions) error {
 	if err != nil {
 		return err
 	}
-	text, err := writePipeline(system, stack, root, o)
+	filled, err := pipelineFor(system, stack, root, o)
+	if err != nil {
+		return err
+	}
+	text, err := filled.write(system)
 	if err != nil {
 		return err
 	}
@@ -173,51 +177,61 @@ func writeNew(file string, text []byte) error {
 // A login is how a pipeline logs in to one registry.
 type login struct{ Host, User, Password string }
 
-// writePipeline fills the template of a system.
-func writePipeline(system string, stack *schema.Stack, root string, o *ciOptions) ([]byte, error) {
-	rel, err := filepath.Rel(root, stack.File)
+// A pipelineText is what the template of a pipeline is filled with.
+type pipelineText struct {
+	Stack, Branch, URL, SHA256, BuildKit string
+	Pinned, Matrix, Packages             bool // Pinned: URL and SHA256 are known
+	Functions                            []string
+	Logins                               []login
+}
+
+// Setup is the shell script that gets fnb.
+func (pipelineText) Setup() (string, error) {
+	setup, err := pipelineFiles.ReadFile("ci/setup.sh")
+	return string(setup), err
+}
+
+// write fills the template of a system.
+func (t pipelineText) write(system string) ([]byte, error) {
+	name := system + ".yml.tmpl"
+	tmpl, err := template.New(name).Delims("[[", "]]").Funcs(template.FuncMap{"indent": indent}).ParseFS(pipelineFiles, "ci/"+name)
 	if err != nil {
 		return nil, err
 	}
-	data := struct {
-		Stack, Branch, URL, SHA256, BuildKit, Setup string
-		Pinned, Matrix, Packages                    bool
-		Functions                                   []string
-		Logins                                      []login
-	}{
+	var out bytes.Buffer
+	err = tmpl.Execute(&out, t)
+	return out.Bytes(), err
+}
+
+// pipelineFor says what the pipeline of a stack is filled with.
+func pipelineFor(system string, stack *schema.Stack, root string, o *ciOptions) (pipelineText, error) {
+	rel, err := filepath.Rel(root, stack.File)
+	if err != nil {
+		return pipelineText{}, err
+	}
+	t := pipelineText{
 		Stack: quoteYAML(filepath.ToSlash(rel)), Branch: o.branch, URL: o.url, SHA256: o.sha256, BuildKit: buildkitImage,
 		Pinned: o.url != "", Matrix: o.matrix,
 	}
-	setup, err := pipelineFiles.ReadFile("ci/setup.sh")
-	if err != nil {
-		return nil, err
-	}
-	data.Setup = string(setup)
-	if system == "github" && !data.Pinned {
-		data.URL, data.SHA256 = "${{ vars.FNB_URL }}", "${{ vars.FNB_SHA256 }}"
+	if system == "github" && !t.Pinned {
+		t.URL, t.SHA256 = "${{ vars.FNB_URL }}", "${{ vars.FNB_SHA256 }}"
 	}
 	for _, fn := range stack.Functions {
 		if fn.SkipBuild {
 			continue
 		}
-		data.Functions = append(data.Functions, fn.Name)
+		t.Functions = append(t.Functions, fn.Name)
 		named, err := reference.ParseNormalizedNamed(fn.Image)
 		if err != nil {
-			return nil, &functionError{name: fn.Name, place: placeOf(stack, fn), err: fmt.Errorf("its image %q: %w", fn.Image, err)}
+			return t, &functionError{name: fn.Name, place: placeOf(stack, fn), err: fmt.Errorf("its image %q: %w", fn.Image, err)}
 		}
 		l := loginFor(system, reference.Domain(named))
-		if !slices.Contains(data.Logins, l) {
-			data.Logins = append(data.Logins, l)
+		if !slices.Contains(t.Logins, l) {
+			t.Logins = append(t.Logins, l)
 		}
-		data.Packages = data.Packages || l.Host == "ghcr.io"
+		t.Packages = t.Packages || l.Host == "ghcr.io"
 	}
-	t, err := template.New(system+".yml.tmpl").Delims("[[", "]]").Funcs(template.FuncMap{"indent": indent}).ParseFS(pipelineFiles, "ci/"+system+".yml.tmpl")
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = t.Execute(&out, data)
-	return out.Bytes(), err
+	return t, nil
 }
 
 // loginFor says where a system keeps the credentials of a registry: its own

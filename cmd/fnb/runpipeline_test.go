@@ -36,6 +36,8 @@ func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "github":
 		steps, err = githubSteps(data, known)
+	case "action":
+		steps, err = actionSteps(data, known)
 	case "gitlab":
 		steps, err = gitlabSteps(data, known)
 	case "tekton":
@@ -95,25 +97,63 @@ func lookup(known map[string]string, name string) (string, bool) {
 // variable is how a shell script uses one.
 var variable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]*)`)
 
+// A scripted step is one of a workflow or of an action.
+type scripted struct {
+	Name string            `yaml:"name"`
+	If   string            `yaml:"if"`
+	Env  map[string]string `yaml:"env"`
+	Run  string            `yaml:"run"`
+}
+
 func githubSteps(data []byte, known map[string]string) ([]step, error) {
 	var doc struct {
 		Env  map[string]string `yaml:"env"`
 		Jobs map[string]struct {
-			Steps []struct {
-				Name string            `yaml:"name"`
-				If   string            `yaml:"if"`
-				Env  map[string]string `yaml:"env"`
-				Run  string            `yaml:"run"`
-			} `yaml:"steps"`
+			Steps []scripted `yaml:"steps"`
 		} `yaml:"jobs"`
 	}
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return nil, err
 	}
+	return scriptedSteps(doc.Jobs[known["job"]].Steps, doc.Env, known)
+}
+
+func actionSteps(data []byte, known map[string]string) ([]step, error) {
+	var doc struct {
+		Inputs map[string]struct {
+			Default string `yaml:"default"`
+		} `yaml:"inputs"`
+		Runs struct {
+			Steps []scripted `yaml:"steps"`
+		} `yaml:"runs"`
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	for name, in := range doc.Inputs {
+		if _, ok := known["inputs."+name]; !ok {
+			known["inputs."+name] = in.Default
+		}
+	}
+	return scriptedSteps(doc.Runs.Steps, nil, known)
+}
+
+// condition is the only kind that the steps have.
+var condition = regexp.MustCompile(`^([a-z._]+) (==|!=) '(.*)'$`)
+
+func scriptedSteps(steps []scripted, env map[string]string, known map[string]string) ([]step, error) {
 	var out []step
-	for _, s := range doc.Jobs[known["job"]].Steps {
-		push := known["github.event_name"] != "pull_request"
-		if s.Run == "" || s.If == "github.event_name != 'pull_request'" && !push || s.If == "github.event_name == 'pull_request'" && push {
+	for _, s := range steps {
+		if s.If != "" {
+			m := condition.FindStringSubmatch(s.If)
+			if m == nil {
+				return nil, fmt.Errorf("nobody understands if: %s", s.If)
+			}
+			if (known[m[1]] == m[3]) != (m[2] == "==") {
+				continue
+			}
+		}
+		if s.Run == "" {
 			continue
 		}
 		st := step{name: s.Name, shell: []string{"bash", "--noprofile", "--norc", "-eo", "pipefail"}}
@@ -122,7 +162,7 @@ func githubSteps(data []byte, known map[string]string) ([]step, error) {
 		if st.script, err = fill(s.Run, known); err != nil {
 			return nil, err
 		}
-		for _, env := range []map[string]string{doc.Env, s.Env} {
+		for _, env := range []map[string]string{env, s.Env} {
 			for k, v := range env {
 				if st.env[k], err = fill(v, known); err != nil {
 					return nil, err

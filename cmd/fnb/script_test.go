@@ -148,6 +148,11 @@ func (r *rig) setup(env *testscript.Env) error {
 	env.Setenv("PATH", r.bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("REGISTRY", r.registry.Host)
 	env.Setenv("FNB", filepath.Join(r.bin, "fnb"))
+	action, err := filepath.Abs("../../action.yml")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ACTION", action)
 	env.Setenv("FNB_CONFIG", r.config)
 	env.Setenv("FNB_BUILDER_ROOT", r.builder)
 	env.Setenv("NAME", strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
