@@ -21,7 +21,7 @@ checkers = bin/tools/actionlint bin/tools/manifests
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 rivals  = bin/tools/buildctl bin/tools/ko
 
-.PHONY: build watchdog setup tools axe standins vet lint test vulncheck fuzz demo docs bench bench-rooms bench-watchdog clean
+.PHONY: build watchdog setup tools axe standins vet lint test vulncheck fuzz demo docs bench bench-rooms bench-run bench-watchdog clean
 
 build: watchdog ## build bin/fnb and bin/fwatchdog
 	$(call static,$(VERSION)) -o bin/fnb ./cmd/fnb
@@ -103,6 +103,9 @@ bench: standins $(rivals) ## measure builds against buildctl and ko, and write d
 
 bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-run: standins ## measure fnb invoke, fnb run and --watch; a minute
+	CGO_ENABLED=0 go test -trimpath ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|SaveToServing' -benchtime 10x
 
 bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes
 	@tools/setup wrk

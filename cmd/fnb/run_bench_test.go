@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fnb/internal/servers"
+)
+
+// A bench is a stack in a folder of its own, with the tests' builder.
+type bench struct {
+	*testing.B
+	dir string
+	fnb string
+	env []string
+}
+
+func newBench(b *testing.B, lang string) *bench {
+	b.Helper()
+	r, err := shared()
+	servers.Require(b, "buildkit", err)
+	x := &bench{B: b, dir: b.TempDir(), fnb: filepath.Join(r.bin, "fnb")}
+	x.env = append(os.Environ(), "HOME="+b.TempDir(), "FNB_CONFIG="+r.config, "FNB_BUILDER_ROOT="+r.builder, "FNB_PROGRESS=quiet")
+	x.run("new", "hello", "--lang", lang, "--quiet")
+	x.run("invoke", "hello", "-d", "hi")
+	return x
+}
+
+func (x *bench) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(x.Context(), x.fnb, args...)
+	cmd.Dir, cmd.Env = x.dir, x.env
+	return cmd
+}
+
+func (x *bench) run(args ...string) {
+	x.Helper()
+	if out, err := x.command(args...).CombinedOutput(); err != nil {
+		x.Fatalf("fnb %v: %v\n%s", args, err, out)
+	}
+}
+
+// serve starts fnb run and returns its URL.
+func (x *bench) serve(args ...string) string {
+	x.Helper()
+	cmd := x.command(append([]string{"run", "hello", "--port", "0"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		x.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		x.Fatal(err)
+	}
+	x.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		_ = cmd.Wait()                       // 130
+	})
+	var name, url string
+	if _, err := fmt.Fscanln(out, &name, &url); err != nil {
+		x.Fatal(err)
+	}
+	return url
+}
+
+func (x *bench) post(url string) string {
+	x.Helper()
+	res, err := http.Post(url, "text/plain", strings.NewReader("hi"))
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+// median measures do and reports the middle of it in milliseconds.
+func (x *bench) median(do func()) {
+	var times []float64
+	for x.Loop() {
+		began := time.Now()
+		do()
+		times = append(times, float64(time.Since(began).Microseconds())/1000)
+	}
+	slices.Sort(times)
+	x.ReportMetric(times[len(times)/2], "median-ms")
+	x.ReportMetric(times[len(times)*95/100], "p95-ms")
+}
+
+// BenchmarkInvoke is the whole of fnb invoke of a function that was built.
+func BenchmarkInvoke(b *testing.B) {
+	for _, lang := range []string{"command", "python3", "node", "go"} {
+		b.Run(lang, func(b *testing.B) {
+			x := newBench(b, lang)
+			x.median(func() { x.run("invoke", "hello", "-d", "hi") })
+		})
+	}
+}
+
+// BenchmarkRunRequest is a request to fnb run.
+func BenchmarkRunRequest(b *testing.B) {
+	x := newBench(b, "go")
+	url := x.serve()
+	x.post(url)
+	x.median(func() { x.post(url) })
+}
+
+// BenchmarkSaveToServing is from the save of a handler to the answer that it
+// gives.
+func BenchmarkSaveToServing(b *testing.B) {
+	handlers := map[string][2]string{
+		"python3": {"handler.py", "def handle(event, context):\n    return {\"statusCode\": 200, \"body\": \"%s\"}\n"},
+		"node":    {"handler.js", "module.exports = async (event, context) => context.status(200).succeed(\"%s\")\n"},
+		"go":      {"handler.go", "package function\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n)\n\nfunc Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, \"Body: hi, %s\") }\n"},
+	}
+	for _, lang := range []string{"python3", "node", "go"} {
+		b.Run(lang, func(b *testing.B) {
+			x := newBench(b, lang)
+			url := x.serve("--watch")
+			n := 0
+			x.median(func() {
+				n++
+				token := fmt.Sprintf("token-%d-%d", time.Now().UnixNano(), n)
+				file, text := handlers[lang][0], fmt.Sprintf(handlers[lang][1], token)
+				if err := os.WriteFile(filepath.Join(x.dir, "hello", file), []byte(text), 0o600); err != nil {
+					x.Fatal(err)
+				}
+				for end := time.Now().Add(time.Minute); !strings.Contains(x.post(url), token); {
+					if time.Now().After(end) {
+						x.Fatal("the new handler does not serve")
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			})
+		})
+	}
+}
