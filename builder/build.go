@@ -23,6 +23,7 @@ type build struct {
 	// ownFrontend has the builder read the Dockerfile by itself, whatever its
 	// syntax line says.
 	ownFrontend bool
+	sent        func() int64           // bytes of the build context that were sent
 	tunnel      bool                   // its watchdog is for a container, beside the image's own
 	made        atomic.Bool            // all images were described; what is left is to make and deliver them
 	failed      atomic.Pointer[string] // platform that failed first

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/buildkit/client/llb"
@@ -164,12 +166,12 @@ func symlink(act *llb.FileAction, target, p string, o llb.SymlinkOption) *llb.Fi
 // same key left, and takes an equal file as unchanged (moby/buildkit#2592).
 // Each file's time is therefore derived from its content: a changed file always
 // differs, and unchanged ones are not sent again.
-func (bc *buildContext) local(key string) (llb.State, fsutil.FS, error) {
+func (bc *buildContext) local(key string, sums map[string]string) (llb.State, *contextFS, error) {
 	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries)), sums: map[string][sha256.Size]byte{}}
 	for i, e := range bc.entries {
 		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime().UnixNano()}
 		if e.mode.IsRegular() {
-			sum, err := contentSum(bc.fsys, e.path)
+			sum, err := knownSum(bc.fsys, e.path, sums)
 			if err != nil {
 				return llb.State{}, nil, fmt.Errorf("reading the build context: %w", err)
 			}
@@ -180,6 +182,15 @@ func (bc *buildContext) local(key string) (llb.State, fsutil.FS, error) {
 	}
 	st := llb.Local(contextName, llb.SharedKeyHint(key), llb.WithCustomName("[fnb] receive the build context"))
 	return timed(st), served, nil
+}
+
+// knownSum returns the sum of a file, which is read where it is not known.
+func knownSum(fsys fs.FS, name string, sums map[string]string) (sum [sha256.Size]byte, err error) {
+	if text := sums[name]; len(text) == hex.EncodedLen(len(sum)) {
+		_, err := hex.Decode(sum[:], []byte(text))
+		return sum, err
+	}
+	return contentSum(fsys, name)
 }
 
 func contentSum(fsys fs.FS, name string) (sum [sha256.Size]byte, err error) {
@@ -207,6 +218,7 @@ type contextFS struct {
 	fsys  fs.FS
 	stats []*types.Stat
 	sums  map[string][sha256.Size]byte // of regular files, by path with slashes
+	sent  atomic.Int64                 // bytes that were read of them
 }
 
 // Walk implements [fsutil.FS].
@@ -256,7 +268,7 @@ func (c *contextFS) Open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &summedFile{f: f, name: p, want: sum, h: sha256.New()}, nil
+	return &summedFile{f: f, name: p, want: sum, h: sha256.New(), sent: &c.sent}, nil
 }
 
 // A summedFile is a file whose content is known.
@@ -265,12 +277,14 @@ type summedFile struct {
 	name string
 	want [sha256.Size]byte
 	h    hash.Hash
+	sent *atomic.Int64
 }
 
 // Read implements [io.Reader].
 func (s *summedFile) Read(p []byte) (int, error) {
 	n, err := s.f.Read(p)
 	s.h.Write(p[:n])
+	s.sent.Add(int64(n))
 	if errors.Is(err, io.EOF) && [sha256.Size]byte(s.h.Sum(nil)) != s.want {
 		return n, &fs.PathError{Op: "read", Path: s.name, Err: errChanged}
 	}

@@ -2,6 +2,8 @@ package builder
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -28,11 +30,11 @@ func served(t *testing.T, fsys fs.FS) *contextFS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, s, err := bc.local("key")
+	_, s, err := bc.local("key", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.(*contextFS)
+	return s
 }
 
 func walk(t *testing.T, f fsutil.FS, target string, fn func(p string, d fs.DirEntry) error) []string {
@@ -205,5 +207,35 @@ func writeFS(t *testing.T, dir string, m fstest.MapFS) {
 	t.Helper()
 	if err := os.CopyFS(dir, m); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A sum that is known spares a reading; one that is wrong ends the transfer.
+func TestKnownSums(t *testing.T) {
+	t.Parallel()
+	fsys := fstest.MapFS{"a": {Data: []byte("a"), Mode: 0o644}, "b": {Data: []byte("b"), Mode: 0o644}}
+	right, wrong := sha256.Sum256([]byte("a")), sha256.Sum256([]byte("other"))
+	bc, err := readContext(t.Context(), fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s, err := bc.local("key", map[string]string{"a": hex.EncodeToString(right[:]), "b": hex.EncodeToString(wrong[:])})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{"a": nil, "b": errChanged} {
+		f, err := s.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(f); !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if sent := s.sent.Load(); sent != 2 {
+		t.Errorf("%d bytes were sent", sent)
+	}
+	if _, _, err := bc.local("key", map[string]string{"a": strings.Repeat("x", 64)}); err == nil {
+		t.Error("a sum that is none is no error")
 	}
 }

@@ -27,6 +27,9 @@ type Request struct {
 	Affinity   string
 	Context    fs.FS  // the build context; read during Solve
 	Dockerfile string // path in Context; "" is "Dockerfile"
+	// Sums are SHA-256 sums of files of Context, in hex, by path. One that is
+	// there spares a reading; one that is wrong fails the solve.
+	Sums map[string]string
 
 	Platforms []schema.Platform // none is the builder's own
 	BuildArgs map[string]string
@@ -105,6 +108,7 @@ type Result struct {
 	Platforms  []schema.Platform
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
 	Warnings   []string
+	Sent       int64    // bytes of the build context that went to the builder
 	Builders   []string // of a [Fleet]: the addresses of those that made it
 	// Index is what the caller has to push under all references of Output.Push:
 	// of an image whose platforms several builders have pushed by digest.

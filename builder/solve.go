@@ -85,7 +85,11 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		}
 		return nil, c.foreign(c.explain(err, w, b.made.Load()), b)
 	}
-	return result(resp, b.req, w)
+	res, err := result(resp, b.req, w)
+	if err == nil && b.sent != nil {
+		res.Sent = b.sent()
+	}
+	return res, err
 }
 
 // follow runs a solve while w watches.
@@ -271,10 +275,13 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 	var st llb.State
 	if bc.small() {
 		st, err = bc.inline()
+		b.sent = func() int64 { return bc.bytes }
 	} else {
-		var served fsutil.FS
-		st, served, err = bc.local("fnb:" + b.req.Name)
-		opt.LocalMounts[contextName] = served
+		var served *contextFS
+		if st, served, err = bc.local("fnb:"+b.req.Name, b.req.Sums); err == nil {
+			opt.LocalMounts[contextName] = served
+			b.sent = served.sent.Load
+		}
 	}
 	if err != nil {
 		return err

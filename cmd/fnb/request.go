@@ -19,6 +19,10 @@ import (
 	"fnb/templates"
 )
 
+// sumsFrom is the size of a build context, in files, that is worth telling the
+// builder's client about.
+const sumsFrom = 256
+
 // A plan is what the builder would be asked to make, and everything that decides
 // what comes of it.
 type plan struct {
@@ -40,6 +44,12 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		Progress: p.progress, Credentials: p.registry.Credentials,
 	}}
 	req := &pl.req
+	if len(bc.Files) > sumsFrom {
+		req.Sums = make(map[string]string, len(bc.Files))
+		for _, f := range bc.Files {
+			req.Sums[f.Path] = f.Sum
+		}
+	}
 	var err error
 	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
 		return nil, err
