@@ -85,18 +85,6 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
-}
-
-// addInputFlags adds those flags that decide what an image is made of.
-func (o *buildOptions) addInputFlags(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
-	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
-	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
-	f.StringArrayVar(&o.rawSSH, "ssh", nil, "let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")
-	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
-	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
-	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
-	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.BoolVar(&o.noAccelerate, "no-accelerate", false, "build Dockerfiles as they are written, without cache mounts of fnb's")
 }
 
