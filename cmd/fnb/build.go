@@ -85,7 +85,6 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
-	f.BoolVar(&o.noAccelerate, "no-accelerate", false, "build Dockerfiles as they are written, without cache mounts of fnb's")
 }
 
 // addInputFlags adds those flags that decide what an image is made of.
@@ -97,6 +96,7 @@ func (o *buildOptions) addInputFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.rawLabels, "label", nil, "set the label `K=V` on the image (repeatable)")
 	f.StringArrayVar(&o.copies, "copy", nil, "copy `PATH` into every handler (repeatable)")
 	f.StringVar(&o.watchdog, "watchdog", "", "layer in the watchdog of the image `REF`, or none")
+	f.BoolVar(&o.noAccelerate, "no-accelerate", false, "build Dockerfiles as they are written, without cache mounts of fnb's")
 	f.StringVar(&o.target, "target", "", "stop at the `STAGE` of the Dockerfile")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 }
