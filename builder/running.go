@@ -32,9 +32,11 @@ type Running struct {
 	tail  tail
 	reach bool // there is a tunnel
 
-	end      context.CancelCauseFunc // ends the container now
-	started  chan struct{}           // closed when the process was started
-	gone     chan struct{}           // closed when the container is gone; code and err are set then
+	end      context.CancelCauseFunc // ends the solve, and with it the container
+	leave    chan struct{}           // closed to end the container in an orderly way
+	leaving  sync.Once
+	started  chan struct{} // closed when the process was started
+	gone     chan struct{} // closed when the container is gone; code and err are set then
 	finished sync.Once
 	exited   bool
 	code     int
@@ -68,7 +70,7 @@ func (e *NotListeningError) Error() string {
 
 func (c *Client) newRunning(r *RunRequest, end context.CancelCauseFunc) *Running {
 	run := &Running{
-		name: r.Name, address: c.address, end: end, started: make(chan struct{}), gone: make(chan struct{}),
+		name: r.Name, address: c.address, end: end, leave: make(chan struct{}), started: make(chan struct{}), gone: make(chan struct{}),
 		reach: r.Tunnel.Layout != nil || r.Tunnel.Reference != "",
 	}
 	run.transport = &http.Transport{
@@ -114,6 +116,9 @@ func (r *Running) wait(ctx context.Context, g gw.Client) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-r.leave:
+			r.err = context.Canceled
+			return nil
 		case <-tick.C:
 			// A stream that broke does not say so to the processes on it.
 			if _, err := g.Inputs(ctx); err != nil && ctx.Err() == nil {
@@ -211,9 +216,20 @@ func (r *Running) Stop(ctx context.Context, grace time.Duration) (int, error) {
 // Close kills the process, if it still runs, and waits until the container is
 // gone.
 func (r *Running) Close() {
+	r.leaving.Do(func() { close(r.leave) })
+	// A solve that is cut off waits up to three seconds for its last status.
+	select {
+	case <-r.gone:
+		return
+	case <-time.After(closePatience):
+	}
 	r.end(context.Canceled)
 	<-r.gone
 }
+
+// closePatience is how long a builder may take to end a container before it is
+// left to itself.
+const closePatience = 5 * time.Second
 
 // ReadFile reads a file of the container.
 func (r *Running) ReadFile(ctx context.Context, path string) ([]byte, error) {
