@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +44,7 @@ type Running struct {
 	err      error
 
 	transport *http.Transport
+	tunnels   atomic.Int32 // how many processes join connections
 }
 
 // An ExitError says that a container's process ended before it did what was
@@ -196,6 +198,7 @@ func (r *Running) Signal(sig syscall.Signal) error {
 // Stop asks the process to end with SIGTERM and waits; after grace, or when ctx
 // ends, it is killed. It returns the exit code, 137 where it had to be killed.
 func (r *Running) Stop(ctx context.Context, grace time.Duration) (int, error) {
+	r.hangUp()
 	if err := r.Signal(syscall.SIGTERM); err == nil {
 		timer := time.NewTimer(grace)
 		defer timer.Stop()
@@ -211,6 +214,23 @@ func (r *Running) Stop(ctx context.Context, grace time.Duration) (int, error) {
 		return r.code, r.err
 	}
 	return 137, nil
+}
+
+// hangUp ends the connections that carry no request, and waits a moment for
+// their processes: one that is killed with the container would take the
+// container's exit code with it.
+func (r *Running) hangUp() {
+	r.transport.CloseIdleConnections()
+	for range 40 {
+		if r.tunnels.Load() == 0 {
+			return
+		}
+		select {
+		case <-r.gone:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // Close kills the process, if it still runs, and waits until the container is

@@ -21,8 +21,9 @@ const tunnelBuffer = 16 << 20
 
 // Dial connects to the container's port, through a process in the container
 // that joins its standard input and output to it. That takes the builder 50 to
-// 100 ms, so connections are worth keeping, as [Running.Transport] does. A port
-// at which nothing listens is an error of the first Read.
+// 100 ms, so connections are worth keeping, as [Running.Transport] does. Nothing
+// is written before the process says that it is connected: BuildKit drops all
+// processes of a client that writes to one which has ended, the function too.
 func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
 	if !r.reach {
 		return nil, errNoTunnel
@@ -30,7 +31,9 @@ func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
 	outside, inside := net.Pipe()
 	c := &tunnel{Conn: outside, buffer: newQueue(tunnelBuffer)}
 	begun := make(chan error, 1)
+	r.tunnels.Add(1)
 	go func() {
+		defer r.tunnels.Add(-1)
 		// Not ctx: it may end when the connection was made.
 		proc, err := r.ctr.Start(r.life, gw.StartRequest{
 			Args: []string{tunnelDir + watchdogPath, "tunnel", r.host()}, Cwd: "/",
@@ -55,7 +58,21 @@ func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
 			return nil, fmt.Errorf("reaching into the container: %w", plain(err))
 		}
 	}
-	go c.deliver(inside)
+	connected := make(chan error, 1)
+	go c.deliver(inside, connected)
+	select {
+	case <-ctx.Done():
+		_ = c.Close()
+		return nil, ctx.Err()
+	case <-r.gone:
+		_ = c.Close()
+		return nil, r.goneError()
+	case err := <-connected:
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
@@ -87,21 +104,32 @@ func (c *tunnel) cause(err error) error {
 	return fmt.Errorf("the connection into the container broke: %w", plain(err))
 }
 
-// deliver moves what comes from the container to the reader.
-func (c *tunnel) deliver(inside net.Conn) {
-	for {
-		p, err := c.buffer.next()
-		if err != nil {
+// deliver moves what comes from the container to the reader, but for the first
+// byte, which says that the connection is there.
+func (c *tunnel) deliver(inside net.Conn, connected chan<- error) {
+	defer func() { _ = inside.Close() }() // a pipe's never fails
+	p, err := c.buffer.next()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	connected <- err
+	if err != nil {
+		return
+	}
+	c.buffer.endsWithOutput()
+	for p = p[1:]; ; {
+		if len(p) > 0 {
+			if _, err := inside.Write(p); err != nil { // closed by the reader
+				c.buffer.drop()
+				return
+			}
+		}
+		if p, err = c.buffer.next(); err != nil {
 			c.mu.Lock()
+			defer c.mu.Unlock()
 			if !errors.Is(err, io.EOF) {
 				c.err = err
 			}
-			c.mu.Unlock()
-			_ = inside.Close() // a pipe's never fails
-			return
-		}
-		if _, err := inside.Write(p); err != nil { // closed by the reader
-			c.buffer.drop()
 			return
 		}
 	}
@@ -159,6 +187,8 @@ type queue struct {
 	ended   bool
 	err     error
 	dropped bool // nobody reads any more
+	closed  bool // the writer has closed it
+	whole   bool // what has been written by then is all
 }
 
 func newQueue(limit int) *queue {
@@ -182,14 +212,33 @@ func (q *queue) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close implements [io.Closer].
-func (q *queue) Close() error { return nil }
+// Close implements [io.Closer]. It ends the queue only after endsWithOutput:
+// before that the process has more to say of why it ended.
+func (q *queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.ended = q.ended || q.whole
+	q.changed.Broadcast()
+	return nil
+}
+
+// endsWithOutput lets Close end the queue.
+func (q *queue) endsWithOutput() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.whole = true
+	q.ended = q.ended || q.closed
+	q.changed.Broadcast()
+}
 
 // end says that nothing more is written, and why; nil is [io.EOF].
 func (q *queue) end(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.ended, q.err = true, err
+	if !q.ended {
+		q.ended, q.err = true, err
+	}
 	q.changed.Broadcast()
 }
 

@@ -30,6 +30,10 @@ func TestFormatsDocumentIsTrue(t *testing.T) {
 			_, err := schema.ParseManifest("template.yml", []byte(text))
 			return err
 		},
+		"# function.yml": func(text string) error {
+			_, err := schema.ParseFunctionFile("function.yml", []byte(text))
+			return err
+		},
 	}
 	parts := strings.Split(string(readTestFile(t, "../docs/formats.md")), "\n```yaml\n")
 	for _, part := range parts[1:] {

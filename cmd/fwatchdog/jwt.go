@@ -56,7 +56,7 @@ func newAuthenticator(ctx context.Context, c *config, l *logs) (*authenticator, 
 	must := false
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{keysAt}, keyfunc.Override{
 		Client: client, HTTPTimeout: issuerWait, NoErrorReturnFirstHTTPReq: &must,
-		RefreshInterval: keysEvery, RefreshUnknownKID: rate.NewLimiter(rate.Every(keysUnknown), 1), RateLimitWaitMax: time.Millisecond,
+		RefreshInterval: keysEvery, RefreshUnknownKID: rate.NewLimiter(rate.Every(keysUnknown), 1), RateLimitWaitMax: issuerWait, // the fetch included
 		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
 			return func(_ context.Context, err error) { l.printf("jwt_auth: fetching keys: %v", err) }
 		},

@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTunnel(t *testing.T) {
@@ -22,7 +23,14 @@ func TestTunnel(t *testing.T) {
 	if _, err := in.Write([]byte("GET /slow/100 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil || !strings.HasSuffix(out.String(), "slow") {
+	// The answer comes after 100 ms and ends the connection, but not the tunnel while more is written.
+	for range 40 {
+		if _, err := in.Write([]byte("more")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := cmd.Wait(); err != nil || !strings.HasPrefix(out.String(), "\x00HTTP/1.1 200") || !strings.Contains(out.String(), "slow") {
 		t.Errorf("%v, %q", err, out.String())
 	}
 	// What fails is said, and is no failure of the process.
