@@ -237,7 +237,7 @@ func (s *Store) readList(ctx context.Context, url string) ([]byte, error) {
 		return nil, &UnreachableError{URL: url, Err: cleaned(err)}
 	}
 	r := &remote{store: s, url: url}
-	client := &http.Client{Transport: newGuard(s.opts)}
+	client := &http.Client{Transport: newGuard(s.opts), CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, r.explain(ctx, err, false)
@@ -251,4 +251,16 @@ func (s *Store) readList(ctx context.Context, url string) ([]byte, error) {
 		return nil, r.explain(ctx, err, false)
 	}
 	return data, nil
+}
+
+// checkRedirect refuses to be led from HTTPS to anything else, and away from
+// HTTP.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > 5 {
+		return errors.New("it redirects more than five times")
+	}
+	if s := req.URL.Scheme; s != "https" && s != via[0].URL.Scheme {
+		return fmt.Errorf("it redirects to %s://%s", s, clean(req.URL.Host))
+	}
+	return nil
 }
