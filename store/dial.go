@@ -19,7 +19,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	gitproto "github.com/go-git/go-git/v5/plumbing/transport/git"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
-	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
 )
 
 // dial connects to the repository and reads its references: without credentials
@@ -28,6 +27,9 @@ func (r *remote) dial(ctx context.Context) error {
 	ep, err := transport.NewEndpoint(r.url)
 	if err != nil {
 		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+	}
+	if ep.Protocol == "ssh" {
+		return r.dialSSH(ctx, ep)
 	}
 	if ep.Protocol != "https" && ep.Protocol != "http" {
 		client, err := r.otherClient(ep)
@@ -109,9 +111,6 @@ func (r *remote) startPush(ctx context.Context, client transport.Transport, ep *
 
 func (r *remote) otherClient(ep *transport.Endpoint) (transport.Transport, error) {
 	switch ep.Protocol {
-	case "ssh":
-		// Keys come from ssh-agent, and hosts from known_hosts.
-		return gitssh.NewClient(nil), nil
 	case "git":
 		host := ep.Host
 		if ep.Port != 0 {

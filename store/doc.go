@@ -19,7 +19,7 @@
 // A lock decides: what it pins and what is found have to be the same.
 //
 // Errors that a caller could act on are types: [*NotFoundError], [*VersionError],
-// [*MismatchError], [*OfflineError], [*AuthError], [*RefusedError], [*LimitError],
+// [*MismatchError], [*OfflineError], [*AuthError], [*HostKeyError], [*RefusedError], [*LimitError],
 // [*PlainHTTPError], [*UnreachableError]. A Store is safe for concurrent
 // use.
 package store

@@ -77,13 +77,45 @@ type AuthError struct {
 	URL  string // without credentials
 	Host string
 	Sent bool // credentials were found and sent
+	SSH  bool // the credentials are the keys of ssh-agent
+	// Silent says that there should be an ssh-agent, and that it does not answer.
+	Silent bool
 }
 
 func (e *AuthError) Error() string {
+	switch {
+	case e.SSH && e.Sent:
+		return fmt.Sprintf("%s: %s refused the keys of ssh-agent", e.URL, e.Host)
+	case e.SSH && e.Silent:
+		return fmt.Sprintf("%s: %s wants a key, and ssh-agent does not answer", e.URL, e.Host)
+	case e.SSH:
+		return fmt.Sprintf("%s: %s wants a key, and ssh-agent has none", e.URL, e.Host)
+	}
 	if e.Sent {
 		return fmt.Sprintf("%s: %s refused the credentials", e.URL, e.Host)
 	}
 	return fmt.Sprintf("%s: %s wants credentials, or there is no such repository", e.URL, e.Host)
+}
+
+// A HostKeyError says that nothing was asked of an SSH server because its key is not
+// one that known_hosts has for it.
+type HostKeyError struct {
+	URL         string // without credentials
+	Host        string
+	Fingerprint string // of the key that the server showed
+	Changed     bool   // known_hosts has another key for the host
+	Revoked     bool   // known_hosts says not to take this key
+}
+
+func (e *HostKeyError) Error() string {
+	problem := "is not in known_hosts"
+	switch {
+	case e.Changed:
+		problem = "is not the one in known_hosts: somebody may be in between"
+	case e.Revoked:
+		problem = "is marked as revoked in known_hosts"
+	}
+	return fmt.Sprintf("%s: the key of %s (%s) %s", e.URL, e.Host, e.Fingerprint, problem)
 }
 
 // A RefusedError says that a repository holds something that fnb does not take

@@ -146,10 +146,25 @@ func templateHints(err error) []string {
 	if is[*store.OfflineError](err) {
 		return append(out, "fetch it once, without --offline and FNB_OFFLINE")
 	}
+	if h, ok := errors.AsType[*store.HostKeyError](err); ok {
+		return append(out, hostKeyHint(h))
+	}
 	if a, ok := errors.AsType[*store.AuthError](err); ok {
+		if a.SSH {
+			return append(out, "see what ssh-agent has with: ssh-add -l, and give it a key that the server knows with: ssh-add")
+		}
 		return append(out, fmt.Sprintf("give a token in %s, or let git keep one: git credential approve", tokenVariable(a.Host)))
 	}
 	return out
+}
+
+// hostKeyHint says what to do about a host's key. No command has the host's name in
+// it: that may come from somebody else's stack file.
+func hostKeyHint(h *store.HostKeyError) string {
+	if h.Changed || h.Revoked {
+		return "ask who runs the server whether its key was changed; if so, take the old one out of known_hosts with: ssh-keygen -R HOST"
+	}
+	return "ask who runs the server for the fingerprint; when it is the same, let ssh keep the key: ssh HOST"
 }
 
 // tokenVariable is the environment variable in which a git host's token is

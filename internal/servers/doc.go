@@ -1,5 +1,5 @@
 // Package servers starts the real servers that tests and the demo speak to: a
-// registry, buildkitd, git over HTTP, stand-in base images, and containers.
+// registry, buildkitd, git over HTTP, sshd, stand-in base images, and containers.
 //
 // Each server has two doors. StartX(ctx, options) returns the server and an
 // error, and the caller calls Close. XFor(t, options) is for tests: it closes

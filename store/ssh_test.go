@@ -1,0 +1,197 @@
+package store
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"fnb/internal/servers"
+)
+
+// sshHome makes a home folder whose known_hosts has the lines and returns its
+// environment.
+func sshHome(t *testing.T, known, socket string) map[string]string {
+	t.Helper()
+	home := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(home, ".ssh"), 0o700))
+	must(t, os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), []byte(known), 0o600))
+	return map[string]string{"HOME": home, "SSH_AUTH_SOCK": socket}
+}
+
+func sshAgent(t *testing.T, s *servers.SSH, keys ...ed25519.PrivateKey) string {
+	t.Helper()
+	socket, err := s.Agent(t.Context(), keys...)
+	must(t, err)
+	return socket
+}
+
+func newKey(t *testing.T) (ssh.PublicKey, ed25519.PrivateKey) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	key, err := ssh.NewPublicKey(public)
+	must(t, err)
+	return key, private
+}
+
+func TestResolveSSH(t *testing.T) {
+	t.Parallel()
+	server, g := servers.SSHFor(t), gitServer(t, servers.GitOptions{})
+	h := commit(t, g, "one",
+		servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"},
+		servers.Commit{Files: tree("template/acme=2.0.0")},
+	)
+	url := server.URL(filepath.Join(g.Dir, "one.git"))
+	right := sshAgent(t, server, server.Key)
+	var many []ed25519.PrivateKey
+	for range 3 {
+		_, key := newKey(t)
+		many = append(many, key)
+	}
+	all := server.KnownHosts(server.HostKeys...)
+	listed := sshHome(t, "", right)
+	listed["SSH_KNOWN_HOSTS"] = filepath.Join(t.TempDir(), "hosts")
+	must(t, os.WriteFile(listed["SSH_KNOWN_HOSTS"], []byte(all), 0o600))
+	for name, env := range map[string]map[string]string{
+		"known_hosts with all keys":     sshHome(t, all, right),
+		"known_hosts with RSA only":     sshHome(t, server.KnownHosts(server.HostKeys[0]), right),
+		"known_hosts with Ed25519 only": sshHome(t, server.KnownHosts(server.HostKeys[1]), right),
+		"SSH_KNOWN_HOSTS":               listed,
+		"the fourth key":                sshHome(t, all, sshAgent(t, server, append(many, server.Key)...)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t, Options{Getenv: func(name string) string { return env[name] }})
+			for ref, want := range map[string]string{
+				url + "//template/acme#v1.0.0": h[0],
+				url + "//template/acme#main":   h[1],
+				url + "#" + h[0]:               h[0],
+			} {
+				_, pin, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+				if err != nil || pin.Commit != want {
+					t.Errorf("%s: %+v, %v", ref, pin, err)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		// TestSSHRefuses relies on these words of the server's log.
+		if !strings.Contains(server.Log(), "Starting session") {
+			t.Errorf("nobody got in:\n%s", server.Log())
+		}
+	})
+	t.Run("a repository that is not there", func(t *testing.T) {
+		t.Parallel()
+		env := sshHome(t, all, right)
+		s := newStore(t, Options{Getenv: func(name string) string { return env[name] }})
+		_, _, _, err := s.Resolve(t.Context(), server.URL(filepath.Join(g.Dir, "two.git")), Where{Root: t.TempDir()})
+		if !is[*NotFoundError](err) {
+			t.Errorf("%T: %v", err, err)
+		}
+	})
+}
+
+func TestSSHRefuses(t *testing.T) {
+	t.Parallel()
+	server, g := servers.SSHFor(t), gitServer(t, servers.GitOptions{})
+	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"})
+	right := sshAgent(t, server, server.Key)
+	otherHost, stranger := newKey(t)
+	var crowd []ed25519.PrivateKey
+	for range 10 { // more than a server tries
+		_, key := newKey(t)
+		crowd = append(crowd, key)
+	}
+	known := server.KnownHosts(server.HostKeys...)
+	marked := "@revoked " + server.KnownHosts(server.HostKeys[1]) + server.KnownHosts(server.HostKeys[1])
+	noFile := sshHome(t, "", right)
+	must(t, os.RemoveAll(filepath.Join(noFile["HOME"], ".ssh")))
+	host := func(problem string) func(error) bool {
+		return func(err error) bool {
+			e, ok := errors.AsType[*HostKeyError](err)
+			return ok && e.Host == server.Addr && strings.Contains(err.Error(), problem) && strings.Contains(err.Error(), "SHA256:")
+		}
+	}
+	auth := func(sent bool, problem string) func(error) bool {
+		return func(err error) bool {
+			e, ok := errors.AsType[*AuthError](err)
+			return ok && e.Host == server.Addr && e.SSH && e.Sent == sent && strings.Contains(err.Error(), problem)
+		}
+	}
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want func(error) bool
+	}{
+		"an unknown host":          {sshHome(t, "", right), host("is not in known_hosts")},
+		"no known_hosts":           {noFile, host("is not in known_hosts")},
+		"a changed host key":       {sshHome(t, server.KnownHosts(otherHost), right), host("is not the one in known_hosts")},
+		"a revoked host key":       {sshHome(t, marked, right), host("is marked as revoked")},
+		"no agent":                 {sshHome(t, known, ""), auth(false, "ssh-agent has none")},
+		"no key in the agent":      {sshHome(t, known, sshAgent(t, server)), auth(false, "ssh-agent has none")},
+		"a wrong key":              {sshHome(t, known, sshAgent(t, server, stranger)), auth(true, "refused the keys")},
+		"more wrong keys":          {sshHome(t, known, sshAgent(t, server, crowd...)), auth(true, "refused the keys")},
+		"an agent that has ended":  {sshHome(t, known, filepath.Join(t.TempDir(), "gone")), auth(false, "ssh-agent does not answer")},
+		"an unknown host, no keys": {sshHome(t, "", ""), host("is not in known_hosts")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "cache")
+			s := newStore(t, Options{CacheDir: dir, Getenv: func(name string) string { return test.env[name] }})
+			ref := server.URL(filepath.Join(g.Dir, "one.git")) + "//template/acme#v1.0.0"
+			_, _, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+			if err == nil || !test.want(err) {
+				t.Fatalf("%T: %v", err, err)
+			}
+			for _, secret := range []string{test.env["HOME"], "gone", "socket", "AAAA", "PRIVATE"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("%v: has %q", err, secret)
+				}
+			}
+			if got := filesNamed(t, dir, "template.yml"); got != 0 {
+				t.Errorf("%d templates in the cache", got)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		// What the server has seen, not only what was kept here.
+		if strings.Contains(server.Log(), "Starting session") {
+			t.Errorf("somebody got in:\n%s", server.Log())
+		}
+	})
+}
+
+// filesNamed counts the files of a name below a folder.
+func filesNamed(t *testing.T, dir, name string) int {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && d.Name() == name {
+			n++
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestSSHStalls speaks to a server that takes the connection and says nothing.
+func TestSSHStalls(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	s := newStore(t, Options{Timeout: 200 * time.Millisecond})
+	_, _, _, err = s.Resolve(t.Context(), "ssh://git@"+l.Addr().String()+"/one.git", Where{Root: t.TempDir()})
+	if !is[*UnreachableError](err) || !strings.Contains(err.Error(), "said nothing") {
+		t.Errorf("%T: %v", err, err)
+	}
+}
