@@ -32,8 +32,11 @@ func (l *lazyBuilder) get(ctx context.Context) (solver, error) {
 	if l.client != nil || l.failed != nil {
 		return l.client, l.failed
 	}
-	l.client, l.failed = l.g.solver(ctx)
-	if l.failed != nil && l.lost != nil {
+	c, err := l.g.solver(ctx)
+	if err == nil {
+		l.client = c // an interface: with an error it would hold a nil client
+	}
+	if l.failed = err; err != nil && l.lost != nil {
 		l.lost()
 	}
 	return l.client, l.failed

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,15 +48,42 @@ func (u *fnbUser) run(args ...string) string {
 	cmd.Dir, cmd.Env = u.dir, u.env
 	var log strings.Builder
 	cmd.Stderr = &log
-	out, err := cmd.Output()
-	u.log = log.String()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.rss = usage.Maxrss
+	var out strings.Builder
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		u.t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	peak := make(chan int64)
+	go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	close(ended)
+	u.rss, u.log = <-peak, log.String()
 	if err != nil {
 		u.t.Fatalf("fnb %s: %v\n%s", strings.Join(args, " "), err, log.String())
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(out.String())
+}
+
+// peakMemory is the most memory that a process had, in kilobytes, until a moment
+// before it ended. What the kernel tells of an ended process counts the memory of
+// the one that started it too.
+func peakMemory(pid int, ended <-chan struct{}) int64 {
+	var most int64
+	for {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if _, rest, ok := strings.Cut(string(status), "VmHWM:"); err == nil && ok {
+			var kb int64
+			if _, err := fmt.Sscan(rest, &kb); err == nil {
+				most = max(most, kb)
+			}
+		}
+		select {
+		case <-ended:
+			return most
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 func (u *fnbUser) write(name, text string) {
