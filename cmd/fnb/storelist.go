@@ -70,18 +70,7 @@ func (g *globals) findFunctions(ctx context.Context, q store.Query, limit int) e
 	if err != nil {
 		return err
 	}
-	if limit > 0 && len(found) > limit {
-		found = found[:limit]
-	}
-	if g.json {
-		if found == nil {
-			found = []store.Match{}
-		}
-		return json.NewEncoder(g.out).Encode(found)
-	}
-	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tCATEGORIES\tDESCRIPTION")
-	for _, m := range found {
+	return g.printMatches(found, limit, "NAME\tVERSION\tSTORE\tCATEGORIES\tDESCRIPTION", func(m store.Match) []string {
 		about := m.Description
 		if about == "" {
 			about = m.Title
@@ -89,9 +78,8 @@ func (g *globals) findFunctions(ctx context.Context, q store.Query, limit int) e
 		if m.Deprecated != "" {
 			about = "(" + m.Deprecated + ") " + about
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", clean(m.Name), clean(m.Version), clean(m.Store), clean(strings.Join(m.Categories, ",")), clean(about))
-	}
-	return tw.Flush()
+		return []string{m.Name, m.Version, m.Store, strings.Join(m.Categories, ","), about}
+	})
 }
 
 func (g *globals) listStores() error {

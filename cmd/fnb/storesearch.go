@@ -45,6 +45,14 @@ func (g *globals) searchTemplates(ctx context.Context, words []string, limit int
 	if err != nil {
 		return err
 	}
+	return g.printMatches(found, limit, "NAME\tVERSION\tSTORE\tDESCRIPTION", func(m store.Match) []string {
+		return []string{m.Name, m.Version, m.Store, m.Description}
+	})
+}
+
+// printMatches prints at most limit matches, all where it is 0: as a table with a
+// row of each, or as JSON.
+func (g *globals) printMatches(found []store.Match, limit int, head string, row func(store.Match) []string) error {
 	if limit > 0 && len(found) > limit {
 		found = found[:limit]
 	}
@@ -55,9 +63,13 @@ func (g *globals) searchTemplates(ctx context.Context, words []string, limit int
 		return json.NewEncoder(g.out).Encode(found)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
+	fmt.Fprintln(tw, head)
 	for _, m := range found {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", clean(m.Name), clean(m.Version), clean(m.Store), clean(m.Description))
+		cells := row(m)
+		for i, c := range cells {
+			cells[i] = clean(c)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()
 }
