@@ -347,12 +347,15 @@ func TestStalls(t *testing.T) {
 	forward := newForward(t, reg.URL)
 	var up, down atomic.Bool
 	end := make(chan struct{})
+	layer := newLayer(t, 20_000_000)
+	digest, err := layer.Digest()
+	must(t, err)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.ContentLength > 1_000_000 && up.CompareAndSwap(false, true):
 			_, _ = io.CopyN(io.Discard, r.Body, 1000)
 			<-end
-		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") && down.CompareAndSwap(false, true):
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobs/"+digest.String()) && down.CompareAndSwap(false, true):
 			w.Header().Set("Content-Length", "5000")
 			_, _ = w.Write(make([]byte, 1000))
 			_ = http.NewResponseController(w).Flush()
@@ -367,8 +370,8 @@ func TestStalls(t *testing.T) {
 	c.stall = 300 * time.Millisecond
 	s := newStore(t)
 	ref := strings.TrimPrefix(front.URL, "http://") + "/acme/hello:1"
-	put(t, s, ref, newImage(t, newLayer(t, 20_000_000)))
-	_, err := c.Push(t.Context(), s, ref)
+	put(t, s, ref, newImage(t, layer))
+	_, err = c.Push(t.Context(), s, ref)
 	must(t, err)
 	to := newStore(t)
 	_, err = c.Pull(t.Context(), ref, to, schema.Platform{})
