@@ -3,12 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -34,9 +38,9 @@ func newStoreBrowse(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "browse",
 		Short: "show templates and functions as a web page",
-		Long: `Browse serves a web page with all templates and functions that can be used by name here: those of the project, those that are part of fnb, and those of the stores that were added. It prints the page's address and serves it until it is interrupted.
+		Long: `Browse serves a web page with all templates and functions that can be used by name here: those of the project, those that are part of fnb, and those of the stores that were added. It prints the page's address and serves it until it is interrupted. At the end of the address is a key, which is new each time: other users of the machine reach the page as well, and without the key they see nothing. The browser keeps it as a cookie.
 
-A published function can be tried on its page: it runs in the builder, as with fnb store try. The page is for this machine only. With --listen and another address whoever can reach that can read it, and then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
+A published function can be tried on its page: it runs in the builder, as with fnb store try. The page is for this machine only. With --listen and another address it can be reached from elsewhere, not encrypted; then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
 		Example: "  # serve it, and open it in the browser\n  fnb store browse --open\n\n" +
 			"  # always at the same address\n  fnb store browse --listen 127.0.0.1:7070",
 		Args: exactly(0),
@@ -71,12 +75,12 @@ func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
 	}
 	opts := site.Options{
 		About: site.About{Intro: intro}, Source: site.Stores{Store: st, Where: where, Deploy: siteDeployments},
-		Hosts: site.HostsOf(req.listen, listener.Addr()),
+		Hosts: site.HostsOf(req.listen, listener.Addr()), Key: rand.Text(),
 	}
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		opts.Try = g.tryOnPage
 	} else {
-		fmt.Fprintf(g.err, "fnb: warning: whoever can reach %s can read what your stores have; no function can be tried there\n", listener.Addr())
+		fmt.Fprintf(g.err, "fnb: warning: %s can be reached from other machines, and nothing is encrypted: whoever has or sees the key can read what your stores have; no function can be tried there\n", listener.Addr())
 	}
 	handler, err := site.New(opts)
 	if err != nil {
@@ -107,8 +111,8 @@ func (g *globals) browseIntro() (string, error) {
 
 // serveSite serves the page until the context ends. What has been asked by then is
 // answered.
-func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net.Listener, handler http.Handler) error {
-	address := "http://" + listener.Addr().String() + "/"
+func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net.Listener, handler *site.Handler) error {
+	address := handler.Enter("http://" + listener.Addr().String() + "/")
 	if g.json {
 		if err := json.NewEncoder(g.out).Encode(map[string]string{"url": address}); err != nil {
 			return err
@@ -117,9 +121,11 @@ func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net
 		fmt.Fprintln(g.out, address)
 	}
 	if req.open {
-		if err := openBrowser(ctx, address); err != nil {
+		remove, err := openBrowser(ctx, address)
+		if err != nil {
 			fmt.Fprintf(g.err, "fnb: note: the browser was not opened: %v\n", err)
 		}
+		defer remove()
 	}
 	server := &http.Server{
 		Handler: handler, BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
@@ -181,21 +187,33 @@ func (g *globals) tryOnPage(ctx context.Context, name, body string) (site.Answer
 	return site.Answer{Line: line, Body: answer}, nil
 }
 
-// openBrowser asks the desktop to show a page.
-func openBrowser(ctx context.Context, address string) error {
-	command := []string{"xdg-open", address}
+// openBrowser asks the desktop to show a page. The address has a key, and every user
+// of the machine sees a command's arguments: what is opened is a file that only this
+// user can read, and that leads to the page. Remove is to be called at the end.
+func openBrowser(ctx context.Context, address string) (remove func(), err error) {
+	dir, err := os.MkdirTemp("", "fnb-browse-")
+	if err != nil {
+		return func() {}, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) } // what is left of it is the system's to clean
+	file := filepath.Join(dir, "store.html")
+	door := fmt.Sprintf("<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><meta http-equiv=refresh content=\"0; url=%[1]s\"><title>fnb store</title><a href=\"%[1]s\">Open the store</a>\n", html.EscapeString(address))
+	if err := os.WriteFile(file, []byte(door), 0o600); err != nil {
+		return remove, err
+	}
+	command := []string{"xdg-open", file}
 	switch runtime.GOOS {
 	case "darwin":
-		command = []string{"open", address}
+		command = []string{"open", file}
 	case "windows":
-		command = []string{"rundll32", "url.dll,FileProtocolHandler", address}
+		command = []string{"rundll32", "url.dll,FileProtocolHandler", file}
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
 	if err := cmd.Start(); err != nil {
-		return err
+		return remove, err
 	}
 	go func() { _ = cmd.Wait() }() // it says nothing that matters here
-	return nil
+	return remove, nil
 }
 
 // siteDeployments are the ways of running a function elsewhere, as its page shows

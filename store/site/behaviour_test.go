@@ -3,12 +3,14 @@ package site
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -92,6 +94,54 @@ func TestFilters(t *testing.T) {
 		t.Errorf("trying went to %s", got)
 	}
 	b.screenshot("tried-dark")
+}
+
+// TestKeyInBrowser opens a page that has a key: without it, from a file as a desktop
+// does, with and without scripts.
+func TestKeyInBrowser(t *testing.T) {
+	t.Parallel()
+	b := startBrowser(t)
+	server, enter := newLocked(t, newSample(t), echo)
+	shows := func(want string) {
+		t.Helper()
+		if text, err := chromedp.Run(b.ctx, chromedp.Text("#main")); err != nil || !strings.Contains(text, want) {
+			t.Errorf("the page does not show %q: %v\n%.400s", want, err, text)
+		}
+	}
+	b.visit(server.URL + "/f/acme/shorten.html")
+	shows("Open the address that fnb store browse has printed")
+	for _, scheme := range []string{"light", "dark"} {
+		b.colours(scheme)
+		for _, bad := range b.axe() {
+			t.Errorf("without the key, %s: %s", scheme, bad)
+		}
+		b.screenshot("locked-" + scheme)
+	}
+	door := filepath.Join(t.TempDir(), "door.html")
+	if err := os.WriteFile(door, []byte(`<meta http-equiv=refresh content="0; url=`+enter+`">`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scripts := range []bool{true, false} {
+		if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, struct{}{}); err != nil {
+			t.Fatal(err)
+		}
+		b.do(chromedp.Navigate("file://"+door), chromedp.WaitVisible("#find"))
+		if at, err := chromedp.Run(b.ctx, chromedp.Location()); err != nil || at != server.URL+"/index.html" {
+			t.Errorf("it leads to %s: %v", at, err)
+		}
+		b.do(chromedp.Click(`a[href="f/acme/shorten.html"]`), chromedp.WaitVisible("#tryform"), chromedp.Click("#tryform button"), chromedp.WaitVisible("#answer pre"))
+		shows("ONE. TWO! THREE? FOUR.")
+	}
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{}); err != nil {
+		t.Fatal(err)
+	}
+	b.visit(server.URL + "/")
+	if got := b.text("document.cookie"); got != "" {
+		t.Errorf("a script can read %s", got)
+	}
 }
 
 // TestWithoutJavaScript does what there is to do with scripts turned off.

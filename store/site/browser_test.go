@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -130,15 +131,28 @@ func (b *browser) screenshot(name string) {
 // newServer serves a source at an address of this machine.
 func newServer(t *testing.T, source Source, try func(context.Context, string, string) (Answer, error)) *httptest.Server {
 	t.Helper()
-	server := httptest.NewUnstartedServer(nil)
-	h, err := New(Options{Source: source, Hosts: HostsOf("127.0.0.1:0", server.Listener.Addr()), Try: try})
+	server, _ := serve(t, Options{Source: source, Try: try})
+	return server
+}
+
+// newLocked is a server with a key, and the address that has it.
+func newLocked(t *testing.T, source Source, try func(context.Context, string, string) (Answer, error)) (server *httptest.Server, enter string) {
+	t.Helper()
+	return serve(t, Options{Source: source, Try: try, Key: rand.Text()})
+}
+
+func serve(t *testing.T, opts Options) (server *httptest.Server, enter string) {
+	t.Helper()
+	server = httptest.NewUnstartedServer(nil)
+	opts.Hosts = HostsOf("127.0.0.1:0", server.Listener.Addr())
+	h, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = h
 	server.Start()
 	t.Cleanup(server.Close)
-	return server
+	return server, h.Enter(server.URL + "/")
 }
 
 func echo(_ context.Context, _, body string) (Answer, error) {

@@ -30,13 +30,17 @@ type Options struct {
 	// Hosts are the names, with ports, under which the page may be asked for. One
 	// that is only ":PORT" stands for each address of the machine, but for no name.
 	Hosts []string
+	// Key is what somebody has to know to read the page: other users of the machine
+	// reach it as well. "" lets everybody read it. See [Handler.Enter].
+	Key string
 	// Try runs a function with a request body; nil means that none can be tried.
 	Try func(ctx context.Context, name, body string) (Answer, error)
 }
 
 // A Handler serves the page of a store. It answers nobody who asks under another
-// name, so that no foreign page can reach it by pointing its own name here, and
-// changes nothing unless it is asked to with a token that only its own pages have.
+// name, so that no foreign page can reach it by pointing its own name here; nobody
+// who does not have its key; and it changes nothing unless it is asked to with a
+// token that only its own pages have.
 type Handler struct {
 	opts   Options
 	shell  *shell
@@ -93,7 +97,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a page of another origin may not ask this", http.StatusForbidden)
 		return
 	}
-	h.mux.ServeHTTP(w, r)
+	if h.admit(w, r) {
+		h.mux.ServeHTTP(w, r)
+	}
 }
 
 // mayAsk reports whether the page may be asked for under a name.

@@ -54,6 +54,8 @@ type page struct {
 	Root                                        string // of the site, from this page: "" or "../…"
 	Policy, Stamp, Index                        string
 	Static, List                                bool
+	Closed                                      bool   // for those without the key: nothing but words
+	Next                                        string // where the browser goes by itself
 	Kind                                        string // which part of the site this is
 	Functions, Templates                        bool
 	Shards                                      int

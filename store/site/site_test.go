@@ -193,6 +193,62 @@ func TestAsked(t *testing.T) {
 	}
 }
 
+// TestKey asks with and without the key.
+func TestKey(t *testing.T) {
+	t.Parallel()
+	server, enter := newLocked(t, newSample(t), echo)
+	key := strings.TrimPrefix(enter, server.URL+"/?key=")
+	name := "fnb-key-" + port(server.URL)
+	ask := func(method, path, cookie string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cookie != "" {
+			req.Header.Set("Cookie", cookie)
+		}
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	for _, test := range []struct {
+		method, path, cookie string
+		want                 int
+		has                  string
+	}{
+		{"GET", "/", "", 403, "fnb store browse"},
+		{"GET", "/index.html", name + "=x", 403, ""},
+		{"GET", "/", name + "=", 403, ""},
+		{"GET", "/?key=", "", 403, ""},
+		{"GET", "/?key=" + key[1:], "", 403, ""},
+		{"GET", "/search/0.js", "", 403, ""},
+		{"GET", "/f/acme/shorten.html", "fnb-key-1=" + key, 403, ""},
+		{"GET", "/f/acme/shorten.html", name + "=x; " + name + "=" + key, 200, "Keeps the sentences"},
+		{"GET", "/", name + "=" + key, 200, "acme/"},
+		{"POST", "/try?key=" + key, "", 403, ""},
+		{"GET", "/assets/style.css", "", 200, "--paper"}, // it is fnb's, and no secret
+		{"GET", "/?key=" + key, "", 200, `content="0; url=/index.html"`},
+	} {
+		res := ask(test.method, test.path, test.cookie)
+		got := readAll(t, res)
+		if res.StatusCode != test.want || !strings.Contains(got, test.has) {
+			t.Errorf("%s %s with %q: %d, want %d with %q: %.300s", test.method, test.path, test.cookie, res.StatusCode, test.want, test.has, got)
+		}
+		if res.StatusCode == http.StatusForbidden && strings.Contains(got, "acme") {
+			t.Errorf("%s %s tells what there is: %s", test.method, test.path, got)
+		}
+		if set := res.Cookies(); len(set) > 0 != strings.HasSuffix(test.has, `index.html"`) {
+			t.Errorf("%s %s sets %v", test.method, test.path, set)
+		}
+	}
+	set := ask("GET", "/?key="+key, "").Cookies()
+	if len(set) != 1 || !set[0].HttpOnly || set[0].SameSite != http.SameSiteStrictMode || set[0].Domain != "" || set[0].Value != key || len(key) < 26 {
+		t.Errorf("%+v", set)
+	}
+}
+
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 func TestFind(t *testing.T) {
