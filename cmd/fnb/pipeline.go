@@ -49,9 +49,10 @@ type pipeline struct {
 
 	mu       sync.Mutex
 	resolved map[string]*resolution
-	asked    map[string]bool // base images that were looked up in this run
-	silent   map[string]bool // registries that do not answer
-	claimed  map[string]bool // shared caches that somebody writes in this run
+	asked    map[string]bool            // base images that were looked up in this run
+	silent   map[string]bool            // registries that do not answer
+	claimed  map[string]bool            // shared caches that somebody writes in this run
+	pushes   map[string]context.Context // by repository; ends when pushes to it are refused
 	lock     *schema.Lock
 	locked   bool // lock has pins that its file lacks
 }
@@ -230,7 +231,9 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		defer release()
 	}
 	exported := p.claimCache(&pl.req)
-	img, err := p.deliver(ctx, b, j, pl.req)
+	img, err := p.whileAllowed(ctx, j, func(ctx context.Context) (*builder.Result, error) {
+		return p.deliver(ctx, b, j, pl.req)
+	})
 	exported(err)
 	if err != nil {
 		if is[*builder.FleetError](err) {
