@@ -121,13 +121,12 @@ func openStoreTree(dir string) (recordTree, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, closeObjects := leanObjects(repo)
+	objects, err := leanObjects(repo)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
+	}
 	t.objects = objects
-	return t, func() {
-		if closeObjects != nil {
-			_ = closeObjects() // as above
-		}
-	}, nil
+	return t, func() { _ = objects.Close() }, nil // as above
 }
 
 // mayReplace returns an error unless out is missing, empty or an index.

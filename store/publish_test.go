@@ -166,6 +166,7 @@ func TestPublishRefuses(t *testing.T) {
 
 func TestPublishToFolderAndFile(t *testing.T) {
 	t.Parallel()
+	const writers = 5
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
 	dir := versionless(t, g, "one", "x")
@@ -174,7 +175,7 @@ func TestPublishToFolderAndFile(t *testing.T) {
 	for _, url := range []string{folder, "file://" + filepath.Join(g.Dir, "store.git")} {
 		s := publisher(t, url)
 		var wg sync.WaitGroup
-		for i := range 5 {
+		for i := range writers {
 			wg.Go(func() {
 				if _, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
 					t.Errorf("%s: %v", url, err)
@@ -183,10 +184,58 @@ func TestPublishToFolderAndFile(t *testing.T) {
 		}
 		wg.Wait()
 		versions, err := s.Versions(t.Context(), "acme/echo")
-		if err != nil || len(versions) != 5 {
+		if err != nil || len(versions) != writers {
 			t.Errorf("%s: %+v %v", url, versions, err)
 		}
 	}
+}
+
+// TestPublishBesideGit has git itself push to the repository in a folder that fnb
+// publishes to: each takes turns with the other, and neither ever reads half a
+// reference.
+func TestPublishBesideGit(t *testing.T) {
+	t.Parallel()
+	const each = 6
+	g := gitServer(t, servers.GitOptions{})
+	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
+	bare := filepath.Join(g.Dir, "store.git")
+	runGit(t, bare, "pack-refs", "--all") // the branch has no file of its own at first
+	dir := versionless(t, g, "one", "x")
+	s, theirs := publisher(t, "file://"+bare), clone(t, g.RepoURL("store"))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range each {
+			runGit(t, theirs, "commit", "-q", "--allow-empty", "-m", fmt.Sprint(i))
+			runGit(t, theirs, "push", "-q", "origin", fmt.Sprintf("HEAD:refs/heads/side-%d", i))
+			runGit(t, bare, "update-ref", fmt.Sprintf("refs/tags/t%d", i), "HEAD")
+		}
+	})
+	wg.Go(func() {
+		for range 20 * each {
+			runGit(t, bare, "rev-parse", "--verify", "-q", "refs/heads/main")
+		}
+	})
+	for i := range each {
+		if _, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if n := runGit(t, bare, "rev-list", "--count", "main"); n != fmt.Sprint(each+1) {
+		t.Errorf("%s commits", n)
+	}
+	runGit(t, bare, "fsck", "--strict")
+
+	// Whoever holds git's lock is waited for, and then said.
+	lock := filepath.Join(bare, "refs", "heads", "main.lock")
+	must(t, os.WriteFile(lock, nil, 0o600))
+	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "2.0.0"}
+	if _, err := s.Publish(t.Context(), p); err == nil || !strings.Contains(err.Error(), "somebody has left "+lock) {
+		t.Errorf("a lock that nobody takes away: %v", err)
+	}
+	must(t, os.Remove(lock))
+	_, err := s.Publish(t.Context(), p)
+	must(t, err)
 }
 
 // TestPublishAtTheSameTime has eight writers publish ten versions each: half of

@@ -15,13 +15,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/memory"
 )
 
@@ -259,34 +257,6 @@ func (p *push) hashes() []plumbing.Hash {
 		all = append(all, h)
 	}
 	return all
-}
-
-// sendHere is send for a repository in a folder of this machine.
-func (p *push) sendHere() error {
-	repo, err := git.PlainOpen(filepath.FromSlash(strings.TrimPrefix(p.url, "file://")))
-	if err != nil {
-		return &UnreachableError{URL: p.url, Err: cleaned(err)}
-	}
-	if _, err := repo.Worktree(); !errors.Is(err, git.ErrIsBareRepository) && !strings.HasPrefix(p.branch, publishBranch) && p.branch != indexBranch {
-		return fmt.Errorf("%s is a working copy, whose branch nobody may push to: add its folder as the store", p.url)
-	}
-	for _, o := range p.objects.Objects {
-		if _, err := repo.Storer.SetEncodedObject(o); err != nil {
-			return &UnreachableError{URL: p.url, Err: cleaned(err)}
-		}
-	}
-	name := plumbing.ReferenceName(p.branch)
-	var old *plumbing.Reference
-	if !p.old.IsZero() {
-		old = plumbing.NewHashReference(name, p.old)
-	} else if _, err := repo.Reference(name, false); err == nil {
-		return errRejected
-	}
-	err = repo.Storer.CheckAndSetReference(plumbing.NewHashReference(name, p.commit), old)
-	if errors.Is(err, storage.ErrReferenceHasChanged) {
-		return errRejected
-	}
-	return err
 }
 
 // addToFolder adds files to a store in a folder. Each appears whole or not at all,

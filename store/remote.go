@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	objectcache "github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -22,7 +18,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // A remote is one repository that is being asked.
@@ -71,65 +66,18 @@ func (r *remote) connect(ctx context.Context) error {
 	if r.adv != nil {
 		return nil
 	}
-	if r.isLocal() {
-		return r.open()
+	if !r.isLocal() {
+		return r.dial(ctx)
 	}
-	return r.dial(ctx)
-}
-
-// open opens a repository in a folder. It is only read; nothing in it is run.
-func (r *remote) open() error {
-	u, err := url.Parse(r.url)
+	_, objects, err := openHere(r.url)
 	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		return err
 	}
-	repo, err := git.PlainOpenWithOptions(filepath.FromSlash(u.Path), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+	if r.adv, err = advertise(objects); err != nil {
+		return errors.Join(&UnreachableError{URL: r.url, Err: cleaned(err)}, objects.Close())
 	}
-	adv := packp.NewAdvRefs()
-	refs, err := repo.References()
-	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
-	}
-	err = refs.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() == plumbing.HashReference && strings.HasPrefix(ref.Name().String(), "refs/") {
-			adv.References[ref.Name().String()] = ref.Hash()
-			if tag, err := repo.TagObject(ref.Hash()); err == nil {
-				adv.Peeled[ref.Name().String()] = tag.Target
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
-	}
-	if head, err := repo.Head(); err == nil {
-		h := head.Hash()
-		adv.Head = &h
-	}
-	r.adv = adv
-	r.local, r.done = leanObjects(repo)
+	r.local, r.done = objects, objects.Close
 	return nil
-}
-
-// objectCache is how many bytes of objects are kept in memory. Each takes much more
-// than its bytes, and a store has very many.
-const objectCache = 4 << 20
-
-// leanObjects reads a repository's objects with little memory, and without opening
-// its files for each, until done is called.
-func leanObjects(repo *git.Repository) (objects storer.EncodedObjectStorer, done func() error) {
-	st, ok := repo.Storer.(*filesystem.Storage)
-	if !ok {
-		return repo.Storer, nil
-	}
-	lean := leanStorage(st.Filesystem())
-	return lean, lean.Close
-}
-
-func leanStorage(dir billy.Filesystem) *filesystem.Storage {
-	return filesystem.NewStorageWithOptions(dir, objectcache.NewObjectLRU(objectCache), filesystem.Options{KeepDescriptors: true})
 }
 
 // objects returns the objects of the wanted commit, fetched into the folder dir

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	objectcache "github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+const (
+	// objectCache is how many bytes of objects are kept in memory. Each takes much more
+	// than its bytes, and a store has very many.
+	objectCache = 4 << 20
+	// lockSuffix is what git adds to the name of a file while it replaces it.
+	lockSuffix = ".lock"
+)
+
+// openHere opens the repository of a file URL, and what it holds. Nothing in it is run.
+func openHere(at string) (repo *git.Repository, objects *filesystem.Storage, err error) {
+	u, err := url.Parse(at)
+	if err == nil {
+		repo, err = git.PlainOpenWithOptions(filepath.FromSlash(u.Path), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	}
+	if err == nil {
+		objects, err = leanObjects(repo)
+	}
+	if err != nil {
+		return nil, nil, &UnreachableError{URL: at, Err: cleaned(err)}
+	}
+	return repo, objects, nil
+}
+
+// leanObjects reads a repository's objects with little memory, and without opening
+// its files for each, until it is closed.
+func leanObjects(repo *git.Repository) (*filesystem.Storage, error) {
+	st, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		return nil, errors.New("it is not in a folder")
+	}
+	return leanStorage(st.Filesystem()), nil
+}
+
+// leanStorage is leanObjects for a folder. An object beyond what the cache keeps is
+// not in memory before it is read, so that its size can be looked at first.
+func leanStorage(dir billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(withoutLocks{dir}, objectcache.NewObjectLRU(objectCache),
+		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: objectCache})
+}
+
+// withoutLocks hides the files that git makes while it replaces others: go-git would
+// take them for references.
+type withoutLocks struct{ billy.Filesystem }
+
+// ReadDir implements [billy.Dir].
+func (w withoutLocks) ReadDir(name string) ([]os.FileInfo, error) {
+	all, err := w.Filesystem.ReadDir(name)
+	return slices.DeleteFunc(all, func(f os.FileInfo) bool { return strings.HasSuffix(f.Name(), lockSuffix) }), err
+}
+
+// advertise returns the references of a repository in a folder as a server would.
+func advertise(repo *filesystem.Storage) (*packp.AdvRefs, error) {
+	refs, err := repo.IterReferences()
+	if err != nil {
+		return nil, err
+	}
+	adv, head := packp.NewAdvRefs(), ""
+	err = refs.ForEach(func(ref *plumbing.Reference) error {
+		name, h := ref.Name().String(), ref.Hash()
+		switch {
+		case ref.Type() == plumbing.SymbolicReference:
+			if ref.Name() == plumbing.HEAD {
+				head = ref.Target().String()
+			}
+		case ref.Name() == plumbing.HEAD:
+			adv.Head = &h
+		case strings.HasPrefix(name, "refs/"):
+			adv.References[name] = h
+			if tag, err := object.GetTag(repo, h); err == nil {
+				adv.Peeled[name] = tag.Target
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The branch is not read again for HEAD: it may have moved meanwhile.
+	if h, ok := adv.References[head]; ok {
+		adv.Head = &h
+		err = adv.Capabilities.Add(capability.SymRef, "HEAD:"+head)
+	}
+	return adv, err
+}
+
+// sendHere is send for a repository in a folder of this machine.
+func (p *push) sendHere() error {
+	repo, held, err := openHere(p.url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = held.Close() }() // it was only read from
+	if _, err := repo.Worktree(); !errors.Is(err, git.ErrIsBareRepository) && !strings.HasPrefix(p.branch, publishBranch) && p.branch != indexBranch {
+		return fmt.Errorf("%s is a working copy, whose branch nobody may push to: add its folder as the store", p.url)
+	}
+	for _, o := range p.objects.Objects {
+		if _, err := repo.Storer.SetEncodedObject(o); err != nil {
+			return &UnreachableError{URL: p.url, Err: cleaned(err)}
+		}
+	}
+	return p.move(held)
+}
+
+// move makes the branch of a repository in a folder point to the new commit, as git
+// does it: whoever reads it meanwhile finds the old commit or the new one, and of
+// several writers, git among them, one wins.
+func (p *push) move(repo *filesystem.Storage) (err error) {
+	name := plumbing.ReferenceName(p.branch)
+	if err := name.Validate(); err != nil {
+		return fmt.Errorf("%s: %s: %w", p.url, plainPath(p.branch), err)
+	}
+	root, err := os.OpenRoot(repo.Filesystem().Root())
+	if err != nil {
+		return &UnreachableError{URL: p.url, Err: err}
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	file := filepath.FromSlash(p.branch)
+	if err := root.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return &UnreachableError{URL: p.url, Err: err}
+	}
+	lock, err := root.OpenFile(file+lockSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w, or somebody has left %s behind", errRejected, path.Join(filepath.ToSlash(root.Name()), p.branch+lockSuffix))
+	}
+	if err != nil {
+		return &UnreachableError{URL: p.url, Err: err}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, root.Remove(file+lockSuffix))
+		}
+	}()
+	now := plumbing.ZeroHash
+	switch ref, rerr := repo.Reference(name); {
+	case rerr == nil:
+		now = ref.Hash()
+	case !errors.Is(rerr, plumbing.ErrReferenceNotFound):
+		return errors.Join(&UnreachableError{URL: p.url, Err: cleaned(rerr)}, lock.Close())
+	}
+	if now != p.old {
+		return errors.Join(errRejected, lock.Close())
+	}
+	_, err = lock.WriteString(p.commit.String() + "\n")
+	if err = errors.Join(err, lock.Sync(), lock.Close()); err != nil {
+		return &UnreachableError{URL: p.url, Err: err}
+	}
+	return root.Rename(file+lockSuffix, file)
+}
