@@ -249,7 +249,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		j.report.Status, j.report.Cached = "cached", true
 	}
 	if p.images != nil {
-		err = p.name(ctx, j, pl.digest, img)
+		err = p.name(ctx, j, pl, img)
 	}
 	return img, err
 }
@@ -275,15 +275,18 @@ func (p *pipeline) deliver(ctx context.Context, b solver, j *job, req builder.Re
 	return img, t.commit()
 }
 
-// name lets the image store know the image under its references.
-func (p *pipeline) name(ctx context.Context, j *job, input string, img *builder.Result) error {
+// name lets the image store know the image under its references, and as that of
+// its inputs where these decide what it is.
+func (p *pipeline) name(ctx context.Context, j *job, pl *plan, img *builder.Result) error {
 	h, err := v1.NewHash(img.Digest)
 	if err != nil {
 		return fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
 	}
 	desc := v1.Descriptor{
 		MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h,
-		Annotations: map[string]string{schema.InputLabel: input},
+	}
+	if pl.unpinned == "" {
+		desc.Annotations = map[string]string{schema.InputLabel: pl.digest}
 	}
 	for _, ref := range j.refs {
 		if err := p.images.Put(ctx, ref, desc); err != nil {

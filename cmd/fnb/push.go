@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"fnb/schema"
 )
 
 func newPush(g *globals) *cobra.Command {
@@ -13,7 +15,7 @@ func newPush(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push [FUNCTION…]",
 		Short: "push the images of functions to their registries",
-		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there.
+		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there. The image also gets the tag of its inputs there, as with fnb build --push.
 
 For each function a line is printed: its name, the reference and the digest.`,
 		Example:           "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",
@@ -27,6 +29,7 @@ For each function a line is printed: its name, the reference and the digest.`,
 	f.IntVar(&o.parallel, "parallel", 4, "push `N` functions at a time")
 	f.StringArrayVar(&o.tags, "tag", nil, "push the tag that `RULE` gives, as in fnb build (repeatable)")
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
+	f.BoolVar(&o.noInputTag, "no-input-tag", false, "do not tag the image with its input digest too")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 	return cmd
 }
@@ -54,6 +57,7 @@ func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) 
 // push sends one function's image under each of its references.
 func (p *pipeline) push(ctx context.Context, j *job) error {
 	defer j.clock("push")()
+	news := false
 	for _, ref := range j.refs {
 		j.doing = "pushing " + ref
 		pushed, err := p.registry.Push(ctx, p.images, ref)
@@ -62,15 +66,32 @@ func (p *pipeline) push(ctx context.Context, j *job) error {
 		}
 		j.report.Digest = pushed.Digest
 		j.report.Tags = append(j.report.Tags, ref)
-		if j.report.Status = "pushed"; pushed.Unchanged {
-			j.report.Status, j.report.Reason = "skipped", "the registry has it"
-		}
 		j.report.Sent += pushed.Sent
+		news = news || !pushed.Unchanged
 	}
 	desc, err := p.images.Resolve(j.refs[0])
 	if err != nil {
 		return err
 	}
+	if err := p.pushInputTag(ctx, j, desc.Annotations[schema.InputLabel]); err != nil {
+		return err
+	}
+	if j.report.Status = "pushed"; !news {
+		j.report.Status, j.report.Reason = "skipped", "the registry has it"
+	}
 	j.report.Platforms, err = p.platforms(ctx, desc)
 	return err
+}
+
+// pushInputTag gives an image that was sent the tag of its inputs, as
+// writeInputTag does where the builder has sent it. It has none where its
+// inputs do not decide it.
+func (p *pipeline) pushInputTag(ctx context.Context, j *job, input string) error {
+	if j.report.InputDigest = input; input == "" || p.opts.noInputTag {
+		return nil
+	}
+	if _, err := p.registry.Push(ctx, p.images, j.refs[0], inputRef(j.refs[0], input)); err != nil && ctx.Err() == nil {
+		j.untagged(err)
+	}
+	return ctx.Err()
 }

@@ -198,7 +198,12 @@ func (p *pipeline) writeInputTag(ctx context.Context, j *job, pl *plan) error {
 		err = p.registry.Tag(ctx, known, inputRef(j.refs[0], pl.digest))
 	}
 	if err != nil && ctx.Err() == nil {
-		j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("the tag of the inputs was not written: %v", err))
+		j.untagged(err)
 	}
 	return ctx.Err()
+}
+
+// untagged notes that an image did not get the tag of its inputs.
+func (j *job) untagged(err error) {
+	j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("the tag of the inputs was not written: %v", err))
 }
