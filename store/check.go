@@ -264,12 +264,11 @@ func (k *check) content(ctx context.Context) error {
 			k.records[path.Join(kindDir(p.kind()), p.name, versionsDir, v.Version+recordSuffix)] = v.Record
 		}
 		return nil
-	})
-	for _, p := range k.scan.problems {
-		for _, line := range strings.Split(p.err.Error(), "\n") {
-			k.fail(p.file, "%s", strings.TrimPrefix(line, p.file+": "))
+	}, func(file string, err error) {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			k.fail(file, "%s", strings.TrimPrefix(line, file+": "))
 		}
-	}
+	})
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,9 @@ const storesFormat = 1
 // A Configured store is one that the user has added.
 type Configured struct {
 	Name string `json:"name"`
-	// URL is of a git repository, of OpenFaaS' list of templates, or the absolute
-	// path of a folder or such a list. It holds no credentials.
+	// URL is of a git repository, of the folder of an index, then with a slash at its
+	// end, of OpenFaaS' list of templates, or the absolute path of a folder or such a
+	// list. It holds no credentials.
 	URL string `json:"url"`
 	// Namespaces are those that belong to the store: they are looked up nowhere
 	// else.
@@ -37,7 +38,7 @@ type Configured struct {
 func (c Configured) isList() bool { return strings.HasSuffix(c.URL, ".json") }
 
 // isFolder reports whether the store is a folder without git.
-func (c Configured) isFolder() bool { return filepath.IsAbs(c.URL) && !c.isList() }
+func (c Configured) isFolder() bool { return filepath.IsAbs(c.URL) && !c.isList() && !c.isIndex() }
 
 // isHere reports whether the store is on this machine, and needs no network.
 func (c Configured) isHere() bool {
@@ -153,7 +154,7 @@ func (s *Store) AddStore(ctx context.Context, name, url string, namespaces []str
 	if err := taken(all); err != nil {
 		return c, nil, err
 	}
-	x, notes, err := s.refresh(ctx, c)
+	c, x, notes, err := s.refreshEither(ctx, c)
 	if err != nil {
 		return c, notes, err
 	}
@@ -173,6 +174,9 @@ func (s *Store) AddStore(ctx context.Context, name, url string, namespaces []str
 
 // storeURL is the URL or folder of a store as it is kept.
 func storeURL(text string) (string, error) {
+	if address, ok, err := indexURL(text); ok || err != nil {
+		return address, err
+	}
 	ref, err := schema.ParseTemplateRef(text)
 	isGit := err == nil && ref.Kind == schema.RefGit
 	switch {

@@ -47,6 +47,7 @@ type nameLine struct {
 type generator struct {
 	dir    string
 	names  bytes.Buffer
+	all    *snapshotWriter
 	compat []openFaaSEntry
 	out    Generated
 
@@ -54,9 +55,10 @@ type generator struct {
 }
 
 // Generate writes the index of the store in the folder dir into the folder out, for
-// any server of files: names.ndjson.gz, t/NAMESPACE/NAME.ndjson of templates and
-// f/NAMESPACE/NAME.ndjson of functions, config.json, and compat/templates.json and
-// compat/functions.json, which faas-cli reads. It depends on nothing but the files
+// any server of files: versions.ndjson.gz, which has all of the store, so that the
+// address of out can be added as a store; names.ndjson.gz, t/NAMESPACE/NAME.ndjson of
+// templates and f/NAMESPACE/NAME.ndjson of functions, config.json, and
+// compat/templates.json and compat/functions.json, which faas-cli reads. It depends on nothing but the files
 // of the commit that HEAD is at, or of the folder where that is in no git
 // repository. An out that is there must be empty or made by Generate; it is replaced
 // as a whole, after also, unless it is nil, has written what else belongs there into
@@ -84,11 +86,15 @@ func Generate(ctx context.Context, dir, out string, also func(dir string) error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 	g := &generator{dir: filepath.Join(temp, "new")}
-	if err := sc.packages(ctx, g.add); err != nil {
+	if err := g.begin(); err != nil {
 		return Generated{}, err
 	}
-	for _, p := range sc.problems {
-		g.out.Passed = append(g.out.Passed, clean(p.file+": "+p.err.Error()))
+	defer g.all.abandon()
+	err = sc.packages(ctx, g.add, func(file string, err error) {
+		g.out.Passed = append(g.out.Passed, clean(file+": "+err.Error()))
+	})
+	if err != nil {
+		return Generated{}, err
 	}
 	if err := g.finish(); err != nil {
 		return Generated{}, err
@@ -156,8 +162,20 @@ func (g *generator) write(name string, data []byte) error {
 	return os.WriteFile(file, data, 0o644)
 }
 
+// begin begins what all packages get into.
+func (g *generator) begin() (err error) {
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
+		return err
+	}
+	g.all, err = newSnapshotWriter(filepath.Join(g.dir, snapshotFile))
+	return err
+}
+
 // add writes one package.
 func (g *generator) add(p pack) error {
+	if err := g.all.add(p); err != nil {
+		return err
+	}
 	var lines bytes.Buffer
 	for _, v := range p.versions {
 		line, err := versionLine(v)
@@ -263,6 +281,7 @@ func (g *generator) finish() error {
 		return err
 	}
 	return errors.Join(
+		g.all.finish(),
 		g.write("names.ndjson.gz", names.Bytes()),
 		g.write("compat/templates.json", append(compat, '\n')),
 		g.write("compat/functions.json", append(functions, '\n')),

@@ -47,6 +47,7 @@ func namesFile(kind string) string { return kindDir(kind) + ".tsv" }
 type indexState struct {
 	URL      string    `json:"url"`
 	Commit   string    `json:"commit,omitempty"` // or what else tells one content from another
+	ETag     string    `json:"etag,omitempty"`
 	Checked  time.Time `json:"checked"`
 	Dir      string    `json:"dir"`
 	Problems []string  `json:"problems,omitempty"`
@@ -314,9 +315,16 @@ func (x *index) versionsOf(m summary) (_ []indexed, err error) {
 	}
 }
 
-// A feed gives each package of a store, by name, to add, and tells what it passed
-// over.
-type feed func(add func(pack) error) ([]fileProblem, error)
+// A feed gives each package of a store, by name, to add, and what it passes over to
+// pass.
+type feed func(add func(pack) error, pass func(file string, err error)) error
+
+// note remembers a file that was passed over, of very many the first.
+func (st *indexState) note(file string, err error) {
+	if st.Passed++; len(st.Problems) < maxProblems {
+		st.Problems = append(st.Problems, clean(file+": "+err.Error()))
+	}
+}
 
 // buildIndex writes what a store has into the cache and opens it; the store's
 // lock is held. old is what the cache had before, nil for nothing: none of its
@@ -339,17 +347,14 @@ func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, 
 	if err != nil {
 		return nil, err
 	}
-	problems, err := packages(w.add)
+	err = packages(w.add, st.note)
 	names, cerr := w.close()
 	if err = errors.Join(err, cerr); err != nil {
 		return nil, err
 	}
-	st.Dir, st.Names, st.Passed = filepath.Base(dir), map[string]string{}, len(problems)
+	st.Dir, st.Names = filepath.Base(dir), map[string]string{}
 	for kind, data := range names {
 		st.Names[kind] = hexSum(data)
-	}
-	for _, p := range problems[:min(len(problems), maxProblems)] {
-		st.Problems = append(st.Problems, clean(p.file+": "+p.err.Error()))
 	}
 	x := &index{state: st, dir: dir, names: names}
 	if old != nil {

@@ -56,10 +56,9 @@ func EachPackage(ctx context.Context, dir string, each func(Package) error) (pas
 	if err := sc.check(dir); err != nil {
 		return nil, err
 	}
-	err = sc.packages(ctx, func(p pack) error { return each(p.exported("")) })
-	for _, p := range sc.problems {
-		passed = append(passed, clean(p.file+": "+p.err.Error()))
-	}
+	err = sc.packages(ctx, func(p pack) error { return each(p.exported("")) }, func(file string, err error) {
+		passed = append(passed, clean(file+": "+err.Error()))
+	})
 	return passed, err
 }
 

@@ -58,6 +58,9 @@ func (s *Store) add(ctx context.Context, c Configured, a addition) (added, error
 	if c.isList() {
 		return added{}, fmt.Errorf("store %s: a list of templates cannot be published to", c.Name)
 	}
+	if c.isIndex() {
+		return added{}, fmt.Errorf("store %s: an index is generated from a store, and cannot be published to: add the store's repository", c.Name)
+	}
 	if s.opts.Offline && !c.isHere() {
 		return added{}, &OfflineError{Ref: "store " + c.Name}
 	}

@@ -185,6 +185,8 @@ type indexed struct {
 	Yanked     *schema.Yank        `json:"yanked,omitempty"`
 	Deprecated *schema.Deprecation `json:"deprecated,omitempty"`
 	OpenFaaS   *openFaaSEntry      `json:"openfaas,omitempty"` // instead of all else: an entry of OpenFaaS' list
+
+	raw []byte // the record's file, where that was read
 }
 
 // A pack is one package of a store, its versions ascending and never none.
@@ -205,12 +207,8 @@ type fileProblem struct {
 
 // A scan reads a store's files.
 type scan struct {
-	tree     recordTree
-	problems []fileProblem
-}
-
-func (s *scan) problem(file string, err error) {
-	s.problems = append(s.problems, fileProblem{file, err})
+	tree    recordTree
+	problem func(file string, err error) // is told of each file that is passed over
 }
 
 // check returns an error unless the files are those of a store.
@@ -228,15 +226,15 @@ func (s *scan) check(where string) error {
 
 // into is the store's packages as an index takes them.
 func (s *scan) into(ctx context.Context) feed {
-	return func(add func(pack) error) ([]fileProblem, error) {
-		err := s.packages(ctx, add)
-		return s.problems, err
+	return func(add func(pack) error, pass func(string, error)) error {
+		return s.packages(ctx, add, pass)
 	}
 }
 
 // packages gives each package of the store, by kind and name, to each. A file that
-// is damaged, or that only a later fnb understands, is a problem and passed over.
-func (s *scan) packages(ctx context.Context, each func(pack) error) error {
+// is damaged, or that only a later fnb understands, is passed over, which pass is told.
+func (s *scan) packages(ctx context.Context, each func(pack) error, pass func(file string, err error)) error {
+	s.problem = pass
 	for _, kind := range kinds() {
 		if err := s.packagesOf(ctx, kind, each); err != nil {
 			return err
@@ -329,12 +327,7 @@ func (s *scan) pack(kind, name string) (pack, error) {
 			return p, err
 		}
 		if isYank {
-			y, err := schema.ParseYank(file, data)
-			if err != nil {
-				// Whatever it says, the version is not to be used.
-				s.problem(file, err)
-				y = schema.Yank{V: schema.RecordVersion, Reason: "no reason that this fnb can read"}
-			}
+			y := readYank(file, data, s.problem)
 			yanks[version] = &y
 			continue
 		}
@@ -343,13 +336,24 @@ func (s *scan) pack(kind, name string) (pack, error) {
 			s.problem(file, err)
 			continue
 		}
-		p.versions = append(p.versions, indexed{Record: rec, Deprecated: p.about.Deprecated})
+		p.versions = append(p.versions, indexed{Record: rec, Deprecated: p.about.Deprecated, raw: data})
 	}
 	for i := range p.versions {
 		p.versions[i].Yanked = yanks[p.versions[i].Version]
 	}
 	slices.SortFunc(p.versions, func(a, b indexed) int { return compareVersions(a.Version, b.Version) })
 	return p, nil
+}
+
+// readYank reads why a version was withdrawn. Where that cannot be read, which pass is
+// told, the version is not to be used all the same.
+func readYank(file string, data []byte, pass func(file string, err error)) schema.Yank {
+	y, err := schema.ParseYank(file, data)
+	if err != nil {
+		pass(file, err)
+		return schema.Yank{V: schema.RecordVersion, Reason: "no reason that this fnb can read"}
+	}
+	return y
 }
 
 // readRecord reads a record, which has to be of what its file is named for.

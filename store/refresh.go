@@ -75,6 +75,8 @@ func (s *Store) refresh(ctx context.Context, c Configured) (*index, []string, er
 	switch {
 	case c.isList():
 		x, err = s.refreshList(ctx, c)
+	case c.isIndex():
+		x, err = s.refreshIndex(ctx, c, old)
 	case c.isFolder():
 		x, err = s.refreshFolder(ctx, c, old)
 	default:
@@ -213,13 +215,16 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 	}
 	st := indexState{URL: c.URL, Commit: hexSum(data), Checked: time.Now().UTC()}
 	// A list may change as it likes: it pins nothing.
-	return s.cache.buildIndex(st, nil, func(add func(pack) error) ([]fileProblem, error) {
+	return s.cache.buildIndex(st, nil, func(add func(pack) error, pass func(string, error)) error {
+		for _, p := range problems {
+			pass(p.file, p.err)
+		}
 		for _, p := range packs {
 			if err := add(p); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		return problems, nil
+		return nil
 	})
 }
 
@@ -232,23 +237,14 @@ func (s *Store) readList(ctx context.Context, url string) ([]byte, error) {
 		defer func() { _ = f.Close() }() // it was only read from
 		return io.ReadAll(io.LimitReader(f, maxListSize))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	resp, err := s.get(ctx, url, "")
 	if err != nil {
-		return nil, &UnreachableError{URL: url, Err: cleaned(err)}
-	}
-	r := &remote{store: s, url: url}
-	client := &http.Client{Transport: newGuard(s.opts), CheckRedirect: checkRedirect}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, r.explain(ctx, err, false)
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read from
-	if resp.StatusCode != http.StatusOK {
-		return nil, &UnreachableError{URL: url, Err: fmt.Errorf("the server answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
-	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxListSize))
 	if err != nil {
-		return nil, r.explain(ctx, err, false)
+		return nil, s.explainGet(ctx, url, err)
 	}
 	return data, nil
 }

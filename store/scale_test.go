@@ -20,7 +20,7 @@ func largeStore(tb testing.TB, templates int) *Store {
 	s := newStore(tb, Options{StoresFile: filepath.Join(tb.TempDir(), "stores.json"), TTL: time.Hour, Offline: true})
 	c := Configured{Name: "large", URL: "https://large.example.com/store.git", Namespaces: []string{}}
 	words := strings.Fields("http json queue image resize mail cron proxy cache stream table chart token parse render sort merge")
-	feed := func(add func(pack) error) ([]fileProblem, error) {
+	feed := func(add func(pack) error, _ func(string, error)) error {
 		for i := range templates {
 			name := fmt.Sprintf("ns%03d/%s-%s-%05d", i*200/templates, words[i%len(words)], words[i/7%len(words)], i)
 			p := pack{name: name, about: schema.Package{V: 1, Description: "does " + words[i%len(words)] + " and " + words[i/11%len(words)] + " well enough for most", Tags: []string{words[i%5]}}}
@@ -32,13 +32,13 @@ func largeStore(tb testing.TB, templates int) *Store {
 				}})
 			}
 			if err := add(p); err != nil {
-				return nil, err
+				return err
 			}
 			if ns, _, _ := strings.Cut(name, "/"); len(c.Namespaces) == 0 || c.Namespaces[len(c.Namespaces)-1] != ns {
 				c.Namespaces = append(c.Namespaces, ns)
 			}
 		}
-		return nil, nil
+		return nil
 	}
 	_, err := s.cache.buildIndex(indexState{URL: c.URL, Checked: time.Now()}, nil, feed)
 	must(tb, err)

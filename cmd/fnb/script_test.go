@@ -132,7 +132,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
+			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "answers": cmdAnswers, "busyport": cmdBusyPort,
 		},
 	})

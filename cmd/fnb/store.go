@@ -14,7 +14,7 @@ func newStoreCommand(g *globals) *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:   "store",
 		Short: "find and publish functions, and say where they and templates are looked up",
-		Long:  "Store finds functions that are published, shows how they are run, and publishes yours. It also says where templates and functions are looked up by namespace and name: a store is a git repository, or a folder, of records, one small file for each version. OpenFaaS's templates.json and functions.json can be added as well. The functions that are part of fnb are there without any store.",
+		Long:  "Store finds functions that are published, shows how they are run, and publishes yours. It also says where templates and functions are looked up by namespace and name: a store is a git repository, or a folder, of records, one small file for each version, or the index of one at a server of files. OpenFaaS's templates.json and functions.json can be added as well. The functions that are part of fnb are there without any store.",
 	})
 	cmd.AddCommand(newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreSearch(g), newStoreShow(g), newStoreTry(g), newStorePublish(g), newStoreYank(g), newStoreDeprecate(g), newStoreCheck(g), newStoreIndex(g), newStoreBrowse(g))
 	return cmd
@@ -40,8 +40,8 @@ func newStoreAdd(g *globals) *cobra.Command {
 		Short: "add a store",
 		Long: `Add reads a store and keeps its name and address in fnb/stores.json below XDG_CONFIG_HOME. The namespaces of the store become its own, unless another store has them already: from then on what they have is looked up in this store and nowhere else. With --namespace only those become its own, whatever else it may get.
 
-A store is the URL of a git repository (https, ssh, git, file), a folder, or the URL or file of OpenFaaS's templates.json or functions.json. The functions of such a list get the store's name as their namespace. Credentials come from ssh-agent, FNB_GIT_TOKEN_HOST, netrc and git's credential helpers, and are never part of a URL.`,
-		Example: "  # a team's store\n  fnb store add acme https://git.example.com/acme/store.git\n\n  # OpenFaaS's list\n  fnb store add openfaas https://example.com/openfaas/templates.json\n\n  # only one namespace of a large store\n  fnb store add world https://git.example.com/world/store.git --namespace web",
+A store is the URL of a git repository (https, ssh, git, file), a folder, or the URL or file of OpenFaaS's templates.json or functions.json. The functions of such a list get the store's name as their namespace. It can also be an index, which fnb store index has made: the address of its folder at any server of files, with a slash at the end, or the folder itself. An index is read with one request, and only read; the files of templates still come from the repositories that its records name, and are compared with them. Credentials come from ssh-agent, FNB_GIT_TOKEN_HOST, netrc and git's credential helpers, and are never part of a URL.`,
+		Example: "  # a team's store\n  fnb store add acme https://git.example.com/acme/store.git\n\n  # OpenFaaS's list\n  fnb store add openfaas https://example.com/openfaas/templates.json\n\n  # an index at a server of files\n  fnb store add world https://world.example.com/index/\n\n  # only one namespace of a large store\n  fnb store add world https://git.example.com/world/store.git --namespace web",
 		Args:    exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.addStore(cmd.Context(), args[0], args[1], namespaces)

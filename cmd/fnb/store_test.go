@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,17 @@ import (
 
 	"fnb/internal/servers"
 )
+
+// cmdServeDir: servedir VAR DIR serves the files of a folder over HTTP, until the
+// script ends. VAR becomes the URL of the folder, without a slash at its end.
+func cmdServeDir(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: servedir VAR DIR")
+	}
+	s := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[1]))))
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
+}
 
 // cmdStoreFile: storefile VAR REPO TEMPLATES TAG… starts a git server with a store
 // of acme/shout, a version for each tag of the repository TEMPLATES.

@@ -25,7 +25,7 @@ func newStoreIndex(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "index [DIR] --out FOLDER|--push",
 		Short: "generate the index and the web page of a store",
-		Long: `Index writes what programs and people read of the store in DIR (default the working directory) as HEAD has it: the names, the versions of each template and function, what faas-cli needs to use the store, and a web page, index.html, to search and read in. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it at any address.
+		Long: `Index writes what programs and people read of the store in DIR (default the working directory) as HEAD has it: the names, the versions of each template and function, what faas-cli needs to use the store, and a web page, index.html, to search and read in. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it at any address, which others then add with fnb store add.
 
 With --push the index becomes the branch index of the repository that DIR was cloned from: one commit, which replaces the one before. It depends on the store's commit alone, so that two who do it at once do no harm; where the store has got a newer commit since, it is an error.
 
@@ -33,6 +33,7 @@ The page shows the files of each template's newest version, which are fetched fo
 		Example: "  # for a server of files\n  fnb store index --out public\n\n" +
 			"  # as a branch of the store's repository\n  fnb store index --push\n\n" +
 			"  # look at it first\n  fnb store index --out public && xdg-open public/index.html\n\n" +
+			"  # what others then add\n  fnb store add acme https://store.example.com/\n\n" +
 			"  # what faas-cli then reads\n  faas-cli template store list --url https://example.com/compat/templates.json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
