@@ -134,12 +134,12 @@ func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
 	if r.Platform != (schema.Platform{}) {
 		req.Platforms = []schema.Platform{r.Platform}
 	}
+	own, err := c.DefaultPlatform(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if len(req.Platforms) == 0 {
-		p, err := c.DefaultPlatform(ctx)
-		if err != nil {
-			return nil, err
-		}
-		req.Platforms = []schema.Platform{p}
+		req.Platforms = []schema.Platform{own}
 	}
 	req.Platforms = req.Platforms[:1]
 	opt := client.SolveOpt{
@@ -149,9 +149,10 @@ func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
 	if err := attach(&opt, req); err != nil {
 		return nil, err
 	}
-	// The build has the image's own watchdog, the tunnel the one that is mounted.
+	// The build has the image's own watchdog, the tunnel the one that is mounted: the
+	// machine's, also where the container is emulated.
 	b := &build{req: req}
-	tunnel := &build{tunnel: true, req: &Request{Name: req.Name, Platforms: req.Platforms, Watchdog: r.Tunnel}}
+	tunnel := &build{tunnel: true, req: &Request{Name: req.Name, Platforms: []schema.Platform{own}, Watchdog: r.Tunnel}}
 	tunnel.serveWatchdog(&opt)
 	if r.Build != nil {
 		if err := b.prepare(ctx, &opt); err != nil {
@@ -224,7 +225,7 @@ func (r *runner) run(ctx context.Context, g gw.Client, run *Running) (*gw.Result
 		return err
 	})
 	eg.Go(func() (err error) {
-		tunnel, err = r.program(egctx, g, platform)
+		tunnel, err = r.program(egctx, g, ociPlatform(r.tunnel.req.Platforms[0]))
 		return err
 	})
 	if err := eg.Wait(); err != nil {

@@ -148,6 +148,21 @@ func (c *Client) DefaultPlatform(ctx context.Context) (schema.Platform, error) {
 	return schema.Platform{}, &UnreachableError{Address: c.address, Err: errNoWorkers}
 }
 
+// Runs reports whether the builder can run containers of a platform, and whether that
+// is the one of its own machine, so that nothing is emulated.
+func (c *Client) Runs(ctx context.Context, p schema.Platform) (has, native bool, err error) {
+	own, err := c.DefaultPlatform(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	has = slices.Contains(info.Platforms, platformString(ociPlatform(p)))
+	return has, has && p.OS == own.OS && p.Architecture == own.Architecture, nil
+}
+
 // unique drops platforms that are named twice, also as linux/arm64 and
 // linux/arm64/v8.
 func unique(ps []schema.Platform) []schema.Platform {

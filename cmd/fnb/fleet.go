@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,36 @@ func (g *globals) parallelism(own int) int {
 		}
 	}
 	return max(own, perBuilder*(len(nodes)+pods))
+}
+
+// connectAll connects to the builder, or to each of a fleet that answers.
+func (g *globals) connectAll(ctx context.Context) ([]*builder.Client, error) {
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
+	nodes, by, err := g.nodes(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if !isFleet(nodes) {
+		c, err := g.connect(ctx)
+		return []*builder.Client{c}, err
+	}
+	nodes, err = builder.Expand(ctx, nodes)
+	errs, clients := []error{err}, []*builder.Client(nil)
+	for _, n := range nodes {
+		c, err := builder.Dial(ctx, n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		clients = append(clients, c)
+	}
+	if len(clients) == 0 {
+		return nil, fmt.Errorf("connecting to the builders of %s: %w", by, cmp.Or(ctx.Err(), errors.Join(errs...)))
+	}
+	return clients, nil
 }
 
 // anyOf connects to the first builder of several that answers.

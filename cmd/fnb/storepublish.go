@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -26,6 +27,7 @@ type publishOptions struct {
 	image     string
 	about     string
 	platforms []string
+	secrets   []string
 	dry       bool
 	build     buildOptions // insecure registries and tags
 }
@@ -37,7 +39,7 @@ func newStorePublish(g *globals) *cobra.Command {
 		Short: "publish a version of a function in a store",
 		Long: `Publish records a function whose image is in a registry in a store that was added. It takes the image, how it is run and for which platforms from the stack file; title, description, categories, licence, icon and examples from function.yml, and the README from README.md, both beside the handler.
 
-Before that it asks the registry for the image, which has to be there for every platform that is claimed; runs it in the builder; and calls it with the examples, which have to pass. What it was built from is what the image's labels say, and the source is recorded where others can fetch the commit that is checked out.
+Before that it asks the registry for the image, which has to be there for every platform that is claimed; runs it in the builder, on each of its platforms that the builder has or emulates; and calls it with the examples, which have to pass. Each check is told, and so is each platform on which it was not run. What it was built from is what the image's labels say, and the source is recorded where others can fetch the commit that is checked out.
 
 Without a stack file, or for an image that is not the stack's, --image names it, and --about the folder with function.yml and README.md.
 
@@ -60,6 +62,7 @@ A version that is there already with the same record is a success; with another 
 	f.StringVar(&o.image, "image", "", "record the image `REF` instead of the stack's")
 	f.StringVar(&o.about, "about", "", "read function.yml and README.md in `DIR` instead of the handler's folder")
 	f.StringArrayVar(&o.platforms, "platform", nil, "claim `PLATFORM` (repeatable; default the stack's, or all that the image has)")
+	f.StringArrayVar(&o.secrets, "secret", nil, "give it a secret while the examples run, `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
 	f.StringVar(&o.Source, "source", "", "the `URL` from which others fetch the handler's repository (default its remote origin)")
 	f.StringVar(&o.FNB, "fnb-range", "", "the SemVer `RANGE` of the fnb that the function needs")
 	f.StringArrayVar(&o.Tags, "tag", nil, "a word `TAG` for searches, kept with the first version; may be given more than once")
@@ -68,13 +71,6 @@ A version that is there already with the same record is a success; with another 
 	f.BoolVar(&o.dry, "dry-run", false, "check everything and print the record, but do not publish")
 	_ = cmd.RegisterFlagCompletionFunc("store", g.completeStores) // the flag exists
 	return cmd
-}
-
-// A publishCheck is one thing that was looked at before a function is published.
-type publishCheck struct {
-	What string `json:"what"`
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`
 }
 
 // A publishing is a function on its way into a store.
@@ -87,14 +83,6 @@ type publishing struct {
 	image    registry.Description
 	draft    *store.FunctionDraft
 	checks   []publishCheck
-}
-
-func (p *publishing) passed(what, format string, args ...any) {
-	c := publishCheck{What: what, OK: true, Text: clean(fmt.Sprintf(format, args...))}
-	p.checks = append(p.checks, c)
-	if !p.quiet {
-		fmt.Fprintf(p.err, "ok  %s: %s\n", c.What, c.Text)
-	}
 }
 
 func (g *globals) publishFunction(ctx context.Context, o *publishOptions) error {
@@ -118,6 +106,9 @@ func (g *globals) publishFunction(ctx context.Context, o *publishOptions) error 
 	p.tell(p.draft.Notes)
 	p.passed("record", "%s %s", p.draft.Record.Name, p.draft.Record.Version)
 	if err := p.runIt(ctx); err != nil {
+		if o.dry {
+			err = errors.Join(err, p.printDraft())
+		}
 		return doing(err)
 	}
 	try, err := p.store.TryPublish(ctx, p.draft)
@@ -314,39 +305,4 @@ func (p *publishing) builtFrom() {
 	if rev, err := store.ReadRevision(p.o.Dir); err == nil && commit != "" && p.o.Dir != "" && rev.Commit != commit {
 		p.tell([]string{fmt.Sprintf("the image was built at commit %.12s, and %.12s is checked out", commit, rev.Commit)})
 	}
-}
-
-// runIt runs the image in the builder and calls it with the examples.
-func (p *publishing) runIt(ctx context.Context) error {
-	client, err := p.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = client.Close() }() // nothing is asked of it any more
-	rec := p.draft.Record
-	f := publishedFunction{name: p.o.Own, image: p.image.Pinned, run: rec.Run, registry: p.registry}
-	if f.platform, err = choosePlatform(ctx, client, rec.RunsOn()); err != nil {
-		return err
-	}
-	running, err := p.startPublished(ctx, client, f)
-	if err != nil {
-		return err
-	}
-	defer running.Close()
-	p.passed("run", "it takes requests on %s", f.platform)
-	results, failed := runExamples(ctx, running.Transport(), rec.Examples)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	for _, r := range results {
-		if r.Problem == "" {
-			p.passed("example", "%s gives %s", describeRequest(r.Example), describeAnswer(r.Example))
-			continue
-		}
-		fmt.Fprintf(p.err, "FAILED  example: %s: %s\n", clean(describeRequest(r.Example)), clean(r.Problem))
-	}
-	if failed > 0 {
-		return fmt.Errorf("%d of %d examples failed", failed, len(results))
-	}
-	return nil
 }

@@ -145,11 +145,20 @@ func runExamples(ctx context.Context, rt http.RoundTripper, examples []schema.Ex
 }
 
 // choosePlatform is the platform of the image that the builder runs: its own where
-// the image is for it.
+// the image is for it, else one that it emulates.
 func choosePlatform(ctx context.Context, client *builder.Client, has []string) (schema.Platform, error) {
 	own, err := client.DefaultPlatform(ctx)
 	if err != nil || slices.Contains(has, own.String()) {
 		return own, err
+	}
+	for _, name := range has {
+		p, err := schema.ParsePlatform(name)
+		if err != nil {
+			return own, err
+		}
+		if ok, _, err := client.Runs(ctx, p); err != nil || ok {
+			return p, err
+		}
 	}
 	return own, &registry.PlatformError{Reference: "the image", Want: own, Have: has}
 }

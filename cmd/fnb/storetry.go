@@ -145,15 +145,8 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 	_, name, _ := strings.Cut(rec.Name, "/")
 	f := publishedFunction{name: name, run: rec.Run}
 	var err error
-	if f.secrets, err = readSecrets(o.secrets); err != nil {
+	if f.secrets, err = g.giveSecrets(rec, o.secrets); err != nil {
 		return f, usagef("fnb store try", "--secret %w", err)
-	}
-	if rec.Run != nil {
-		for _, name := range rec.Run.Secrets {
-			if _, ok := f.secrets[name]; !ok {
-				g.tell([]string{fmt.Sprintf("function %s has a secret %s; give it with --secret id=%s,src=FILE", rec.Name, name, name)})
-			}
-		}
 	}
 	if f.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
 		return f, err
