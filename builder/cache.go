@@ -38,6 +38,9 @@ func (c Cache) secrets() [][]byte {
 // which fails no build, into a warning; "" where the step is another.
 func cacheWarning(step, why string) string {
 	if from, ok := strings.CutPrefix(step, "importing cache manifest from "); ok {
+		if m := noCacheImporter.FindStringSubmatch(why); m != nil {
+			return (&CacheTypeError{Type: m[1]}).Error()
+		}
 		return "the build cache " + from + " cannot be read: " + cacheProblem(why)
 	}
 	to, ok := strings.CutPrefix(step, "exporting cache to ")
@@ -89,45 +92,67 @@ func readable(caches []Cache, w *watch) []Cache {
 	})
 }
 
-var noCacheExporter = regexp.MustCompile(`unknown cache exporter: "(\w+)"|failed to configure (\w+) cache exporter: (.*)`)
+// A CacheTypeError says that a builder has no build cache of a type, where one
+// had to be written.
+type CacheTypeError struct{ Type string }
 
-// without takes the caches away that a builder cannot write at all, which it
-// says before it begins. It reports whether there were any.
+func (e *CacheTypeError) Error() string {
+	return "this builder has no build cache of the type " + e.Type
+}
+
+// cachesLabel is the label by which fnb's own builder says which types of build
+// cache it has.
+const cachesLabel = "fnb.caches"
+
+// lacksCache reports whether it is known that the builder has no build cache of a
+// type. Asking it takes seconds.
+func (c *Client) lacksCache(typ string) bool {
+	_, refused := c.lacks.Load(typ)
+	return refused || c.caches != nil && !slices.Contains(c.caches, typ)
+}
+
+// leaveOut takes the caches away that the builder lacks.
+func (c *Client) leaveOut(opt *client.SolveOpt, w *watch) error {
+	var err error
+	lacking := func(e client.CacheOptionsEntry) bool {
+		if !c.lacksCache(e.Type) {
+			return false
+		}
+		lack := &CacheTypeError{Type: e.Type}
+		if e.Attrs["ignore-error"] == "false" {
+			err = lack
+		}
+		w.warn(lack.Error())
+		return true
+	}
+	opt.CacheImports = slices.DeleteFunc(opt.CacheImports, lacking)
+	opt.CacheExports = slices.DeleteFunc(opt.CacheExports, lacking)
+	return err
+}
+
+var (
+	noCacheExporter = regexp.MustCompile(`unknown cache exporter: "(\w+)"|failed to configure (\w+) cache exporter: (.*)`)
+	noCacheImporter = regexp.MustCompile(`^unknown cache importer: (\w+)`)
+)
+
+// without learns from why a solve did not begin which cache the builder cannot
+// write. It reports whether it may begin without.
 func (c *Client) without(opt *client.SolveOpt, err error, w *watch) bool {
 	m := noCacheExporter.FindStringSubmatch(err.Error())
 	switch {
 	case m == nil:
 		return false
 	case m[1] != "":
-		c.lacks.Store(m[1], true)
-		return c.writable(opt, w)
+		_, known := c.lacks.Swap(m[1], true)
+		return !known
 	}
-	if !dropExports(opt, m[2]) {
+	had := len(opt.CacheExports)
+	opt.CacheExports = slices.DeleteFunc(opt.CacheExports, func(e client.CacheOptionsEntry) bool {
+		return e.Type == m[2] && e.Attrs["ignore-error"] != "false"
+	})
+	if len(opt.CacheExports) == had {
 		return false
 	}
 	w.warn(fmt.Sprintf("the build cache of the type %s cannot be written: %s", m[2], w.redact.clean(m[3])))
 	return true
-}
-
-// writable takes the caches away of which it is known that the builder cannot
-// write them, since finding out takes seconds. It reports whether there were
-// any.
-func (c *Client) writable(opt *client.SolveOpt, w *watch) bool {
-	found := false
-	c.lacks.Range(func(typ, _ any) bool {
-		if dropExports(opt, fmt.Sprint(typ)) {
-			w.warn(fmt.Sprintf("this builder cannot write build cache of the type %s", typ))
-			found = true
-		}
-		return true
-	})
-	return found
-}
-
-func dropExports(opt *client.SolveOpt, typ string) bool {
-	had := len(opt.CacheExports)
-	opt.CacheExports = slices.DeleteFunc(opt.CacheExports, func(e client.CacheOptionsEntry) bool {
-		return e.Type == typ && e.Attrs["ignore-error"] != "false"
-	})
-	return len(opt.CacheExports) < had
 }

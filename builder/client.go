@@ -54,7 +54,8 @@ type Client struct {
 	silence time.Duration
 	native  ocispecs.Platform // of the builder's machine
 	lists   []string          // platforms that it can run, emulated ones too
-	lacks   sync.Map          // types of cache that it cannot write
+	caches  []string          // types of build cache that it has; nil is not known
+	lacks   sync.Map          // types of build cache that it was found not to have
 }
 
 // Info is what a builder says of itself.
@@ -105,9 +106,13 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	return bc, nil
 }
 
-// meet notes which platforms the builder has. The first is its machine's.
+// meet notes which platforms the builder has, of which the first is its machine's,
+// and what else it says of itself.
 func (c *Client) meet(workers []*client.WorkerInfo) {
 	for _, w := range workers {
+		if types := w.Labels[cachesLabel]; types != "" {
+			c.caches = strings.Split(types, ",")
+		}
 		for _, p := range w.Platforms {
 			if len(c.lists) == 0 {
 				c.native = p

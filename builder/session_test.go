@@ -171,7 +171,9 @@ func TestCacheFaults(t *testing.T) {
 		{"no service to write to", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", ghaToken(), "scope", "s"), "the build cache cannot be written to "},
 		{"a bad token", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), "the build cache of the type gha cannot be written: "},
 		{"no bucket", c, Cache{}, to("s3", "region", "eu"), "the build cache of the type s3 cannot be written: bucket"},
-		{"a type of nobody", c, Cache{}, to("tape"), "this builder cannot write build cache of the type tape"},
+		{"a type of nobody", c, Cache{}, to("tape"), "this builder has no build cache of the type tape"},
+		{"nor to be read", c, to("tape"), Cache{}, "this builder has no build cache of the type tape"},
+		{"a type of others", other, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), to("s3", "region", "eu"), "this builder has no build cache of the type gha\nthis builder has no build cache of the type s3"},
 	}
 	for _, tt := range tests {
 		req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /"+strings.ReplaceAll(tt.name, " ", "")+"\n"), Output: Output{Store: t.TempDir()}}
@@ -195,6 +197,15 @@ func TestCacheFaults(t *testing.T) {
 	var ee *ExportError
 	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, "connection refused") {
 		t.Errorf("a cache that cannot be written: %T %v", err, err)
+	}
+	for _, b := range []*Client{c, other} {
+		_, err := b.Solve(t.Context(), Request{
+			Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), CacheTo: []Cache{to("reel", "ignore-error", "false")},
+		})
+		var te *CacheTypeError
+		if !errors.As(err, &te) || te.Type != "reel" {
+			t.Errorf("a type of cache that the builder lacks: %T %v", err, err)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ import (
 
 // Solve has the builder make the image of req and export it. It returns a
 // [*SolveError] where a step fails, an [*ExportError] where the image cannot be
-// delivered, an [*UnreachableError] where the builder goes away or falls silent,
+// delivered, a [*CacheTypeError] where it has no build cache that has to be
+// written, an [*UnreachableError] where the builder goes away or falls silent,
 // and ctx's error when ctx ends: the solve is then stopped in the builder too.
 func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	if err := req.check(); err != nil {
@@ -72,11 +73,14 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Result, error) {
 	w := newWatch(b.req)
 	opt.CacheImports = cacheEntries(readable(b.req.CacheFrom, w))
-	c.writable(&opt, w)
 	ctx, attended := c.attend(ctx)
 	defer attended()
-	resp, err := c.follow(ctx, opt, b, w)
-	for err != nil && ctx.Err() == nil && c.without(&opt, err, w) {
+	var resp *client.SolveResponse
+	var err error
+	for again := true; again; again = err != nil && ctx.Err() == nil && c.without(&opt, err, w) {
+		if err := c.leaveOut(&opt, w); err != nil {
+			return nil, err
+		}
 		resp, err = c.follow(ctx, opt, b, w)
 	}
 	if err != nil {

@@ -231,6 +231,9 @@ func builderHints(err error) []string {
 	if m, ok := errors.AsType[*builder.MixedError](err); ok {
 		return []string{"say which to build for with: --platform " + strings.Join(m.Platforms, ",")}
 	}
+	if is[*builder.CacheTypeError](err) {
+		return []string{otherCache}
+	}
 	if is[*builder.ApartError](err) {
 		return []string{"keep it in the image store with: fnb build, without --output and --load; or push it with: fnb build --push"}
 	}

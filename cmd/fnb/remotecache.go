@@ -141,13 +141,26 @@ func (p *pipeline) claimCache(req *builder.Request) func(error) {
 	}
 }
 
-var missingCache = regexp.MustCompile(`^the build cache \S+/fnb-cache:\S+ cannot be read: \S*\s*not found$`)
+var (
+	missingCache = regexp.MustCompile(`^the build cache \S+/fnb-cache:\S+ cannot be read: \S*\s*not found$`)
+	lackingCache = regexp.MustCompile(`^this builder has no build cache of the type \w+$`)
+)
 
-// notable leaves out that a shared cache is not there yet, as before its first
-// use.
+// otherCache is what to type where a builder lacks a type of cache.
+const otherCache = "use the registry with: --cache auto, or a buildkitd that has it with: --builder ADDRESS"
+
+// notable are the warnings of a solve that people need: not that a shared cache is
+// not there yet, as before its first use.
 func (p *pipeline) notable(warnings []string) []string {
-	if p.opts.cache == "" {
-		return warnings
+	var out []string
+	for _, w := range warnings {
+		switch {
+		case p.opts.cache != "" && missingCache.MatchString(w):
+			continue
+		case lackingCache.MatchString(w):
+			w += "; " + otherCache
+		}
+		out = append(out, w)
 	}
-	return slices.DeleteFunc(slices.Clone(warnings), missingCache.MatchString)
+	return out
 }
