@@ -20,9 +20,23 @@ type openFaaSEntry struct {
 	Language    string `json:"language"`
 	Source      string `json:"source"`
 	Description string `json:"description"`
-	Repo        string `json:"repo"`                  // of git, with #ref where one is meant
-	Recommended string `json:"recommended,omitempty"` // "true"
-	Official    string `json:"official"`              // "true" or "false", as a text
+	Repo        string `json:"repo"` // of git, with #ref where one is meant
+	Recommended truth  `json:"recommended,omitempty"`
+	Official    string `json:"official"` // "true" or "false", as a text
+}
+
+// A truth is true or false. Lists written by hand have it as a text as well.
+type truth bool
+
+// UnmarshalJSON reads both.
+func (t *truth) UnmarshalJSON(data []byte) error {
+	switch text := string(data); text {
+	case `true`, `"true"`, `false`, `"false"`, `null`, `""`:
+		*t = strings.Trim(text, `"`) == "true"
+		return nil
+	default:
+		return fmt.Errorf("%s is neither true nor false", clean(text))
+	}
 }
 
 // parseList reads a list of OpenFaaS': of templates, or of functions, which become
@@ -70,10 +84,11 @@ func parseTemplateList(url string, data []byte) ([]pack, []fileProblem, error) {
 		v := indexed{OpenFaaS: &e}
 		v.Name, v.Kind, v.Language, v.Description = name, schema.KindTemplate, e.Language, e.Description
 		p := pack{name: name, versions: []indexed{v}}
-		for _, tag := range []struct{ value, tag string }{{e.Official, "official"}, {e.Recommended, "recommended"}} {
-			if tag.value == "true" {
-				p.about.Tags = append(p.about.Tags, tag.tag)
-			}
+		if e.Official == "true" {
+			p.about.Tags = append(p.about.Tags, "official")
+		}
+		if e.Recommended {
+			p.about.Tags = append(p.about.Tags, "recommended")
 		}
 		byName[name] = p
 	}

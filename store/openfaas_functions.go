@@ -115,20 +115,36 @@ func (e openFaaSFunction) record(ns string) (schema.Record, error) {
 	return rec, errors.Join(schema.ValidatePackageName(rec.Name), schema.ValidateRun(*rec.Run))
 }
 
-// functionsForOpenFaaS is what faas-cli reads of the functions of a store. A name
-// that two namespaces have has the namespace before it.
-func functionsForOpenFaaS(all []schema.Record) any {
-	names := map[string]int{}
-	for _, rec := range all {
-		_, name, _ := strings.Cut(rec.Name, "/")
-		names[name]++
+// flatNames gives functions the names that they have in a list without namespaces:
+// their own, and one that several have with the namespace before it.
+func flatNames(all []schema.Record) []string {
+	count, taken := map[string]int{}, map[string]bool{}
+	own := make([]string, len(all))
+	for i, rec := range all {
+		_, own[i], _ = strings.Cut(rec.Name, "/")
+		count[own[i]]++
+		taken[own[i]] = true
 	}
-	out := []openFaaSFunction{}
-	for _, rec := range all {
-		_, name, _ := strings.Cut(rec.Name, "/")
-		if names[name] > 1 {
-			name = strings.ReplaceAll(rec.Name, "/", "-")
+	for i, rec := range all {
+		if count[own[i]] == 1 {
+			continue
 		}
+		long := strings.ReplaceAll(rec.Name, "/", "-")
+		own[i] = long
+		for n := 2; taken[own[i]]; n++ {
+			own[i] = fmt.Sprintf("%s-%d", long, n)
+		}
+		taken[own[i]] = true
+	}
+	return own
+}
+
+// functionsForOpenFaaS is what faas-cli reads of the functions of a store.
+func functionsForOpenFaaS(all []schema.Record) any {
+	names := flatNames(all)
+	out := []openFaaSFunction{}
+	for i, rec := range all {
+		name := names[i]
 		e := openFaaSFunction{
 			Icon: rec.Icon, Author: rec.Author, Title: rec.Title, Description: rec.Description, Name: name, Images: map[string]string{},
 		}

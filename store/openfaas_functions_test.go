@@ -74,24 +74,13 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 
 func TestIndexOfFunctions(t *testing.T) {
 	t.Parallel()
-	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
-	tree := storeTree() +
-		functionRecord("acme/thumb", "1.0.0", "linux/amd64", "") +
-		functionRecord("acme/thumb", "1.1.0", "linux/amd64,linux/arm64,linux/s390x", `, "title": "Thumb", "run": {"fprocess": "thumb", "env": {"a": "b"}}`) +
-		functionRecord("acme/other", "1.0.0", "linux/arm/v7", "") +
-		functionRecord("beta/thumb", "1.0.0", "linux/amd64", "") +
-		functionRecord("beta/gone", "1.0.0", "linux/s390x", "")
-	for _, f := range strings.Split(tree, "-- ")[1:] {
-		name, data, ok := strings.Cut(f, " --\n")
-		if !ok {
-			continue
-		}
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
-	}
-	made, err := Generate(t.Context(), dir, out, nil)
-	must(t, err)
-	if made.Packages != 4 || made.Versions != 5 || len(made.Passed) != 0 {
+	out, made := generate(t, storeTree()+
+		functionRecord("acme/thumb", "1.0.0", "linux/amd64", "")+
+		functionRecord("acme/thumb", "1.1.0", "linux/amd64,linux/arm64,linux/s390x", `, "title": "Thumb", "run": {"fprocess": "thumb", "env": {"a": "b"}}`)+
+		functionRecord("acme/other", "1.0.0", "linux/arm/v7", "")+
+		functionRecord("beta/thumb", "1.0.0", "linux/amd64", "")+
+		functionRecord("beta/gone", "1.0.0", "linux/s390x", ""))
+	if made.Packages != 4 || made.Versions != 5 {
 		t.Errorf("%+v", made)
 	}
 	lines, err := os.ReadFile(filepath.Join(out, "f/acme/thumb.ndjson"))

@@ -341,8 +341,8 @@ func TestOpenFaaSList(t *testing.T) {
 		servers.Commit{Files: tree("template/acme=2.0.0", "template/other=2.0.0"), Tag: "2.0.0"})
 	list := filepath.Join(t.TempDir(), "templates.json")
 	must(t, os.WriteFile(list, fmt.Appendf(nil, `[
- {"template": "acme", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "A", "repo": %q, "recommended": "true", "official": "true"},
- {"template": "other", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "B", "repo": "%s#1.0.0", "official": "false"},
+ {"template": "acme", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "A", "repo": %q, "recommended": true, "official": "true"},
+ {"template": "other", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "B", "recommended": "false", "repo": "%s#1.0.0", "official": "false"},
  {"template": "bad", "source": "openfaas", "repo": "--upload-pack=x"}, {"template": "../bad", "source": "openfaas"}, 3
 ]`, g.RepoURL("templates"), g.RepoURL("templates")), 0o644))
 	s := withStores(t, Options{})
