@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,9 +24,10 @@ type fnbUser struct {
 	dir string
 	env []string
 
-	umask string // as umask takes it; "" is this process'
-	rss   int64  // peak of the last run, in kilobytes
-	log   string // standard error of the last run
+	umask      string // as umask takes it; "" is this process'
+	credential *syscall.Credential
+	rss        int64  // peak of the last run, in kilobytes
+	log        string // standard error of the last run
 }
 
 func newUser(t *testing.T, r *rig, env ...string) *fnbUser {
@@ -46,6 +48,7 @@ func (u *fnbUser) run(args ...string) string {
 		cmd = exec.CommandContext(u.t.Context(), "sh", append([]string{"-c", "umask " + u.umask + `; exec "$0" "$@"`, u.bin}, args...)...)
 	}
 	cmd.Dir, cmd.Env = u.dir, u.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.credential}
 	var log strings.Builder
 	cmd.Stderr = &log
 	var out strings.Builder
