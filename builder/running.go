@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (e *NotListeningError) Error() string {
 func (c *Client) newRunning(r *RunRequest, end context.CancelCauseFunc) *Running {
 	run := &Running{
 		name: r.Name, address: c.address, end: end, leave: make(chan struct{}), started: make(chan struct{}), gone: make(chan struct{}),
-		reach: r.Tunnel.Layout != nil || r.Tunnel.Reference != "",
+		reach: r.Tunnel.Layout != nil || r.Tunnel.Reference != "", tail: tail{begun: make(chan struct{})},
 	}
 	run.transport = &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return run.Dial(ctx) },
@@ -259,7 +260,21 @@ func (r *Running) ReadFile(ctx context.Context, path string) ([]byte, error) {
 // Transport reaches the container over HTTP, whatever the host of a request's
 // URL is. It keeps connections: the first of them takes the builder some time,
 // a request over one that is there about a millisecond.
-func (r *Running) Transport() http.RoundTripper { return r.transport }
+func (r *Running) Transport() http.RoundTripper { return onePeer{r} }
+
+// A onePeer asks the container whatever host a request's URL has: the connection
+// that was made for one serves the others too.
+type onePeer struct{ run *Running }
+
+// RoundTrip implements [http.RoundTripper].
+func (p onePeer) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := req.WithContext(req.Context()) // a copy
+	u := *req.URL
+	out.Host = cmp.Or(req.Host, u.Host)
+	u.Scheme, u.Host = "http", p.run.host()
+	out.URL = &u
+	return p.run.transport.RoundTrip(out)
+}
 
 // healthPath is where the watchdog says whether the function takes requests.
 const healthPath = "/_/health"
@@ -272,6 +287,7 @@ func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	r.awaitOutput(ctx)
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 25*time.Millisecond) {
 		ok, err := r.healthy(ctx)
 		if ok {
@@ -290,6 +306,22 @@ func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
 			return ctx.Err()
 		case <-time.After(pause):
 		}
+	}
+}
+
+// outputPatience is how long the first connection waits for the container to
+// write something.
+const outputPatience = 100 * time.Millisecond
+
+// awaitOutput waits until the process has written something, as a watchdog does
+// when it listens. A connection before the container runs costs more: BuildKit
+// looks then whether it does, and again only 100 ms later.
+func (r *Running) awaitOutput(ctx context.Context) {
+	select {
+	case <-r.tail.begun:
+	case <-r.gone:
+	case <-ctx.Done():
+	case <-time.After(outputPatience):
 	}
 }
 
@@ -338,6 +370,7 @@ type tail struct {
 	lines []string
 	parts map[int]string // of lines that have not ended, by stream
 	n     int
+	begun chan struct{} // closed when something was written
 }
 
 // under returns a writer that passes on to w, which may be nil.
@@ -366,6 +399,7 @@ func (t *tail) note(stream int, p []byte) {
 	defer t.mu.Unlock()
 	if t.parts == nil {
 		t.parts = map[int]string{}
+		close(t.begun)
 	}
 	for line := range strings.Lines(string(p)) {
 		whole := strings.HasSuffix(line, "\n")
