@@ -362,6 +362,34 @@ func TestAfterKill(t *testing.T) {
 	}
 }
 
+// The containers of a builder that was killed go on without it; the next one
+// ends them, and lets go of their files.
+func TestAbandonedContainers(t *testing.T) {
+	t.Parallel()
+	m := managed(t, nil)
+	c := startManaged(t, m)
+	done := make(chan error)
+	go func() { done <- sleepy(t.Context(), t, c, &syncBuffer{}) }()
+	eventually(t, 30*time.Second, "the step runs", func() bool { return sleeps(t) })
+	if err := syscall.Kill(state(t, m).PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("the solve went on")
+	}
+	eventually(t, 10*time.Second, "the builder is gone", func() bool { return !state(t, m).Running })
+	start(t, m)
+	eventually(t, 10*time.Second, "the step's process is gone", func() bool { return !sleeps(t) })
+	left, err := filepath.Glob(filepath.Join(m.Root, "runc-*", "executor", "*", "config.json"))
+	if len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), m.Root) {
+		t.Errorf("it is still mounted: %v\n%s", err, mounts)
+	}
+}
+
 // A builder that has stopped answering is killed in the end.
 func TestStopOfStopped(t *testing.T) {
 	t.Parallel()

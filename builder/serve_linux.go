@@ -244,6 +244,7 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	if err != nil {
 		return nil, err
 	}
+	endAbandoned(ctx, binary, filepath.Join(m.Root, "runc-"+sn.Name, "executor"))
 	labels := map[string]string{cachesLabel: "registry,local,inline"} // as in newController
 	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
 		netproviders.Opt{Mode: "host"}, nil, binary, "", false, nil, "", "", nil)
