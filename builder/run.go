@@ -194,7 +194,7 @@ func (c *Client) start(ctx context.Context, opt client.SolveOpt, r *runner) (*Ru
 		if ue := (*UnreachableError)(nil); errors.As(err, &ue) {
 			stopped = ue
 		} else if err != nil && stopped == nil {
-			stopped = c.explain(err, w, false)
+			stopped = run.explain(c.explain(err, w, false))
 		}
 		run.finish(stopped)
 	}()

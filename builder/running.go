@@ -125,7 +125,7 @@ func (r *Running) wait(ctx context.Context, g gw.Client) error {
 		case <-tick.C:
 			// A stream that broke does not say so to the processes on it.
 			if _, err := g.Inputs(ctx); err != nil && ctx.Err() == nil {
-				return &UnreachableError{Address: r.address, Err: errors.New("it went away while the function ran")}
+				return r.wentAway()
 			}
 		case err := <-done:
 			var exit *gwpb.ExitError
@@ -142,6 +142,22 @@ func (r *Running) wait(ctx context.Context, g gw.Client) error {
 			return nil
 		}
 	}
+}
+
+func (r *Running) wentAway() error {
+	return &UnreachableError{Address: r.address, Err: errors.New("it went away while the function ran")}
+}
+
+// explain says of a builder that was lost what it was doing.
+func (r *Running) explain(err error) error {
+	select {
+	case <-r.started:
+		if errors.As(err, new(*UnreachableError)) {
+			return r.wentAway()
+		}
+	default:
+	}
+	return err
 }
 
 // finish says that the container is gone, and with err that nobody wanted it
