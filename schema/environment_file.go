@@ -2,8 +2,32 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
 )
+
+// ReadEnvironment returns the variables of a function: those of its environment,
+// and over them, as in OpenFaaS, those of its environment files, whose paths are
+// relative to root.
+func (f Function) ReadEnvironment(root string) (map[string]string, error) {
+	env := maps.Clone(f.Environment)
+	for _, file := range f.EnvironmentFile {
+		path := filepath.FromSlash(file)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(root, path)
+		}
+		vars, err := ReadEnvironmentFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if env == nil {
+			env = map[string]string{}
+		}
+		maps.Copy(env, vars)
+	}
+	return env, nil
+}
 
 // ReadEnvironmentFile reads a file that a function's environment_file names: a
 // mapping below the one key "environment". All problems are returned at once, as

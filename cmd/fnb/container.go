@@ -96,6 +96,15 @@ func (p *pipeline) container(ctx context.Context, j *job, o *containerOptions) (
 }
 
 func (p *pipeline) containerOf(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context, o *containerOptions) (builder.RunRequest, error) {
+	j.doing = "setting its environment"
+	env, err := j.fn.ReadEnvironment(filepath.Dir(p.stack.File))
+	if err != nil {
+		return builder.RunRequest{}, err
+	}
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, o.env)
 	pl, err := p.plan(ctx, j, tmpl, bc)
 	if err != nil {
 		return builder.RunRequest{}, err
@@ -104,9 +113,6 @@ func (p *pipeline) containerOf(ctx context.Context, j *job, tmpl *templates.Temp
 	if err != nil {
 		return builder.RunRequest{}, err
 	}
-	env := map[string]string{}
-	maps.Copy(env, j.fn.Environment)
-	maps.Copy(env, o.env)
 	return builder.RunRequest{
 		Name: j.fn.Name, Build: &pl.req, Env: env, Secrets: o.given,
 		Tunnel: builder.Watchdog{Layout: tunnel.FS, Manifests: tunnel.Manifests},
@@ -182,15 +188,13 @@ func oneFunction(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// missingSecrets are those that the stack asks for and nobody gave.
-func (o *containerOptions) missingSecrets(fn schema.Function) []string {
-	var out []string
+// noteSecrets says which secrets the stack asks for and nobody gave.
+func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerOptions) {
 	for _, name := range fn.Secrets {
-		if _, ok := o.given[name]; !ok {
-			out = append(out, name)
+		if _, ok := o.given[name]; !ok && !g.quiet {
+			g.say(mu, fn.Name, "note: the stack file names the secret %s, which was not given with --secret", name)
 		}
 	}
-	return out
 }
 
 // say prints a line about a function.

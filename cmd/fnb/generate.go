@@ -80,16 +80,9 @@ func (g *globals) runGenerate(ctx context.Context, o *buildOptions, write deploy
 
 // manifests writes one function's.
 func (p *pipeline) manifests(ctx context.Context, fn schema.Function, write deploy.Writer, namespace string) ([]byte, error) {
-	env := maps.Clone(fn.Environment)
-	for _, file := range fn.EnvironmentFile {
-		vars, err := schema.ReadEnvironmentFile(filepath.Join(filepath.Dir(p.stack.File), filepath.FromSlash(file)))
-		if err != nil {
-			return nil, err
-		}
-		if env == nil {
-			env = map[string]string{}
-		}
-		maps.Copy(env, vars) // as in OpenFaaS, the file wins
+	env, err := fn.ReadEnvironment(filepath.Dir(p.stack.File))
+	if err != nil {
+		return nil, err
 	}
 	refs, err := p.references(ctx, fn)
 	if err != nil {

@@ -117,6 +117,7 @@ func (g *globals) invokeOnce(ctx context.Context, p *pipeline, j *job, o *invoke
 	if !g.quiet {
 		req.Stdout, req.Stderr = log, &lineWriter{mu: mu, w: g.err, prefix: log.prefix}
 	}
+	g.noteSecrets(mu, j.fn, &o.containerOptions)
 	word := time.AfterFunc(slowBuild, func() {
 		if !g.quiet {
 			g.say(mu, j.fn.Name, "building")

@@ -24,9 +24,8 @@ func run() int {
 	// Libraries below log through logrus; what they say is for their authors.
 	// The managed builder sets this anew for its own log.
 	logrus.SetOutput(io.Discard)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	ctx, cancel := interruptible()
+	defer cancel()
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
@@ -39,6 +38,21 @@ func run() int {
 		}
 	}
 	return code
+}
+
+// interruptible returns a context that the first Ctrl-C or SIGTERM ends, so that
+// what is under way ends in order. A second one ends fnb itself at once.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	return ctx, cancel
 }
 
 // codeQualityFlag is read when all is done.

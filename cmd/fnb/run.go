@@ -27,9 +27,9 @@ func newRun(g *globals) *cobra.Command {
 
 For each function a line is printed once it answers: its name and its URL. With several functions the ports follow one another. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
 
-With --watch a function is built anew when its handler, its template in a folder or a copied path is saved. The old one serves until the new one is ready, and goes on where the build fails.
+With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. The old one serves until the new one is ready, and goes on where the build fails.
 
-Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment is set; --env wins over it.`,
+Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.`,
 		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,6 +75,12 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 			return &functionError{name: j.fn.Name, place: j.place, err: err}
 		}
 		r.all = append(r.all, s)
+		if !o.watch {
+			continue
+		}
+		if s.watcher, err = newWatcher(p.sources(j.fn)); err != nil { // before the first build, so that no save is missed
+			return &functionError{name: j.fn.Name, place: j.place, err: err}
+		}
 	}
 	if err := g.showing(p, len(jobs)); err != nil {
 		return err
@@ -157,9 +163,7 @@ func (r *runner) serve(ctx context.Context, built error) error {
 
 // begin starts a function for the first time and says where it is.
 func (r *runner) begin(ctx context.Context, s *serving) error {
-	for _, name := range r.o.missingSecrets(s.job.fn) {
-		r.g.say(&r.out, s.job.fn.Name, "note: the stack file names the secret %s, which was not given with --secret", name)
-	}
+	r.g.noteSecrets(&r.out, s.job.fn, &r.o.containerOptions)
 	if err := r.start(ctx, s); err != nil {
 		return err
 	}
@@ -237,11 +241,6 @@ func (r *runner) close(ctx context.Context) {
 
 // follow builds a function anew whenever something it is made of is saved.
 func (r *runner) follow(ctx context.Context, s *serving) error {
-	w, err := newWatcher(r.p.sources(s.job.fn))
-	if err != nil {
-		return err
-	}
-	defer w.close()
 	for {
 		gone := r.goneOf(s)
 		select {
@@ -254,7 +253,7 @@ func (r *runner) follow(ctx context.Context, s *serving) error {
 			}
 			r.g.failing(&r.out, s.job, err)
 			continue
-		case <-w.saved:
+		case <-s.watcher.saved:
 		}
 		began := time.Now()
 		r.p.forgetTemplates()

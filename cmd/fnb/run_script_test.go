@@ -4,6 +4,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,4 +57,66 @@ func cmdAnswers(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("the last answer: %s", last)
+}
+
+// until waits for a condition, and reports whether it came.
+func until(cond func() bool) bool {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if cond() {
+			return true
+		}
+	}
+	return false
+}
+
+// cmdAwaits: awaits FILE TEXT waits until a file that something writes has the
+// text in it.
+func cmdAwaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaits FILE TEXT")
+	}
+	var raw []byte
+	if !until(func() bool {
+		raw, _ = os.ReadFile(ts.MkAbs(args[0])) // not there yet
+		return strings.Contains(string(raw), args[1])
+	}) {
+		ts.Fatalf("%s has only:\n%s", args[0], raw)
+	}
+}
+
+// cmdProcess: process NAME=VALUE waits until a process has the variable in its
+// environment, wherever it runs; with ! until none has.
+func cmdProcess(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: process NAME=VALUE")
+	}
+	if !until(func() bool {
+		files, err := filepath.Glob("/proc/[0-9]*/environ")
+		ts.Check(err)
+		return neg != slices.ContainsFunc(files, func(file string) bool {
+			raw, err := os.ReadFile(file) // it may have ended
+			return err == nil && slices.Contains(strings.Split(string(raw), "\x00"), args[0])
+		})
+	}) {
+		ts.Fatalf("a process with %s: %v", args[0], neg)
+	}
+}
+
+// cmdSocket: socket FUNCTION waits until fnb invoke could find the fnb run of a
+// function; with ! until there is no trace of it.
+func cmdSocket(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: socket FUNCTION")
+	}
+	path, err := functionSocket(ts.MkAbs("stack.yaml"), args[0])
+	ts.Check(err)
+	if neg {
+		path = filepath.Dir(path)
+	}
+	if !until(func() bool {
+		_, err := os.Lstat(path)
+		return (err == nil) != neg
+	}) {
+		ts.Fatalf("%s: %v", path, neg)
+	}
 }

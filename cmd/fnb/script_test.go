@@ -134,6 +134,7 @@ func TestScripts(t *testing.T) {
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "answers": cmdAnswers, "busyport": cmdBusyPort,
+			"awaits": cmdAwaits, "process": cmdProcess, "socket": cmdSocket,
 		},
 	})
 }
@@ -154,6 +155,7 @@ func (r *rig) setup(env *testscript.Env) error {
 	}
 	env.Setenv("ACTION", action)
 	env.Setenv("FNB_CONFIG", r.config)
+	env.Setenv("XDG_RUNTIME_DIR", os.Getenv("XDG_RUNTIME_DIR"))
 	env.Setenv("FNB_BUILDER_ROOT", r.builder)
 	env.Setenv("NAME", strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
 	env.Setenv("FNB_PREFIX", r.registry.Host+"/"+strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))

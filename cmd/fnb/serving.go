@@ -26,7 +26,8 @@ type serving struct {
 	job      *job
 	listener net.Listener
 	server   *http.Server
-	socket   string // "" where another fnb run has it
+	socket   net.Listener // of fnb invoke; nil where another fnb run has it
+	watcher  *watcher     // nil without --watch
 
 	announced bool // its address was printed
 
@@ -135,16 +136,25 @@ func (s *serving) open(ctx context.Context, stackFile string) error {
 		return err
 	}
 	_ = os.Remove(path) // of one that was killed
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	if err != nil {
+	if s.socket, err = (&net.ListenConfig{}).Listen(ctx, "unix", path); err != nil {
 		return fmt.Errorf("listening for fnb invoke: %w", err)
 	}
-	s.socket = path
+	context.AfterFunc(ctx, s.shut)
 	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
-	go func() { _ = s.server.Serve(l) }() // the same
+	go func() { _ = s.server.Serve(s.socket) }() // the same
 	return nil
+}
+
+// shut takes no more connections, and leaves nothing behind, whatever ends the
+// process then. It may be called twice.
+func (s *serving) shut() {
+	_ = s.listener.Close()
+	if s.socket != nil {
+		_ = s.socket.Close() // which removes it
+		_ = os.Remove(filepath.Dir(s.socket.Addr().String()))
+	}
 }
 
 // address is the function's URL on this machine.
@@ -152,12 +162,12 @@ func (s *serving) address() string { return "http://" + s.listener.Addr().String
 
 // close ends the port, and the container with its requests.
 func (s *serving) close(ctx context.Context) {
+	s.shut()
+	if s.watcher != nil {
+		s.watcher.close()
+	}
 	if in := s.swap(nil); in != nil {
 		_, _ = in.Stop(ctx, stopGrace) // the exit code is nobody's
 	}
-	_ = s.server.Close()   // nothing is asked of it any more
-	_ = s.listener.Close() // where it was never served
-	if s.socket != "" {
-		_ = os.Remove(filepath.Dir(s.socket)) // the socket went with its listener
-	}
+	_ = s.server.Close() // nothing is asked of it any more
 }

@@ -233,20 +233,14 @@ func (p *publishing) readFunction(ctx context.Context) error {
 
 // runSettings is what a record says of how a function is run.
 func runSettings(fn schema.Function, root string) (schema.RecordRun, error) {
+	env, err := fn.ReadEnvironment(root)
+	if err != nil {
+		return schema.RecordRun{}, err
+	}
 	run := schema.RecordRun{
-		FProcess: fn.FProcess, Environment: maps.Clone(fn.Environment), ReadOnlyRootFilesystem: fn.ReadOnlyRootFilesystem,
+		FProcess: fn.FProcess, Environment: env, ReadOnlyRootFilesystem: fn.ReadOnlyRootFilesystem,
 		Labels: fn.Labels, Annotations: fn.Annotations, Secrets: fn.Secrets,
 		Limits: (*schema.RecordResources)(fn.Limits), Requests: (*schema.RecordResources)(fn.Requests),
-	}
-	for _, file := range fn.EnvironmentFile {
-		vars, err := schema.ReadEnvironmentFile(filepath.Join(root, filepath.FromSlash(file)))
-		if err != nil {
-			return run, err
-		}
-		if run.Environment == nil {
-			run.Environment = map[string]string{}
-		}
-		maps.Copy(run.Environment, vars)
 	}
 	for _, k := range slices.Sorted(maps.Keys(run.Environment)) {
 		if secretName.MatchString(k) && run.Environment[k] != "" {

@@ -114,7 +114,7 @@ func (p *pipeline) sources(fn schema.Function) []string {
 		return filepath.Join(root, path)
 	}
 	paths := []string{at(fn.Handler)}
-	for _, c := range slices.Concat(p.stack.Configuration.Copy, p.opts.copies) {
+	for _, c := range slices.Concat(p.stack.Configuration.Copy, p.opts.copies, fn.EnvironmentFile) {
 		paths = append(paths, at(c))
 	}
 	if ref, err := schema.ParseTemplateRef(fn.Lang); err == nil {
