@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -53,7 +52,7 @@ func newBuilderStatus(g *globals) *cobra.Command {
 				return err
 			}
 			if g.json {
-				return json.NewEncoder(g.out).Encode(s)
+				return g.printJSON(s)
 			}
 			return g.printStatus(s)
 		},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,7 +48,7 @@ func (g *globals) runChanged(ctx context.Context, o *buildOptions, names []strin
 		return err
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(changed)
+		return g.printJSON(changed)
 	}
 	for _, name := range changed {
 		if _, err := fmt.Fprintln(g.out, name); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -259,7 +258,7 @@ func (g *globals) checkStores(ctx context.Context) []finding {
 
 func (g *globals) printFindings(found []finding) error {
 	if g.json {
-		return json.NewEncoder(g.out).Encode(found)
+		return g.printJSON(found)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	for _, f := range found {

@@ -171,13 +171,18 @@ func clean(s string) string {
 		switch {
 		case r == '\n' || r == '\r':
 			return ' '
-		case r == '\t':
-			return r
-		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
+		case r != '\t' && drives(r):
 			return -1
-		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c:
-			return -1 // it would change in which order the rest is shown
 		}
 		return r
 	}, s)
+}
+
+// column is a text that stays in its column of a table.
+func column(s string) string { return strings.ReplaceAll(clean(s), "\t", " ") }
+
+// drives reports whether a character does something to a terminal, or changes in
+// which order those around it are shown.
+func drives(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -229,7 +228,7 @@ func (g *globals) printPins(changes []pinChange) error {
 		if changes == nil {
 			changes = []pinChange{}
 		}
-		return json.NewEncoder(g.out).Encode(changes)
+		return g.printJSON(changes)
 	}
 	var errs []error
 	for _, c := range changes {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -81,7 +80,7 @@ func (g *globals) printOutdated(changes []pinChange) error {
 		if changes == nil {
 			changes = []pinChange{}
 		}
-		return json.NewEncoder(g.out).Encode(changes)
+		return g.printJSON(changes)
 	}
 	if len(changes) == 0 {
 		return nil

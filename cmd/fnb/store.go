@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -62,7 +61,7 @@ func (g *globals) addStore(ctx context.Context, name, url string, namespaces []s
 		return fmt.Errorf("adding store %s: %w", name, err)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(c)
+		return g.printJSON(c)
 	}
 	_, err = fmt.Fprintln(g.out, c.Name, clean(c.URL), strings.Join(c.Namespaces, ","))
 	return err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -114,7 +113,7 @@ func (g *globals) browseIntro() (string, error) {
 func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net.Listener, handler *site.Handler) error {
 	address := handler.Enter("http://" + listener.Addr().String() + "/")
 	if g.json {
-		if err := json.NewEncoder(g.out).Encode(map[string]string{"url": address}); err != nil {
+		if err := g.printJSON(map[string]string{"url": address}); err != nil {
 			return err
 		}
 	} else {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -92,7 +91,7 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		return g.pushIndex(ctx, req, made)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(made)
+		return g.printJSON(made)
 	}
 	for _, p := range made.Passed {
 		g.tell([]string{"passed over: " + p})
@@ -115,7 +114,7 @@ func (g *globals) pushIndex(ctx context.Context, req indexRequest, made store.Ge
 		return fmt.Errorf("pushing the index of %s: %w", req.dir, err)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(map[string]any{"commit": commit, "pushed": pushed, "packages": made.Packages, "versions": made.Versions, "passed": made.Passed})
+		return g.printJSON(map[string]any{"commit": commit, "pushed": pushed, "packages": made.Packages, "versions": made.Versions, "passed": made.Passed})
 	}
 	if !pushed {
 		g.tell([]string{"the branch index is at this commit already"})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -92,7 +91,7 @@ func (g *globals) listStores() error {
 		return err
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(all)
+		return g.printJSON(all)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "NAME\tURL\tNAMESPACES")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,20 +127,20 @@ func (g *globals) publishFunction(ctx context.Context, o *publishOptions) error 
 		return doing(err)
 	}
 	if p.json {
-		return json.NewEncoder(p.out).Encode(map[string]any{"published": out, "checks": p.checks, "record": p.draft.Record})
+		return p.printJSON(map[string]any{"published": out, "checks": p.checks, "record": p.draft.Record})
 	}
 	return p.printPublished(out)
 }
 
 func (p *publishing) printDraft() error {
 	if p.json {
-		return json.NewEncoder(p.out).Encode(map[string]any{"checks": p.checks, "record": p.draft.Record, "notes": p.draft.Notes})
+		return p.printJSON(map[string]any{"checks": p.checks, "record": p.draft.Record, "notes": p.draft.Notes})
 	}
 	data, err := p.draft.Record.Marshal()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(p.out, cleanLines(string(data)))
+	_, err = fmt.Fprintf(p.out, "%s", escapeJSON(data))
 	return err
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,7 @@ func (g *globals) deprecate(ctx context.Context, ref string, why schema.Deprecat
 		return fmt.Errorf("deprecating %s: %w", ref, err)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(out)
+		return g.printJSON(out)
 	}
 	if out.Already {
 		g.tell([]string{ref + " was deprecated before, with the same words"})

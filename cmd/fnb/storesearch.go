@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -60,14 +59,14 @@ func (g *globals) printMatches(found []store.Match, limit int, head string, row 
 		if found == nil {
 			found = []store.Match{}
 		}
-		return json.NewEncoder(g.out).Encode(found)
+		return g.printJSON(found)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, head)
 	for _, m := range found {
 		cells := row(m)
 		for i, c := range cells {
-			cells[i] = clean(c)
+			cells[i] = column(c)
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}

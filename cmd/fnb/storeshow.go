@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,7 +61,7 @@ func (g *globals) showFunction(ctx context.Context, ref, as string, readme bool)
 		return err
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(f)
+		return g.printJSON(f)
 	}
 	_, err = fmt.Fprint(g.out, describeFunction(f)+describeUse(ref, f.Record))
 	return err
@@ -82,7 +81,7 @@ func newSheet() *sheet {
 
 func (s *sheet) row(k, v string) {
 	if v != "" {
-		fmt.Fprintf(s.tw, "%s\t%s\n", clean(k), clean(v))
+		fmt.Fprintf(s.tw, "%s\t%s\n", column(k), column(v))
 	}
 }
 
@@ -105,9 +104,12 @@ func describeFunction(f store.Function) string {
 	s.row("Function", strings.TrimSpace(rec.Name+" "+rec.Version))
 	s.row("Title", rec.Title)
 	s.row("Description", rec.Description)
+	s.row("Language", rec.Language)
 	s.row("Categories", strings.Join(rec.Categories, ", "))
 	s.row("Author", rec.Author)
 	s.row("License", rec.License)
+	s.row("Icon", describeIcon(rec.Icon))
+	s.row("Needs fnb", rec.FNB)
 	s.row("From", f.Package.Store)
 	if rec.Published != nil {
 		s.row("Published", rec.Published.UTC().Format("2006-01-02"))
@@ -119,7 +121,7 @@ func describeFunction(f store.Function) string {
 		s.row("Template", strings.TrimSpace(b.Template+" "+b.Checksum))
 		if b.Git != nil {
 			s.row("Source", strings.TrimSpace(b.Git.URL+" "+b.Git.Path))
-			s.row("Commit", b.Git.Commit)
+			s.row("Commit", strings.TrimSpace(b.Git.Commit+" "+b.Git.Ref))
 		}
 	}
 	describeRecordImage(s, rec.Image)
@@ -144,6 +146,14 @@ func describeFunction(f store.Function) string {
 		s.row("  "+v.Version, state)
 	}
 	return s.String()
+}
+
+// describeIcon is where a picture is: the record may have it itself.
+func describeIcon(icon string) string {
+	if kind, data, ok := strings.Cut(icon, ";base64,"); ok {
+		return fmt.Sprintf("%s in the record, %.1f kB", strings.TrimPrefix(kind, "data:"), float64(len(data))*3/4/1e3)
+	}
+	return icon
 }
 
 func describeRecordImage(s *sheet, image *schema.RecordImage) {
@@ -176,9 +186,12 @@ func describeRun(s *sheet, run *schema.RecordRun) {
 	s.settings("label", run.Labels)
 	s.settings("annotation", run.Annotations)
 	s.row("  secrets", strings.Join(run.Secrets, ", "))
-	for title, r := range map[string]*schema.RecordResources{"  limits": run.Limits, "  requests": run.Requests} {
-		if r != nil {
-			s.row(title, strings.TrimSpace(strings.Join(nonEmpty("memory "+r.Memory, "cpu "+r.CPU), ", ")))
+	for _, r := range []struct {
+		title string
+		has   *schema.RecordResources
+	}{{"  limits", run.Limits}, {"  requests", run.Requests}} {
+		if r.has != nil {
+			s.row(r.title, strings.TrimSpace(strings.Join(nonEmpty("memory "+r.has.Memory, "cpu "+r.has.CPU), ", ")))
 		}
 	}
 }
@@ -196,7 +209,11 @@ func describeRequest(e schema.Example) string {
 	if path == "" {
 		path = "/"
 	}
-	return strings.TrimSpace(method + " " + path + " " + short(e.Body))
+	words := []string{method, path}
+	for _, k := range slices.Sorted(maps.Keys(e.Headers)) {
+		words = append(words, "-H "+short(k+": "+e.Headers[k]))
+	}
+	return strings.TrimSpace(strings.Join(append(words, short(e.Body)), " "))
 }
 
 func describeAnswer(e schema.Example) string {

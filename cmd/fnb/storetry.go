@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -209,7 +208,7 @@ func (c *cleanWriter) Write(p []byte) (int, error) {
 // printExamples prints what came of the examples.
 func (g *globals) printExamples(name string, results []exampleResult, failed int) error {
 	if g.json {
-		if err := json.NewEncoder(g.out).Encode(results); err != nil {
+		if err := g.printJSON(results); err != nil {
 			return err
 		}
 	} else {

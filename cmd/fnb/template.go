@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -65,12 +64,12 @@ func (g *globals) listTemplates(ctx context.Context) error {
 		return err
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(entries)
+		return g.printJSON(entries)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
 	for _, e := range entries {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", clean(e.Name), clean(e.Version), clean(e.Store), clean(e.Description))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", column(e.Name), column(e.Version), column(e.Store), column(e.Description))
 	}
 	return tw.Flush()
 }
@@ -129,7 +128,7 @@ func (g *globals) showTemplate(ctx context.Context, ref string) error {
 		return err
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(map[string]any{
+		return g.printJSON(map[string]any{
 			"name": t.Name, "pin": pin, "manifest": t.Manifest,
 			"dockerfile": t.Dockerfile, "entrypoint": t.Entrypoint, "handler": t.Handler, "packages": t.Packages, "versions": versions,
 		})
@@ -144,7 +143,7 @@ func describeTemplate(t *templates.Template, pin schema.Pin) string {
 	tw := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	row := func(k, v string) {
 		if v != "" {
-			fmt.Fprintf(tw, "%s\t%s\n", k, clean(v))
+			fmt.Fprintf(tw, "%s\t%s\n", k, column(v))
 		}
 	}
 	head := func(s string) { fmt.Fprintf(tw, "\n%s\n", s) }
@@ -221,7 +220,7 @@ func printProblems[P fmt.Stringer](g *globals, doing string, problems []P, sever
 		if problems == nil {
 			problems = []P{}
 		}
-		if err := json.NewEncoder(g.out).Encode(problems); err != nil {
+		if err := g.printJSON(problems); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,7 @@ func (g *globals) publishTemplate(ctx context.Context, p store.Publication) erro
 		return fmt.Errorf("publishing %s: %w", p.Dir, err)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(out)
+		return g.printJSON(out)
 	}
 	return g.printPublished(out)
 }
@@ -108,7 +107,7 @@ func (g *globals) yank(ctx context.Context, kind, ref string, y schema.Yank) err
 		return fmt.Errorf("withdrawing %s: %w", ref, err)
 	}
 	if g.json {
-		return json.NewEncoder(g.out).Encode(out)
+		return g.printJSON(out)
 	}
 	if out.Already {
 		g.tell([]string{ref + " was withdrawn before"})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -76,7 +75,7 @@ func elsewhere(err error) error {
 // printWritten prints which template was written where.
 func (g *globals) printWritten(name, dir string, files []string, pin schema.Pin) error {
 	if g.json {
-		return json.NewEncoder(g.out).Encode(map[string]any{"name": name, "dir": relative(dir), "files": files, "pin": pin})
+		return g.printJSON(map[string]any{"name": name, "dir": relative(dir), "files": files, "pin": pin})
 	}
 	if !g.quiet {
 		for _, f := range files {

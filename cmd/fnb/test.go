@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -204,7 +203,7 @@ func (g *globals) printTests(results []testResult) error {
 		if results == nil {
 			results = []testResult{}
 		}
-		return json.NewEncoder(g.out).Encode(results)
+		return g.printJSON(results)
 	}
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "FUNCTION\tCHECK\tRESULT\tSECONDS\tDETAIL")

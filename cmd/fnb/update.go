@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -197,7 +196,7 @@ func (n *newest) mergeStarters(ctx context.Context, u *updated) error {
 
 func (g *globals) printUpdated(u *updated) error {
 	if g.json {
-		return json.NewEncoder(g.out).Encode(u)
+		return g.printJSON(u)
 	}
 	var b strings.Builder
 	for _, c := range u.Pins {

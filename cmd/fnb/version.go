@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -51,7 +50,7 @@ func newVersion(g *globals) *cobra.Command {
 				_, err := fmt.Fprintln(g.out, "fnb "+fnbVersion())
 				return err
 			}
-			return json.NewEncoder(g.out).Encode(map[string]any{
+			return g.printJSON(map[string]any{
 				"version": fnbVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				"buildkit": buildkitVersion(), "embedded_builder": builder.Embedded,
 			})
