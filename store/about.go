@@ -67,7 +67,7 @@ func readBounded(fsys fs.FS, name string, most int64) ([]byte, error) {
 	defer func() { _ = f.Close() }() // it was only read from
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
-		err = &LimitError{Source: name, What: fmt.Sprintf("the file has %d bytes", max(info.Size(), int64(len(data)))), Limit: most}
+		err = &LimitError{Source: name, What: fmt.Sprintf("the file has %d bytes, more", max(info.Size(), int64(len(data)))), Limit: most}
 	}
 	return data, err
 }

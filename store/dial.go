@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -36,7 +35,9 @@ func (r *remote) dial(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return r.explain(ctx, r.start(ctx, client, ep, nil), false)
+		return r.explain(ctx, r.startWithin(ctx, func(ctx context.Context, late *remote) error {
+			return late.start(ctx, client, ep, nil)
+		}), false)
 	}
 	client := githttp.NewClient(&http.Client{Transport: newGuard(r.store.opts)})
 	err = r.start(ctx, client, ep, nil)
@@ -93,6 +94,37 @@ func (r *remote) start(ctx context.Context, client transport.Transport, ep *tran
 	return nil
 }
 
+// startWithin is start with transports that do not give up by themselves. It waits no
+// longer than for any other server, and whatever comes later is closed.
+func (r *remote) startWithin(ctx context.Context, start func(context.Context, *remote) error) error {
+	wait, cancel := context.WithTimeout(ctx, r.store.opts.Timeout)
+	defer cancel()
+	late := &remote{store: r.store, url: r.url, push: r.push}
+	done := make(chan error, 1)
+	go func() { done <- start(wait, late) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-wait.Done():
+		go func() {
+			if <-done == nil {
+				late.close()
+			}
+		}()
+		err = wait.Err()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return &stalledError{after: r.store.opts.Timeout}
+	case err != nil:
+		return err
+	}
+	r.session, r.receive, r.adv = late.session, late.receive, late.adv
+	return nil
+}
+
 // startPush is start for writing.
 func (r *remote) startPush(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
 	session, err := client.NewReceivePackSession(ep, auth)
@@ -145,6 +177,9 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 	if e, ok := errors.AsType[*stalledError](err); ok {
 		return &UnreachableError{URL: r.url, Err: e}
 	}
+	if e, ok := errors.AsType[*LimitError](err); ok {
+		return &LimitError{Source: r.url, What: e.What, Limit: e.Limit}
+	}
 	host := ""
 	if u, perr := url.Parse(r.url); perr == nil {
 		host = u.Host
@@ -156,6 +191,11 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 		return &NotFoundError{Name: r.url, Err: errors.New("the server has no such repository")}
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return &NotFoundError{Name: r.url, Err: errors.New("the repository is empty")}
+	}
+	// The last is what go-git says, some seconds after a connection without a channel for
+	// errors has ended.
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err.Error() == "timeout exceeded" {
+		return &UnreachableError{URL: r.url, Err: errors.New("the server ended the connection before all was said")}
 	}
 	if answer, ok := errors.AsType[*githttp.Err](err); ok {
 		return &UnreachableError{URL: r.url, Err: fmt.Errorf("the server answered %d %s", answer.StatusCode(), http.StatusText(answer.StatusCode()))}
@@ -182,8 +222,8 @@ func plainAllowed(opts Options, host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// A guard lets HTTPS pass, and HTTP only where it may go; ends answers that stall;
-// and bounds them.
+// A guard lets HTTPS pass, and HTTP only where it may go; ends requests and answers
+// that stall; and bounds answers.
 type guard struct {
 	inner http.RoundTripper
 	opts  Options
@@ -191,13 +231,10 @@ type guard struct {
 
 func newGuard(opts Options) *guard {
 	return &guard{opts: opts, inner: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: opts.Timeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   opts.Timeout,
-		ResponseHeaderTimeout: opts.Timeout,
-		IdleConnTimeout:       time.Minute,
+		Proxy:             http.ProxyFromEnvironment,
+		TLSClientConfig:   &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+		IdleConnTimeout:   time.Minute,
 	}}
 }
 
@@ -206,68 +243,33 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !plainAllowed(g.opts, r.URL.Host)) {
 		return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	resp, err := g.inner.RoundTrip(r.WithContext(ctx))
-	if err != nil {
-		cancel()
-		if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-			return nil, &stalledError{after: g.opts.Timeout}
-		}
-		return nil, err
+	ctx, quiet := newPatience(r.Context(), g.opts.Timeout)
+	r = r.Clone(ctx)
+	if r.Body != nil {
+		r.Body = &watched{Reader: quiet.moved(r.Body), close: r.Body.Close}
+		r.GetBody = nil // what is sent anew is not watched
 	}
-	resp.Body = newWatched(resp.Body, cancel, g.opts)
+	resp, err := g.inner.RoundTrip(r)
+	if err != nil {
+		quiet.end()
+		return nil, quiet.why(err)
+	}
+	// An answer is more than the pack in it, but not by much.
+	limit := g.opts.Limits.Download + g.opts.Limits.Download/8 + 1<<20
+	most := &bounded{r: quiet.moved(resp.Body), left: limit, err: &LimitError{What: "an answer has more bytes", Limit: limit}}
+	body := resp.Body
+	resp.Body = &watched{Reader: most, close: func() error {
+		defer quiet.end()
+		return body.Close()
+	}}
 	return resp, nil
 }
 
-// A stalledError says that a server kept silent for too long.
-type stalledError struct{ after time.Duration }
-
-func (e *stalledError) Error() string {
-	return fmt.Sprintf("the server has said nothing for %v", e.after)
-}
-
-// A watched body fails when nothing of it arrives for some time, or too much.
+// A watched body is one whose reading is watched.
 type watched struct {
-	io.ReadCloser
-	timer   *time.Timer
-	cancel  context.CancelFunc
-	after   time.Duration
-	left    int64
-	mu      sync.Mutex
-	stalled bool
-}
-
-func newWatched(body io.ReadCloser, cancel context.CancelFunc, opts Options) *watched {
-	// An answer is more than the pack in it, but not by much.
-	w := &watched{ReadCloser: body, cancel: cancel, after: opts.Timeout, left: opts.Limits.Download + opts.Limits.Download/8 + 1<<20}
-	w.timer = time.AfterFunc(w.after, func() {
-		w.mu.Lock()
-		w.stalled = true
-		w.mu.Unlock()
-		cancel()
-	})
-	return w
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.timer.Reset(w.after)
-	if w.left -= int64(n); w.left < 0 {
-		return n, errors.New("the answer is larger than any that is accepted")
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.stalled {
-			return n, &stalledError{after: w.after}
-		}
-	}
-	return n, err
+	io.Reader
+	close func() error
 }
 
 // Close ends the request.
-func (w *watched) Close() error {
-	w.timer.Stop()
-	defer w.cancel()
-	return w.ReadCloser.Close()
-}
+func (w *watched) Close() error { return w.close() }

@@ -134,12 +134,12 @@ func (e *RefusedError) Error() string {
 // accepts.
 type LimitError struct {
 	Source string
-	What   string
+	What   string // and that it is more, such as "a path is longer"
 	Limit  int64
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s: %s, more than the limit of %d", e.Source, e.What, e.Limit)
+	return fmt.Sprintf("%s: %s than the limit of %d", e.Source, e.What, e.Limit)
 }
 
 // A PlainHTTPError says that a request was not made because it would have gone
@@ -240,6 +240,17 @@ type LintError struct {
 
 func (e *LintError) Error() string {
 	return fmt.Sprintf("template %s: %s (%d errors in all)", e.Dir, e.Problems[0], len(e.Problems))
+}
+
+// A DeclinedError says that a store's server has not taken what was pushed, for a reason
+// that trying again does not change: a protected branch, a hook, a full disk.
+type DeclinedError struct {
+	URL    string // without credentials
+	Reason string // in the server's words
+}
+
+func (e *DeclinedError) Error() string {
+	return fmt.Sprintf("%s: the server has not taken it: %s", e.URL, e.Reason)
 }
 
 // An AuthorError says that git does not know who commits.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,6 +28,7 @@ import (
 
 const (
 	maxPathLen   = 1024
+	maxNameLen   = 255 // of what common file systems take
 	maxDepth     = 64
 	maxTagsDeep  = 5
 	lfsBeginning = "version https://git-lfs.github.com/spec/"
@@ -40,6 +42,7 @@ type extract struct {
 
 	files, bytes int64
 	folded       map[string]string // paths without case and Unicode form, to the path
+	links        []string
 }
 
 func (x *extract) refuse(name, reason string) error {
@@ -156,7 +159,26 @@ func (x *extract) write(ctx context.Context, tree *object.Tree, dir string) erro
 		return fmt.Errorf("using the cache: %w", err)
 	}
 	x.folded = map[string]string{}
-	return errors.Join(x.folder(ctx, root, tree, ".", 0), root.Close())
+	err = x.folder(ctx, root, tree, ".", 0)
+	if err == nil {
+		err = x.follow(root)
+	}
+	return errors.Join(err, root.Close())
+}
+
+// follow refuses links that lead out of the template by way of others, and in circles.
+// One to a file that is not there stays.
+func (x *extract) follow(root *os.Root) error {
+	for _, name := range x.links {
+		switch _, err := root.Stat(filepath.FromSlash(name)); {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, syscall.ELOOP):
+			return x.refuse(name, "is a link in a circle, or by way of more others than the limit of 8")
+		default:
+			return x.refuse(name, "is a link that leaves the template by way of another, or leads nowhere")
+		}
+	}
+	return nil
 }
 
 func (x *extract) folder(ctx context.Context, root *os.Root, tree *object.Tree, at string, depth int) error {
@@ -215,12 +237,15 @@ func (x *extract) checkName(name, base string) error {
 		return x.refuse(name, "leaves its folder")
 	case lower == ".git" || lower == "git~1" || strings.TrimRight(lower, ". ") == ".git":
 		return x.refuse(name, "would be git's own folder")
+	case len(base) > maxNameLen:
+		return &LimitError{Source: x.source, What: "a name is longer", Limit: maxNameLen}
 	case len(name) > maxPathLen:
 		return &LimitError{Source: x.source, What: "a path is longer", Limit: maxPathLen}
 	}
 	fold := strings.ToLower(norm.NFC.String(name))
 	if other, ok := x.folded[fold]; ok {
-		return x.refuse(name, "is the same name as "+plainPath(other)+" on some systems")
+		// Two that look alike are told apart by what they are made of.
+		return x.refuse(name, fmt.Sprintf("%+q is the same name as %+q on some systems", base, path.Base(other)))
 	}
 	x.folded[fold] = name
 	return nil
@@ -237,7 +262,7 @@ func (x *extract) blob(e object.TreeEntry, name string) ([]byte, error) {
 		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
 	}
 	if blob.Size > x.limits.File {
-		return nil, &LimitError{Source: x.source, What: fmt.Sprintf("%s has %d bytes", plainPath(name), blob.Size), Limit: x.limits.File}
+		return nil, &LimitError{Source: x.source, What: fmt.Sprintf("%s has %d bytes, more", plainPath(name), blob.Size), Limit: x.limits.File}
 	}
 	if x.bytes += blob.Size; x.bytes > x.limits.Template {
 		return nil, &LimitError{Source: x.source, What: "the files of the template have more bytes", Limit: x.limits.Template}
@@ -281,5 +306,6 @@ func (x *extract) link(root *os.Root, e object.TreeEntry, name string) error {
 	if err := root.Symlink(target, filepath.FromSlash(name)); err != nil {
 		return fmt.Errorf("using the cache: %w", err)
 	}
+	x.links = append(x.links, name)
 	return nil
 }

@@ -170,7 +170,7 @@ func TestCheckFunctions(t *testing.T) {
 		"removed":   {strings.ReplaceAll(base, "/v/1.0.0", "/v/1.0.1"), "ann", "functions/acme/thumb/v/1.0.0.json: error: was taken back"},
 		"misplaced": {base + strings.Replace(functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "functions/", "templates/", 1), "ann", `error: kind: is "function"`},
 		"unowned":   {base + functionRecord("beta/thumb", "1.1.0", "linux/amd64", ""), "ann", "namespaces/beta.json: error: is missing"},
-		"long":      {base + long, "ann", "2.0.0.json: error: has more than 262144 bytes"},
+		"long":      {base + long, "ann", "2.0.0.json: error: the file has more bytes than the limit of 262144"},
 		"withdrawn": {base + "-- functions/acme/thumb/v/1.0.0.yank.json --\n{\"v\": 1, \"reason\": \"x\"}\n", "ann", ""},
 	} {
 		commit(t, g, name, servers.Commit{Files: base, Tag: "base"}, servers.Commit{Files: test.files})

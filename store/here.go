@@ -27,6 +27,8 @@ const (
 	objectCache = 4 << 20
 	// lockSuffix is what git adds to the name of a file while it replaces it.
 	lockSuffix = ".lock"
+	// lockTries is how often a folder is read in which such files come and go.
+	lockTries = 1000
 )
 
 // openHere opens the repository of a file URL, and what it holds. Nothing in it is run.
@@ -68,6 +70,16 @@ type withoutLocks struct{ billy.Filesystem }
 // ReadDir implements [billy.Dir].
 func (w withoutLocks) ReadDir(name string) ([]os.FileInfo, error) {
 	all, err := w.Filesystem.ReadDir(name)
+	// One that was gone before it was looked at makes the whole folder seem gone.
+	for range lockTries {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if _, serr := w.Stat(name); serr != nil {
+			break
+		}
+		all, err = w.Filesystem.ReadDir(name)
+	}
 	return slices.DeleteFunc(all, func(f os.FileInfo) bool { return strings.HasSuffix(f.Name(), lockSuffix) }), err
 }
 

@@ -22,7 +22,7 @@ func checkPack(ctx context.Context, pack io.Reader, source string, limits Limits
 		return damaged(err)
 	}
 	if int64(count) > limits.Objects {
-		return &LimitError{Source: source, What: fmt.Sprintf("the repository has %d objects to fetch", count), Limit: limits.Objects}
+		return &LimitError{Source: source, What: fmt.Sprintf("the repository has %d objects to fetch, more", count), Limit: limits.Objects}
 	}
 	var sum int64
 	for range count {
@@ -35,7 +35,7 @@ func checkPack(ctx context.Context, pack io.Reader, source string, limits Limits
 		}
 		size := h.Length
 		if size > limits.File {
-			return &LimitError{Source: source, What: fmt.Sprintf("an object of the repository has %d bytes", size), Limit: limits.File}
+			return &LimitError{Source: source, What: fmt.Sprintf("an object of the repository has %d bytes, more", size), Limit: limits.File}
 		}
 		start := &beginning{}
 		if _, _, err := s.NextObject(start); err != nil {
@@ -45,7 +45,7 @@ func checkPack(ctx context.Context, pack io.Reader, source string, limits Limits
 			size = start.target()
 		}
 		if size < 0 || size > limits.File {
-			return &LimitError{Source: source, What: fmt.Sprintf("an object of the repository has %d bytes", size), Limit: limits.File}
+			return &LimitError{Source: source, What: fmt.Sprintf("an object of the repository has %d bytes, more", size), Limit: limits.File}
 		}
 		if sum += size; sum > limits.Unpacked {
 			return &LimitError{Source: source, What: "the objects of the repository have more bytes", Limit: limits.Unpacked}

@@ -246,12 +246,57 @@ func (p *push) send(ctx context.Context, s *Store) error {
 	}
 	req := packp.NewReferenceUpdateRequestFromCapabilities(r.adv.Capabilities)
 	req.Commands = []*packp.Command{{Name: plumbing.ReferenceName(p.branch), Old: p.old, New: p.commit}}
-	req.Packfile = io.NopCloser(&pack)
-	report, err := r.receive.ReceivePack(ctx, req)
-	if err != nil && report != nil {
-		return fmt.Errorf("%w: %w", errRejected, cleaned(err))
+	report, err := r.give(ctx, req, &pack)
+	if report != nil {
+		return refusal(p.url, report)
 	}
 	return r.explain(ctx, err, true)
+}
+
+// refusal is the error for what a server says of a push, nil where it has taken it. What
+// is not known to be a decision may be that somebody else was faster.
+func refusal(url string, report *packp.ReportStatus) error {
+	if report.UnpackStatus != "ok" {
+		return &DeclinedError{URL: url, Reason: clean(report.UnpackStatus)}
+	}
+	for _, c := range report.CommandStatuses {
+		if c.Status == "ok" {
+			continue
+		}
+		for _, word := range []string{"declined", "denied", "prohibited", "protected", "checked out"} {
+			if strings.Contains(strings.ToLower(c.Status), word) {
+				return &DeclinedError{URL: url, Reason: clean(c.Status)}
+			}
+		}
+		return fmt.Errorf("%w: %s", errRejected, clean(c.Status))
+	}
+	return nil
+}
+
+// give sends a pack, and returns what the server says of it. A server that takes
+// nothing more and says nothing is given up.
+func (r *remote) give(ctx context.Context, req *packp.ReferenceUpdateRequest, pack io.Reader) (*packp.ReportStatus, error) {
+	if strings.HasPrefix(r.url, "http") { // where the pack is read long before it is sent, and the guard watches
+		req.Packfile = io.NopCloser(pack)
+		return r.receive.ReceivePack(ctx, req)
+	}
+	within, quiet := newPatience(ctx, r.store.opts.Timeout)
+	defer quiet.end()
+	req.Packfile = io.NopCloser(quiet.moved(pack))
+	var report *packp.ReportStatus
+	done, session := make(chan error, 1), r.receive
+	go func() {
+		var err error
+		report, err = session.ReceivePack(within, req)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return report, quiet.why(err)
+	case <-within.Done():
+	}
+	r.receive = nil // it closes itself, when it can
+	return nil, quiet.why(within.Err())
 }
 
 func (p *push) hashes() []plumbing.Hash {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
@@ -130,6 +131,10 @@ func (t *gitTree) read(name string) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	blob, err := object.GetBlob(t.objects, e.Hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) || err == nil && blob.Size > schema.MaxRecordSize {
+		// The server was asked to leave out what is much too large.
+		return nil, tooLarge(name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
 	}
@@ -137,8 +142,17 @@ func (t *gitTree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
 	}
-	data, err := io.ReadAll(io.LimitReader(r, schema.MaxRecordSize+1))
+	data, err := io.ReadAll(r)
 	return data, errors.Join(err, r.Close())
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*LimitError](err)
+	return ok
+}
+
+func tooLarge(name string) error {
+	return &LimitError{Source: plainPath(name), What: "the file has more bytes", Limit: schema.MaxRecordSize}
 }
 
 // A folderTree is the files of a store in a folder.
@@ -176,6 +190,9 @@ func (t *folderTree) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, schema.MaxRecordSize+1))
+	if len(data) > schema.MaxRecordSize {
+		err = tooLarge(name)
+	}
 	return data, errors.Join(err, f.Close())
 }
 
@@ -291,11 +308,15 @@ func (s *scan) packagesOf(ctx context.Context, kind string, each func(pack) erro
 func (s *scan) pack(kind, name string) (pack, error) {
 	p := pack{name: name}
 	dir := path.Join(kindDir(kind), name)
-	if data, err := s.tree.read(path.Join(dir, packageFile)); err == nil {
+	data, err := s.tree.read(path.Join(dir, packageFile))
+	switch {
+	case err == nil:
 		if p.about, err = schema.ParsePackage(path.Join(dir, packageFile), data); err != nil {
 			s.problem(path.Join(dir, packageFile), err)
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	case isTooLarge(err):
+		s.problem(path.Join(dir, packageFile), err)
+	case !errors.Is(err, fs.ErrNotExist):
 		return p, err
 	}
 	files, err := s.tree.list(path.Join(dir, versionsDir))
@@ -319,12 +340,18 @@ func (s *scan) pack(kind, name string) (pack, error) {
 			continue
 		}
 		data, err := s.tree.read(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			s.problem(file, errors.New("it is not a plain file"))
-			continue
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			err = errors.New("it is not a plain file")
+		case err != nil && !isTooLarge(err):
+			return p, err
 		}
 		if err != nil {
-			return p, err
+			s.problem(file, err)
+			if isYank {
+				yanks[version] = unreadableYank()
+			}
+			continue
 		}
 		if isYank {
 			y := readYank(file, data, s.problem)
@@ -351,9 +378,13 @@ func readYank(file string, data []byte, pass func(file string, err error)) schem
 	y, err := schema.ParseYank(file, data)
 	if err != nil {
 		pass(file, err)
-		return schema.Yank{V: schema.RecordVersion, Reason: "no reason that this fnb can read"}
+		return *unreadableYank()
 	}
 	return y
+}
+
+func unreadableYank() *schema.Yank {
+	return &schema.Yank{V: schema.RecordVersion, Reason: "no reason that this fnb can read"}
 }
 
 // readRecord reads a record, which has to be of what its file is named for.

@@ -99,7 +99,9 @@ func (r *remote) objects(ctx context.Context, at *commitAt, dir string) (storer.
 			return objects, r.complete(objects, at)
 		}
 		lastErr = err
-		if _, ok := errors.AsType[*UnreachableError](err); !ok || r.advertised(at.hash) || ctx.Err() != nil {
+		_, unreachable := errors.AsType[*UnreachableError](err)
+		_, stalled := errors.AsType[*stalledError](err)
+		if !unreachable || stalled || r.advertised(at.hash) || ctx.Err() != nil {
 			break
 		}
 		// The server has refused a commit that no reference names: a new session.
@@ -161,17 +163,19 @@ func (r *remote) fetch(ctx context.Context, hash string, whole bool, dir string)
 			req.Depth = packp.DepthCommits(1)
 		}
 	}
-	answer, err := r.session.UploadPack(ctx, req)
+	within, quiet := newPatience(ctx, r.store.opts.Timeout)
+	defer quiet.end()
+	answer, err := r.session.UploadPack(within, req)
 	if err != nil {
-		return nil, r.explain(ctx, err, false)
+		return nil, r.explain(ctx, quiet.why(err), false)
 	}
 	defer func() { _ = answer.Close() }() // it was only read from
-	var pack io.Reader = answer
+	pack := quiet.moved(answer)
 	switch {
 	case req.Capabilities.Supports(capability.Sideband64k):
-		pack = sideband.NewDemuxer(sideband.Sideband64k, answer)
+		pack = sideband.NewDemuxer(sideband.Sideband64k, pack)
 	case req.Capabilities.Supports(capability.Sideband):
-		pack = sideband.NewDemuxer(sideband.Sideband, answer)
+		pack = sideband.NewDemuxer(sideband.Sideband, pack)
 	}
 	return r.unpack(ctx, pack, dir)
 }
@@ -196,7 +200,7 @@ func (r *remote) unpack(ctx context.Context, pack io.Reader, dir string) (storer
 		return nil, r.explain(ctx, err, false)
 	}
 	if n > limits.Download {
-		return nil, &LimitError{Source: r.url, What: "the repository needs more bytes to be fetched", Limit: limits.Download}
+		return nil, &LimitError{Source: r.url, What: "to fetch the repository takes more bytes", Limit: limits.Download}
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("using the cache: %w", err)

@@ -43,44 +43,23 @@ func (a *sshAuth) ClientConfig() (*ssh.ClientConfig, error) {
 	return &config, nil
 }
 
-// dialSSH is dial by SSH. go-git does not give up a handshake; so this waits no
-// longer than for any other server, and whatever comes later is closed.
+// dialSSH is dial by SSH.
 func (r *remote) dialSSH(ctx context.Context, ep *transport.Endpoint) error {
 	auth, err := newSSHAuth(ctx, r, ep)
 	if err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, r.store.opts.Timeout)
-	defer cancel()
-	late := &remote{store: r.store, url: r.url, push: r.push}
-	done := make(chan error, 1)
-	go func() {
+	err = r.startWithin(ctx, func(ctx context.Context, late *remote) error {
 		defer auth.closeNow()
-		done <- late.start(wait, gitssh.NewClient(nil), ep, auth)
-	}()
-	select {
-	case err = <-done:
-	case <-wait.Done():
-		go func() {
-			if <-done == nil {
-				late.close()
-			}
-		}()
-		err = wait.Err()
-	}
-	switch {
-	case ctx.Err() != nil:
+		return late.start(ctx, gitssh.NewClient(nil), ep, auth)
+	})
+	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return &UnreachableError{URL: r.url, Err: &stalledError{after: r.store.opts.Timeout}}
-	case err != nil:
-		if e := auth.explain(err); e != nil {
-			return e
-		}
-		return r.explain(ctx, err, false)
 	}
-	r.session, r.receive, r.adv = late.session, late.receive, late.adv
-	return nil
+	if e := auth.explain(err); e != nil {
+		return e
+	}
+	return r.explain(ctx, err, false)
 }
 
 // newSSHAuth reads known_hosts and asks ssh-agent for its keys. An agent that is

@@ -3,10 +3,12 @@ package store
 import (
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,7 +156,7 @@ func TestSSHRefuses(t *testing.T) {
 					t.Errorf("%v: has %q", err, secret)
 				}
 			}
-			if got := filesNamed(t, dir, "template.yml"); got != 0 {
+			if got := templatesIn(t, dir); got != 0 {
 				t.Errorf("%d templates in the cache", got)
 			}
 		})
@@ -167,12 +169,12 @@ func TestSSHRefuses(t *testing.T) {
 	})
 }
 
-// filesNamed counts the files of a name below a folder.
-func filesNamed(t *testing.T, dir, name string) int {
+// templatesIn counts the templates below a folder, at whatever place.
+func templatesIn(t *testing.T, dir string) int {
 	t.Helper()
 	n := 0
 	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-		if err == nil && d.Name() == name {
+		if err == nil && d.Name() == "template.yml" {
 			n++
 		}
 		return err
@@ -193,5 +195,77 @@ func TestSSHStalls(t *testing.T) {
 	_, _, _, err = s.Resolve(t.Context(), "ssh://git@"+l.Addr().String()+"/one.git", Where{Root: t.TempDir()})
 	if !is[*UnreachableError](err) || !strings.Contains(err.Error(), "said nothing") {
 		t.Errorf("%T: %v", err, err)
+	}
+}
+
+// TestPublishBySSH publishes to a store, and from a repository, that are behind an
+// OpenSSH server: by two at the same time, with a key that it does not know, and past a
+// hook that says no.
+func TestPublishBySSH(t *testing.T) {
+	t.Parallel()
+	server, g := servers.SSHFor(t), gitServer(t, servers.GitOptions{})
+	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
+	bare := filepath.Join(g.Dir, "store.git")
+	dir := versionless(t, g, "one", "x")
+	at := func(repo string) string { return server.URL(filepath.Join(g.Dir, repo+".git")) }
+	_, stranger := newKey(t)
+	known := server.KnownHosts(server.HostKeys...)
+	as := func(key ed25519.PrivateKey) *Store {
+		env := sshHome(t, known, sshAgent(t, server, key))
+		return withStores(t, Options{Getenv: func(name string) string {
+			if v := author(name); v != "" {
+				return v
+			}
+			return env[name]
+		}})
+	}
+	add := func(s *Store) *Store {
+		_, _, err := s.AddStore(t.Context(), "main", at("store"), nil)
+		must(t, err)
+		return s
+	}
+	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Source: at("one")}
+	var wg sync.WaitGroup
+	for w := range 2 {
+		s := add(as(server.Key))
+		wg.Go(func() {
+			for i := range 3 {
+				p := p
+				p.Version = fmt.Sprintf("%d.%d.0", w, i)
+				if out, err := s.Publish(t.Context(), p); err != nil || out.Already {
+					t.Errorf("%s: %+v %v", p.Version, out, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s := add(as(server.Key))
+	if versions, err := s.Versions(t.Context(), "acme/echo"); err != nil || len(versions) != 6 {
+		t.Errorf("%+v %v", versions, err)
+	}
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.2.0" {
+		t.Errorf("%+v %v", pin, err)
+	}
+	p.Version, p.Propose = "2.0.0", true
+	if out, err := s.Publish(t.Context(), p); err != nil || out.Branch != "publish/template/acme/echo/2.0.0" {
+		t.Errorf("proposed: %+v %v", out, err)
+	}
+	p.Propose = false
+
+	other := as(stranger)
+	other.opts.StoresFile = s.opts.StoresFile
+	if _, err := other.Publish(t.Context(), p); !is[*AuthError](err) {
+		t.Errorf("a key that the server does not know: %v", err)
+	}
+	must(t, os.WriteFile(filepath.Join(bare, "hooks", "pre-receive"), []byte("#!/bin/sh\necho not you >&2\nexit 1\n"), 0o755))
+	if _, err := s.Publish(t.Context(), p); !is[*DeclinedError](err) || !strings.Contains(err.Error(), "hook declined") {
+		t.Errorf("a hook: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(bare, "hooks", "pre-receive")))
+	_, err := s.Publish(t.Context(), p)
+	must(t, err)
+	runGit(t, bare, "fsck", "--strict")
+	if n := runGit(t, bare, "rev-list", "--count", "main"); n != "8" {
+		t.Errorf("%s commits", n)
 	}
 }

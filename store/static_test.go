@@ -304,10 +304,10 @@ func TestBadIndexes(t *testing.T) {
 		"of a later fnb":     {answer: lines(`{"index":{"v":2}}`, line[4]), want: "its format is 2"},
 		"a web page":         {answer: send([]byte("<!DOCTYPE html>\n<p>\x1b[2Jwelcome")), want: "it is not the index of a store"},
 		"nothing":            {answer: send(nil), want: "it is not the index of a store"},
-		"too large":          {answer: send(good), want: "the index has more bytes, more than the limit of 100", limits: Limits{Download: 100}},
-		"too large unpacked": {answer: lines(append([]string{line[0], `{"news":1}`}, line[1:]...)...), want: "the index unpacked has more bytes, more than the limit of 500", limits: Limits{Unpacked: 500}},
-		"a bomb":             {answer: lines(line[0], strings.Repeat(" ", 8<<20)), want: "line 2 of the index has more bytes, more than the limit of"},
-		"a large package":    {answer: lines(append([]string{line[0], line[1]}, many(300, `{"record":"`+strings.Repeat("x", 400<<10)+`"}`)...)...), want: "the records of acme/echo have more bytes, more than the limit of"},
+		"too large":          {answer: send(good), want: "the index has more bytes than the limit of 100", limits: Limits{Download: 100}},
+		"too large unpacked": {answer: lines(append([]string{line[0], `{"news":1}`}, line[1:]...)...), want: "the index unpacked has more bytes than the limit of 500", limits: Limits{Unpacked: 500}},
+		"a bomb":             {answer: lines(line[0], strings.Repeat(" ", 8<<20)), want: "line 2 of the index has more bytes than the limit of"},
+		"a large package":    {answer: lines(append([]string{line[0], line[1]}, many(300, `{"record":"`+strings.Repeat("x", 400<<10)+`"}`)...)...), want: "the records of acme/echo have more bytes than the limit of"},
 		"keeps silent":       {answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, want: "the server has said nothing for"},
 		"stalls": {answer: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write(good[:50])

@@ -44,6 +44,9 @@ func storeHints(err error) []string {
 	if is[*store.ConflictError](err) {
 		return []string{"publish it under another version with: --version V"}
 	}
+	if is[*store.DeclinedError](err) {
+		return []string{"ask whoever runs the store, or propose it, where that is possible, with: --pr"}
+	}
 	if l, ok := errors.AsType[*store.LintError](err); ok {
 		return []string{"see all problems with: fnb template lint " + l.Dir}
 	}

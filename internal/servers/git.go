@@ -250,6 +250,9 @@ func gitEnv(home string) []string {
 	}
 }
 
+// Handler is what the server answers with, for a server that does so only at times.
+func (g *Git) Handler() http.Handler { return g.server.Config.Handler }
+
 // RepoURL returns the address to clone a repository from.
 func (g *Git) RepoURL(name string) string { return g.URL + "/" + name + ".git" }
 

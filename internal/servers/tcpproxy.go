@@ -8,6 +8,17 @@ import (
 	"testing"
 )
 
+// A TCPFault is what becomes of a connection that has got so far.
+type TCPFault struct {
+	// After is how many bytes of the server's are passed on before; with Upload, of the
+	// client's.
+	After  int64
+	Upload bool
+	// Cut ends the connection. Without it nothing more is passed on in that direction,
+	// and nobody is told.
+	Cut bool
+}
+
 // A TCPProxy hands connections on to a server, until it is cut.
 type TCPProxy struct {
 	// Addr is "127.0.0.1:port".
@@ -20,6 +31,14 @@ type TCPProxy struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	cut   bool
+	fault *TCPFault // of the connections that are made from now on; nil for none
+}
+
+// Break makes later connections break; nil makes them whole.
+func (p *TCPProxy) Break(f *TCPFault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = f
 }
 
 // StartTCPProxy starts a proxy to target, a host and port.
@@ -51,13 +70,27 @@ func (p *TCPProxy) serve(client net.Conn) {
 		return
 	}
 	defer p.drop(client, server)
+	p.mu.Lock()
+	fault := p.fault
+	p.mu.Unlock()
 	var wg sync.WaitGroup
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from) // an end that breaks is the end of both
-		_, _ = client.Close(), server.Close()
+	over := make(chan struct{})
+	end := sync.OnceFunc(func() {
+		close(over)
+		_, _ = client.Close(), server.Close() // an end that breaks is the end of both
+	})
+	pass := func(to, from net.Conn, upload bool) {
+		defer end()
+		if fault == nil || fault.Upload != upload {
+			_, _ = io.Copy(to, from) // as above
+			return
+		}
+		if n, _ := io.CopyN(to, from, fault.After); n == fault.After && !fault.Cut {
+			<-over
+		}
 	}
-	wg.Go(func() { pass(server, client) })
-	wg.Go(func() { pass(client, server) })
+	wg.Go(func() { pass(server, client, true) })
+	wg.Go(func() { pass(client, server, false) })
 	wg.Wait()
 }
 
