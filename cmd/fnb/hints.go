@@ -208,6 +208,12 @@ func registryHints(err error) []string {
 	return nil
 }
 
+// emulateHint says what to type where the builder does not have a platform.
+func emulateHint(platform string) string {
+	arch := strings.Split(platform, "/")[1]
+	return "let the builder's machine emulate it: sudo apt-get install qemu-user-static binfmt-support, or docker run --privileged --rm tonistiigi/binfmt --install " + arch
+}
+
 func builderHints(err error) []string {
 	if n, ok := errors.AsType[*builder.NotListeningError](err); ok {
 		return []string{fmt.Sprintf("let it listen on port %d, or give it longer with: --timeout 2m", n.Port)}
@@ -222,11 +228,7 @@ func builderHints(err error) []string {
 		return []string{"use another BuildKit with: --builder ADDRESS, or load into this engine with: fnb build --load"}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Foreign != "" {
-		arch := strings.Split(s.Foreign, "/")[1]
-		return []string{
-			"let the builder's machine emulate it: sudo apt-get install qemu-user-static binfmt-support, or docker run --privileged --rm tonistiigi/binfmt --install " + arch,
-			"or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS",
-		}
+		return []string{emulateHint(s.Foreign), "or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS"}
 	}
 	if m, ok := errors.AsType[*builder.MixedError](err); ok {
 		return []string{"say which to build for with: --platform " + strings.Join(m.Platforms, ",")}

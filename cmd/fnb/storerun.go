@@ -160,5 +160,5 @@ func choosePlatform(ctx context.Context, client *builder.Client, has []string) (
 			return p, err
 		}
 	}
-	return own, &registry.PlatformError{Reference: "the image", Want: own, Have: has}
+	return own, hint(&registry.PlatformError{Reference: "the image", Want: own, Have: has}, emulateHint(has[0]), "or use a builder of "+has[0]+" with: --builder ADDRESS")
 }
