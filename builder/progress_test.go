@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +119,30 @@ func TestProgressJSON(t *testing.T) {
 	}
 	if said != 2 {
 		t.Errorf("%d functions said something", said)
+	}
+}
+
+// The table of docs/formats.md has the keys of events, all of them and no other.
+func TestEventsAreDocumented(t *testing.T) {
+	t.Parallel()
+	_, text, _ := strings.Cut(read(t, "../docs/formats.md"), "\n## Progress events ")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var documented, want []string
+	for line := range strings.Lines(text) {
+		if cells := strings.Split(line, "|"); len(cells) > 3 && strings.Contains(cells[1], "`") {
+			for key := range strings.SplitSeq(cells[1], ",") {
+				documented = append(documented, strings.Trim(key, " `"))
+			}
+		}
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[event]()) {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		want = append(want, key)
+	}
+	slices.Sort(documented)
+	slices.Sort(want)
+	if !slices.Equal(documented, want) {
+		t.Errorf("documented are %q, want %q", documented, want)
 	}
 }
 

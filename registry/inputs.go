@@ -19,7 +19,9 @@ type Known struct {
 	Reference   string
 	Descriptor  v1.Descriptor
 	Annotations map[string]string // of the manifest or index
-	Platforms   []schema.PlatformReport
+	// Platforms has the images of an index, whose sizes [Client.Measure] knows; or
+	// the one image, whose platform is not in its manifest.
+	Platforms []schema.PlatformReport
 
 	raw []byte
 }
@@ -75,6 +77,31 @@ func (k *Known) read() error {
 		k.Platforms = []schema.PlatformReport{one}
 	}
 	return nil
+}
+
+// Measure asks the registry how large the images of an index are. A size that
+// cannot be had stays 0.
+func (c *Client) Measure(ctx context.Context, known *Known) {
+	r, err := c.parse(known.Reference)
+	if err != nil {
+		return
+	}
+	ctx, patience := withPatience(ctx, nil)
+	patience.left = questionPatience
+	_, puller := c.remotes()
+	for i, p := range known.Platforms {
+		if p.Size > 0 {
+			continue
+		}
+		d, err := puller.Get(ctx, r.repo.Digest(p.Digest))
+		if err != nil {
+			return
+		}
+		image := Known{Descriptor: d.Descriptor, raw: d.Manifest}
+		if image.read() == nil && len(image.Platforms) == 1 {
+			known.Platforms[i].Size = image.Platforms[0].Size
+		}
+	}
 }
 
 // Tag makes ref, of the repository that known was asked of, name that image too.

@@ -37,6 +37,22 @@ func TestAskAndTag(t *testing.T) {
 	if known.Descriptor.Digest != desc.Digest || known.Input() != "sha256:abc" || len(known.Platforms) == 0 || known.Platforms[0].Digest == "" {
 		t.Errorf("the registry has %+v", known)
 	}
+	c.Measure(t.Context(), known)
+	images, err := s.Platforms(t.Context(), desc)
+	must(t, err)
+	for i, d := range images {
+		img, err := s.Image(d)
+		must(t, err)
+		m, err := img.Manifest()
+		must(t, err)
+		var size int64
+		for _, l := range m.Layers {
+			size += l.Size
+		}
+		if p := known.Platforms[i]; p.Digest != d.Digest.String() || p.Size != size || size == 0 {
+			t.Errorf("%+v, want %d bytes of %s", p, size, d.Digest)
+		}
+	}
 	if err := c.Tag(t.Context(), known, reg.Host+"/acme/hello:2"); err != nil {
 		t.Fatal(err)
 	}

@@ -64,5 +64,5 @@ type InputChange struct {
 type PlatformReport struct {
 	Platform string `json:"platform"`
 	Digest   string `json:"digest"`
-	Size     int64  `json:"size"` // bytes of its compressed layers
+	Size     int64  `json:"size,omitempty"` // bytes of its compressed layers
 }

@@ -334,7 +334,7 @@ func (p *pipeline) keep(ctx context.Context, j *job, pl *plan, img *builder.Resu
 		for _, pl := range img.Platforms {
 			j.report.Platforms = append(j.report.Platforms, schema.PlatformReport{Platform: pl.String()})
 		}
-		return p.writeInputTag(ctx, j, pl)
+		return p.tagInputs(ctx, j, pl)
 	}
 	return nil
 }

@@ -83,8 +83,8 @@ func (p *pipeline) push(ctx context.Context, j *job) error {
 	return err
 }
 
-// pushInputTag gives an image that was sent the tag of its inputs, as
-// writeInputTag does where the builder has sent it. It has none where its
+// pushInputTag gives an image that was sent the tag of its inputs, as tagInputs
+// does where the builder has sent it. It has none where its
 // inputs do not decide it.
 func (p *pipeline) pushInputTag(ctx context.Context, j *job, input string) error {
 	if j.report.InputDigest = input; input == "" || p.opts.noInputTag {

@@ -22,7 +22,7 @@ func (p *pipeline) reuse(ctx context.Context, j *job, pl *plan) (bool, error) {
 	}
 	defer j.clock("check")()
 	if p.opts.push {
-		return p.reusePushed(ctx, j, pl.digest)
+		return p.reusePushed(ctx, j, pl)
 	}
 	return p.reuseKept(ctx, j, pl.digest)
 }
@@ -76,7 +76,8 @@ func (p *pipeline) reuseKept(ctx context.Context, j *job, input string) (bool, e
 
 // reusePushed asks the registry: for the references that are wanted, and then for
 // the tag of the inputs.
-func (p *pipeline) reusePushed(ctx context.Context, j *job, input string) (bool, error) {
+func (p *pipeline) reusePushed(ctx context.Context, j *job, pl *plan) (bool, error) {
+	input := pl.digest
 	have := map[string]v1.Hash{}
 	var found *registry.Known
 	for i, ref := range j.refs {
@@ -117,7 +118,7 @@ func (p *pipeline) reusePushed(ctx context.Context, j *job, input string) (bool,
 		}
 		reason = "the registry has it under " + found.Reference
 	}
-	j.report.Platforms = found.Platforms
+	j.report.Platforms = platformsKnown(found, pl)
 	j.skip(found.Descriptor.Digest.String(), reason)
 	return true, nil
 }
@@ -185,19 +186,31 @@ func inputRef(ref, input string) string {
 	return repo + ":" + packaging.InputTag(input)
 }
 
-// writeInputTag gives an image that the builder has pushed the tag of its
-// inputs, so that whoever wants the same finds it. That it cannot be is a
-// warning.
-func (p *pipeline) writeInputTag(ctx context.Context, j *job, pl *plan) error {
-	if p.opts.noInputTag || pl.unpinned != "" || p.offline || p.isSilent(j.refs[0]) {
+// platformsKnown are the images that a registry has under one reference.
+func platformsKnown(known *registry.Known, pl *plan) []schema.PlatformReport {
+	if len(known.Platforms) == 1 && known.Platforms[0].Platform == "" {
+		known.Platforms[0].Platform = pl.req.Platforms[0].String()
+	}
+	return known.Platforms
+}
+
+// tagInputs reads back what the builder has pushed, for the report, and gives it
+// the tag of its inputs, so that whoever wants the same finds it. That it cannot be
+// tagged is a warning.
+func (p *pipeline) tagInputs(ctx context.Context, j *job, pl *plan) error {
+	if p.offline || p.isSilent(j.refs[0]) {
 		return nil
 	}
+	wanted := !p.opts.noInputTag && pl.unpinned == ""
 	known, err := p.registry.Ask(ctx, j.refs[0])
-	if err == nil && known.Input() == pl.digest {
-		j.report.Platforms = known.Platforms
-		err = p.registry.Tag(ctx, known, inputRef(j.refs[0], pl.digest))
+	if err == nil && known.Descriptor.Digest.String() == j.report.Digest {
+		p.registry.Measure(ctx, known)
+		j.report.Platforms = platformsKnown(known, pl)
+		if wanted {
+			err = p.registry.Tag(ctx, known, inputRef(j.refs[0], pl.digest))
+		}
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && wanted && ctx.Err() == nil {
 		j.untagged(err)
 	}
 	return ctx.Err()
