@@ -105,15 +105,19 @@ func (bc *buildContext) small() bool {
 	return bc.bytes <= inlineBytes && bc.files <= inlineFiles
 }
 
-// inline returns the build context as file actions on an empty state.
+// inline returns the build context as one file operation. A folder is as old as
+// what was last put into it: the times of folders are set at the end, by a copy
+// of the same folders without anything in them, which stay in the builder's
+// cache until a folder is added or removed.
 func (bc *buildContext) inline() (llb.State, error) {
 	created := llb.WithCreatedTime(contextTime())
-	var act *llb.FileAction
+	var act, folders *llb.FileAction
 	for _, e := range bc.entries {
 		p := "/" + e.path
 		switch {
 		case e.mode.IsDir():
 			act = mkdir(act, p, e.mode.Perm(), created)
+			folders = mkdir(folders, p, e.mode.Perm(), created)
 		case e.mode&fs.ModeSymlink != 0:
 			act = symlink(act, e.link, p, created)
 		default:
@@ -124,15 +128,27 @@ func (bc *buildContext) inline() (llb.State, error) {
 			act = mkfile(act, p, e.mode.Perm(), data, created)
 		}
 	}
-	if act == nil {
-		act = llb.Mkdir("/", 0o755, created)
+	if folders == nil {
+		folders = llb.Mkdir("/", 0o755, created)
 	}
-	return timed(llb.Scratch().File(act, llb.WithCustomName("[fnb] receive the build context"))), nil
+	if act == nil {
+		act = folders
+	}
+	empty := llb.Scratch().File(folders, llb.WithCustomName("[fnb] folders of the build context"))
+	act = act.Copy(empty, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, created)
+	return llb.Scratch().File(act, llb.WithCustomName("[fnb] build context")), nil
 }
 
-// timed gives everything in a state the one time of a build context: in the LLB
-// a folder is as old as what was last put into it, and in the session a file has
-// the time that its content makes.
+// dockerfileState holds nothing but the Dockerfile: the frontend reads it before
+// it knows of the build context, and all functions of a template have the same.
+func dockerfileState(name string, data []byte) llb.State {
+	p, created := path.Join("/", name), llb.WithCreatedTime(contextTime())
+	act := llb.Mkdir(path.Dir(p), 0o755, llb.WithParents(true), created).Mkfile(p, 0o644, data, created)
+	return llb.Scratch().File(act, llb.WithCustomName("[fnb] Dockerfile"))
+}
+
+// timed gives everything in a state the one time of a build context: in the
+// session a file has the time that its content makes.
 func timed(st llb.State) llb.State {
 	return llb.Scratch().File(
 		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(contextTime())),
@@ -181,7 +197,7 @@ func (bc *buildContext) local(key string, sums map[string]string) (llb.State, *c
 		served.stats[i] = st
 	}
 	st := llb.Local(contextName, llb.SharedKeyHint(key), llb.WithCustomName("[fnb] receive the build context"))
-	return timed(st), served, nil
+	return st, served, nil
 }
 
 // knownSum returns the sum of a file, which is read where it is not known.
@@ -207,10 +223,12 @@ func contentSum(fsys fs.FS, name string) (sum [sha256.Size]byte, err error) {
 }
 
 // contentTime returns a time that depends on a file's content alone, in
-// nanoseconds since 1970. It is before 2038: a file system that cannot hold it
-// would have every file sent every time.
+// nanoseconds since 1970. It is after contextTime, so that the exporter sets it to
+// that, and before 2038: a file system that cannot hold it would have every file
+// sent every time.
 func contentTime(sum [sha256.Size]byte) int64 {
-	return int64(binary.BigEndian.Uint64(sum[:]) % (1 << 31 * 1e9))
+	from, to := uint64(contextTime().UnixNano()), uint64(1<<31*1e9)
+	return int64(from + 1 + binary.BigEndian.Uint64(sum[:])%(to-from-1))
 }
 
 // A contextFS serves a build context over the session.

@@ -191,13 +191,12 @@ func TestPlainSyntax(t *testing.T) {
 		"FROM x\n# syntax=registry.example/f":  true,
 	}
 	for text, want := range tests {
-		r := Request{Context: files("Dockerfile", text+"\nFROM scratch\n")}
-		if got, err := r.plainSyntax(); err != nil || got != want {
-			t.Errorf("%q: got %t %v", text, got, err)
+		if got := new(Request).plainSyntax([]byte(text + "\nFROM scratch\n")); got != want {
+			t.Errorf("%q: got %t", text, got)
 		}
 	}
-	r := Request{Context: files("Dockerfile", "FROM scratch\n"), BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "x"}}
-	if got, _ := r.plainSyntax(); got {
+	r := Request{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "x"}}
+	if r.plainSyntax([]byte("FROM scratch\n")) {
 		t.Error("BUILDKIT_SYNTAX is passed over")
 	}
 }

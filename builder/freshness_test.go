@@ -111,6 +111,32 @@ func TestSameDigest(t *testing.T) {
 	}
 }
 
+// Where no step can see how old a file is, the times of a large build context
+// are left to the exporter, which makes the same image of it.
+func TestTimesLeftToExporter(t *testing.T) {
+	t.Parallel()
+	const dockerfile = "FROM scratch\nCOPY src /src\nCMD [\"/src/c\"]\n"
+	if observes([]byte(dockerfile), nil, "") {
+		t.Fatal("a COPY step is taken for one that runs")
+	}
+	m := files("Dockerfile", dockerfile, "src/a/b", "1", "src/c*", "2")
+	for i := range 50 { // some would be older than the exporter's time
+		m[fmt.Sprint("src/a/f", i)] = &fstest.MapFile{Data: []byte{byte(i)}, Mode: 0o644}
+	}
+	var want string
+	for name, c := range map[string]*Client{"stock": stock(t), "managed": startManaged(t, managed(t, nil))} {
+		for size, m := range map[string]fstest.MapFS{"small": m, "large": padded(m)} {
+			got := digestOf(t, c, m, Watchdog{})
+			if want == "" {
+				want = got
+			}
+			if got != want {
+				t.Errorf("%s, %s: %s, want %s", name, size, got, want)
+			}
+		}
+	}
+}
+
 func TestContextPaths(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -100,6 +100,13 @@ type Output struct {
 	byDigest  bool     // with Push: without a tag
 }
 
+// exporterTimes reports whether what comes out is an image, in which the exporter
+// sets every later time to that of a build context.
+func (r *Request) exporterTimes() bool {
+	out := r.Output
+	return r.epoch() <= DefaultEpoch && (out.Store != "" || len(out.Push) > 0 || out.OCI != nil || out.Docker != nil)
+}
+
 // A Result is an image that was made.
 type Result struct {
 	Digest     string // of the manifest or index; "" with Output.Local and without an output
@@ -141,16 +148,20 @@ var officialSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(:1(\.\
 // plainSyntax reports whether the builder is to read the Dockerfile by itself:
 // where the syntax line names BuildKit's own frontend, which the builder has,
 // there is nothing to pull from a registry.
-func (r *Request) plainSyntax() (bool, error) {
+func (r *Request) plainSyntax(dockerfile []byte) bool {
 	if _, named := r.BuildArgs["BUILDKIT_SYNTAX"]; named {
-		return false, nil
+		return false
 	}
-	raw, err := fs.ReadFile(r.Context, r.dockerfile())
-	if err != nil {
-		return false, fmt.Errorf("reading the Dockerfile: %w", err)
+	ref, _, _, found := parser.DetectSyntax(dockerfile)
+	return !found || officialSyntax.MatchString(ref)
+}
+
+// targets are the stages that are solved.
+func (r *Request) targets() []string {
+	if r.Test == "" {
+		return []string{r.Target}
 	}
-	ref, _, _, found := parser.DetectSyntax(raw)
-	return !found || officialSyntax.MatchString(ref), nil
+	return []string{r.Target, r.Test}
 }
 
 func (r *Request) epoch() int64 {

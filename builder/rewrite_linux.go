@@ -122,10 +122,11 @@ type rewrittenRef struct {
 // GetRemotes implements [cache.ImmutableRef].
 func (r *rewrittenRef) GetRemotes(ctx context.Context, create bool, cfg cacheconfig.RefConfig, all bool, s session.Group) ([]*solver.Remote, error) {
 	made := cfg
-	// What is compressed here is compressed once more, when its times are
-	// rewritten.
+	// What is compressed here is compressed once more, with its times rewritten.
 	fast := gzip.BestSpeed
-	made.Compression.Level = &fast
+	tee := &teeCompression{Type: cfg.Compression.Type, worker: r.worker, epoch: r.epoch}
+	defer tee.close(context.WithoutCancel(ctx))
+	made.Compression.Type, made.Compression.Level = tee, &fast
 	remotes, err := r.ImmutableRef.GetRemotes(ctx, create, made, all, s)
 	if err != nil || len(remotes) != 1 {
 		return remotes, err
@@ -170,8 +171,7 @@ const rewrittenAnnotation = "buildkit/rewritten-timestamp"
 // rewrite returns what a layer is with its times set to epoch. The result lives
 // as long as the layer it was made of, which refers to it by a label.
 func (w *rewritingWorker) rewrite(ctx context.Context, from content.InfoReaderProvider, desc ocispecs.Descriptor, comp compression.Config, epoch time.Time) (*ocispecs.Descriptor, error) {
-	label := fmt.Sprintf("containerd.io/gc.ref.content.fnb-rewritten-%d", epoch.Unix())
-	diffID := fmt.Sprintf("fnb.rewritten.diff-id.%d", epoch.Unix())
+	label, diffID := rewrittenLabels(epoch)
 	return w.flights.Do(ctx, desc.Digest.String()+label, func(ctx context.Context) (*ocispecs.Descriptor, error) {
 		var cs content.Store = w.ContentStore()
 		if info, err := cs.Info(ctx, desc.Digest); err == nil {
@@ -194,10 +194,22 @@ func (w *rewritingWorker) rewrite(ctx context.Context, from content.InfoReaderPr
 		if err != nil {
 			return nil, err
 		}
-		made := map[string]string{label: out.Digest.String(), diffID: out.Annotations[labels.LabelUncompressed]}
-		_, err = cs.Update(ctx, content.Info{Digest: desc.Digest, Labels: made}, "labels."+label, "labels."+diffID)
-		return out, err
+		return out, w.note(ctx, desc.Digest, out.Digest, out.Annotations[labels.LabelUncompressed], epoch)
 	})
+}
+
+// rewrittenLabels are the labels of a layer that name the blob it became, and
+// that blob's uncompressed digest.
+func rewrittenLabels(epoch time.Time) (blob, diffID string) {
+	return fmt.Sprintf("containerd.io/gc.ref.content.fnb-rewritten-%d", epoch.Unix()), fmt.Sprintf("fnb.rewritten.diff-id.%d", epoch.Unix())
+}
+
+// note has a layer remember what it became.
+func (w *rewritingWorker) note(ctx context.Context, from, to digest.Digest, diffID string, epoch time.Time) error {
+	blobLabel, diffIDLabel := rewrittenLabels(epoch)
+	made := map[string]string{blobLabel: to.String(), diffIDLabel: diffID}
+	_, err := w.ContentStore().Update(ctx, content.Info{Digest: from, Labels: made}, "labels."+blobLabel, "labels."+diffIDLabel)
+	return err
 }
 
 // A rewrittenProvider reads rewritten layers from the content store, and the

@@ -44,6 +44,9 @@ func (o ServeOptions) gcPolicy() []client.PruneInfo {
 // An activity counts the calls under way. It keeps a file while there are any,
 // for other processes to see, and closes idle when there were none for a while.
 type activity struct {
+	busy  func() error // called before the first call
+	quiet func()       // called after the last one
+
 	mu    sync.Mutex
 	n     int
 	file  string
@@ -52,8 +55,8 @@ type activity struct {
 	idle  chan struct{}
 }
 
-func newActivity(file string, after time.Duration) *activity {
-	a := &activity{file: file, after: after, idle: make(chan struct{})}
+func newActivity(file string, after time.Duration, busy func() error, quiet func()) *activity {
+	a := &activity{busy: busy, quiet: quiet, file: file, after: after, idle: make(chan struct{})}
 	a.timer = time.AfterFunc(after, a.expire)
 	return a
 }
@@ -70,13 +73,19 @@ func (a *activity) expire() {
 	}
 }
 
-func (a *activity) begin() {
+func (a *activity) begin() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.n == 0 {
+		if err := a.busy(); err != nil {
+			return err
+		}
+	}
 	if a.n++; a.n == 1 {
 		a.timer.Stop()
 		_ = os.WriteFile(a.file, nil, 0o600) // a hint for others: without it the builder looks idle
 	}
+	return nil
 }
 
 func (a *activity) end() {
@@ -85,6 +94,7 @@ func (a *activity) end() {
 	if a.n--; a.n == 0 {
 		a.timer.Reset(a.after)
 		_ = os.Remove(a.file) // as above
+		a.quiet()
 	}
 }
 
@@ -95,13 +105,17 @@ func (a *activity) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 	case "/moby.buildkit.v1.Control/Info", "/moby.buildkit.v1.Control/ListWorkers":
 		return next(ctx, req)
 	}
-	a.begin()
+	if err := a.begin(); err != nil {
+		return nil, err
+	}
 	defer a.end()
 	return next(ctx, req)
 }
 
 func (a *activity) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	a.begin()
+	if err := a.begin(); err != nil {
+		return err
+	}
 	defer a.end()
 	return next(srv, ss)
 }

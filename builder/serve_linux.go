@@ -17,6 +17,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	ctdsnapshot "github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/core/snapshots/storage"
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
@@ -75,11 +76,20 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 		version.Version = opts.Version
 	}
 
+	settler, err := newSettler(m.Root)
+	if err != nil {
+		return err
+	}
+	if err := settler.begin(); err != nil {
+		return fmt.Errorf("marking the builder's state: %w", err)
+	}
 	ctl, err := newController(ctx, m, opts)
 	if err != nil {
 		return err
 	}
+	defer settler.settle()
 	defer func() { _ = ctl.Close() }() // the process ends
+	settler.end()
 
 	l, err := listen(m.Socket)
 	if err != nil {
@@ -90,7 +100,7 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	}
 	defer func() { _ = os.Remove(m.stateFile()) }() // a stale one does no harm: the lock decides
 
-	act := newActivity(m.busyFile(), opts.idle())
+	act := newActivity(m.busyFile(), opts.idle(), settler.begin, settler.end)
 	server := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(act.unary, grpcerrors.UnaryServerInterceptor),
 		grpc.ChainStreamInterceptor(act.stream, grpcerrors.StreamServerInterceptor),
@@ -251,6 +261,9 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	if err != nil {
 		return nil, err
 	}
+	if err := relax(wopt); err != nil {
+		return nil, err
+	}
 	wopt.GCPolicy = opts.gcPolicy()
 	wopt.RegistryHosts = hosts
 	wopt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
@@ -273,7 +286,17 @@ func snapshotter(root string) (runc.SnapshotterFactory, error) {
 	overlayErr := overlayutils.Supported(root)
 	if overlayErr == nil {
 		return runc.SnapshotterFactory{Name: "overlayfs", New: func(root string) (ctdsnapshot.Snapshotter, error) {
-			return overlay.NewSnapshotter(root, overlay.AsynchronousRemove)
+			if err := os.MkdirAll(root, 0o700); err != nil {
+				return nil, err
+			}
+			ms, err := storage.NewMetaStore(filepath.Join(root, "metadata.db"), func(o *bolt.Options) error {
+				o.NoSync = true // see settler
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+			return overlay.NewSnapshotter(root, overlay.AsynchronousRemove, overlay.WithMetaStore(ms))
 		}}, nil
 	}
 	if err := fuseoverlayfs.Supported(root); err == nil {

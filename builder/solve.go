@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -291,6 +292,10 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 	if err != nil {
 		return err
 	}
+	dockerfile, err := fs.ReadFile(b.req.Context, b.req.dockerfile())
+	if err != nil {
+		return fmt.Errorf("reading the Dockerfile: %w", err)
+	}
 	var st llb.State
 	if bc.small() {
 		st, err = bc.inline()
@@ -301,17 +306,21 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 			opt.LocalMounts[contextName] = served
 			b.sent = served.sent.Load
 		}
+		if !b.req.exporterTimes() || observes(dockerfile, bc.entries, b.req.targets()...) {
+			st = timed(st)
+		}
 	}
 	if err != nil {
 		return err
 	}
-	def, err := st.Marshal(ctx)
-	if err != nil {
-		return fmt.Errorf("describing the build context: %w", err)
-	}
-	b.inputs = map[string]*pb.Definition{"context": def.ToPB(), "dockerfile": def.ToPB()}
-	if b.ownFrontend, err = b.req.plainSyntax(); err != nil {
-		return err
+	b.ownFrontend = b.req.plainSyntax(dockerfile)
+	b.inputs = map[string]*pb.Definition{}
+	for name, st := range map[string]llb.State{"context": st, "dockerfile": dockerfileState(b.req.dockerfile(), dockerfile)} {
+		def, err := st.Marshal(ctx)
+		if err != nil {
+			return fmt.Errorf("describing the build context: %w", err)
+		}
+		b.inputs[name] = def.ToPB()
 	}
 	b.serveWatchdog(opt)
 	return nil

@@ -185,7 +185,7 @@ CMD ["./fwatchdog"]
 func (r *rig) copied(name string, functions int, more map[string]string) (string, error) {
 	files := map[string]string{
 		"stack.yaml":                       r.stack(name, "copied", functions),
-		"template/copied/Dockerfile":       "FROM debian:bookworm-slim\nCOPY function/ /home/app/\nWORKDIR /home/app\n",
+		"template/copied/Dockerfile":       "FROM debian:bookworm-slim\nWORKDIR /home/app\nCOPY function/ ./\n",
 		"template/copied/template.yml":     "language: any\nfprocess: cat handler.txt\n",
 		"template/copied/function/handler": "",
 	}
@@ -327,7 +327,7 @@ func secondMachine(ctx context.Context, r *rig) (result, error) {
 
 func largeLayer(ctx context.Context, r *rig) (result, error) {
 	dir, err := r.copied("layer", 1, map[string]string{
-		"template/copied/Dockerfile": "FROM debian:bookworm-slim\nRUN head -c 120000000 /dev/urandom > /dependencies\nCOPY function/ /home/app/\nWORKDIR /home/app\n",
+		"template/copied/Dockerfile": "FROM debian:bookworm-slim\nRUN head -c 120000000 /dev/urandom > /dependencies\nWORKDIR /home/app\nCOPY function/ ./\n",
 	})
 	if err != nil {
 		return result{}, err
