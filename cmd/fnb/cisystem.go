@@ -62,6 +62,10 @@ type remark struct {
 func (c ciSystem) remarks(err error) []remark {
 	var out []remark
 	for _, e := range flatten(err) {
+		if te, ok := errors.AsType[*testError](e); ok && len(te.problems) > 0 {
+			out = append(out, c.remarks(errors.Join(te.problems...))...)
+			continue
+		}
 		fe, ok := errors.AsType[*functionError](e)
 		if !ok {
 			out = append(out, c.remark("fnb", place{}, e))
@@ -80,7 +84,12 @@ func (c ciSystem) remark(title string, at place, err error) remark {
 		r.path, r.line = c.relative(at.dockerfile), se.Line
 	}
 	if e, ok := errors.AsType[*schema.FieldError](err); ok && e.File != "" {
-		r.path, r.line, r.column = c.relative(e.File), e.Line, e.Column
+		for _, file := range []string{filepath.Join(at.template, e.File), e.File} {
+			if _, err := os.Stat(file); err == nil {
+				r.path, r.line, r.column = c.relative(file), e.Line, e.Column
+				break
+			}
+		}
 	}
 	return r
 }
@@ -89,28 +98,44 @@ func (c ciSystem) remark(title string, at place, err error) remark {
 type place struct {
 	stack      string // the stack file
 	line       int    // of the function in it
+	template   string // the folder of its template, where it is in the project; else ""
 	dockerfile string // the function's, where it is in the project; else ""
 }
 
 // placeOf finds a function's place.
 func placeOf(stack *schema.Stack, fn schema.Function) place {
-	p := place{stack: stack.File, line: fn.Line}
-	dir := ""
-	switch ref, err := schema.ParseTemplateRef(fn.Lang); {
-	case err != nil:
-	case ref.Kind == schema.RefFolder:
-		dir = ref.Dir
-	case ref.Kind == schema.RefName && ref.Name == "dockerfile":
-		dir = fn.Handler
+	p := place{stack: stack.File, line: fn.Line, template: templateFolder(stack, fn)}
+	dir := p.template
+	if dir == "" && fn.Lang == "dockerfile" {
+		dir = filepath.Join(filepath.Dir(stack.File), filepath.FromSlash(fn.Handler))
 	}
-	if dir == "" {
-		return p
-	}
-	file := filepath.Join(filepath.Dir(stack.File), filepath.FromSlash(dir), "Dockerfile")
-	if _, err := os.Stat(file); err == nil {
+	file := filepath.Join(dir, "Dockerfile")
+	if _, err := os.Stat(file); err == nil && dir != "" {
 		p.dockerfile = file
 	}
 	return p
+}
+
+// templateFolder is the folder of a function's template in the project; "" where
+// it comes from elsewhere.
+func templateFolder(stack *schema.Stack, fn schema.Function) string {
+	ref, err := schema.ParseTemplateRef(fn.Lang)
+	if err != nil {
+		return ""
+	}
+	root := filepath.Dir(stack.File)
+	dir := filepath.Join(root, "template", ref.Name)
+	if ref.Kind == schema.RefFolder {
+		if dir = filepath.FromSlash(ref.Dir); !filepath.IsAbs(dir) {
+			dir = filepath.Join(root, dir)
+		}
+	} else if ref.Kind != schema.RefName || ref.Namespace != "" {
+		return ""
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
 }
 
 // relative is a path below the checkout; "" where it is none.

@@ -27,12 +27,16 @@ type testResult struct {
 	Platform string        `json:"platform,omitempty"`
 	OK       bool          `json:"ok"`
 	Checks   []probe.Check `json:"checks"`
+
+	place    place
+	problems []error // of the checks that failed
 }
 
 // A testError says that checks failed; what they are has been printed.
 type testError struct {
-	what   string
-	failed []string
+	what     string
+	failed   []string
+	problems []error // each with its place
 }
 
 func (e *testError) Error() string {
@@ -83,6 +87,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 	if err := g.showing(p, len(jobs)); err != nil {
 		return err
 	}
+	p.unfold = g.ci.fold(g.err, fmt.Sprintf("fnb: testing %d functions", len(jobs)))
 	results := make([]testResult, len(jobs))
 	index := map[*job]int{}
 	for i, j := range jobs {
@@ -97,7 +102,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 		*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout})
 		return err
 	})
-	p.progress.Close()
+	p.close()
 	if lerr := p.writeLock(); lerr != nil {
 		err = errors.Join(err, lerr)
 	}
@@ -114,7 +119,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 // than the function, such as a builder that went away.
 func (p *pipeline) test(ctx context.Context, j *job, tmpl *templates.Template, req builder.RunRequest, o probe.Options) (testResult, error) {
 	j.doing = "testing"
-	r := testResult{Function: j.fn.Name}
+	r := testResult{Function: j.fn.Name, place: j.place}
 	if len(req.Build.Platforms) > 0 {
 		r.Platform = req.Build.Platforms[0].String()
 	}
@@ -140,6 +145,11 @@ func (p *pipeline) test(ctx context.Context, j *job, tmpl *templates.Template, r
 	if err == nil && r.Checks[len(r.Checks)-1].Status == probe.Passed {
 		checks, err = probe.Run(ctx, p.machine, req, o)
 	}
+	for _, c := range checks {
+		if c.Status == probe.Failed {
+			r.problem(fmt.Errorf("%s: %s", c.Name, c.Detail))
+		}
+	}
 	r.Checks = append(r.Checks, checks...)
 	r.OK = probe.OK(r.Checks)
 	return r, err
@@ -156,6 +166,7 @@ func (r *testResult) check(name string, do func() error) error {
 	case errors.As(err, &se) && se.Denied == "":
 		c.Status = probe.Failed
 		c.Detail = strings.Join(append([]string{se.Error()}, se.Log...), "\n")
+		r.problem(fmt.Errorf("%s: %w", name, se))
 	case err != nil:
 		return err
 	}
@@ -163,10 +174,16 @@ func (r *testResult) check(name string, do func() error) error {
 	return nil
 }
 
+// problem notes a check that failed beside the function's place.
+func (r *testResult) problem(err error) {
+	r.problems = append(r.problems, &functionError{name: r.Function, place: r.place, err: err})
+}
+
 // tested prints the results, and is an error where a check failed.
 func (g *globals) tested(what string, results []testResult, junit string) error {
 	e := &testError{what: what}
 	for _, r := range results {
+		e.problems = append(e.problems, r.problems...)
 		for _, c := range r.Checks {
 			if c.Status == probe.Failed {
 				e.failed = append(e.failed, r.title()+" "+c.Name)

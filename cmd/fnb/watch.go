@@ -117,14 +117,8 @@ func (p *pipeline) sources(fn schema.Function) []string {
 	for _, c := range slices.Concat(p.stack.Configuration.Copy, p.opts.copies, fn.EnvironmentFile) {
 		paths = append(paths, at(c))
 	}
-	if ref, err := schema.ParseTemplateRef(fn.Lang); err == nil {
-		dir := filepath.Join(root, "template", ref.Name)
-		if ref.Kind == schema.RefFolder {
-			dir = at(ref.Dir)
-		}
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			paths = append(paths, dir)
-		}
+	if dir := templateFolder(p.stack, fn); dir != "" {
+		paths = append(paths, dir)
 	}
 	return paths
 }
