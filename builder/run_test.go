@@ -361,6 +361,34 @@ func TestRunBuilderDies(t *testing.T) {
 	}
 }
 
+// With a connection that the end of the container cuts off BuildKit may lose the
+// exit code; what is said then is no number that looks like one.
+func TestRunLosesExitCode(t *testing.T) {
+	t.Parallel()
+	c := stock(t)
+	for range 3 {
+		r := running(t, c, function(t, "cat"))
+		if err := r.Ready(t.Context(), 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := r.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		code, err := r.Wait(t.Context())
+		if code != UnknownExitCode && code != 137 || err != nil {
+			t.Errorf("exit code %d, %v", code, err)
+		}
+		_ = conn.Close() // it was cut off
+	}
+	if e := (&ExitError{Code: UnknownExitCode}).Error(); strings.Contains(e, "-1") {
+		t.Error(e)
+	}
+}
+
 // The end of the context ends the making of a container, not the container.
 func TestRunContext(t *testing.T) {
 	t.Parallel()

@@ -51,11 +51,18 @@ type Running struct {
 // An ExitError says that a container's process ended before it did what was
 // wanted of it.
 type ExitError struct {
-	Code int
+	Code int      // or UnknownExitCode
 	Log  []string // the last lines that it wrote
 }
 
+// UnknownExitCode is in the place of one that the builder could not tell: BuildKit
+// loses it where a connection into the container is cut off by its end.
+const UnknownExitCode = -1
+
 func (e *ExitError) Error() string {
+	if e.Code == UnknownExitCode {
+		return "its process ended with an exit code that the builder could not tell"
+	}
 	return fmt.Sprintf("its process ended with exit code %d", e.Code)
 }
 
@@ -136,6 +143,9 @@ func (r *Running) wait(ctx context.Context, g gw.Client) error {
 				r.exited = true
 			case errors.As(err, &exit):
 				r.exited, r.code = true, int(exit.ExitCode)
+				if r.code > 255 {
+					r.code = UnknownExitCode
+				}
 			default:
 				return fmt.Errorf("running the container: %w", plain(err))
 			}
@@ -191,7 +201,7 @@ func (r *Running) Gone() <-chan struct{} { return r.gone }
 func (r *Running) Tail() []string { return r.tail.last() }
 
 // Wait waits for the container to be gone and returns its process's exit code,
-// or the error that ended it: an [*UnreachableError] where the builder went
+// which may be [UnknownExitCode], or the error that ended it: an [*UnreachableError] where the builder went
 // away, [context.Canceled] after [Running.Close].
 func (r *Running) Wait(ctx context.Context) (int, error) {
 	select {

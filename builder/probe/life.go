@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"fnb/builder"
 )
 
 // logLine starts the function behind a program that writes a long line first,
@@ -93,8 +95,34 @@ func (c *counter) wait(ctx context.Context, limit time.Duration) error {
 // settle is how long a request's first half has to reach the function.
 const settle = 100 * time.Millisecond
 
-// drain sends SIGTERM in the middle of a request.
+// drainTries is how often SIGTERM is tried where the exit code gets lost.
+const drainTries = 5
+
+// drain looks how the container ends after SIGTERM.
 func (p *prober) drain(ctx context.Context) error {
+	r := p.r
+	for try := 1; ; try++ {
+		code, err := p.terminate(ctx, r)
+		switch {
+		case err != nil:
+			return err
+		case code == 0 || code == 128+int(syscall.SIGTERM):
+			return nil
+		case code != builder.UnknownExitCode || try == drainTries:
+			return fmt.Errorf("after SIGTERM %w", &builder.ExitError{Code: code})
+		}
+		if r, err = p.starter.Run(ctx, p.req); err != nil {
+			return err
+		}
+		defer r.Close()
+		if err := r.Ready(ctx, p.o.Listen); err != nil {
+			return err
+		}
+	}
+}
+
+// terminate sends SIGTERM in the middle of a request, and returns the exit code.
+func (p *prober) terminate(ctx context.Context, r *builder.Running) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Drain)
 	defer cancel()
 	// A body of at least two bytes, so that there are two halves.
@@ -106,41 +134,37 @@ func (p *prober) drain(ctx context.Context) error {
 	pr, pw := io.Pipe()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://function/", pr)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.ContentLength = int64(len(body))
+	req.Close = true // no connection is to be there when the process ends
 	done := make(chan error, 1)
-	go func() { done <- p.exchange(req) }()
+	go func() { done <- exchange(r, req) }()
 	if _, err := io.WriteString(pw, body[:half]); err != nil {
-		return fmt.Errorf("sending half of a request: %w", err)
+		return 0, fmt.Errorf("sending half of a request: %w", err)
 	}
 	time.Sleep(settle)
-	if err := p.r.Signal(syscall.SIGTERM); err != nil {
-		return err
+	if err := r.Signal(syscall.SIGTERM); err != nil {
+		return 0, err
 	}
 	time.Sleep(settle)
 	if _, err := io.WriteString(pw, body[half:]); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		return fmt.Errorf("sending the rest of the request: %w", err)
+		return 0, fmt.Errorf("sending the rest of the request: %w", err)
 	}
 	_ = pw.Close() // never fails
 	if err := <-done; err != nil {
-		return fmt.Errorf("the request under way at SIGTERM: %w", err)
+		return 0, fmt.Errorf("the request under way at SIGTERM: %w", err)
 	}
-	code, err := p.r.Wait(ctx)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("its process has not ended %s after SIGTERM", p.o.Drain)
-	case err != nil:
-		return err
-	case code != 0 && code != 128+int(syscall.SIGTERM):
-		return fmt.Errorf("its process ended with exit code %d after SIGTERM", code)
+	code, err := r.Wait(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("its process has not ended %s after SIGTERM", p.o.Drain)
 	}
-	return nil
+	return code, err
 }
 
 // exchange sends a request and reads its answer whole.
-func (p *prober) exchange(req *http.Request) error {
-	res, err := p.r.Transport().RoundTrip(req)
+func exchange(r *builder.Running, req *http.Request) error {
+	res, err := r.Transport().RoundTrip(req)
 	if err != nil {
 		return err
 	}
