@@ -111,8 +111,10 @@ func TestParseTemplateRefRefuses(t *testing.T) {
 			t.Errorf("%q was read as %+v", text, ref)
 		}
 	}
-	if _, err := schema.ParseTemplateRef("https://me:secret@host/t"); strings.Contains(err.Error(), "secret") {
-		t.Errorf("the error shows the password: %v", err)
+	for _, ref := range []string{"https://me:secret@host/t", "https://me:p/secret@host/t", "https://secret@host/t", "https://me:a@secret@host/t#v1"} {
+		if _, err := schema.ParseTemplateRef(ref); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error shows the password: %v", err)
+		}
 	}
 }
 

@@ -191,14 +191,15 @@ func redactUserinfo(s string) string {
 	if !ok {
 		return s
 	}
-	authority, file, slash := strings.Cut(rest, "/")
-	if i := strings.LastIndex(authority, "@"); i >= 0 {
-		authority = "…" + authority[i:]
+	// A password may have a slash in it.
+	at := strings.LastIndex(rest, "@")
+	if authority, _, _ := strings.Cut(rest, "/"); at > len(authority) && !strings.Contains(rest[:at], ":") {
+		at = strings.LastIndex(authority, "@")
 	}
-	if slash {
-		file = "/" + file
+	if at < 0 {
+		return s
 	}
-	return scheme + "://" + authority + file
+	return scheme + "://…" + rest[at:]
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' }

@@ -213,7 +213,11 @@ func (r *remote) unpack(ctx context.Context, pack io.Reader, dir string) (storer
 	}
 	storage := leanStorage(osfs.New(filepath.Join(dir, "git")))
 	r.done = storage.Close
-	if err := packfile.UpdateObjectStorage(storage, f); err != nil {
+	err = packfile.UpdateObjectStorage(storage, f)
+	if _, ok := errors.AsType[*os.PathError](err); ok {
+		return nil, fmt.Errorf("using the cache: %w", err)
+	}
+	if err != nil {
 		return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("what it sent is damaged: %w", cleaned(err))}
 	}
 	return storage, nil

@@ -292,7 +292,7 @@ func TestBadIndexes(t *testing.T) {
 		"cut off on the way": {answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "99999")
 			_, _ = w.Write(good)
-		}, want: "unexpected EOF"},
+		}, want: "ended the connection"},
 		"less than it says":  {answer: lines(line[0], line[1], line[2], line[4]), want: "it has 1 packages with 1 versions, and should have 1 with 2"},
 		"more than it says":  {answer: lines(append(line, line[1])...), want: "line 6: it is behind the end"},
 		"changed on the way": {answer: send(append(append(bytes.Clone(good[:len(good)-8]), 0), good[len(good)-7:]...)), want: "invalid checksum"},
@@ -320,7 +320,7 @@ func TestBadIndexes(t *testing.T) {
 		"is gone":             {answer: code(404), want: "the server has no such file"},
 		"fails":               {answer: code(500), want: "the server answered 500"},
 		"wants credentials":   {answer: code(401), want: "wants credentials"},
-		"cuts the connection": {answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, want: "EOF"},
+		"cuts the connection": {answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, want: "ended the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

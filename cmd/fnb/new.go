@@ -140,7 +140,7 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 	}
 	tmpl, pin, notes, err := st.Resolve(ctx, o.lang, store.Where{Root: root, Sources: stack.Configuration.Templates, Lock: d.lock})
 	if err != nil {
-		return nil, fmt.Errorf("resolving template %s: %w", o.lang, err)
+		return nil, resolving(o.lang, err)
 	}
 	for _, n := range notes {
 		fmt.Fprintln(g.err, "fnb: note: "+clean(n))

@@ -133,7 +133,7 @@ func TestScripts(t *testing.T) {
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
-			"freeport": cmdFreePort, "answers": cmdAnswers, "busyport": cmdBusyPort,
+			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort,
 			"awaits": cmdAwaits, "process": cmdProcess, "socket": cmdSocket,
 		},
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 
 	"fnb/schema"
@@ -58,6 +59,18 @@ func storeHints(err error) []string {
 	}
 	if is[*store.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
+	}
+	if is[*store.RefusedError](err) {
+		return []string{"use a copy of the template without it, as a folder: --lang ./FOLDER"}
+	}
+	if is[*store.LimitError](err) {
+		return []string{"use a copy of the template with less in it, as a folder: --lang ./FOLDER"}
+	}
+	if is[*store.PlainHTTPError](err) {
+		return []string{"write https:// or ssh:// instead"}
+	}
+	if u, ok := errors.AsType[*store.UnreachableError](err); ok && !strings.HasPrefix(u.URL, "file:") && !filepath.IsAbs(u.URL) {
+		return []string{"see whether git reaches it: git ls-remote URL"}
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (g *globals) pullTemplate(ctx context.Context, ref, dir string) error {
 	t, pin, notes, err := st.Resolve(ctx, ref, where)
 	g.tell(notes)
 	if err != nil {
-		return fmt.Errorf("resolving template %s: %w", ref, err)
+		return resolving(ref, err)
 	}
 	if dir == "" {
 		dir = filepath.Join(where.Root, "template", t.Name)
@@ -123,4 +123,13 @@ func (g *globals) initTemplate(name, dir string) error {
 		return err
 	}
 	return g.printWritten(name, dir, files, schema.Pin{Store: "./" + filepath.ToSlash(relative(dir)), Version: t.Manifest.Version, Checksum: t.Checksum})
+}
+
+// resolving says which template an error is about; not with a reference that makes no
+// sense, which may have a secret in it.
+func resolving(ref string, err error) error {
+	if _, malformed := schema.ParseTemplateRef(ref); malformed != nil {
+		return err
+	}
+	return fmt.Errorf("resolving template %s: %w", ref, err)
 }
