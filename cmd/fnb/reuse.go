@@ -16,7 +16,7 @@ import (
 // it the references that are wanted. It reports whether there is one: then
 // nothing is left to be done.
 func (p *pipeline) reuse(ctx context.Context, j *job, pl *plan) (bool, error) {
-	if reason := p.mustSolve(pl); reason != "" {
+	if reason := p.mustSolve(j, pl); reason != "" {
 		j.report.Reason = reason
 		return false, nil
 	}
@@ -28,16 +28,16 @@ func (p *pipeline) reuse(ctx context.Context, j *job, pl *plan) (bool, error) {
 }
 
 // mustSolve says why an image of equal inputs would not do; "" where it would.
-func (p *pipeline) mustSolve(pl *plan) string {
+func (p *pipeline) mustSolve(j *job, pl *plan) string {
 	switch {
 	case p.opts.noCache:
 		return "--no-cache"
-	case p.opts.test:
-		return "--test runs the tests"
 	case !p.opts.push && p.images == nil:
 		return "the image goes to a file or an engine"
 	case pl.unpinned != "":
 		return "nothing pins " + pl.unpinned
+	case p.opts.test && !p.records.tested(j.refs[0], pl):
+		return "--test runs the tests"
 	case p.opts.push && p.offline:
 		return "--offline asks no registry"
 	}

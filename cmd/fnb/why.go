@@ -66,6 +66,21 @@ func (r records) write(ref string, rec buildRecord) error {
 	return err
 }
 
+// testedFile says that the tests of inputs have passed in a stage. It goes when
+// the reference has another record.
+func (r records) testedFile(ref string, pl *plan) string {
+	folder, _ := r.place(ref, pl.digest)
+	sum := sha256.Sum256([]byte(pl.digest + "\x00" + pl.req.Test))
+	return filepath.Join(folder, "tested-"+hex.EncodeToString(sum[:]))
+}
+
+// tested reports whether the tests of equal inputs have passed here before: the
+// builder would not run them again either, but take them from its cache.
+func (r records) tested(ref string, pl *plan) bool {
+	_, err := os.Stat(r.testedFile(ref, pl))
+	return err == nil
+}
+
 // read returns what the last build of a reference was made of; false where that
 // is not known.
 func (r records) read(ref string) (buildRecord, bool) {
@@ -96,6 +111,10 @@ func (p *pipeline) record(j *job, pl *plan) {
 	rec := buildRecord{Input: pl.digest, Digest: j.report.Digest, Inputs: pl.inputs}
 	if err := p.records.write(j.refs[0], rec); err != nil {
 		j.report.Warnings = append(j.report.Warnings, "what the image was made of was not kept: "+err.Error())
+		return
+	}
+	if pl.req.Test != "" && pl.unpinned == "" {
+		_ = os.WriteFile(p.records.testedFile(j.refs[0], pl), nil, 0o600) // else they are run again
 	}
 }
 
