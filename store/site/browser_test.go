@@ -22,11 +22,11 @@ import (
 
 // A browser is a headless Chromium with one tab.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 }
 
-func startBrowser(t *testing.T) *browser {
+func startBrowser(t testing.TB) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	servers.Require(t, "chromium", err)

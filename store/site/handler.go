@@ -20,7 +20,7 @@ import (
 // maxBody is how much of a form is read.
 const maxBody = 1 << 20
 
-// refresh is how long the list is shown as it was read.
+// refresh is how long the list is shown as it was read, at least.
 const refresh = 5 * time.Second
 
 // Options say how a [Handler] works.
@@ -50,9 +50,11 @@ type Handler struct {
 
 	trying sync.Mutex // one function at a time
 
-	mu   sync.Mutex
-	list *catalogue
-	read time.Time
+	first   sync.Mutex // held while the list is read for the first time
+	mu      sync.Mutex
+	list    *catalogue
+	until   time.Time // when it is too old
+	reading bool
 }
 
 // New returns a handler.
@@ -119,19 +121,49 @@ func (h *Handler) mayAsk(host string) bool {
 	return false
 }
 
-// catalogue returns the list, which is read anew from time to time.
+// catalogue returns the list. One that is too old is read anew for those who ask
+// next: nobody waits for it but the first.
 func (h *Handler) catalogue(ctx context.Context) (*catalogue, error) {
+	if list := h.latest(ctx); list != nil {
+		return list, nil
+	}
+	h.first.Lock()
+	defer h.first.Unlock()
+	if list := h.latest(ctx); list != nil {
+		return list, nil
+	}
+	return h.read(ctx)
+}
+
+// latest is the list as it was read last, nil for none.
+func (h *Handler) latest(ctx context.Context) *catalogue {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.list != nil && time.Since(h.read) < refresh {
-		return h.list, nil
+	if h.list != nil && !h.reading && time.Now().After(h.until) {
+		h.reading = true
+		ctx := context.WithoutCancel(ctx)  // whoever asked does not wait for it
+		go func() { _, _ = h.read(ctx) }() // what fails now is tried again
 	}
+	return h.list
+}
+
+// read reads the list. It takes at most a small part of the time for that.
+func (h *Handler) read(ctx context.Context) (*catalogue, error) {
+	began := time.Now()
 	items, err := h.opts.Source.Items(ctx)
+	var list *catalogue
+	if err == nil {
+		list = newCatalogue(items)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reading = false
+	h.until = time.Now().Add(max(refresh, 20*time.Since(began)))
 	if err != nil {
 		return nil, err
 	}
-	h.list, h.read = newCatalogue(items), time.Now()
-	return h.list, nil
+	h.list = list
+	return list, nil
 }
 
 // answer writes what was rendered.

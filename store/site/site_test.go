@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"io"
@@ -11,7 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -249,6 +253,62 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// A changing source has another entry each time, and may be made to wait.
+type changing struct {
+	sample
+	asked atomic.Int64
+	hold  chan struct{}
+}
+
+func (c *changing) Items(context.Context) ([]Item, error) {
+	n := c.asked.Add(1)
+	if n > 1 {
+		<-c.hold
+	}
+	return []Item{{Kind: KindFunction, Name: fmt.Sprintf("acme/number-%d", n)}}, nil
+}
+
+// TestListIsReadAnew holds that nobody waits for a list that is read again, and that
+// it is shown once it was read.
+func TestListIsReadAnew(t *testing.T) {
+	t.Parallel()
+	c := &changing{hold: make(chan struct{})}
+	server := httptest.NewUnstartedServer(nil)
+	h, err := New(Options{Source: c, Hosts: HostsOf("", server.Listener.Addr())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = h
+	server.Start()
+	t.Cleanup(server.Close)
+	shows := func(want string) bool {
+		_, page := get(t, server, "/")
+		return strings.Contains(page, want)
+	}
+	for range 2 {
+		if !shows("number-1") || c.asked.Load() != 1 {
+			t.Errorf("the list was read %d times", c.asked.Load())
+		}
+	}
+	h.mu.Lock()
+	h.until = time.Time{}
+	h.mu.Unlock()
+	for range 3 { // while the source does not answer
+		if !shows("number-1") {
+			t.Error("the list is not shown as it was")
+		}
+	}
+	close(c.hold)
+	for deadline := time.Now().Add(time.Minute); !shows("number-2"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the new list is never shown")
+		}
+	}
+	if n := c.asked.Load(); n != 2 {
+		t.Errorf("the list was read %d times", n)
+	}
+}
+
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 func TestFind(t *testing.T) {
@@ -430,4 +490,50 @@ func BenchmarkLarge(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(len(c.shard(0))), "shard-B")
+}
+
+// BenchmarkBrowser opens a store of 20 000 entries in a browser and searches in it:
+// how much is sent, until the page is there, until the first search shows all it
+// finds, with the index being loaded for it, and how long the others take.
+func BenchmarkBrowser(b *testing.B) {
+	dir := b.TempDir()
+	if err := Write(b.Context(), dir, large(20_000), About{Name: "large/store"}); err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	b.Cleanup(server.Close)
+	words := strings.Fields("resize queue mail cron proxy cache stream table chart token go ns100 rust java json")
+	var load, first, all []float64
+	number := func(tab *browser, script string) float64 {
+		n, err := strconv.ParseFloat(tab.text(script), 64)
+		if err != nil {
+			b.Fatal(script, err)
+		}
+		return n
+	}
+	// search types a word, and resolves to how long it takes until the rows are painted.
+	const search = `((w) => new Promise((done) => {
+		const q = document.getElementById("q"), at = performance.now();
+		const look = () => requestAnimationFrame(() => setTimeout(() => /^[0-9,]+ match/.test(document.getElementById("count").textContent) ? done(performance.now() - at) : look()));
+		q.focus(); q.value = w; q.dispatchEvent(new Event("input", {bubbles: true})); look();
+	}))`
+	const sent = `performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource")).reduce((n, e) => n + e.transferSize, 0)`
+	for b.Loop() {
+		tab := startBrowser(b)
+		tab.visit(server.URL + "/index.html")
+		tab.wait(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
+		load = append(load, number(tab, `performance.getEntriesByType("navigation")[0].loadEventEnd`))
+		page := number(tab, sent)
+		first = append(first, number(tab, search+`("resize q")`))
+		b.ReportMetric(page, "page-B")
+		b.ReportMetric(number(tab, sent)-page, "index-B")
+		for _, w := range words {
+			all = append(all, number(tab, search+`("`+w+`")`))
+		}
+	}
+	for name, times := range map[string][]float64{"load-ms": load, "first-search-ms": first, "search-ms": all} {
+		slices.Sort(times)
+		b.ReportMetric(times[len(times)/2], name)
+	}
+	b.ReportMetric(all[len(all)-1], "worst-search-ms")
 }
