@@ -29,6 +29,7 @@ type clientConn struct {
 	mu      sync.Mutex
 	current *exchange
 	linger  bool
+	refused bool
 	reads   [][]byte // what was read since the last request ended, for framing
 	one     [1]byte
 	pending []byte // read already, by the lane that the connection comes from
@@ -47,10 +48,13 @@ func (c *clientConn) attach(x *exchange) {
 func (c *clientConn) Read(p []byte) (int, error) {
 	var n int
 	var err error
-	if len(c.pending) > 0 {
+	switch {
+	case c.isRefused():
+		return 0, io.EOF
+	case len(c.pending) > 0:
 		n = copy(p, c.pending)
 		c.pending = c.pending[n:]
-	} else {
+	default:
 		n, err = c.TCPConn.Read(p)
 	}
 	c.mu.Lock()
@@ -74,7 +78,22 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection. After lingerOnClose it first ends the answer and reads for a moment what
+// refuse ends the reading of requests: the last one's body was not read to its end, so that nobody knows where
+// another one would begin.
+func (c *clientConn) refuse() {
+	c.mu.Lock()
+	c.refused, c.linger = true, true
+	c.mu.Unlock()
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends a read that has begun
+}
+
+func (c *clientConn) isRefused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
+}
+
+// Close closes the connection. After refuse it first ends the answer and reads for a moment what
 // the client still sends: closing at once would reset the connection, and the client might lose the
 // answer it was just given.
 func (c *clientConn) Close() error {
@@ -92,12 +111,6 @@ func (c *clientConn) Close() error {
 		_ = c.TCPConn.Close()                              // nothing is left to be told
 	}()
 	return nil
-}
-
-func (c *clientConn) lingerOnClose() {
-	c.mu.Lock()
-	c.linger = true
-	c.mu.Unlock()
 }
 
 // doubtful reports whether r, a chunked request, may have carried a Content-Length as well, which the

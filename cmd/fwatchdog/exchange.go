@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,7 @@ type function interface {
 type exchange struct {
 	http.ResponseWriter
 	conn    *clientConn // nil where the request did not come from a connection
+	body    *openBody   // nil where the body has been read before the answer begins
 	http11  bool
 	started time.Time
 	status  int
@@ -45,6 +47,9 @@ type exchange struct {
 func begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, started: time.Now()}
 	if c, ok := r.Context().Value(connKey{}).(*clientConn); ok {
+		if c.isRefused() {
+			panic(http.ErrAbortHandler) // what looks like a request is the body of the last one
+		}
 		x.conn = c
 		x.http11 = r.ProtoAtLeast(1, 1)
 		c.attach(x)
@@ -52,8 +57,39 @@ func begin(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
+// openBody is a request's body that may be read while the answer is being sent.
+type openBody struct {
+	io.ReadCloser
+	ended atomic.Bool
+}
+
+func (b *openBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.ended.Store(true)
+	}
+	return n, err
+}
+
+// openBody lets the body of r be read while the answer is being sent. The server does not look whether it has been
+// read to its end then, and would take the rest of it for the next request; end sees to that.
+func (x *exchange) openBody(r *http.Request) {
+	if x.conn == nil {
+		return // an event has no connection
+	}
+	_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // every writer of a connection can
+	x.body = &openBody{ReadCloser: r.Body}
+	r.Body = x.body
+}
+
+// unread reports whether some of the request's body is still to be read.
+func (x *exchange) unread() bool { return x.body != nil && !x.body.ended.Load() }
+
 // end detaches the exchange from its connection: the next request may follow.
 func (x *exchange) end() {
+	if x.unread() {
+		x.conn.refuse()
+	}
 	x.mu.Lock()
 	x.finished = true
 	x.work = nil
@@ -169,7 +205,10 @@ func (x *exchange) fail(status int, why, note string) {
 	h := x.Header()
 	last := h["Connection"]
 	clear(h)
-	if last != nil {
+	switch {
+	case x.unread():
+		h["Connection"] = []string{"close"}
+	case last != nil:
 		h["Connection"] = last
 	}
 	h["X-Openfaas-Internal"] = []string{"of-watchdog"}

@@ -52,6 +52,9 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 		x.failBody(err)
 		return
 	}
+	if !ahead {
+		x.openBody(r) // the process may answer while it is still being read
+	}
 	p, err := f.start(r, body, ahead)
 	if err != nil {
 		x.fail(http.StatusInternalServerError, err.Error(), err.Error())
@@ -74,7 +77,7 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 		defer close(p.pumped)
 		f.logs.pump("stderr", p.errs)
 	}()
-	fed := f.feed(p, x, r)
+	fed := f.feed(p, r)
 	var kept bytes.Buffer
 	if f.serializing {
 		_, err = kept.ReadFrom(p.out)
@@ -163,15 +166,11 @@ func requestEnvironment(environ []string, r *http.Request) []string {
 }
 
 // feed sends the request's body to the process. What it returns yields an error of reading the body.
-func (f *forker) feed(p *child, x *exchange, r *http.Request) <-chan error {
+func (f *forker) feed(p *child, r *http.Request) <-chan error {
 	fed := make(chan error, 1)
 	if p.in == nil {
 		fed <- nil
 		return fed
-	}
-	if x.conn != nil {
-		// The process may answer while the body is still being read.
-		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // an event's writer has no need of it
 	}
 	go func() {
 		pooled, _ := f.copies.Get().(*[]byte) // New makes nothing else
@@ -246,6 +245,9 @@ func (f *forker) stream(x *exchange, p *child, buf []byte) error {
 func (f *forker) finish(x *exchange, p *child) {
 	p.wait(f.children)
 	x.onGone(nil)
+	if x.unread() {
+		x.conn.refuse()
+	}
 	// Descendants that were left running keep neither the request nor the log.
 	select {
 	case <-p.pumped:

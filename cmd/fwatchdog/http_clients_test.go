@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -207,5 +209,47 @@ func TestAbsoluteTarget(t *testing.T) {
 	got := d.raw("GET http://other.example/see?x=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	if !strings.Contains(got, `"URI":"/see?x=1"`) || !strings.Contains(got, `"Host":"other.example"`) {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestRestOfABodyIsNoRequest sends what looks like a request in the body of one that was answered before its end.
+func TestRestOfABodyIsNoRequest(t *testing.T) {
+	ours(t)
+	up := rawUpstream(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		if head := readHeadText(in); strings.HasPrefix(head, "POST ") {
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno") // the test sees it
+			_, _ = io.Copy(io.Discard, in)                                                    // until the watchdog has done with it
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 299 Hidden\r\nContent-Length: 0\r\n\r\n") // the test sees it
+	})
+	const hidden = "GET /status/299 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+	gone := rawUpstream(t, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"))
+	dead := launch(t, before(t, gone.address)...).serving()
+	gone.close()
+	for _, d := range []*dog{
+		launch(t, before(t, up.address)...).serving(),
+		launch(t, before(t, "127.0.0.1:1", "mode=streaming", "fprocess=echo no")...).serving(),
+		dead,
+	} {
+		for _, begin := range []string{
+			"Content-Length: 100000\r\n\r\nhalf", "Content-Length: 1000000\r\n\r\nhalf", "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 60000),
+			"Transfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "Transfer-Encoding: chunked\r\n\r\nff\r\nhalf",
+		} {
+			conn := d.dial()
+			fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: h\r\n"+begin)
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // it is open
+			in := bufio.NewReader(conn)
+			answer, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%.60q: %v", begin, err)
+			}
+			_, _ = io.Copy(io.Discard, answer.Body) // that it is there is enough
+			_, _ = io.WriteString(conn, hidden)     // the connection may be closed
+			if rest, _ := io.ReadAll(in); len(rest) > 0 {
+				t.Errorf("%.60q: the rest of the body was taken for a request:\n%s", begin, rest)
+			}
+		}
 	}
 }

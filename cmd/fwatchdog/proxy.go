@@ -152,13 +152,10 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 		_, err := io.ReadFull(r.Body, out[start:])
 		return out, nil, err
 	}
-	if x.conn != nil {
-		if length < 0 && x.conn.doubtful(r) {
-			x.Header()["Connection"] = []string{"close"}
-		}
-		// The upstream may answer while the body is still being sent.
-		_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // an event's writer has no need of it
+	if x.conn != nil && length < 0 && x.conn.doubtful(r) {
+		x.Header()["Connection"] = []string{"close"}
 	}
+	x.openBody(r) // the upstream may answer while it is still being sent
 	return appendRequestHead(out, p.up, r, length), newSender(p, r, expects), nil
 }
 
@@ -295,9 +292,6 @@ func (p *proxy) answer(x *exchange, r *http.Request, conn *upstreamConn, a *answ
 	if s != nil {
 		if !s.finished() {
 			a.last = true
-			if x.conn != nil {
-				x.conn.lingerOnClose()
-			}
 		}
 		if err != nil || a.last {
 			conn.abort()
