@@ -3,7 +3,6 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -65,10 +64,10 @@ func ParsePlatform(s string) (Platform, error) {
 		p.Variant = parts[2]
 	}
 	p = normalise(p)
-	variants, known := architectures()[p.Architecture]
+	variants, known := variantsOf(p.Architecture)
 	systems := []string{"linux", "windows", "darwin", "freebsd"}
 	if !slices.Contains(systems, p.OS) || !known {
-		return Platform{}, &platformError{text: s, near: nearest(p.OS, systems), arch: nearest(p.Architecture, slices.Sorted(maps.Keys(architectures())))}
+		return Platform{}, &platformError{text: s, near: nearest(p.OS, systems), arch: nearest(p.Architecture, architectures())}
 	}
 	if p.Variant != "" && !slices.Contains(variants, p.Variant) {
 		return Platform{}, fmt.Errorf("%q is not a platform: %s has no variant %q", s, p.Architecture, p.Variant)
@@ -91,12 +90,23 @@ func (e *platformError) Near() string {
 	return e.near + "/" + e.arch
 }
 
-// architectures returns the variants of each architecture that images are built for.
-func architectures() map[string][]string {
-	return map[string][]string{
-		"386": nil, "amd64": {"v2", "v3", "v4"}, "arm": {"v5", "v6", "v7"}, "arm64": {"v9"},
-		"loong64": nil, "mips64le": nil, "ppc64le": nil, "riscv64": nil, "s390x": nil,
+// architectures returns those that images are built for, sorted.
+func architectures() []string {
+	return []string{"386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"}
+}
+
+// variantsOf returns the variants of an architecture; not ok for one that is unknown.
+// Very many platforms are read where a store is.
+func variantsOf(architecture string) (variants []string, ok bool) {
+	switch architecture {
+	case "amd64":
+		return []string{"v2", "v3", "v4"}, true
+	case "arm":
+		return []string{"v5", "v6", "v7"}, true
+	case "arm64":
+		return []string{"v9"}, true
 	}
+	return nil, slices.Contains(architectures(), architecture)
 }
 
 // normalise returns the usual spelling of p.

@@ -96,6 +96,15 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// generateFrom writes the index of the store in a folder.
+func generateFrom(t *testing.T, dir, out string) (Generated, error) {
+	t.Helper()
+	r, err := OpenRecords(dir)
+	must(t, err)
+	defer r.Close()
+	return r.Generate(t.Context(), out, nil, nil)
+}
+
 func TestGenerate(t *testing.T) {
 	t.Parallel()
 	g := gitServer(t, servers.GitOptions{})
@@ -108,7 +117,7 @@ func TestGenerate(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site", "index")
 	sum := ""
 	for range 2 {
-		made, err := Generate(t.Context(), dir, out, nil)
+		made, err := generateFrom(t, dir, out)
 		must(t, err)
 		if made.Packages != 1 || made.Versions != 3 || len(made.Passed) != 1 {
 			t.Errorf("%+v", made)
@@ -153,7 +162,7 @@ func TestGenerate(t *testing.T) {
 	full := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o644))
 	for _, bad := range []string{full, filepath.Join(full, "mine")} {
-		if _, err := Generate(t.Context(), dir, bad, nil); err == nil {
+		if _, err := generateFrom(t, dir, bad); err == nil {
 			t.Errorf("%s was replaced", bad)
 		}
 	}

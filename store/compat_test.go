@@ -150,7 +150,7 @@ func generate(t *testing.T, tree string) (string, Generated) {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
 	}
-	made, err := Generate(t.Context(), dir, out, nil)
+	made, err := generateFrom(t, dir, out)
 	must(t, err)
 	if len(made.Passed) != 0 {
 		t.Errorf("passed over: %v", made.Passed)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,7 +133,7 @@ func functionTaken(t *testing.T, s *Store, g *servers.Git, tree string) {
 	}
 }
 
-func TestEachPackage(t *testing.T) {
+func TestRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, data := range map[string]string{
@@ -146,13 +147,25 @@ func TestEachPackage(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(dir, "functions/acme/a/v"), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "functions/acme/a/v/1.0.0.json"), []byte(body), 0o644))
 	var names []string
-	passed, err := EachPackage(t.Context(), dir, func(p Package) error {
+	r, err := OpenRecords(dir)
+	must(t, err)
+	defer r.Close()
+	passed, err := r.Each(t.Context(), func(p Package) error {
 		names = append(names, p.Kind+" "+p.Name+" "+p.Newest().Version)
 		return nil
 	})
 	must(t, err)
 	if diff := cmp.Diff([]string{"function acme/a 1.0.0"}, names); diff != "" || len(passed) != 1 {
 		t.Error(diff, passed)
+	}
+	for name, want := range map[string]string{"acme/a": "1.0.0", "acme/wrong": "", "acme/none": "", "../x": ""} {
+		p, err := r.Package(schema.KindFunction, name)
+		if want == "" && !errors.Is(err, fs.ErrNotExist) || want != "" && (err != nil || p.Newest().Version != want) {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+	if _, err := OpenRecords(t.TempDir()); !isNoStore(err) {
+		t.Errorf("an empty folder: %v", err)
 	}
 }
 

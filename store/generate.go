@@ -1,7 +1,7 @@
 package store
 
 import (
-	"bytes"
+	"bufio"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -43,36 +43,31 @@ type nameLine struct {
 	Platforms   []string `json:"platforms,omitempty"`
 }
 
-// A generator writes the index of a store.
+// A generator writes the index of a store. It keeps nothing of what it has written,
+// since a store has very many packages.
 type generator struct {
-	dir    string
-	names  bytes.Buffer
-	all    *snapshotWriter
-	compat []openFaaSEntry
-	out    Generated
+	dir  string
+	each func(Package) error
+	out  Generated
 
-	functions []schema.Record // the newest of each, for OpenFaaS
+	all       *snapshotWriter
+	names     *packedLines
+	templates *listFile         // for OpenFaaS
+	functions *listFile         // as well
+	flat      map[string]string // what functions are called there
 }
 
-// Generate writes the index of the store in the folder dir into the folder out, for
-// any server of files: versions.ndjson.gz, which has all of the store, so that the
-// address of out can be added as a store; names.ndjson.gz, t/NAMESPACE/NAME.ndjson of
-// templates and f/NAMESPACE/NAME.ndjson of functions, config.json, and
-// compat/templates.json and compat/functions.json, which faas-cli reads. It depends on nothing but the files
-// of the commit that HEAD is at, or of the folder where that is in no git
-// repository. An out that is there must be empty or made by Generate; it is replaced
-// as a whole, after also, unless it is nil, has written what else belongs there into
-// the folder that it is given.
-func Generate(ctx context.Context, dir, out string, also func(dir string) error) (_ Generated, err error) {
-	tree, done, err := openStoreTree(dir)
-	if err != nil {
-		return Generated{}, err
-	}
-	defer done()
-	sc := &scan{tree: tree}
-	if err := sc.check(dir); err != nil {
-		return Generated{}, err
-	}
+// Generate writes the index of the store into the folder out, for any server of files:
+// versions.ndjson.gz, which has all of the store, so that the address of out can be
+// added as a store; names.ndjson.gz, t/NAMESPACE/NAME.ndjson of templates and
+// f/NAMESPACE/NAME.ndjson of functions, config.json, and compat/templates.json and
+// compat/functions.json, which faas-cli reads. It depends on nothing but the records.
+//
+// Each package is given to each, unless that is nil, as [Records.Each] does. An out
+// that is there must be empty or made by Generate; it is replaced as a whole, after
+// also, unless it is nil, has written what else belongs there into the folder that it
+// is given.
+func (r *Records) Generate(ctx context.Context, out string, each func(Package) error, also func(dir string) error) (_ Generated, err error) {
 	if err := mayReplace(out); err != nil {
 		return Generated{}, err
 	}
@@ -85,18 +80,8 @@ func Generate(ctx context.Context, dir, out string, also func(dir string) error)
 		return Generated{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	g := &generator{dir: filepath.Join(temp, "new")}
-	if err := g.begin(); err != nil {
-		return Generated{}, err
-	}
-	defer g.all.abandon()
-	err = sc.packages(ctx, g.add, func(file string, err error) {
-		g.out.Passed = append(g.out.Passed, clean(file+": "+err.Error()))
-	})
-	if err != nil {
-		return Generated{}, err
-	}
-	if err := g.finish(); err != nil {
+	g := &generator{dir: filepath.Join(temp, "new"), each: each}
+	if err := r.write(ctx, g); err != nil {
 		return Generated{}, err
 	}
 	if also != nil {
@@ -108,6 +93,47 @@ func Generate(ctx context.Context, dir, out string, also func(dir string) error)
 		return Generated{}, err
 	}
 	return g.out, os.Rename(g.dir, out)
+}
+
+// write has a generator write all records.
+func (r *Records) write(ctx context.Context, g *generator) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names, err := r.scan.functionNames()
+	if err != nil {
+		return err
+	}
+	g.flat = flatNames(names)
+	if err := g.begin(); err != nil {
+		return errors.Join(err, g.close())
+	}
+	err = r.scan.packages(ctx, g.add, func(file string, err error) {
+		g.out.Passed = append(g.out.Passed, clean(file+": "+err.Error()))
+	})
+	if err == nil {
+		err = g.finish()
+	}
+	return errors.Join(err, g.close())
+}
+
+// functionNames are the names of the functions of a store, in order, whether they have
+// versions or not.
+func (s *scan) functionNames() (all []string, err error) {
+	spaces, err := s.tree.list(functionsDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, ns := range spaces {
+		if !ns.dir {
+			continue
+		}
+		names, lerr := s.tree.list(path.Join(functionsDir, ns.name))
+		err = errors.Join(err, lerr)
+		for _, name := range names {
+			all = append(all, ns.name+"/"+name.name)
+		}
+	}
+	return all, err
 }
 
 // openStoreTree opens the files of a store at its HEAD, or in a plain folder.
@@ -123,15 +149,18 @@ func openStoreTree(dir string) (recordTree, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
 	}
-	t, err := treeAt(repo, "HEAD")
-	if err != nil {
-		return nil, nil, err
-	}
 	objects, err := leanObjects(repo)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
 	}
-	t.objects = objects
+	// All is read from there: the list of the objects alone takes much memory.
+	if repo, err = git.Open(objects, nil); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("opening the git repository %s: %w", dir, err), objects.Close())
+	}
+	t, err := treeAt(repo, "HEAD")
+	if err != nil {
+		return nil, nil, errors.Join(err, objects.Close())
+	}
 	return t, func() { _ = objects.Close() }, nil // as above
 }
 
@@ -154,35 +183,51 @@ func mayReplace(out string) error {
 	return nil
 }
 
-func (g *generator) write(name string, data []byte) error {
+// create creates a file of the index.
+func (g *generator) create(name string) (*os.File, error) {
 	file := filepath.Join(g.dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
+		return nil, err
 	}
-	return os.WriteFile(file, data, 0o644)
+	return os.Create(file)
 }
 
-// begin begins what all packages get into.
-func (g *generator) begin() (err error) {
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
+// begin begins the files that all packages get into.
+func (g *generator) begin() error {
+	all, err1 := g.create(snapshotFile)
+	names, err2 := g.create("names.ndjson.gz")
+	templates, err3 := g.create("compat/templates.json")
+	functions, err4 := g.create("compat/functions.json")
+	g.all, g.names = &snapshotWriter{packedLines: newPackedLines(all)}, newPackedLines(names)
+	g.templates = newListFile(templates, "[", "]\n")
+	g.functions = newListFile(functions, "{\n  \"functions\": [", fmt.Sprintf("],\n  \"version\": %q\n}\n", listVersion))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	g.all, err = newSnapshotWriter(filepath.Join(g.dir, snapshotFile))
-	return err
+	return g.all.begin()
+}
+
+// finish completes what begin has begun.
+func (g *generator) finish() error {
+	mark, err := g.create(generatedFile)
+	if err != nil {
+		return err
+	}
+	err = json.NewEncoder(mark).Encode(map[string]any{"v": schema.RecordVersion, "api": "static"})
+	return errors.Join(err, mark.Close(), g.all.finish(), g.names.finish(), g.templates.finish(), g.functions.finish())
+}
+
+// close closes the files, finished or not.
+func (g *generator) close() error {
+	return errors.Join(g.all.file.Close(), g.names.file.Close(), g.templates.file.Close(), g.functions.file.Close())
 }
 
 // add writes one package.
 func (g *generator) add(p pack) error {
-	if err := g.all.add(p); err != nil {
-		return err
-	}
-	var lines bytes.Buffer
-	for _, v := range p.versions {
-		line, err := versionLine(v)
-		if err != nil {
+	if g.each != nil {
+		if err := g.each(p.exported("")); err != nil {
 			return err
 		}
-		lines.Write(append(line, '\n'))
 	}
 	m := summarize(p)
 	g.out.Packages++
@@ -194,19 +239,22 @@ func (g *generator) add(p pack) error {
 	if p.kind() == schema.KindFunction {
 		name.Kind, name.Platforms = p.kind(), strings.Fields(m.Platforms)
 	}
-	line, err := json.Marshal(name)
+	if err := errors.Join(g.all.add(p), g.names.add(name), g.forOpenFaaS(p, m)); err != nil {
+		return err
+	}
+	f, err := g.create(p.kind()[:1] + "/" + p.name + ".ndjson")
 	if err != nil {
 		return err
 	}
-	g.names.Write(append(line, '\n'))
-	if i := slices.IndexFunc(p.versions, func(v indexed) bool { return v.Version == m.Latest }); i >= 0 {
-		if p.kind() == schema.KindFunction {
-			g.functions = append(g.functions, p.versions[i].Record)
-		} else {
-			g.forOpenFaaS(p.versions[i], m)
+	w := bufio.NewWriter(f)
+	for _, v := range p.versions {
+		line, err := versionLine(v)
+		if err != nil {
+			return errors.Join(err, f.Close())
 		}
+		_, _ = w.Write(append(line, '\n')) // Flush has the error
 	}
-	return g.write(p.kind()[:1]+"/"+p.name+".ndjson", lines.Bytes())
+	return errors.Join(w.Flush(), f.Close())
 }
 
 // versionLine is a record on one line, with keys that only a later fnb knows, and
@@ -237,53 +285,86 @@ func versionLine(v indexed) ([]byte, error) {
 	return json.Marshal(keys)
 }
 
-// forOpenFaaS adds a version to the list that faas-cli reads. faas-cli only finds
+// forOpenFaaS adds a package to the lists that faas-cli reads. faas-cli only finds
 // templates in template/NAME.
-func (g *generator) forOpenFaaS(v indexed, m summary) {
+func (g *generator) forOpenFaaS(p pack, m summary) error {
+	i := slices.IndexFunc(p.versions, func(v indexed) bool { return v.Version == m.Latest })
+	if i < 0 {
+		return nil
+	}
+	v := p.versions[i]
 	ns, name, _ := strings.Cut(v.Name, "/")
+	if v.Kind == schema.KindFunction {
+		if e := functionForOpenFaaS(v.Record, g.flat[v.Name]); len(e.Images) > 0 {
+			return g.functions.add(e)
+		}
+		return nil
+	}
 	src := v.Source.Git
 	if src.Path != path.Join(vendorDir, name) {
-		return
+		return nil
 	}
 	ref, ok := strings.CutPrefix(src.Ref, "refs/tags/")
 	if !ok {
 		ref = "sha-" + src.Commit
 	}
-	g.compat = append(g.compat, openFaaSEntry{
+	return g.templates.add(openFaaSEntry{
 		Template: name, Platform: "x86_64", Language: m.Language, Source: ns,
 		Description: m.Description, Repo: src.URL + "#" + ref, Official: "false",
 	})
 }
 
-// finish writes what there is one of.
-func (g *generator) finish() error {
-	var names bytes.Buffer
-	z := gzip.NewWriter(&names) // without a time, so that the same names are the same bytes
-	if _, err := z.Write(g.names.Bytes()); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	if g.compat == nil {
-		g.compat = []openFaaSEntry{}
-	}
-	compat, err := json.MarshalIndent(g.compat, "", "  ")
+// packedLines are a file of JSON lines, compressed.
+type packedLines struct {
+	file *os.File
+	zip  *gzip.Writer
+	enc  *json.Encoder
+}
+
+func newPackedLines(f *os.File) *packedLines {
+	l := &packedLines{file: f, zip: gzip.NewWriter(f)} // without a time, so that the same lines are the same bytes
+	l.enc = json.NewEncoder(l.zip)
+	l.enc.SetEscapeHTML(false)
+	return l
+}
+
+func (l *packedLines) add(v any) error { return l.enc.Encode(v) }
+
+func (l *packedLines) finish() error { return l.zip.Close() }
+
+// A listFile is a file with a JSON list in it.
+type listFile struct {
+	file    *os.File
+	w       *bufio.Writer
+	indent  string
+	started bool
+	tail    string
+}
+
+// newListFile begins a list in a file, between what is before and behind it.
+func newListFile(f *os.File, head, tail string) *listFile {
+	l := &listFile{file: f, w: bufio.NewWriter(f), indent: strings.Repeat("  ", strings.Count(head, "\n")), tail: tail}
+	_, _ = l.w.WriteString(head) // Flush has the error
+	return l
+}
+
+func (l *listFile) add(v any) error {
+	data, err := json.MarshalIndent(v, l.indent+"  ", "  ")
 	if err != nil {
 		return err
 	}
-	functions, err := json.MarshalIndent(functionsForOpenFaaS(g.functions), "", "  ")
-	if err != nil {
-		return err
+	if l.started {
+		_ = l.w.WriteByte(',') // Flush has the error
 	}
-	mark, err := json.Marshal(map[string]any{"v": schema.RecordVersion, "api": "static"})
-	if err != nil {
-		return err
+	l.started = true
+	_, err = l.w.WriteString("\n" + l.indent + "  " + string(data))
+	return err
+}
+
+func (l *listFile) finish() error {
+	if l.started {
+		_, _ = l.w.WriteString("\n" + l.indent) // Flush has the error
 	}
-	return errors.Join(
-		g.all.finish(),
-		g.write("names.ndjson.gz", names.Bytes()),
-		g.write("compat/templates.json", append(compat, '\n')),
-		g.write("compat/functions.json", append(functions, '\n')),
-		g.write(generatedFile, append(mark, '\n')))
+	_, _ = l.w.WriteString(l.tail) // as above
+	return l.w.Flush()
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -115,57 +116,48 @@ func (e openFaaSFunction) record(ns string) (schema.Record, error) {
 	return rec, errors.Join(schema.ValidatePackageName(rec.Name), schema.ValidateRun(*rec.Run))
 }
 
-// flatNames gives functions the names that they have in a list without namespaces:
-// their own, and one that several have with the namespace before it.
-func flatNames(all []schema.Record) []string {
-	count, taken := map[string]int{}, map[string]bool{}
-	own := make([]string, len(all))
-	for i, rec := range all {
-		_, own[i], _ = strings.Cut(rec.Name, "/")
-		count[own[i]]++
-		taken[own[i]] = true
+// flatNames gives functions, whose names are in all, the names that they have in a list
+// without namespaces: their own, and one that several have with the namespace before it.
+func flatNames(all []string) map[string]string {
+	count, taken, flat := map[string]int{}, map[string]bool{}, map[string]string{}
+	for _, full := range all {
+		_, own, _ := strings.Cut(full, "/")
+		count[own]++
+		taken[own] = true
+		flat[full] = own
 	}
-	for i, rec := range all {
-		if count[own[i]] == 1 {
+	for _, full := range all {
+		if count[flat[full]] == 1 {
 			continue
 		}
-		long := strings.ReplaceAll(rec.Name, "/", "-")
-		own[i] = long
-		for n := 2; taken[own[i]]; n++ {
-			own[i] = fmt.Sprintf("%s-%d", long, n)
+		long := strings.ReplaceAll(full, "/", "-")
+		name := long
+		for n := 2; taken[name]; n++ {
+			name = fmt.Sprintf("%s-%d", long, n)
 		}
-		taken[own[i]] = true
+		taken[name] = true
+		flat[full] = name
 	}
-	return own
+	return flat
 }
 
-// functionsForOpenFaaS is what faas-cli reads of the functions of a store.
-func functionsForOpenFaaS(all []schema.Record) any {
-	names := flatNames(all)
-	out := []openFaaSFunction{}
-	for i, rec := range all {
-		name := names[i]
-		e := openFaaSFunction{
-			Icon: rec.Icon, Author: rec.Author, Title: rec.Title, Description: rec.Description, Name: name, Images: map[string]string{},
-		}
-		if e.Title == "" {
-			e.Title = name
-		}
-		if run := rec.Run; run != nil {
-			e.FProcess, e.ReadOnlyRootFilesystem = run.FProcess, run.ReadOnlyRootFilesystem
-			e.Environment, e.Labels, e.Annotations = run.Environment, run.Labels, run.Annotations
-		}
-		if rec.Built != nil && rec.Built.Git != nil {
-			e.RepoURL = rec.Built.Git.URL
-		}
-		for platform, key := range openFaaSPlatforms() {
-			if _, ok := rec.Image.Platforms[platform]; ok {
-				e.Images[key] = rec.Image.Ref + "@" + rec.Image.Digest
-			}
-		}
-		if len(e.Images) > 0 {
-			out = append(out, e)
+// functionForOpenFaaS is what faas-cli reads of a function; without images it is none
+// for OpenFaaS.
+func functionForOpenFaaS(rec schema.Record, name string) openFaaSFunction {
+	e := openFaaSFunction{
+		Icon: rec.Icon, Author: rec.Author, Title: cmp.Or(rec.Title, name), Description: rec.Description, Name: name, Images: map[string]string{},
+	}
+	if run := rec.Run; run != nil {
+		e.FProcess, e.ReadOnlyRootFilesystem = run.FProcess, run.ReadOnlyRootFilesystem
+		e.Environment, e.Labels, e.Annotations = run.Environment, run.Labels, run.Annotations
+	}
+	if rec.Built != nil && rec.Built.Git != nil {
+		e.RepoURL = rec.Built.Git.URL
+	}
+	for platform, key := range openFaaSPlatforms() {
+		if _, ok := rec.Image.Platforms[platform]; ok {
+			e.Images[key] = rec.Image.Ref + "@" + rec.Image.Digest
 		}
 	}
-	return map[string]any{"version": listVersion, "functions": out}
+	return e
 }

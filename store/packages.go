@@ -43,43 +43,6 @@ func (p pack) exported(store string) Package {
 	return out
 }
 
-// EachPackage gives each package of the store in the folder dir, as HEAD has it or,
-// without git, as it is, to each: by kind and name, the templates first. It returns
-// what was passed over.
-func EachPackage(ctx context.Context, dir string, each func(Package) error) (passed []string, err error) {
-	tree, done, err := openStoreTree(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	sc := &scan{tree: tree}
-	if err := sc.check(dir); err != nil {
-		return nil, err
-	}
-	err = sc.packages(ctx, func(p pack) error { return each(p.exported("")) }, func(file string, err error) {
-		passed = append(passed, clean(file+": "+err.Error()))
-	})
-	return passed, err
-}
-
-// ReadStoreFile returns what the store in the folder dir says of itself, as [EachPackage]
-// reads it.
-func ReadStoreFile(dir string) (schema.StoreFile, error) {
-	tree, done, err := openStoreTree(dir)
-	if err != nil {
-		return schema.StoreFile{}, err
-	}
-	defer done()
-	if err := (&scan{tree: tree}).check(dir); err != nil {
-		return schema.StoreFile{}, err
-	}
-	data, err := tree.read(storeFileName)
-	if err != nil {
-		return schema.StoreFile{}, err
-	}
-	return schema.ParseStoreFile(storeFileName, data)
-}
-
 // Package returns what a store has of a template or function: ref is namespace/name,
 // name for a function that is part of fnb, or store:namespace/name; a range in it
 // does not count. A package that is deprecated is in the notes as well.

@@ -53,7 +53,7 @@ func TestReadProcess(t *testing.T) {
 	url, out := os.Getenv("FNB_TEST_READ"), os.Getenv("FNB_TEST_GENERATE")
 	switch {
 	case out != "":
-		_, err := Generate(t.Context(), url, out, nil)
+		_, err := generateFrom(t, url, out)
 		must(t, err)
 	case url != "":
 		s := newStore(t, Options{CacheDir: filepath.Join(t.TempDir(), "cache"), StoresFile: filepath.Join(t.TempDir(), "stores.json")})

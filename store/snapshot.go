@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -54,21 +53,12 @@ type snapshotEnd struct {
 
 // A snapshotWriter writes all that a store has into one file.
 type snapshotWriter struct {
-	file *os.File
-	zip  *gzip.Writer
-	enc  *json.Encoder
-	end  snapshotEnd
+	*packedLines
+	end snapshotEnd
 }
 
-func newSnapshotWriter(file string) (*snapshotWriter, error) {
-	f, err := os.Create(file)
-	if err != nil {
-		return nil, err
-	}
-	w := &snapshotWriter{file: f, zip: gzip.NewWriter(f)} // without a time, so that the same store is the same bytes
-	w.enc = json.NewEncoder(w.zip)
-	w.enc.SetEscapeHTML(false)
-	return w, w.enc.Encode(snapshotLine{Index: &snapshotHead{V: schema.RecordVersion}})
+func (w *snapshotWriter) begin() error {
+	return w.packedLines.add(snapshotLine{Index: &snapshotHead{V: schema.RecordVersion}})
 }
 
 // add writes a package whose records were read from a store's files.
@@ -80,7 +70,7 @@ func (w *snapshotWriter) add(p pack) error {
 			return err
 		}
 	}
-	if err := w.enc.Encode(snapshotLine{Package: &head}); err != nil {
+	if err := w.packedLines.add(snapshotLine{Package: &head}); err != nil {
 		return err
 	}
 	for _, v := range p.versions {
@@ -91,7 +81,7 @@ func (w *snapshotWriter) add(p pack) error {
 				return err
 			}
 		}
-		if err := w.enc.Encode(line); err != nil {
+		if err := w.packedLines.add(line); err != nil {
 			return err
 		}
 	}
@@ -100,13 +90,10 @@ func (w *snapshotWriter) add(p pack) error {
 	return nil
 }
 
-// finish writes the end and closes the file.
+// finish writes the end.
 func (w *snapshotWriter) finish() error {
-	return errors.Join(w.enc.Encode(snapshotLine{End: &w.end}), w.zip.Close(), w.file.Close())
+	return errors.Join(w.packedLines.add(snapshotLine{End: &w.end}), w.packedLines.finish())
 }
-
-// abandon closes the file, unless it is finished.
-func (w *snapshotWriter) abandon() { _ = w.file.Close() } // it is not used, or closed already
 
 // errNoSnapshot is wrapped by the error for what does not even begin as a snapshot.
 var errNoSnapshot = errors.New("it is not the index of a store")

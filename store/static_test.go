@@ -89,7 +89,7 @@ func indexOf(t *testing.T, files, out string) {
 	t.Helper()
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "store", servers.Commit{Files: files})
-	_, err := Generate(t.Context(), clone(t, g.RepoURL("store")), out, nil)
+	_, err := generateFrom(t, clone(t, g.RepoURL("store")), out)
 	must(t, err)
 }
 
@@ -134,7 +134,7 @@ func TestIndexIsAStore(t *testing.T) {
 	fromGit := publisher(t, g.RepoURL("store"))
 	want := cached(t, fromGit, g.RepoURL("store"))
 	out := filepath.Join(t.TempDir(), "index")
-	made, err := Generate(t.Context(), clone(t, g.RepoURL("store")), out, nil)
+	made, err := generateFrom(t, clone(t, g.RepoURL("store")), out)
 	must(t, err)
 	if made.Packages != 3 || made.Versions != 6 {
 		t.Errorf("%+v", made)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,14 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		defer func() { _ = os.RemoveAll(temp) }() // it was pushed, or the error is known
 		req.out = filepath.Join(temp, "index")
 	}
-	pages := site.Folder{Deploy: siteDeployments}
+	// Of a large store little is needed at once: what was read is given back sooner.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	records, err := store.OpenRecords(req.dir)
+	if err != nil {
+		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
+	}
+	defer records.Close()
+	pages := site.Folder{Records: records, Deploy: siteDeployments}
 	if !req.noFiles {
 		st, err := g.newStore()
 		if err != nil {
@@ -73,12 +81,9 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		}
 		pages.Store = st
 	}
-	made, err := store.Generate(ctx, req.dir, req.out, func(dir string) error {
-		about, err := store.ReadStoreFile(req.dir)
+	made, err := records.Generate(ctx, req.out, pages.Add, func(dir string) error {
+		about, err := records.About()
 		if err != nil {
-			return err
-		}
-		if err := pages.Read(ctx, req.dir); err != nil {
 			return err
 		}
 		return site.Write(ctx, dir, &pages, site.About{Name: about.Origin, Intro: about.Description})

@@ -109,33 +109,32 @@ func missing(err error) error {
 	return err
 }
 
-// A Folder is the source of a store that is in a folder.
+// A Folder is the source of a store that is in a folder. Only its list is kept, since a
+// store has very many packages.
 type Folder struct {
+	// Records are those of the store.
+	Records *store.Records
 	// Store fetches the files of templates; nil for pages without them.
 	Store *store.Store
 	// Deploy is that of [Stores].
 	Deploy func(schema.Record) []Command
 
-	items    []Item
-	packages map[string]store.Package
+	items []Item
 
 	mu    sync.Mutex
 	notes []string
 }
 
-// Read reads the records of the store in a folder.
-func (f *Folder) Read(ctx context.Context, dir string) error {
-	f.packages = map[string]store.Package{}
-	_, err := store.EachPackage(ctx, dir, func(p store.Package) error {
-		p.Store, _, _ = strings.Cut(p.Name, "/")
-		f.items = append(f.items, Summary(p))
-		f.packages[p.Kind+" "+p.Name] = p
-		return nil
-	})
-	slices.SortStableFunc(f.items, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
-	})
-	return err
+// Add adds a package of the store to the list.
+func (f *Folder) Add(p store.Package) error {
+	f.items = append(f.items, Summary(inFolder(p)))
+	return nil
+}
+
+// inFolder is a package as its page shows it: of its namespace.
+func inFolder(p store.Package) store.Package {
+	p.Store, _, _ = strings.Cut(p.Name, "/")
+	return p
 }
 
 // Notes are the templates whose files could not be fetched, sorted.
@@ -147,14 +146,20 @@ func (f *Folder) Notes() []string {
 }
 
 // Items implements [Source].
-func (f *Folder) Items(context.Context) ([]Item, error) { return f.items, nil }
+func (f *Folder) Items(context.Context) ([]Item, error) {
+	slices.SortStableFunc(f.items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return f.items, nil
+}
 
 // Detail implements [Source].
 func (f *Folder) Detail(ctx context.Context, kind, name string) (Detail, error) {
-	p, ok := f.packages[kind+" "+name]
-	if !ok {
-		return Detail{}, fmt.Errorf("%s %s: %w", kind, name, fs.ErrNotExist)
+	p, err := f.Records.Package(kind, name)
+	if err != nil {
+		return Detail{}, err
 	}
+	p = inFolder(p)
 	rec := p.Newest().Record
 	if kind == KindFunction {
 		d := Describe(p, nil)

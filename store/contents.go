@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"fnb/schema"
+)
+
+// Records are those of a store in a folder of this machine, as HEAD has it or, without
+// git, as it is. They are read when they are asked for, since a store has very many,
+// and can be used at the same time.
+type Records struct {
+	mu   sync.Mutex // git's objects are for one at a time
+	scan *scan
+	done func()
+}
+
+// OpenRecords opens the store in the folder dir. Close has to be called.
+func OpenRecords(dir string) (*Records, error) {
+	tree, done, err := openStoreTree(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Records{scan: &scan{tree: tree}, done: done}
+	if err := r.scan.check(dir); err != nil {
+		done()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close closes what the records are read from.
+func (r *Records) Close() { r.done() }
+
+// About returns what the store says of itself.
+func (r *Records) About() (schema.StoreFile, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	data, err := r.scan.tree.read(storeFileName)
+	if err != nil {
+		return schema.StoreFile{}, err
+	}
+	return schema.ParseStoreFile(storeFileName, data)
+}
+
+// Each gives each package of the store to each: by kind and name, the templates first.
+// It returns what was passed over.
+func (r *Records) Each(ctx context.Context, each func(Package) error) (passed []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err = r.scan.packages(ctx, func(p pack) error { return each(p.exported("")) }, func(file string, err error) {
+		passed = append(passed, clean(file+": "+err.Error()))
+	})
+	return passed, err
+}
+
+// Package returns one package; where the store has none of it, the error wraps
+// [fs.ErrNotExist].
+func (r *Records) Package(kind, name string) (Package, error) {
+	if err := schema.ValidatePackageName(name); err != nil {
+		return Package{}, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scan.problem = func(string, error) {} // Each tells of them
+	p, err := r.scan.pack(kind, name)
+	if err == nil && len(p.versions) == 0 {
+		err = fmt.Errorf("%s %s: %w", kind, name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return Package{}, err
+	}
+	return p.exported(""), nil
+}
