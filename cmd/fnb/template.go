@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -42,9 +44,14 @@ func (g *globals) where() (store.Where, error) {
 		wd, werr := filepath.Abs(".")
 		return store.Where{Root: wd}, werr
 	}
-	stack, err := schema.ReadStack(relative(file), nil)
+	stack, err := schema.ReadStack(relative(file), os.LookupEnv)
 	if err != nil {
-		return store.Where{}, err
+		// Of the environment no more is needed than what says where templates are.
+		plain, perr := schema.ReadStack(relative(file), nil)
+		if perr != nil || slices.ContainsFunc(plain.Configuration.Templates, func(t schema.TemplateSource) bool { return strings.Contains(t.Source, "$") }) {
+			return store.Where{}, err
+		}
+		stack = plain
 	}
 	lock, err := schema.ReadLock(lockFile(stack.File))
 	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock}, err
