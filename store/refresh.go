@@ -230,6 +230,13 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 
 func (s *Store) readList(ctx context.Context, url string) ([]byte, error) {
 	if path, ok := strings.CutPrefix(url, "file://"); ok || filepath.IsAbs(url) {
+		info, err := os.Stat(path)
+		if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its other end
+			err = errors.New("it is not a plain file")
+		}
+		if err != nil {
+			return nil, &UnreachableError{URL: url, Err: err}
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, &UnreachableError{URL: url, Err: err}
