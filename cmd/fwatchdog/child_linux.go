@@ -24,8 +24,15 @@ func childAttributes(pidfd *int) *syscall.SysProcAttr {
 // The bits of poll(2).
 const (
 	pollIn  = 0x1
+	pollOut = 0x4
 	pollHup = 0x10
 )
+
+// pollFd is poll(2)'s struct pollfd.
+type pollFd struct {
+	fd              int32
+	events, revents int16
+}
 
 // isReadable waits on this thread until fd can be read, but not longer than limit.
 func isReadable(fd int, limit time.Duration) bool { return pollOne(fd, pollIn, limit)&pollIn != 0 }
@@ -34,10 +41,7 @@ func isReadable(fd int, limit time.Duration) bool { return pollOne(fd, pollIn, l
 func hasNoWriter(fd int) bool { return pollOne(fd, 0, 0)&pollHup != 0 }
 
 func pollOne(fd int, events int16, limit time.Duration) int16 {
-	one := struct {
-		fd              int32
-		events, revents int16
-	}{fd: int32(fd), events: events} //nolint:gosec // a descriptor
+	one := pollFd{fd: int32(fd), events: events} //nolint:gosec // a descriptor
 	for end := time.Now().Add(limit); ; limit = max(0, time.Until(end)) {
 		timeout := syscall.NsecToTimespec(int64(limit))
 		_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&one)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,8 @@ func connContext(ctx context.Context, c net.Conn) context.Context {
 // look the same.
 type clientConn struct {
 	*net.TCPConn
+	raw    syscall.RawConn
+	direct io.ReadWriter
 
 	mu      sync.Mutex
 	current *exchange
@@ -55,7 +58,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		n = copy(p, c.pending)
 		c.pending = c.pending[n:]
 	default:
-		n, err = c.TCPConn.Read(p)
+		n, err = c.direct.Read(p)
 	}
 	c.mu.Lock()
 	switch {
@@ -77,6 +80,8 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (c *clientConn) Write(p []byte) (int, error) { return c.direct.Write(p) }
 
 // refuse ends the reading of requests: the last one's body was not read to its end, so that nobody knows where
 // another one would begin.

@@ -237,7 +237,7 @@ func (x *exchange) halfClosed() {
 		x.mu.Unlock()
 		return
 	}
-	_, err := io.WriteString(x.conn.TCPConn, "HTTP/1.1 102 Processing\r\n\r\n")
+	_, err := io.WriteString(x.conn, "HTTP/1.1 102 Processing\r\n\r\n")
 	x.mu.Unlock()
 	for wait := time.Millisecond; err == nil && wait < 2*time.Second && !x.isFinished(); wait *= 2 {
 		time.Sleep(wait)
@@ -253,13 +253,9 @@ const halfCloseGrace = 250 * time.Millisecond
 
 // broken returns an error once the peer has reset the connection.
 func (c *clientConn) broken() error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
 	pending := 0
 	var failed error
-	err = raw.Control(func(fd uintptr) {
+	err := c.raw.Control(func(fd uintptr) {
 		pending, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
 	})
 	if err == nil && failed == nil && pending != 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -308,4 +309,74 @@ func residentKiB(t *testing.T, pid int, name string) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+func TestRequestBodiesOfAllSizes(t *testing.T) {
+	ours(t)
+	d := launch(t, fn(t, "server")...).serving()
+	for _, size := range []int{1, smallBody, smallBody + 1, pieceBuffer - 200, pieceBuffer - 64, pieceBuffer, pieceBuffer + 1, 2 * pieceBuffer, 1 << 20, 3<<20 + 7} {
+		want := counting(size)
+		for name, body := range map[string]io.Reader{
+			"at once":   bytes.NewReader(want),
+			"in chunks": struct{ io.Reader }{bytes.NewReader(want)},
+			"in drops":  &dropReader{left: want},
+		} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+"/echo", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "in drops" {
+				r.ContentLength = int64(size)
+			}
+			answer, err := plainClient().Do(r)
+			if err != nil {
+				t.Fatalf("%d bytes %s: %v", size, name, err)
+			}
+			got, err := io.ReadAll(answer.Body)
+			_ = answer.Body.Close() // it was read
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes %s: %d came back, %v", size, name, len(got), err)
+			}
+		}
+	}
+}
+
+// dropReader gives its bytes in pieces of different sizes, some after a pause.
+type dropReader struct {
+	left  []byte
+	drops int
+}
+
+func (d *dropReader) Read(p []byte) (int, error) {
+	if len(d.left) == 0 {
+		return 0, io.EOF
+	}
+	d.drops++
+	if d.drops%4 == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	n := copy(p[:min(len(p), 1+d.drops*977%30000)], d.left)
+	d.left = d.left[n:]
+	return n, nil
+}
+
+func TestHeadDoesNotWaitForItsBody(t *testing.T) {
+	ours(t)
+	up := rawUpstream(t, func(c net.Conn) {
+		if head := readHeadText(bufio.NewReader(c)); strings.HasPrefix(head, "POST ") {
+			_, _ = io.WriteString(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno") // the test sees it
+		}
+	})
+	d := launch(t, before(t, up.address)...).serving()
+	for _, framing := range []string{"Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		for _, first := range []int{0, 4, 3000, 50000} {
+			body := strings.Repeat("x", first)
+			if framing == "Transfer-Encoding: chunked" && first > 0 {
+				body = fmt.Sprintf("%x\r\n%s\r\n", first, body)
+			}
+			if got := d.raw("POST / HTTP/1.1\r\nHost: h\r\n" + framing + "\r\n\r\n" + body); !strings.HasPrefix(got, "HTTP/1.1 401 ") || !strings.HasSuffix(got, "no") {
+				t.Errorf("%s with %d bytes sent: %q", framing, first, got)
+			}
+		}
+	}
 }

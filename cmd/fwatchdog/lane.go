@@ -89,7 +89,11 @@ const (
 )
 
 func (l *lane) serveConn(tcp *net.TCPConn) {
-	cc := &clientConn{TCPConn: tcp}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return // it is closed
+	}
+	cc := &clientConn{TCPConn: tcp, raw: raw, direct: newDirectIO(tcp, raw)}
 	c := &laneConn{clientConn: cc, lane: l, in: make([]byte, 0, 2<<10), watched: make(chan struct{}, 1)}
 	c.base = (&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, cc))
 	c.out.conn = c
@@ -179,7 +183,7 @@ func (c *laneConn) readMore() error {
 	if len(c.in) == cap(c.in) {
 		c.in = append(c.in, make([]byte, cap(c.in))...)[:len(c.in)]
 	}
-	n, err := c.TCPConn.Read(c.in[len(c.in):cap(c.in)])
+	n, err := c.direct.Read(c.in[len(c.in):cap(c.in)])
 	c.in = c.in[:len(c.in)+n]
 	if n > 0 {
 		return nil

@@ -233,7 +233,7 @@ func (w *laneWriter) Flush() {
 
 func (w *laneWriter) send() {
 	if len(w.out) > 0 && w.failed == nil {
-		_, w.failed = w.conn.TCPConn.Write(w.out)
+		_, w.failed = w.conn.Write(w.out)
 	}
 	w.out = w.out[:0]
 }

@@ -39,7 +39,7 @@ func (s *lineSink) Write(p []byte) (int, error) {
 
 func newLogs(c *config, out, errs io.Writer) *logs {
 	l := &logs{
-		out: &lineSink{w: out}, errs: &lineSink{w: errs},
+		out: &lineSink{w: newDirectFile(out)}, errs: &lineSink{w: newDirectFile(errs)},
 		prefix: c.prefixLogs, longest: c.logBufferSize, callID: c.logCallID, function: c.name,
 	}
 	if c.logFormat == logFormatJSON {

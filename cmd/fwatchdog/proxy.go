@@ -12,9 +12,10 @@ import (
 
 const (
 	smallBody   = 16 << 10  // a body up to this size is read first and sent with its head
-	copyBuffer  = 32 << 10  // for bodies that may come in drops
-	largeBuffer = 512 << 10 // for bodies known to be large; fewer and larger reads are half the work
+	copyBuffer  = 32 << 10  // for answers that may come in drops
+	largeBuffer = 512 << 10 // for answers known to be large; fewer and larger reads are half the work
 	largeFrom   = 128 << 10
+	pieceBuffer = 63 << 10 // for requests: loopback carries at most 65,463 bytes as one packet, and the rest as another
 )
 
 // proxy is http mode: it passes requests on to the server that the function's process runs.
@@ -24,6 +25,7 @@ type proxy struct {
 	buffer bool            // read each body whole before it is sent
 	ready  <-chan struct{} // closed once the upstream listens
 	heads  sync.Pool
+	pieces sync.Pool
 	copies sync.Pool
 	larges sync.Pool
 }
@@ -31,12 +33,13 @@ type proxy struct {
 func newProxy(up *upstream, c *config, ready <-chan struct{}) *proxy {
 	p := &proxy{up: up, exec: c.execTimeout, buffer: c.bufferBody, ready: ready}
 	p.heads.New = func() any { b := make([]byte, 0, 4<<10); return &b }
+	p.pieces.New = func() any { b := make([]byte, pieceBuffer); return &b }
 	p.copies.New = func() any { b := make([]byte, copyBuffer); return &b }
 	p.larges.New = func() any { b := make([]byte, largeBuffer); return &b }
 	return p
 }
 
-// buffers returns a pool of buffers for a body of the given length.
+// buffers returns a pool of buffers for an answer of the given length.
 func (p *proxy) buffers(length int64) *sync.Pool {
 	if length >= largeFrom {
 		return &p.larges
@@ -156,7 +159,12 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 		x.Header()["Connection"] = []string{"close"}
 	}
 	x.openBody(r) // the upstream may answer while it is still being sent
-	return appendRequestHead(out, p.up, r, length), newSender(p, r, expects), nil
+	s := newSender(p, r, expects)
+	out = appendRequestHead(out, p.up, r, length)
+	if x.conn == nil || length < 0 || expects {
+		return out, s, nil
+	}
+	return s.begin(x.conn, out)
 }
 
 // failBody answers a request whose body could not be read.

@@ -35,10 +35,12 @@ type sender struct {
 	done    chan struct{}
 	err     error // of reading the body; valid once done
 	ended   bool
+	left    int64 // of a body whose length is known
+	piece   *[]byte
 }
 
 func newSender(p *proxy, r *http.Request, expects bool) *sender {
-	s := &sender{p: p, r: r, chunked: r.ContentLength < 0, done: make(chan struct{})}
+	s := &sender{p: p, r: r, chunked: r.ContentLength < 0, left: r.ContentLength, done: make(chan struct{})}
 	if expects {
 		s.decided, s.waited = make(chan bool, 1), true
 	}
@@ -92,14 +94,34 @@ func (s *sender) awaitContinue() bool {
 	return !sendAnyway && <-s.decided
 }
 
+// begin puts what has arrived of the body after its head, so that the upstream wakes once for both. A head never
+// waits for its body.
+func (s *sender) begin(conn *clientConn, head []byte) ([]byte, *sender, error) {
+	if len(head) > pieceBuffer/2 || !readable(conn.raw) {
+		return head, s, nil
+	}
+	s.piece, _ = s.p.pieces.Get().(*[]byte) // New makes nothing else
+	out := append((*s.piece)[:0], head...)
+	for len(out) < pieceBuffer && s.left > 0 && readable(conn.raw) {
+		n, err := s.r.Body.Read(out[len(out):pieceBuffer])
+		out = out[:len(out)+n]
+		s.left -= int64(n)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return out, nil, err
+		}
+	}
+	s.ending.Store(s.left == 0)
+	return out, s, nil
+}
+
 // send copies the body.
 func (s *sender) send(conn *upstreamConn) error {
-	pool := s.p.buffers(s.r.ContentLength)
-	pooled, _ := pool.Get().(*[]byte) // New makes nothing else
-	defer pool.Put(pooled)
-	buf := *pooled
-	const room = 10 // for the chunk's size and line end, before the data
-	left := s.r.ContentLength
+	if s.piece == nil {
+		s.piece, _ = s.p.pieces.Get().(*[]byte) // New makes nothing else
+	}
+	defer s.p.pieces.Put(s.piece)
+	buf := *s.piece
+	const room = 64 // for the chunk size and line end, before the data, which is aligned for the system's copying
 	for {
 		n, err := s.r.Body.Read(buf[room : len(buf)-2])
 		if n > 0 {
@@ -107,8 +129,8 @@ func (s *sender) send(conn *upstreamConn) error {
 			if s.chunked {
 				out = frameChunk(buf, room, n)
 			}
-			left -= int64(n)
-			s.ending.Store(left == 0 && !s.chunked)
+			s.left -= int64(n)
+			s.ending.Store(s.left == 0 && !s.chunked)
 			if _, werr := conn.Write(out); werr != nil {
 				return werr
 			}
@@ -239,7 +261,7 @@ func (p *proxy) copyKnown(x *exchange, conn *upstreamConn, length int64) error {
 	if length == 0 {
 		return nil
 	}
-	return p.copyAll(x, &io.LimitedReader{R: conn.Conn, N: length}, nil, length)
+	return p.copyAll(x, &io.LimitedReader{R: conn, N: length}, nil, length)
 }
 
 // copyUnknown passes a body of unknown length on as it comes: what has arrived is never held back.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -85,15 +87,20 @@ func hostPort(u *url.URL) string {
 // upstreamConn is one connection to the function's server.
 type upstreamConn struct {
 	net.Conn
-	in    *bufio.Reader
-	raw   syscall.RawConn
-	since time.Time // idle since
-	used  bool
+	raw    syscall.RawConn // nil: TLS
+	direct io.ReadWriter
+	in     *bufio.Reader
+	since  time.Time // idle since
+	used   bool
 
 	mu       sync.Mutex
 	dead     bool
 	deadline time.Time
 }
+
+func (c *upstreamConn) Read(p []byte) (int, error) { return c.direct.Read(p) }
+
+func (c *upstreamConn) Write(p []byte) (int, error) { return c.direct.Write(p) }
 
 // abort makes every read and write of the connection fail, now and later.
 func (c *upstreamConn) abort() {
@@ -126,13 +133,17 @@ func (c *upstreamConn) stale(careful bool) bool {
 	if c.raw == nil || !careful && time.Since(c.since) < idleSure {
 		return false
 	}
+	return readable(c.raw)
+}
+
+// readable reports whether reading a connection would not wait: for bytes, for its end, or for nothing as it fails.
+func readable(raw syscall.RawConn) bool {
 	var err error
-	_ = c.raw.Read(func(fd uintptr) bool { // its error is in err
-		var one [1]byte
-		_, _, err = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	_ = raw.Read(func(fd uintptr) bool { // its error leaves err as it is
+		err = peek(fd)
 		return true
 	})
-	return err != syscall.EAGAIN
+	return !errors.Is(err, syscall.EAGAIN)
 }
 
 // get returns an idle connection, or a new one when there is none. With careful it looks at an idle one
@@ -205,8 +216,8 @@ func (u *upstream) dial(deadline time.Time, _ bool) (*upstreamConn, error) {
 	} else if conn, err = u.secure(conn, deadline); err != nil {
 		return nil, err
 	}
-	c.Conn = conn
-	c.in = bufio.NewReaderSize(conn, 8<<10)
+	c.Conn, c.direct = conn, newDirectIO(conn, c.raw)
+	c.in = bufio.NewReaderSize(c.direct, 8<<10)
 	return c, nil
 }
 

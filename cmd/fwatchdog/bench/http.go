@@ -92,7 +92,7 @@ func measureHTTP(ctx context.Context, o options, dir string) error {
 		return err
 	}
 	for _, c := range []struct{ name, path, script string }{
-		{"GET, 12 bytes", "/", ""}, {"GET, 1 MiB down", "/down", ""}, {"POST, 1 MiB up", "/up", upload},
+		{"GET, 12 bytes", "/", ""}, {"GET, 1 MiB down", "/down", ""}, {"POST, 1 MiB up", "/up", upload}, {"POST, 1 MiB both ways", "/both", upload},
 	} {
 		if err := compare(ctx, o, c.name, c.path, c.script, all); err != nil {
 			return err

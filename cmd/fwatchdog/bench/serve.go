@@ -33,6 +33,12 @@ func serveUpstream(kind, address string) error {
 		_, _ = w.Write(body) // wrk complains
 	})
 	http.HandleFunc("/up", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	http.HandleFunc("/both", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+		text := make([]byte, max(0, r.ContentLength))
+		n, _ := io.ReadFull(r.Body, text) // wrk complains of an answer that is too short
+		_, _ = w.Write(text[:n])          // the same
+	})
 	http.HandleFunc("/gib", func(w http.ResponseWriter, r *http.Request) {
 		for range 1 << 10 {
 			_, _ = w.Write(body) // the client complains
