@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,9 +16,9 @@ import (
 // process; as text in the format of Go's log package, or as one JSON object a line.
 type logs struct {
 	out, errs *lineSink
-	json      *slog.Logger // nil: text
-	prefix    bool         // text: date, time and stream before the lines of the process
-	longest   int          // bytes of one line of the process; -1: no limit
+	json      bool // else text
+	prefix    bool // text: date, time and stream before the lines of the process
+	longest   int  // bytes of one line of the process; -1: no limit
 	callID    bool
 	function  string
 }
@@ -31,36 +29,65 @@ type lineSink struct {
 	w  io.Writer
 }
 
-func (s *lineSink) Write(p []byte) (int, error) {
+func (s *lineSink) write(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.w.Write(p)
+	_, _ = s.w.Write(p) // there is nowhere to tell of it
 }
 
 func newLogs(c *config, out, errs io.Writer) *logs {
-	l := &logs{
-		out: &lineSink{w: newDirectFile(out)}, errs: &lineSink{w: newDirectFile(errs)},
+	return &logs{
+		json: c.logFormat == logFormatJSON,
+		out:  &lineSink{w: newDirectFile(out)}, errs: &lineSink{w: newDirectFile(errs)},
 		prefix: c.prefixLogs, longest: c.logBufferSize, callID: c.logCallID, function: c.name,
 	}
-	if c.logFormat == logFormatJSON {
-		l.json = slog.New(slog.NewJSONHandler(l.errs, nil))
-		if c.name != "" {
-			l.json = l.json.With("function", c.name)
-		}
-	}
-	return l
+}
+
+// entry is a line in JSON.
+type entry struct {
+	Time     time.Time `json:"time"`
+	Level    string    `json:"level,omitempty"`
+	Stream   string    `json:"stream,omitempty"`
+	Msg      string    `json:"msg"`
+	Function string    `json:"function,omitempty"`
+	*requestEntry
+}
+
+// requestEntry is what the line of a request says besides.
+type requestEntry struct {
+	Method      string  `json:"method"`
+	Path        string  `json:"path"`
+	Status      int     `json:"status"`
+	Bytes       int64   `json:"bytes"`
+	Seconds     float64 `json:"seconds"`
+	CallID      string  `json:"call_id,omitempty"`
+	Traceparent string  `json:"traceparent,omitempty"`
+	TraceID     string  `json:"trace_id,omitempty"`
+	UserAgent   string  `json:"user_agent,omitempty"`
+	Note        string  `json:"note,omitempty"`
+}
+
+// appendEntry writes e, at this time, as a line without its end.
+func (l *logs) appendEntry(b []byte, e entry) []byte {
+	e.Time, e.Function = time.Now(), l.function
+	text, _ := json.Marshal(e) // strings, numbers and a time always marshal
+	return append(b, text...)
+}
+
+func (l *logs) writeEntry(e entry) {
+	l.errs.write(append(l.appendEntry(nil, e), '\n'))
 }
 
 // printf writes a line of the watchdog's own.
 func (l *logs) printf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if l.json != nil {
-		l.json.Info(text)
+	if l.json {
+		l.writeEntry(entry{Level: "INFO", Msg: text})
 		return
 	}
 	line := appendTime(make([]byte, 0, len(text)+24), time.Now())
 	line = append(line, strings.TrimSuffix(text, "\n")...)
-	_, _ = l.errs.Write(append(line, '\n')) // there is nowhere to tell of it
+	l.errs.write(append(line, '\n'))
 }
 
 // Write takes a line of the HTTP server's.
@@ -90,7 +117,7 @@ func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
 		return
 	}
 	took := time.Since(x.started)
-	if l.json != nil {
+	if l.json {
 		l.accessJSON(x, r, took)
 		return
 	}
@@ -118,7 +145,7 @@ func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
 		b = append(b, x.note...)
 	}
 	b = append(b, '\n')
-	_, _ = l.errs.Write(b) // there is nowhere to tell of it
+	l.errs.write(b)
 	*pooled = b
 	pool.Put(pooled)
 }
@@ -145,28 +172,16 @@ func appendBytes(b []byte, n int64) []byte {
 }
 
 func (l *logs) accessJSON(x *exchange, r *http.Request, took time.Duration) {
-	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs,
-		slog.String("method", r.Method), slog.String("path", r.RequestURI), slog.Int("status", x.status),
-		slog.Int64("bytes", x.written), slog.Float64("seconds", took.Seconds()))
-	for _, field := range [...]struct{ name, header string }{
-		{"call_id", "X-Call-Id"}, {"traceparent", "Traceparent"}, {"user_agent", "User-Agent"},
-	} {
-		if value := r.Header.Get(field.header); value != "" {
-			attrs = append(attrs, slog.String(field.name, value))
-		}
-	}
-	if id := traceID(r.Header.Get("Traceparent")); id != "" {
-		attrs = append(attrs, slog.String("trace_id", id))
-	}
-	if x.note != "" {
-		attrs = append(attrs, slog.String("note", x.note))
-	}
-	level := slog.LevelInfo
+	level := "INFO"
 	if x.status >= http.StatusInternalServerError {
-		level = slog.LevelError
+		level = "ERROR"
 	}
-	l.json.LogAttrs(context.Background(), level, "request", attrs...)
+	parent := r.Header.Get("Traceparent")
+	l.writeEntry(entry{Level: level, Msg: "request", requestEntry: &requestEntry{
+		Method: r.Method, Path: r.RequestURI, Status: x.status, Bytes: x.written, Seconds: took.Seconds(),
+		CallID: r.Header.Get("X-Call-Id"), Traceparent: parent, TraceID: traceID(parent),
+		UserAgent: r.Header.Get("User-Agent"), Note: x.note,
+	}})
 }
 
 // traceID is the trace-id of a W3C traceparent, or "" where it has none.
@@ -196,7 +211,7 @@ func (l *logs) pump(stream string, r io.Reader) {
 		buf = buf[:len(buf)+n]
 		ready, buf = l.takeLines(ready[:0], stream, buf, err != nil)
 		if len(ready) > 0 {
-			_, _ = to.Write(ready) // there is nowhere to tell of it
+			to.write(ready)
 		}
 		if err != nil {
 			return
@@ -230,17 +245,10 @@ func (l *logs) takeLines(ready []byte, stream string, buf []byte, end bool) (lin
 // appendLine writes one line of the process. In JSON, a line that is a JSON object already stays as it is.
 func (l *logs) appendLine(b []byte, stream string, line []byte) []byte {
 	switch {
-	case l.json != nil && len(line) > 1 && line[0] == '{' && json.Valid(line):
+	case l.json && len(line) > 1 && line[0] == '{' && json.Valid(line):
 		b = append(b, line...)
-	case l.json != nil:
-		entry := struct {
-			Time     time.Time `json:"time"`
-			Stream   string    `json:"stream"`
-			Msg      string    `json:"msg"`
-			Function string    `json:"function,omitempty"`
-		}{time.Now(), stream, string(bytes.TrimSuffix(line, []byte("\r"))), l.function}
-		text, _ := json.Marshal(entry) // strings and a time always marshal
-		b = append(b, text...)
+	case l.json:
+		b = l.appendEntry(b, entry{Stream: stream, Msg: string(bytes.TrimSuffix(line, []byte("\r")))})
 	case l.prefix:
 		b = appendTime(b, time.Now())
 		b = append(append(b, stream...), ": "...)
