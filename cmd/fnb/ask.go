@@ -18,11 +18,7 @@ func (g *globals) askTemplate(ctx context.Context) (string, error) {
 	if !term.IsTerminal(int(g.in.Fd())) || !term.IsTerminal(int(g.err.Fd())) {
 		return "", &usageError{command: "fnb new", err: errors.New("--lang says which template to use, and is missing"), hints: []string{"see all templates with: fnb template list"}}
 	}
-	st, err := g.newStore()
-	if err != nil {
-		return "", err
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return "", err
 	}

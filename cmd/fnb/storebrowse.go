@@ -54,11 +54,7 @@ func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
 	if _, _, err := net.SplitHostPort(req.listen); err != nil {
 		return usagef("fnb store browse", "--listen %s: it has to be HOST:PORT", clean(req.listen))
 	}
-	st, err := g.newStore()
-	if err != nil {
-		return err
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return err
 	}

@@ -47,28 +47,21 @@ A version that is there already with the same record is a success; with another 
 		Args:              exactly(1),
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.Store == "" {
-				return usagef(cmd.CommandPath(), "--store is missing")
-			}
 			o.Own = args[0]
 			return g.publishFunction(cmd.Context(), o)
 		},
 	}
+	g.addPublishFlags(cmd, publishFlags{
+		what: "function", of: "the function", manifest: "function.yml",
+		store: &o.Store, name: &o.Name, version: &o.Version, source: &o.Source, fnb: &o.FNB, tags: &o.Tags, propose: &o.Propose,
+	})
 	f := cmd.Flags()
-	f.StringVar(&o.Store, "store", "", "publish in the store `NAME`")
-	f.StringVar(&o.Name, "name", "", "publish as `NAMESPACE/NAME` (default the function's name in the store's only namespace)")
-	f.StringVar(&o.Version, "version", "", "publish as the version `V` (default what function.yml says)")
 	f.StringVar(&o.image, "image", "", "record the image `REF` instead of the stack's")
 	f.StringVar(&o.about, "about", "", "read function.yml and README.md in `DIR` instead of the handler's folder")
 	f.StringArrayVar(&o.platforms, "platform", nil, "claim `PLATFORM` (repeatable; default the stack's, or all that the image has)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "give it a secret while the examples run, `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
-	f.StringVar(&o.Source, "source", "", "the `URL` from which others fetch the handler's repository (default its remote origin)")
-	f.StringVar(&o.FNB, "fnb-range", "", "the SemVer `RANGE` of the fnb that the function needs")
-	f.StringArrayVar(&o.Tags, "tag", nil, "a word `TAG` for searches, kept with the first version; may be given more than once")
 	f.StringSliceVar(&o.build.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
-	f.BoolVar(&o.Propose, "pr", false, "push a branch of its own instead, and print where to propose it")
 	f.BoolVar(&o.dry, "dry-run", false, "check everything and print the record, but do not publish")
-	_ = cmd.RegisterFlagCompletionFunc("store", g.completeStores) // the flag exists
 	return cmd
 }
 

@@ -49,12 +49,5 @@ func (g *globals) deprecate(ctx context.Context, ref string, why schema.Deprecat
 	if err != nil {
 		return fmt.Errorf("deprecating %s: %w", ref, err)
 	}
-	if g.json {
-		return g.printJSON(out)
-	}
-	if out.Already {
-		g.tell([]string{ref + " was deprecated before, with the same words"})
-	}
-	_, err = fmt.Fprintln(g.out, out.Name)
-	return err
+	return g.printRetired(out, ref+" was deprecated before, with the same words")
 }

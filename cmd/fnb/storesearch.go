@@ -31,11 +31,7 @@ func newTemplateSearch(g *globals) *cobra.Command {
 }
 
 func (g *globals) searchTemplates(ctx context.Context, words []string, limit int) error {
-	st, err := g.newStore()
-	if err != nil {
-		return err
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return err
 	}

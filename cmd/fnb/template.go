@@ -57,12 +57,18 @@ func (g *globals) where() (store.Where, error) {
 	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock}, err
 }
 
-func (g *globals) listTemplates(ctx context.Context) error {
+// storeHere is the store, and what the stack file at hand means for templates.
+func (g *globals) storeHere() (*store.Store, store.Where, error) {
 	st, err := g.newStore()
 	if err != nil {
-		return err
+		return nil, store.Where{}, err
 	}
 	where, err := g.where()
+	return st, where, err
+}
+
+func (g *globals) listTemplates(ctx context.Context) error {
+	st, where, err := g.storeHere()
 	if err != nil {
 		return err
 	}
@@ -83,11 +89,7 @@ func (g *globals) listTemplates(ctx context.Context) error {
 
 // completeTemplates lists templates for the shell.
 func (g *globals) completeTemplates() []string {
-	st, err := g.newStore()
-	if err != nil {
-		return nil
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return nil
 	}
@@ -117,11 +119,7 @@ func newTemplateShow(g *globals) *cobra.Command {
 }
 
 func (g *globals) showTemplate(ctx context.Context, ref string) error {
-	st, err := g.newStore()
-	if err != nil {
-		return err
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,22 +22,14 @@ Many can publish at the same time: where somebody else was faster, publish begin
 		Example: "  # version 1.2.0 as acme/go in the store acme\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0\n\n  # propose it instead\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0 --pr",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if p.Store == "" {
-				return usagef(cmd.CommandPath(), "--store is missing")
-			}
 			p.Dir = args[0]
 			return g.publishTemplate(cmd.Context(), p)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&p.Store, "store", "", "publish in the store `NAME`")
-	f.StringVar(&p.Name, "name", "", "publish as `NAMESPACE/NAME` (default the folder's name in the store's only namespace)")
-	f.StringVar(&p.Version, "version", "", "publish as the version `V` (default what template.yml says)")
-	f.StringVar(&p.Source, "source", "", "the `URL` from which others fetch the template's repository (default its remote origin)")
-	f.StringVar(&p.FNB, "fnb-range", "", "the SemVer `RANGE` of the fnb that the template needs")
-	f.StringArrayVar(&p.Tags, "tag", nil, "a word `TAG` for searches, kept with the first version; may be given more than once")
-	f.BoolVar(&p.Propose, "pr", false, "push a branch of its own instead, and print where to propose it")
-	_ = cmd.RegisterFlagCompletionFunc("store", g.completeStores) // the flag exists
+	g.addPublishFlags(cmd, publishFlags{
+		what: "template", of: "the folder", manifest: "template.yml",
+		store: &p.Store, name: &p.Name, version: &p.Version, source: &p.Source, fnb: &p.FNB, tags: &p.Tags, propose: &p.Propose,
+	})
 	return cmd
 }
 
@@ -53,6 +46,32 @@ func (g *globals) publishTemplate(ctx context.Context, p store.Publication) erro
 		return g.printJSON(out)
 	}
 	return g.printPublished(out)
+}
+
+// publishFlags are the flags that publishing a template and a function share.
+type publishFlags struct {
+	what, of, manifest                string // template or function, whose name it gets by itself, and the file with its version
+	store, name, version, source, fnb *string
+	tags                              *[]string
+	propose                           *bool
+}
+
+func (g *globals) addPublishFlags(cmd *cobra.Command, p publishFlags) {
+	f := cmd.Flags()
+	f.StringVar(p.store, "store", "", "publish in the store `NAME`")
+	f.StringVar(p.name, "name", "", "publish as `NAMESPACE/NAME` (default "+p.of+"'s name in the store's only namespace)")
+	f.StringVar(p.version, "version", "", "publish as the version `V` (default what "+p.manifest+" says)")
+	f.StringVar(p.source, "source", "", "the `URL` from which others fetch the "+p.what+"'s repository (default its remote origin)")
+	f.StringVar(p.fnb, "fnb-range", "", "the SemVer `RANGE` of the fnb that the "+p.what+" needs")
+	f.StringArrayVar(p.tags, "tag", nil, "a word `TAG` for searches, kept with the first version; may be given more than once")
+	f.BoolVar(p.propose, "pr", false, "push a branch of its own instead, and print where to propose it")
+	_ = cmd.RegisterFlagCompletionFunc("store", g.completeStores) // the flag exists
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if *p.store == "" {
+			return usagef(cmd.CommandPath(), "--store is missing")
+		}
+		return nil
+	}
 }
 
 // printPublished prints what was published, and where to propose it.
@@ -106,12 +125,18 @@ func (g *globals) yank(ctx context.Context, kind, ref string, y schema.Yank) err
 	if err != nil {
 		return fmt.Errorf("withdrawing %s: %w", ref, err)
 	}
+	return g.printRetired(out, ref+" was withdrawn before")
+}
+
+// printRetired prints what was withdrawn or deprecated; before is said where it was
+// so already.
+func (g *globals) printRetired(out store.Published, before string) error {
 	if g.json {
 		return g.printJSON(out)
 	}
 	if out.Already {
-		g.tell([]string{ref + " was withdrawn before"})
+		g.tell([]string{before})
 	}
-	_, err = fmt.Fprintln(g.out, out.Name, out.Version)
+	_, err := fmt.Fprintln(g.out, strings.TrimSpace(out.Name+" "+out.Version))
 	return err
 }

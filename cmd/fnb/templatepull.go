@@ -41,11 +41,7 @@ func newTemplatePull(g *globals) *cobra.Command {
 }
 
 func (g *globals) pullTemplate(ctx context.Context, ref, dir string) error {
-	st, err := g.newStore()
-	if err != nil {
-		return err
-	}
-	where, err := g.where()
+	st, where, err := g.storeHere()
 	if err != nil {
 		return err
 	}
