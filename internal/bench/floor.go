@@ -11,9 +11,11 @@ import (
 )
 
 // floor makes and pushes images that each have one new file on a base image, and
-// a watchdog, by BuildKit's client and nothing else: no Dockerfile, no labels, no
-// fixed times. It is the least that a builder has to do.
-func floor(ctx context.Context, address, registry string, images int, content string) error {
+// a watchdog, by BuildKit's client and nothing else: what fnb has the builder do,
+// a file of a build context copied and all times fixed, without a Dockerfile,
+// labels or anything looked up. A bare one is the least that a builder can do: the
+// file is put onto the base image, and times are left as they are.
+func floor(ctx context.Context, address, registry string, images int, content string, bare bool) error {
 	c, err := client.New(ctx, address)
 	if err != nil {
 		return err
@@ -23,20 +25,29 @@ func floor(ctx context.Context, address, registry string, images int, content st
 	eg.SetLimit(runtime.NumCPU())
 	for i := range images {
 		eg.Go(func() error {
-			app := llb.Image("docker.io/library/debian:bookworm-slim").
-				File(llb.Mkdir("/home/app", 0o755, llb.WithParents(true)).
-					Mkfile("/home/app/handler.txt", 0o644, fmt.Append(nil, content, i)))
+			attrs := map[string]string{
+				"name": fmt.Sprintf("%s/floor/f%d:latest", registry, i),
+				"push": "true", "store": "false", "registry.insecure": "true",
+			}
+			file := fmt.Append(nil, content, i)
+			app := llb.Image("docker.io/library/debian:bookworm-slim").File(llb.Mkdir("/home/app", 0o755, llb.WithParents(true)))
+			if bare {
+				app = app.File(llb.Mkfile("/home/app/handler.txt", 0o644, file))
+			} else {
+				sent := llb.Scratch().File(llb.Mkdir("/function", 0o755).Mkfile("/function/handler.txt", 0o644, file))
+				app = app.File(llb.Copy(sent, "/function/", "/home/app/", &llb.CopyInfo{CopyDirContentsOnly: true}))
+				for k, v := range map[string]string{
+					"oci-mediatypes": "true", "rewrite-timestamp": "true", "source-date-epoch": "315532801",
+					"compression": "gzip", "force-compression": "false",
+				} {
+					attrs[k] = v
+				}
+			}
 			def, err := llb.Merge([]llb.State{app, llb.Image("ghcr.io/openfaas/of-watchdog:0.11.3")}).Marshal(ctx)
 			if err != nil {
 				return err
 			}
-			_, err = c.Solve(ctx, def, client.SolveOpt{Internal: true, Exports: []client.ExportEntry{{
-				Type: client.ExporterImage,
-				Attrs: map[string]string{
-					"name": fmt.Sprintf("%s/floor/f%d:latest", registry, i),
-					"push": "true", "store": "false", "registry.insecure": "true",
-				},
-			}}}, nil)
+			_, err = c.Solve(ctx, def, client.SolveOpt{Internal: true, Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}}, nil)
 			return err
 		})
 	}

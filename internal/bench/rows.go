@@ -224,19 +224,23 @@ func twenty(ctx context.Context, r *rig) (result, error) {
 	if err := write(mark, "MARK\n"); err != nil {
 		return result{}, err
 	}
-	m, err := race(r.rounds,
-		contender{"fnb", edit(handlers...), func() error { return r.build(ctx, dir) }},
-		contender{"floor", edit(mark), func() error {
+	push := func(bare bool) func() error {
+		return func() error {
 			raw, err := os.ReadFile(mark)
 			if err != nil {
 				return err
 			}
-			return floor(ctx, r.address, r.host, functions, string(raw))
-		}})
+			return floor(ctx, r.address, r.host, functions, string(raw), bare)
+		}
+	}
+	m, err := race(r.rounds,
+		contender{"fnb", edit(handlers...), func() error { return r.build(ctx, dir) }},
+		contender{"floor", edit(mark), push(false)},
+		contender{"bare", edit(mark), push(true)})
 	if err != nil {
 		return result{}, err
 	}
-	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s", m[0], m[1]), m[0] / m[1], 1.15}, nil
+	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, bare floor %.2f s", m[0], m[1], m[2]), m[0] / m[1], 1.15}, nil
 }
 
 // large is a function with a handler of 10 000 files.
