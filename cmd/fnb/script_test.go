@@ -33,6 +33,7 @@ type rig struct {
 	config   string
 	mirrors  map[string]string
 	proxies  sync.Map // to the builders of fleets, by address
+	steady   sync.Map // what asks a script's functions all the time, by URL
 	builder  string
 }
 
@@ -134,7 +135,7 @@ func TestScripts(t *testing.T) {
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort,
-			"awaits": cmdAwaits, "process": cmdProcess, "socket": cmdSocket,
+			"awaits": cmdAwaits, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 		},
 	})
 }
