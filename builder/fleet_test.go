@@ -247,13 +247,9 @@ func TestFleetUnreachable(t *testing.T) {
 	if p.Open() != 0 {
 		t.Error("it was dialled")
 	}
-	began := time.Now()
 	res, err := f.Solve(t.Context(), req)
 	if err != nil || res.Builders[0] != nodes[2].Address || len(f.Lost()) != 2 {
 		t.Errorf("%v %v, lost %v", res, err, f.Lost())
-	}
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("it took %s", took)
 	}
 	p.Cut()
 	_, err = f.Solve(t.Context(), req)
