@@ -219,6 +219,9 @@ func siteDeployments(rec schema.Record) []site.Command {
 	}
 	titles := map[string]string{asDocker: "docker run", "kubernetes": "Kubernetes", "knative": "Knative Service", "openfaas": "OpenFaaS Function"}
 	var all []site.Command
+	if image, err := pullReference(rec, ""); err == nil {
+		all = append(all, site.Command{Title: "docker pull", Text: "docker pull " + image})
+	}
 	for _, way := range deployments() {
 		text, err := deployment(rec, way)
 		if err != nil {

@@ -159,7 +159,7 @@ func echo(_ context.Context, _, body string) (Answer, error) {
 	return Answer{Line: "200 OK in 12 ms", Body: strings.ToUpper(body), Log: "listening"}, nil
 }
 
-// axe runs axe-core on the page and returns its serious and critical findings.
+// axe runs axe-core on the page and returns its findings that are more than minor.
 func (b *browser) axe() []string {
 	b.t.Helper()
 	script, err := os.ReadFile(filepath.Join("..", "..", "tools", "axe", "node_modules", "axe-core", "axe.min.js"))
@@ -179,10 +179,10 @@ func (b *browser) axe() []string {
 		for _, n := range v.Nodes {
 			text += "\n\t" + n.HTML + "\n\t" + n.FailureSummary
 		}
-		if v.Impact == "serious" || v.Impact == "critical" {
-			bad = append(bad, text)
-		} else {
+		if v.Impact == "minor" {
 			b.t.Log(text)
+		} else {
+			bad = append(bad, text)
 		}
 	}
 	return bad

@@ -93,7 +93,9 @@ func templatePackage(name, language, description string, tags ...string) store.P
 func newSample(tb testing.TB) *sample {
 	tb.Helper()
 	s := &sample{}
-	s.add(Describe(functionPackage(), nil))
+	shorten := Describe(functionPackage(), nil)
+	shorten.Deploy = []Command{{"docker pull", "docker pull ghcr.io/acme/shorten:1.1.0@sha256:" + strings.Repeat("1f", 32)}, {"Kubernetes", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: shorten"}}
+	s.add(shorten)
 	others := []struct{ name, language, description, title, tag string }{
 		{"acme/chart", "go", "Draws a chart of the numbers that it is sent, as SVG.", "Chart", "data"},
 		{"acme/ocr", "python", "Reads the words in a picture.", "Read pictures", "images"},
