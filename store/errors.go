@@ -48,11 +48,13 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("no version is %s: %s has %s", e.Range, e.Where, have)
 }
 
-// A MismatchError says that a template is not what the lock says.
+// A MismatchError says that a template is not what the lock says, or its record in a
+// store.
 type MismatchError struct {
 	Reference string
 	Want, Got string // checksums
 	Problem   string // instead of the two, where there is nothing to compare
+	Record    bool   // it is the record that says something else
 }
 
 func (e *MismatchError) Error() string {

@@ -359,7 +359,7 @@ func (l *lookup) fromRecord(ctx context.Context, c Configured, v indexed) (found
 		}
 		if f.template.Checksum != v.Checksum {
 			problem := fmt.Sprintf("version %s is not what its record in the store %s says: the checksum of its files is %s, and not %s", v.Version, c.Name, f.template.Checksum, v.Checksum)
-			return found{}, &MismatchError{Reference: l.ref, Want: v.Checksum, Got: f.template.Checksum, Problem: problem}
+			return found{}, &MismatchError{Reference: l.ref, Want: v.Checksum, Got: f.template.Checksum, Problem: problem, Record: true}
 		}
 		t = f.template
 	}

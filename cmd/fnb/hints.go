@@ -134,7 +134,9 @@ func templateHints(err error) []string {
 		}
 		return append(out, "see all templates with: fnb template list")
 	}
-	if is[*store.MismatchError](err) {
+	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
+		return append(out, "tell whoever runs the store, and do not use this version; see the others with: fnb template list")
+	} else if ok {
 		return append(out, "if the change is wanted, take the entry out of fnb.lock and build again without --frozen")
 	}
 	if is[*notLockedError](err) {

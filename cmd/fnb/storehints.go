@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -70,6 +71,9 @@ func storeHints(err error) []string {
 		return []string{"write https:// or ssh:// instead"}
 	}
 	if u, ok := errors.AsType[*store.UnreachableError](err); ok && !strings.HasPrefix(u.URL, "file:") && !filepath.IsAbs(u.URL) {
+		if ext := path.Ext(u.URL); ext == ".json" || ext == ".gz" {
+			return []string{"see whether it answers: curl -I URL"}
+		}
 		return []string{"see whether git reaches it: git ls-remote URL"}
 	}
 	return nil
