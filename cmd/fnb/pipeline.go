@@ -50,10 +50,10 @@ type pipeline struct {
 
 	mu       sync.Mutex
 	resolved map[string]*resolution
-	asked    map[string]bool            // base images that were looked up in this run
-	silent   map[string]bool            // registries that do not answer
-	claimed  map[string]bool            // shared caches that somebody writes in this run
-	pushes   map[string]context.Context // by repository; ends when pushes to it are refused
+	asked    map[string]bool       // base images that were looked up in this run
+	silent   map[string]bool       // registries that do not answer
+	claimed  map[string]bool       // shared caches that somebody writes in this run
+	pushes   map[string]permission // by repository
 	lock     *schema.Lock
 	locked   bool // lock has pins that its file lacks
 }
