@@ -106,6 +106,7 @@ func TestReadConfigValues(t *testing.T) {
 		{"no drain pause on Knative and Cloud Run", set("K_SERVICE=f"), func(c *config) any { return c.drainPause }, time.Duration(0)},
 		{"PORT", set("PORT=9000"), func(c *config) any { return c.port }, 9000},
 		{"port before PORT", set("PORT=9000", "port=9001"), func(c *config) any { return c.port }, 9001},
+		{"no metrics", set("metrics_port=0"), func(c *config) any { return c.metricsPort }, 0},
 		{"an empty variable is unset", set("port="), func(c *config) any { return c.port }, 8080},
 		{"1 is true", set("suppress_lock=1"), func(c *config) any { return c.suppressLock }, true},
 		{"buffer_http", set("buffer_http=true"), func(c *config) any { return c.bufferBody }, true},

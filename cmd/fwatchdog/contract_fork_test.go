@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +22,7 @@ func TestContractForkModes(t *testing.T) {
 	for _, mode := range []string{modeStreaming, modeSerializing} {
 		t.Run(mode, func(t *testing.T) {
 			d := launch(t, forking(t, mode, "cat")...).serving()
-			r := d.do(http.MethodPost, "/", "in and out")
+			r := d.do(http.MethodPost, "/", "in and out", "Content-Type: text/x-own") // which is the request's
 			r.wantStatus(t, http.StatusOK)
 			if r.body != "in and out" || r.Header.Get("Content-Type") != "application/octet-stream" || r.Header.Get("X-Duration-Seconds") == "" {
 				t.Errorf("body %q, headers %v", r.body, r.Header)
@@ -28,6 +30,9 @@ func TestContractForkModes(t *testing.T) {
 			big := strings.Repeat("0123456789abcdef", 200<<10/16)
 			if r := d.do(http.MethodPost, "/", big); r.body != big {
 				t.Errorf("a body of 200 KiB came back with %d bytes", len(r.body))
+			}
+			if r := d.do("PURGE", "/", "any method"); r.body != "any method" {
+				t.Errorf("body %q", r.body)
 			}
 			if r := d.get("/"); r.body != "" {
 				t.Errorf("no body came back as %q", r.body)
@@ -134,6 +139,18 @@ func TestForkTimeoutIsSeen(t *testing.T) {
 	}
 }
 
+func TestForkTraceContext(t *testing.T) {
+	ours(t)
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	d := launch(t, forking(t, modeStreaming, "env")...).serving()
+	environment := strings.Split(d.get("/", "Traceparent: "+parent, "Tracestate: k=v").body, "\n")
+	for _, want := range []string{"TRACEPARENT=" + parent, "TRACESTATE=k=v"} {
+		if !contains(environment, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 func TestForkTimeoutKillsDescendants(t *testing.T) {
 	ours(t)
 	d := launch(t, forking(t, modeSerializing, "hangfamily", "exec_timeout=300ms")...).serving()
@@ -207,10 +224,17 @@ func TestContractStatic(t *testing.T) {
 	if r := d.get("/a.txt", "Range: bytes=1-2"); r.StatusCode != 206 || r.body != "il" {
 		t.Errorf("%d %q", r.StatusCode, r.body)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "folder/listed.txt", "file")
+	if r := d.get("/folder/"); r.StatusCode != 200 || !strings.Contains(r.body, "listed.txt") {
+		t.Errorf("a folder: %d %q", r.StatusCode, r.body)
+	}
 	d.get("/missing").wantStatus(t, http.StatusNotFound)
 	d.get("/../../../etc/passwd").wantStatus(t, http.StatusNotFound)
-	if n, _ := d.metric(`http_requests_total{code="200",method="get"}`); n != 2 {
-		t.Errorf("http_requests_total: %v, want 2", n)
+	if n, _ := d.metric(`http_requests_total{code="200",method="get"}`); n != 3 {
+		t.Errorf("http_requests_total: %v, want 3", n)
 	}
 }
 

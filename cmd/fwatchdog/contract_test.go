@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -128,18 +131,54 @@ func TestContractExecTimeout(t *testing.T) {
 
 func TestContractTimeouts(t *testing.T) {
 	parallel(t)
-	d := launch(t, fn(t, "server", "exec_timeout=1s")...).serving()
+	d := launch(t, fn(t, "server", "exec_timeout=8s", "read_timeout=20s", "write_timeout=20s")...).serving()
 	start := time.Now()
-	d.get("/slow/5000", "X-Timeout: 150ms").wantStatus(t, http.StatusGatewayTimeout)
-	if took := time.Since(start); took > 900*time.Millisecond {
+	d.get("/slow/15000", "X-Timeout: 150ms").wantStatus(t, http.StatusGatewayTimeout)
+	if took := time.Since(start); took > 7*time.Second {
 		t.Errorf("X-Timeout of 150ms: it took %v", took)
 	}
-	start = time.Now()
-	d.get("/slow/5000", "X-Timeout: 30s").wantStatus(t, http.StatusGatewayTimeout)
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("an X-Timeout over exec_timeout: it took %v, want exec_timeout", took)
-	}
 	d.get("/slow/5", "X-Timeout: soon").wantStatus(t, http.StatusOK)
+	d = launch(t, fn(t, "server", "exec_timeout=500ms", "read_timeout=20s", "write_timeout=20s")...).serving()
+	d.get("/slow/15000", "X-Timeout: 30s").wantStatus(t, http.StatusGatewayTimeout) // exec_timeout is the most
+}
+
+func TestContractReadTimeout(t *testing.T) {
+	parallel(t)
+	d := launch(t, fn(t, "server", "read_timeout=400ms")...).serving()
+	conn := d.dial()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost")
+	_ = conn.SetReadDeadline(time.Now().Add(15 * time.Second)) // it is open
+	if got, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(string(got), " 200 ") {
+		t.Errorf("a client that says half a head: %q, %v", got, err)
+	}
+}
+
+func TestContractWriteTimeout(t *testing.T) {
+	parallel(t)
+	d := launch(t, fn(t, "server", "write_timeout=500ms", "exec_timeout=0")...).serving()
+	answer, err := plainClient().Get(d.url + "/stream/100") // 15 s, if nothing ends it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was only read
+	if body, err := io.ReadAll(answer.Body); err == nil {
+		t.Errorf("an answer over write_timeout has come whole, with %d bytes", len(body))
+	}
+}
+
+func TestContractOtherNames(t *testing.T) {
+	parallel(t)
+	variables := fn(t, "server")
+	for i, v := range variables {
+		if value, ok := strings.CutPrefix(v, "fprocess="); ok {
+			variables[i] = "function_process=" + value
+		}
+		if value, ok := strings.CutPrefix(v, "upstream_url="); ok {
+			variables[i] = "http_upstream_url=" + value
+		}
+	}
+	d := launch(t, append(variables, "fprocess=/does/not/exist")...).serving()
+	d.get("/").wantStatus(t, http.StatusOK)
 }
 
 func TestContractExecTimeoutOff(t *testing.T) {
@@ -214,6 +253,7 @@ func TestContractMetrics(t *testing.T) {
 	}
 	d.do(http.MethodPost, "/status/500", "x")
 	d.get("/_/health")
+	d.get("/_/ready")
 	ok, _ := d.metric(`http_requests_total{code="200",method="get"}`)
 	failed, _ := d.metric(`http_requests_total{code="500",method="post"}`)
 	if ok != 3 || failed != 1 {

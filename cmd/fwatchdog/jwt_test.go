@@ -114,7 +114,7 @@ func TestTokens(t *testing.T) {
 	ours(t)
 	g := newGateway(t)
 	g.rotate(t, "k1")
-	d := withToken(t, g, "jwt_auth_debug=1")
+	d := withToken(t, g, "jwt_auth_debug=1", "ready_path=/status/202")
 	hs := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": gatewayIssuer, "aud": gatewayIssuer})
 	hs.Header["kid"] = "k1"
 	forged, err := hs.SignedString([]byte("guess"))
@@ -169,7 +169,7 @@ func TestTokens(t *testing.T) {
 		})
 	}
 	d.get("/_/health").wantStatus(t, http.StatusOK)
-	d.get("/_/ready").wantStatus(t, http.StatusOK)
+	d.get("/_/ready").wantStatus(t, http.StatusAccepted) // what the function says
 }
 
 func TestTokenKeysRotate(t *testing.T) {
@@ -189,5 +189,9 @@ func TestTokensWithoutAGateway(t *testing.T) {
 	code, _, errs := once(t, nil, fn(t, "server", "jwt_auth=1", "OPENFAAS_NAME=a", "OPENFAAS_NAMESPACE=b", "http_proxy=http://127.0.0.1:"+freePort(t)))
 	if code != 1 || !strings.Contains(errs, "jwt_auth: ") {
 		t.Errorf("exit %d, stderr %q", code, errs)
+	}
+	code, _, errs = once(t, nil, fn(t, "server", "jwt_auth=1", "jwt_auth_local=1", "OPENFAAS_NAME=a", "OPENFAAS_NAMESPACE=b"))
+	if code != 1 || !strings.Contains(errs, "127.0.0.1:8000/") {
+		t.Errorf("with jwt_auth_local: exit %d, stderr %q", code, errs)
 	}
 }
