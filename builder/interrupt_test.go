@@ -15,6 +15,10 @@ import (
 	"fnb/internal/servers"
 )
 
+// soon is much less than the steps of these tests take, and much more than a busy
+// machine needs to end them.
+const soon = time.Minute
+
 // An interrupted solve ends at once with its step, leaves nothing half-written,
 // and does not hurt the next one.
 func TestInterrupt(t *testing.T) {
@@ -31,10 +35,10 @@ func TestInterrupt(t *testing.T) {
 			if err := <-done; !errors.Is(err, context.Canceled) {
 				t.Errorf("got %T %v", err, err)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > soon {
 				t.Errorf("it took %s", took)
 			}
-			eventually(t, 5*time.Second, "the step is gone", func() bool { return !sleeps(t) })
+			eventually(t, soon, "the step is gone", func() bool { return !sleeps(t) })
 			solve(t, c, Request{Name: "sleepy", Context: files("Dockerfile", small(t)+"RUN true\n"), Output: Output{Store: t.TempDir()}})
 		})
 	}
@@ -87,7 +91,7 @@ func TestKilled(t *testing.T) {
 	if err := <-done; !errors.As(err, &ue) || ue.Address != d.Address || !strings.Contains(err.Error(), "went away") {
 		t.Errorf("got %T %v", err, err)
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > soon {
 		t.Errorf("it took %s", took)
 	}
 	if res, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", "FROM scratch\n")}); res != nil || !errors.As(err, &ue) {
@@ -114,7 +118,7 @@ func TestSilence(t *testing.T) {
 	if err := <-done; !errors.As(err, &ue) || !errors.Is(err, errSilent) {
 		t.Errorf("got %T %v", err, err)
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > soon {
 		t.Errorf("it took %s", took)
 	}
 	if _, err := c.Prune(t.Context(), 0); !errors.As(err, &ue) {
@@ -123,9 +127,8 @@ func TestSilence(t *testing.T) {
 	// Ctrl-C is not held up by it.
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	began = time.Now()
-	if _, err := c.Solve(ctx, Request{Name: "f", Context: files("Dockerfile", "FROM scratch\n")}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 3*time.Second {
-		t.Errorf("after %s: %T %v", time.Since(began), err, err)
+	if _, err := c.Solve(ctx, Request{Name: "f", Context: files("Dockerfile", "FROM scratch\n")}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%T %v", err, err)
 	}
 }
 
@@ -180,7 +183,7 @@ func TestDial(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, new(*UnreachableError)) != tt.unreachable {
 				t.Errorf("got %T %v", err, err)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took >= dialTimeout {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -189,7 +192,7 @@ func TestDial(t *testing.T) {
 	for _, scheme := range []string{"tcp://", "docker://"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		began := time.Now()
-		if _, err := Dial(ctx, Options{Address: scheme + l.Addr().String()}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*time.Second {
+		if _, err := Dial(ctx, Options{Address: scheme + l.Addr().String()}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) >= dialTimeout {
 			t.Errorf("%s: after %s: %T %v", scheme, time.Since(began), err, err)
 		}
 		cancel()
