@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -25,7 +26,7 @@ func newRun(g *globals) *cobra.Command {
 		Short: "run functions in the builder, at local ports",
 		Long: `Run builds functions where that is needed, starts them in the builder, wherever that is, and forwards a port of this machine's loopback interface to each. It needs no Docker, and nothing is exported or pushed. A function is run as its image says: its user, environment, working directory and command. It has no network but the loopback interface.
 
-For each function a line is printed once it answers: its name and its URL. With several functions the ports follow one another, in the order of the stack file. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
+For each function a line is printed once it answers: its name and its URL, or with --json an object of both. With several functions the ports follow one another, in the order of the stack file. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
 
 With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. The old one serves until the new one is ready, and goes on where the build fails.
 
@@ -178,6 +179,12 @@ func (r *runner) announce(ctx context.Context, s *serving) error {
 	s.announced = true
 	r.out.Lock()
 	defer r.out.Unlock()
+	if r.g.json {
+		return json.NewEncoder(r.g.out).Encode(struct {
+			Function string `json:"function"`
+			URL      string `json:"url"`
+		}{s.job.fn.Name, s.address()})
+	}
 	_, err := fmt.Fprintln(r.g.out, s.job.fn.Name, s.address())
 	return err
 }
