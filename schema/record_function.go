@@ -269,13 +269,19 @@ func ValidateCategories(categories []string) error {
 	return errors.Join(errs...)
 }
 
+// ExampleMethods are the methods that the request of an example may have; none named
+// is POST.
+func ExampleMethods() []string {
+	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+}
+
 // ValidateExample returns an error unless e can be sent, and its answer be told
 // from another.
 func ValidateExample(e Example) error {
-	methods := []string{"", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	methods := ExampleMethods()
 	switch {
-	case !slices.Contains(methods, e.Method):
-		return fmt.Errorf("method %q is none of %s", shorten(e.Method), strings.Join(methods[1:], ", "))
+	case e.Method != "" && !slices.Contains(methods, e.Method):
+		return fmt.Errorf("method %q is none of %s", shorten(e.Method), strings.Join(methods, ", "))
 	case e.Path != "" && (!strings.HasPrefix(e.Path, "/") || strings.HasPrefix(e.Path, "//") || strings.ContainsAny(e.Path, " \t\r\n\\") || len(e.Path) > 10*maxLine):
 		return fmt.Errorf("path %q does not begin with one /, or has a character that no URL has", shorten(e.Path))
 	case e.Status != 0 && (e.Status < 200 || e.Status > 599):

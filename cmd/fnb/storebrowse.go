@@ -142,7 +142,7 @@ func (g *globals) serveSite(ctx context.Context, req browseRequest, listener net
 
 // tryOnPage runs a published function with a request that the page has sent, and
 // ends it.
-func (g *globals) tryOnPage(ctx context.Context, name, body string) (site.Answer, error) {
+func (g *globals) tryOnPage(ctx context.Context, name string, request schema.Example) (site.Answer, error) {
 	ctx, stop := context.WithTimeout(ctx, tryPatience)
 	defer stop()
 	st, err := g.newStore()
@@ -174,7 +174,7 @@ func (g *globals) tryOnPage(ctx context.Context, name, body string) (site.Answer
 	}
 	defer running.Close()
 	start := time.Now()
-	status, answer, err := send(ctx, running.Transport(), schema.Example{Body: body})
+	status, answer, err := send(ctx, running.Transport(), request)
 	if err != nil {
 		return site.Answer{}, err
 	}
@@ -219,7 +219,7 @@ func siteDeployments(rec schema.Record) []site.Command {
 	}
 	titles := map[string]string{asDocker: "docker run", "kubernetes": "Kubernetes", "knative": "Knative Service", "openfaas": "OpenFaaS Function"}
 	var all []site.Command
-	if image, err := pullReference(rec, ""); err == nil {
+	if image, err := pullReference(rec); err == nil {
 		all = append(all, site.Command{Title: "docker pull", Text: "docker pull " + image})
 	}
 	for _, way := range deployments() {

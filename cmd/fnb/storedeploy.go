@@ -32,7 +32,7 @@ func describeUse(ref string, rec schema.Record) string {
 		head("Build it", "  fnb new --from-store "+ref+"\n")
 	}
 	head("Try it", "  fnb store try "+ref+"\n")
-	if image, err := pullReference(rec, ""); err == nil {
+	if image, err := pullReference(rec); err == nil {
 		head("Pull it", "  docker pull "+image+"\n")
 	}
 	titles := map[string]string{asDocker: "Run it with Docker", "kubernetes": "Deploy it to Kubernetes", "knative": "Deploy it to Knative", "openfaas": "Deploy it to OpenFaaS"}
@@ -56,7 +56,7 @@ func describeUse(ref string, rec schema.Record) string {
 
 // deployment is the command or the manifests that run a function.
 func deployment(rec schema.Record, way string) (string, error) {
-	image, err := pullReference(rec, "")
+	image, err := pullReference(rec)
 	if err != nil {
 		return "", err
 	}
@@ -74,9 +74,10 @@ func deployment(rec schema.Record, way string) (string, error) {
 	return string(manifests), err
 }
 
-// pullReference is what to pull of a function for a platform, "" for any: with the
-// digest, where the store has one.
-func pullReference(rec schema.Record, platform string) (string, error) {
+// pullReference is what to pull of a function: with the digest, where the store has
+// one. A list of OpenFaaS's has an image for each platform; that for machines as this
+// one is taken.
+func pullReference(rec schema.Record) (string, error) {
 	image := rec.Image
 	if image == nil {
 		return "", errors.New("it has no image: it is to be built")
@@ -84,10 +85,7 @@ func pullReference(rec schema.Record, platform string) (string, error) {
 	if image.Digest != "" {
 		return image.Ref + "@" + image.Digest, nil
 	}
-	if platform == "" {
-		platform = "linux/" + runtime.GOARCH
-	}
-	one, ok := image.Platforms[platform]
+	one, ok := image.Platforms["linux/"+runtime.GOARCH]
 	if !ok {
 		one = image.Platforms[rec.RunsOn()[0]]
 	}

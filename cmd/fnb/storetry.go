@@ -160,7 +160,7 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 		f.image = rec.Image.Ref + "@" + rec.Image.Digest
 		return f, nil
 	}
-	ref, err := pullReference(rec, "")
+	ref, err := pullReference(rec)
 	if err != nil {
 		return f, err
 	}

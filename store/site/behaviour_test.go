@@ -89,7 +89,9 @@ func TestFilters(t *testing.T) {
 	b.do(chromedp.Click("section .copy"))
 	b.wait(`document.querySelector("section .copy").textContent === "Copied" && document.getElementById("said").textContent === "Copied"`)
 	b.do(chromedp.Click("#tryform button"))
-	b.wait(`document.getElementById("answer").textContent.includes("ONE. TWO! THREE? FOUR.")`)
+	b.wait(`document.getElementById("answer").textContent.includes("POST /?N=3 ONE. TWO! THREE? FOUR.")`)
+	b.do(chromedp.SetValue(`#tryform select`, "PUT"), chromedp.SetValue(`#tryform input[name=path]`, "/other"), chromedp.Click("#tryform button"))
+	b.wait(`document.getElementById("answer").textContent.includes("PUT /OTHER ONE. TWO!")`)
 	if got := b.text("location.pathname"); got != "/f/acme/shorten.html" {
 		t.Errorf("trying went to %s", got)
 	}

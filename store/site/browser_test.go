@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"fnb/internal/servers"
+	"fnb/schema"
 )
 
 // A browser is a headless Chromium with one tab.
@@ -129,14 +130,14 @@ func (b *browser) screenshot(name string) {
 }
 
 // newServer serves a source at an address of this machine.
-func newServer(t *testing.T, source Source, try func(context.Context, string, string) (Answer, error)) *httptest.Server {
+func newServer(t *testing.T, source Source, try func(context.Context, string, schema.Example) (Answer, error)) *httptest.Server {
 	t.Helper()
 	server, _ := serve(t, Options{Source: source, Try: try})
 	return server
 }
 
 // newLocked is a server with a key, and the address that has it.
-func newLocked(t *testing.T, source Source, try func(context.Context, string, string) (Answer, error)) (server *httptest.Server, enter string) {
+func newLocked(t *testing.T, source Source, try func(context.Context, string, schema.Example) (Answer, error)) (server *httptest.Server, enter string) {
 	t.Helper()
 	return serve(t, Options{Source: source, Try: try, Key: rand.Text()})
 }
@@ -155,8 +156,8 @@ func serve(t *testing.T, opts Options) (server *httptest.Server, enter string) {
 	return server, h.Enter(server.URL + "/")
 }
 
-func echo(_ context.Context, _, body string) (Answer, error) {
-	return Answer{Line: "200 OK in 12 ms", Body: strings.ToUpper(body), Log: "listening"}, nil
+func echo(_ context.Context, _ string, request schema.Example) (Answer, error) {
+	return Answer{Line: "200 OK in 12 ms", Body: strings.ToUpper(request.Method + " " + request.Path + " " + request.Body), Log: "listening"}, nil
 }
 
 // axe runs axe-core on the page and returns its findings that are more than minor.

@@ -350,6 +350,9 @@ func (d *Detail) function(r schema.Record) {
 			{Title: "See how to pull and deploy it, in a terminal", Text: "fnb store show " + r.Name},
 		}
 	}
+	if len(r.Examples) > 0 {
+		d.Begin = r.Examples[0]
+	}
 	for n, e := range r.Examples {
 		x := Example{Title: cmp.Or(e.Title, "Example "+strconv.Itoa(n+1)), Request: cmp.Or(e.Method, "POST") + " " + cmp.Or(e.Path, "/"), Body: e.Body, Status: strconv.Itoa(cmp.Or(e.Status, 200))}
 		for _, key := range slices.Sorted(maps.Keys(e.Headers)) {

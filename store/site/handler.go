@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fnb/schema"
 )
 
 // maxBody is how much of a form is read.
@@ -33,8 +35,8 @@ type Options struct {
 	// Key is what somebody has to know to read the page: other users of the machine
 	// reach it as well. "" lets everybody read it. See [Handler.Enter].
 	Key string
-	// Try runs a function with a request body; nil means that none can be tried.
-	Try func(ctx context.Context, name, body string) (Answer, error)
+	// Try runs a function with a request; nil means that none can be tried.
+	Try func(ctx context.Context, name string, request schema.Example) (Answer, error)
 }
 
 // A Handler serves the page of a store. It answers nobody who asks under another
@@ -250,9 +252,10 @@ func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name 
 	}
 	if try.Try = h.opts.Try != nil; try.Try {
 		try.Token = h.token
-		if try.Answer == nil && len(d.Examples) > 0 && plain(d.Examples[0].Body) == d.Examples[0].Body {
-			try.Body = d.Examples[0].Body
+		if try.Answer == nil && plain(d.Begin.Body+d.Begin.Path) == d.Begin.Body+d.Begin.Path {
+			try.Request = d.Begin
 		}
+		try.Methods = schema.ExampleMethods()
 	}
 	root := "../../"
 	if r.Method == http.MethodPost {
@@ -273,19 +276,24 @@ func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the page is out of date: load it again", http.StatusForbidden)
 		return
 	}
-	name, body := r.PostForm.Get("name"), r.PostForm.Get("body")
+	name := r.PostForm.Get("name")
+	request := schema.Example{Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Body: strings.ReplaceAll(r.PostForm.Get("body"), "\r\n", "\n")}
+	if err := schema.ValidateExample(request); err != nil {
+		h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &Answer{Line: plain("It was not sent: " + err.Error())}})
+		return
+	}
 	if c, err := h.catalogue(r.Context()); err != nil || !c.has(KindFunction, name) {
 		h.missing(w, r)
 		return
 	}
 	h.trying.Lock()
 	defer h.trying.Unlock()
-	answer, err := h.opts.Try(r.Context(), name, strings.ReplaceAll(body, "\r\n", "\n"))
+	answer, err := h.opts.Try(r.Context(), name, request)
 	if err != nil {
 		answer = Answer{Line: "It could not be run: " + err.Error()}
 	}
 	answer = Answer{Line: plain(answer.Line), Body: plain(answer.Body), Log: plain(answer.Log)}
-	h.showDetail(w, r, KindFunction, name, detailPage{Body: body, Answer: &answer})
+	h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &answer})
 }
 
 func (h *Handler) search(w http.ResponseWriter, r *http.Request) {

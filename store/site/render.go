@@ -2,12 +2,16 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"net/http"
 	"strings"
+
+	"fnb/schema"
 )
 
 //go:embed assets pages
@@ -167,9 +171,14 @@ type detailPage struct {
 	Sections     []Fact
 	MoreVersions int
 	Try          bool
-	Token, Body  string
+	Token        string
+	Request      schema.Example // in the form
+	Methods      []string
 	Answer       *Answer
 }
+
+// Method is the one that the form has.
+func (p detailPage) Method() string { return cmp.Or(p.Request.Method, http.MethodPost) }
 
 // An Answer is what a function that was tried has said.
 type Answer struct {

@@ -142,6 +142,9 @@ func TestAsked(t *testing.T) {
 	}
 	good := url.Values{"token": {m[1]}, "name": {"acme/shorten"}, "body": {"hi <b>"}}
 	without := url.Values{"token": {"x"}, "name": {"acme/shorten"}, "body": {"hi"}}
+	to := url.Values{"token": {m[1]}, "name": {"acme/shorten"}, "body": {"hi"}, "method": {"PUT"}, "path": {"/x?y=<b>"}}
+	badPath := url.Values{"token": {m[1]}, "name": {"acme/shorten"}, "body": {"hi"}, "path": {"//evil.example/"}}
+	badMethod := url.Values{"token": {m[1]}, "name": {"acme/shorten"}, "method": {"CONNECT\r\nX: y"}}
 	unknown := url.Values{"token": {m[1]}, "name": {"acme/go"}, "body": {"hi"}}
 	for _, test := range []struct {
 		what, method, path, host, origin, site string
@@ -150,6 +153,9 @@ func TestAsked(t *testing.T) {
 		has                                    string
 	}{
 		{"the page itself", "POST", "/try", "", server.URL, "same-origin", good, 200, "HI &lt;B&gt;"},
+		{"the page itself, to a path", "POST", "/try", "", server.URL, "same-origin", to, 200, "PUT /X?Y=&lt;B&gt; HI"},
+		{"the page itself, to what is no path", "POST", "/try", "", server.URL, "same-origin", badPath, 200, "It was not sent: path"},
+		{"the page itself, by what is no method", "POST", "/try", "", server.URL, "same-origin", badMethod, 200, "It was not sent: method"},
 		{"without the token", "POST", "/try", "", server.URL, "same-origin", without, 403, "out of date"},
 		{"a function that is not there", "POST", "/try", "", server.URL, "same-origin", unknown, 404, ""},
 		{"a page elsewhere", "POST", "/try", "", "https://evil.example", "cross-site", good, 403, "another origin"},

@@ -50,9 +50,10 @@ type Detail struct {
 	Settings   []Fact    // how a function runs
 	Deploy     []Command // a function's resources
 	Examples   []Example
-	Versions   []Version // the newest first
-	README     string    // Markdown
-	READMECut  bool      // it goes on
+	Begin      schema.Example // what to try it with
+	Versions   []Version      // the newest first
+	README     string         // Markdown
+	READMECut  bool           // it goes on
 }
 
 // A Fact is one property. Its link, if any, has to be http or https, or is left out.
