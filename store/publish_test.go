@@ -238,32 +238,63 @@ func TestPublishBesideGit(t *testing.T) {
 	must(t, err)
 }
 
-// TestPublishAtTheSameTime has eight writers publish ten versions each: half of
-// them into one package, half into packages of their own.
+// TestPublishAtTheSameTime has eight writers publish ten versions of templates each,
+// and then of functions: half of them into one package, half into packages of their
+// own.
 func TestPublishAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	const writers, each = 8, 10
-	g := gitServer(t, servers.GitOptions{})
+	t.Run("templates", func(t *testing.T) {
+		t.Parallel()
+		g := gitServer(t, servers.GitOptions{})
+		var dirs []string
+		for w := range manyWriters {
+			dirs = append(dirs, versionless(t, g, fmt.Sprintf("w%d", w), fmt.Sprint(w)))
+		}
+		publishMany(t, g, schema.KindTemplate, func(s *Store, w int, name, version string) (Published, error) {
+			return s.Publish(t.Context(), Publication{Dir: dirs[w], Store: "main", Name: name, Version: version})
+		})
+	})
+	t.Run("functions", func(t *testing.T) {
+		t.Parallel()
+		publishMany(t, gitServer(t, servers.GitOptions{}), schema.KindFunction, func(s *Store, w int, name, version string) (Published, error) {
+			digest := fmt.Sprintf("sha256:%064x", w+1)
+			d, err := s.DraftFunction(t.Context(), FunctionPublication{Store: "main", Name: name, Version: version, Image: schema.RecordImage{
+				Ref: "registry.example.com/" + name + ":" + version, Digest: digest,
+				Platforms: map[string]schema.PlatformImage{"linux/amd64": {Digest: digest, Size: 1}},
+			}})
+			if err != nil {
+				return Published{}, err
+			}
+			return s.PublishDraft(t.Context(), d)
+		})
+	})
+}
+
+const manyWriters = 8
+
+// publishMany has many writers publish to one store at the same time, by publish: the
+// versions of each, and one version that all have, each with another content.
+func publishMany(t *testing.T, g *servers.Git, kind string, publish func(s *Store, writer int, name, version string) (Published, error)) {
+	t.Helper()
+	const each = 10
 	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
 	var wg sync.WaitGroup
 	var conflicts, worst atomic.Int64
-	for w := range writers {
+	for w := range manyWriters {
 		s := publisher(t, g.RepoURL("store"))
-		dir := versionless(t, g, fmt.Sprintf("w%d", w), fmt.Sprint(w))
 		wg.Go(func() {
 			for i := range each {
 				name := "acme/shared"
 				if w%2 == 1 {
 					name = fmt.Sprintf("acme/own-%d", w)
 				}
-				out, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: name, Version: fmt.Sprintf("%d.%d.0", w, i)})
+				out, err := publish(s, w, name, fmt.Sprintf("%d.%d.0", w, i))
 				if err != nil || out.Already {
 					t.Errorf("writer %d, version %d: %+v %v", w, i, out, err)
 				}
 				worst.Store(max(worst.Load(), int64(out.Tries)))
 			}
-			// And all the same version, with different files.
-			_, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/race", Version: "1.0.0"})
+			_, err := publish(s, w, "acme/race", "1.0.0")
 			if _, ok := errors.AsType[*ConflictError](err); ok {
 				conflicts.Add(1)
 			} else if err != nil {
@@ -274,15 +305,15 @@ func TestPublishAtTheSameTime(t *testing.T) {
 	wg.Wait()
 	copied := clone(t, g.RepoURL("store"))
 	records := 0
-	for _, f := range strings.Fields(runGit(t, copied, "ls-files", "templates")) {
+	for _, f := range strings.Fields(runGit(t, copied, "ls-files", kindDir(kind))) {
 		if strings.Contains(f, "/v/") {
 			records++
 		}
 	}
-	if want := writers*each + 1; records != want || conflicts.Load() != writers-1 {
-		t.Errorf("%d records, want %d; %d conflicts, want %d", records, want, conflicts.Load(), writers-1)
+	if want := manyWriters*each + 1; records != want || conflicts.Load() != manyWriters-1 {
+		t.Errorf("%d records, want %d; %d conflicts, want %d", records, want, conflicts.Load(), manyWriters-1)
 	}
-	if n := runGit(t, copied, "rev-list", "--count", "HEAD"); n != fmt.Sprint(writers*each+2) {
+	if n := runGit(t, copied, "rev-list", "--count", "HEAD"); n != fmt.Sprint(manyWriters*each+2) {
 		t.Errorf("%s commits", n)
 	}
 	runGit(t, copied, "fsck", "--strict")
