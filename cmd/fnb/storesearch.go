@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -57,7 +59,8 @@ func (g *globals) printMatches(found []store.Match, limit int, head string, row 
 		}
 		return g.printJSON(found)
 	}
-	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	out := bufio.NewWriter(g.out) // there may be very many, in very small pieces
+	tw := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, head)
 	for _, m := range found {
 		cells := row(m)
@@ -66,7 +69,7 @@ func (g *globals) printMatches(found []store.Match, limit int, head string, row 
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
-	return tw.Flush()
+	return errors.Join(tw.Flush(), out.Flush())
 }
 
 // describeVersions writes the versions of a template, the newest first; nothing

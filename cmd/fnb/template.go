@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,12 +81,13 @@ func (g *globals) listTemplates(ctx context.Context) error {
 	if g.json {
 		return g.printJSON(entries)
 	}
-	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
+	out := bufio.NewWriter(g.out) // as in printMatches
+	tw := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
 	for _, e := range entries {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", column(e.Name), column(e.Version), column(e.Store), column(e.Description))
 	}
-	return tw.Flush()
+	return errors.Join(tw.Flush(), out.Flush())
 }
 
 // completeTemplates lists templates for the shell.
