@@ -164,7 +164,7 @@ func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Tem
 	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: pins, Frozen: p.opts.frozen, Platforms: fn.Platforms}
 	tmpl, pin, notes, err := p.store.Resolve(ctx, fn.Lang, where)
 	if err != nil {
-		return nil, pin, notes, err
+		return nil, pin, notes, ofTemplate(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

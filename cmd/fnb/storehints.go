@@ -61,12 +61,6 @@ func storeHints(err error) []string {
 	if is[*store.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
 	}
-	if is[*store.RefusedError](err) {
-		return []string{"use a copy of the template without it, as a folder: --lang ./FOLDER"}
-	}
-	if is[*store.LimitError](err) {
-		return []string{"use a copy of the template with less in it, as a folder: --lang ./FOLDER"}
-	}
 	if is[*store.PlainHTTPError](err) {
 		return []string{"write https:// or ssh:// instead"}
 	}
@@ -77,4 +71,16 @@ func storeHints(err error) []string {
 		return []string{"see whether git reaches it: git ls-remote URL"}
 	}
 	return nil
+}
+
+// ofTemplate adds to the error for a template what else can be done where its
+// repository is the reason.
+func ofTemplate(err error) error {
+	if r, ok := errors.AsType[*store.RefusedError](err); ok && strings.Contains(r.Source, "://") && !strings.HasPrefix(r.Path, "commit ") {
+		return hint(err, "use a copy of the template without it, as a folder: --lang ./FOLDER")
+	}
+	if l, ok := errors.AsType[*store.LimitError](err); ok && strings.Contains(l.Source, "://") {
+		return hint(err, "use a copy of the template with less in it, as a folder: --lang ./FOLDER")
+	}
+	return err
 }

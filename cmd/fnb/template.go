@@ -129,7 +129,7 @@ func (g *globals) showTemplate(ctx context.Context, ref string) error {
 	t, pin, notes, err := st.Resolve(ctx, ref, where)
 	g.tell(notes)
 	if err != nil {
-		return err
+		return ofTemplate(err)
 	}
 	versions, err := st.Versions(ctx, ref)
 	if err != nil {

@@ -127,5 +127,5 @@ func resolving(ref string, err error) error {
 	if _, malformed := schema.ParseTemplateRef(ref); malformed != nil {
 		return err
 	}
-	return fmt.Errorf("resolving template %s: %w", ref, err)
+	return ofTemplate(fmt.Errorf("resolving template %s: %w", ref, err))
 }
