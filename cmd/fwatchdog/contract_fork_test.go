@@ -128,7 +128,7 @@ func TestForkTimeoutIsSeen(t *testing.T) {
 	d := launch(t, forking(t, modeSerializing, "hang", "exec_timeout=200ms")...).serving()
 	d.get("/").wantStatus(t, http.StatusGatewayTimeout)
 	// The streaming answer has begun when the time is up: it is cut off, not ended.
-	d = launch(t, forking(t, modeStreaming, "hang", "exec_timeout=200ms")...).serving()
+	d = launch(t, forking(t, modeStreaming, "hang", "exec_timeout=4s", "write_timeout=30s")...).serving()
 	answer, err := plainClient().Get(d.url)
 	if err != nil {
 		t.Fatal(err)

@@ -270,6 +270,20 @@ func TestContractMetrics(t *testing.T) {
 	if n, there := d.metric("http_requests_in_flight"); !there || n != 0 {
 		t.Errorf("http_requests_in_flight: %v %v, want 0", n, there)
 	}
+	answer, err := plainClient().Get(d.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close() // it was read
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"http_requests_total counter", "http_request_duration_seconds histogram", "http_requests_in_flight gauge"} {
+		if strings.Count(string(text), "# TYPE "+kind+"\n") != 1 {
+			t.Errorf("not one %q in\n%s", kind, text)
+		}
+	}
 	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "process_open_fds"} {
 		if _, there := d.metric(name); !there {
 			t.Errorf("no %s", name)

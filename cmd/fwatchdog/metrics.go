@@ -16,7 +16,6 @@ import (
 
 // metrics counts requests under the names and labels of OpenFaaS's watchdog.
 type metrics struct {
-	set      *vm.Set
 	inFlight atomic.Int64
 	series   sync.Map // seriesKey to *series
 }
@@ -29,7 +28,7 @@ type seriesKey struct {
 // series is what is counted for one method and status.
 type series struct {
 	labels   string
-	total    *vm.Counter
+	total    atomic.Uint64
 	duration histogram
 }
 
@@ -38,8 +37,7 @@ func durations() [11]float64 {
 	return [...]float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 }
 
-// histogram counts values by size. The library's own has other buckets; its versions that have these
-// write to standard error when the program starts.
+// histogram counts values by size.
 type histogram struct {
 	mu      sync.Mutex
 	buckets [12]uint64 // the last one is for what no bound holds
@@ -70,26 +68,16 @@ func (h *histogram) write(w io.Writer, name, labels string) {
 	fmt.Fprintf(w, "%s_sum{%s} %g\n%s_count{%s} %d\n", name, labels, sum, name, labels, total)
 }
 
-func newMetrics() *metrics {
-	vm.ExposeMetadata(true)
-	m := &metrics{set: vm.NewSet()}
-	m.set.NewGauge("http_requests_in_flight", func() float64 { return float64(m.inFlight.Load()) })
-	return m
-}
-
 // observe counts one request that has been answered.
 func (m *metrics) observe(method string, status int, took time.Duration) {
 	key := seriesKey{methodLabel(method), status}
 	found, ok := m.series.Load(key)
 	if !ok {
 		labels := `code="` + strconv.Itoa(status) + `",method="` + key.method + `"`
-		found, _ = m.series.LoadOrStore(key, &series{
-			labels: labels,
-			total:  m.set.GetOrCreateCounter("http_requests_total{" + labels + "}"),
-		})
+		found, _ = m.series.LoadOrStore(key, &series{labels: labels})
 	}
 	if s, ok := found.(*series); ok {
-		s.total.Inc()
+		s.total.Add(1)
 		s.duration.update(took.Seconds())
 	}
 }
@@ -104,18 +92,31 @@ func methodLabel(method string) string {
 	return "unknown"
 }
 
-// serve answers /metrics, with the process's own numbers.
+// serve answers /metrics. What concerns requests is written here; Go's and the process's own numbers are the library's,
+// whose histograms have other buckets, and which would make the binary larger still with its counters.
 func (m *metrics) serve(w http.ResponseWriter, _ *http.Request) {
+	const gauge, counter, duration = "http_requests_in_flight", "http_requests_total", "http_request_duration_seconds"
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	m.set.WritePrometheus(w)
-	const name = "http_request_duration_seconds"
-	fmt.Fprintf(w, "# HELP %s\n# TYPE %s histogram\n", name, name)
+	head(w, gauge, "gauge", "Requests that are being answered.")
+	fmt.Fprintf(w, "%s %d\n", gauge, m.inFlight.Load())
+	head(w, counter, "counter", "Requests that have been answered.")
+	m.each(func(s *series) { fmt.Fprintf(w, "%s{%s} %d\n", counter, s.labels, s.total.Load()) })
+	head(w, duration, "histogram", "Time from a request to the end of its answer.")
+	m.each(func(s *series) { s.duration.write(w, duration, s.labels) })
+	vm.ExposeMetadata(true)
+	vm.WriteProcessMetrics(w)
+	vm.WriteFDMetrics(w)
+}
+
+func head(w io.Writer, name, kind, help string) {
+	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+func (m *metrics) each(do func(*series)) {
 	m.series.Range(func(_, found any) bool {
 		if s, ok := found.(*series); ok {
-			s.duration.write(w, name, s.labels)
+			do(s)
 		}
 		return true
 	})
-	vm.WriteProcessMetrics(w)
-	vm.WriteFDMetrics(w)
 }

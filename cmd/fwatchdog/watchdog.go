@@ -37,7 +37,7 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: newMetrics(), limiter: newLimiter(c)}
+	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: &metrics{}, limiter: newLimiter(c)}
 	kids := &children{}
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(50) // what is alive is so little that this costs nothing, and it halves the memory
