@@ -125,6 +125,6 @@ func TestDockerEngine(t *testing.T) {
 	_, err = c.Solve(t.Context(), req)
 	var se *SolveError
 	if !errors.As(err, &se) || !strings.Contains(se.Problem, "network bridge not found") || !strings.Contains(se.Step, "RUN true") {
-		t.Errorf("a failing step: %T %v", err, err)
+		t.Errorf("a failing step: %T %v; %+v", err, err, se)
 	}
 }

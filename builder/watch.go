@@ -2,6 +2,7 @@ package builder
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"maps"
 	"regexp"
@@ -32,7 +33,7 @@ type watch struct {
 type step struct {
 	name    string
 	cached  bool
-	failed  bool
+	problem string   // why it failed
 	lines   []string // the last of its output
 	partial string   // of the line that has not ended
 }
@@ -121,7 +122,9 @@ func (w *watch) note(s *client.SolveStatus) {
 		st := w.step(v.Digest)
 		st.name = v.Name
 		st.cached = st.cached || v.Cached
-		st.failed = st.failed || v.Error != ""
+		if v.Error != "" {
+			st.problem = v.Error
+		}
 		if v.Error != "" {
 			w.warn(cacheWarning(v.Name, v.Error))
 		}
@@ -246,7 +249,8 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 }
 
 // failing returns the step that is to blame for err, or nil. An old builder
-// does not say which one it is; the one whose status has an error then is.
+// does not say which one it is; the one whose status has the error then is. Those
+// that were under way beside it have an error too, that they were stopped.
 func (w *watch) failing(err error) *step {
 	var ve *errdefs.VertexError
 	if errors.As(err, &ve) {
@@ -255,12 +259,18 @@ func (w *watch) failing(err error) *step {
 		}
 		return &step{}
 	}
+	var other *step
+	said := w.redact.clean(err.Error())
 	for _, st := range w.steps {
-		if st.failed && strings.HasPrefix(st.name, "[") {
+		switch {
+		case st.problem == "" || !strings.HasPrefix(st.name, "["):
+		case strings.Contains(said, st.problem):
 			return st
+		case !strings.Contains(st.problem, context.Canceled.Error()):
+			other = st
 		}
 	}
-	return nil
+	return other
 }
 
 // lost reports whether the connection broke, rather than a step, whose own words
