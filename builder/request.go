@@ -53,6 +53,10 @@ type Request struct {
 
 	Output   Output
 	Progress *Progress // nil is silence
+	// Turn, when not nil, is called once every step is done, before the image is
+	// delivered, and may wait. What it returns is called with how the delivery
+	// ended. A [Fleet] calls it for each builder that makes a part of the image.
+	Turn func(ctx context.Context) (end func(error), err error)
 
 	// Credentials returns the user name and password or token for a
 	// registry's host, both "" for none. nil is no credentials.

@@ -18,6 +18,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
@@ -25,6 +26,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
 
 	"fnb/schema"
 )
@@ -105,9 +107,38 @@ func (c *Client) follow(ctx context.Context, opt client.SolveOpt, b *build, w *w
 		defer close(done)
 		w.run(status)
 	}()
-	resp, err := c.c.Build(ctx, opt, "fnb", b.run, status)
+	run, end := b.run, func(error) {}
+	if b.req.Turn != nil {
+		run = func(ctx context.Context, g gw.Client) (*gw.Result, error) {
+			res, err := b.run(ctx, g)
+			if err == nil {
+				err = evaluate(ctx, res)
+			}
+			if err != nil {
+				return nil, err
+			}
+			ended, err := b.req.Turn(ctx)
+			if err == nil {
+				end = ended
+			}
+			return res, err
+		}
+	}
+	resp, err := c.c.Build(ctx, opt, "fnb", run, status)
 	<-done
+	end(err)
 	return resp, err
+}
+
+// evaluate has all steps of a result done, which would else be when it is
+// delivered.
+func evaluate(ctx context.Context, res *gw.Result) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	err := res.EachRef(func(ref gw.Reference) error {
+		eg.Go(func() error { return ref.Evaluate(ctx) })
+		return nil
+	})
+	return errors.Join(err, eg.Wait())
 }
 
 // foreign says of a step that could not be run which platform the builder lacks.

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/internal/servers"
 )
@@ -57,5 +65,88 @@ func TestManyFunctions(t *testing.T) {
 	}
 	if lines := strings.Count(u.log, "\n"); lines != 2 || !strings.Contains(u.log, "199 skipped, 1 pushed") {
 		t.Errorf("it says\n%s", u.log)
+	}
+}
+
+// TestPushedOnce builds functions that share a base, a template and a watchdog, all
+// at once and into repositories that are new: what they share is sent once.
+func TestPushedOnce(t *testing.T) {
+	t.Parallel()
+	r, err := shared()
+	servers.Require(t, "buildkit", err)
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	// BuildKit notes by a registry's host, without its port, where a layer was
+	// pushed to: in a builder that others use too, that is another registry.
+	u := newUser(t, r, "FNB_BUILDER_ROOT="+filepath.Join(t.TempDir(), "builder"))
+	t.Cleanup(func() {
+		cmd := exec.Command(u.bin, "builder", "stop")
+		cmd.Env = u.env
+		_ = cmd.Run()
+	})
+	names := []string{"a", "b", "c", "d"}
+	stack := "functions:\n"
+	for _, name := range names {
+		if err := os.Mkdir(filepath.Join(u.dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		u.write(name+"/Dockerfile", "FROM debian:bookworm-slim\nRUN echo 1 >/shared\nCOPY . /function\nCMD [\"/function/run\"]\n")
+		u.write(name+"/run", "#!/bin/sh\necho "+name+"\n")
+		stack += fmt.Sprintf("  %s: {lang: dockerfile, handler: ./%s, image: '%s/once/%s:1'}\n", name, name, reg.Host, name)
+	}
+	u.write("stack.yaml", stack)
+	u.run("build", "--push", "--parallel", fmt.Sprint(len(names)))
+	sent := 0
+	for _, q := range reg.Requests() {
+		if q.Method == http.MethodPut && strings.Contains(q.Path, "/blobs/uploads/") {
+			sent++
+		}
+	}
+	blobs := map[v1.Hash]bool{}
+	for _, name := range names {
+		m, _, _ := imageOf(t, reg.Host+"/once/"+name+":1")
+		blobs[m.Config.Digest] = true
+		for _, l := range m.Layers {
+			blobs[l.Digest] = true
+		}
+	}
+	if sent != len(blobs) || sent < 2*len(names)+3 {
+		t.Errorf("%d blobs were sent for the %d that there are", sent, len(blobs))
+	}
+}
+
+// Whoever comes first brings what all want; when that fails, it is the next one's
+// turn, and nobody who gives up holds the others.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	var all turns
+	first, err := all.take(t.Context(), []string{"x", "y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := all.take(impatient, []string{"w", "x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not wait gets %v", err)
+	}
+	var bringing, brought atomic.Int32
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			end, err := all.take(t.Context(), []string{"z", "y", "x", "w"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if brought.Load() == 0 && bringing.Add(1) > 1 {
+				t.Error("two bring the same")
+			}
+			brought.Add(1)
+			end(nil)
+		})
+	}
+	first(errors.New("the registry was away"))
+	wg.Wait()
+	if brought.Load() != 20 {
+		t.Errorf("%d had a turn", brought.Load())
 	}
 }

@@ -37,6 +37,7 @@ type pipeline struct {
 	unfold   func()               // ends the folded part of a CI system's log; may be nil
 	stats    *packaging.StatCache // nil reads every file
 	records  records
+	turns    turns
 	solving  chan struct{} // holds one for each function that is being solved
 	git      func() (store.Revision, error)
 	describe func() (string, error)
@@ -230,6 +231,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		}
 		defer release()
 	}
+	p.shareLayers(j, pl)
 	exported := p.claimCache(&pl.req)
 	img, err := p.whileAllowed(ctx, j, func(ctx context.Context) (*builder.Result, error) {
 		return p.deliver(ctx, b, j, pl.req)
