@@ -73,6 +73,19 @@ func (r *rig) koFunction(dir, to string) (string, error) {
 	})
 }
 
+// goForAll is the same function for fnb, as a build context for buildctl, and for
+// ko.
+func (r *rig) goForAll(ctx context.Context, name string) (dir, files, ko string, err error) {
+	if dir, err = r.goFunction(ctx, name); err != nil {
+		return "", "", "", err
+	}
+	if files, err = r.context(ctx, dir); err != nil {
+		return "", "", "", err
+	}
+	ko, err = r.koFunction(files, name+"-ko")
+	return dir, files, ko, err
+}
+
 func (r *rig) koBuild(ctx context.Context, dir string) error {
 	base := "gcr.io/distroless/static-debian12:nonroot"
 	if mirror := r.mirrors["gcr.io"]; mirror != "" {
@@ -84,15 +97,7 @@ func (r *rig) koBuild(ctx context.Context, dir string) error {
 }
 
 func unchanged(ctx context.Context, r *rig) (result, error) {
-	dir, err := r.goFunction(ctx, "unchanged")
-	if err != nil {
-		return result{}, err
-	}
-	files, err := r.context(ctx, dir)
-	if err != nil {
-		return result{}, err
-	}
-	ko, err := r.koFunction(files, "unchanged-ko")
+	dir, files, ko, err := r.goForAll(ctx, "unchanged")
 	if err != nil {
 		return result{}, err
 	}
@@ -107,15 +112,7 @@ func unchanged(ctx context.Context, r *rig) (result, error) {
 }
 
 func oneLine(ctx context.Context, r *rig) (result, error) {
-	dir, err := r.goFunction(ctx, "line")
-	if err != nil {
-		return result{}, err
-	}
-	files, err := r.context(ctx, dir)
-	if err != nil {
-		return result{}, err
-	}
-	ko, err := r.koFunction(files, "line-ko")
+	dir, files, ko, err := r.goForAll(ctx, "line")
 	if err != nil {
 		return result{}, err
 	}
