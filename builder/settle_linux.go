@@ -75,7 +75,10 @@ func (s *settler) recover() error {
 }
 
 func (s *settler) putAside() error {
-	to, err := os.MkdirTemp(s.root, "lost-")
+	if err := os.MkdirAll(s.lost(), 0o700); err != nil {
+		return err
+	}
+	to, err := os.MkdirTemp(s.lost(), "")
 	if err != nil {
 		return err
 	}
@@ -87,12 +90,6 @@ func (s *settler) putAside() error {
 		if err := os.Rename(path, filepath.Join(to, filepath.Base(path))); err != nil {
 			return err
 		}
-	}
-	if err := os.MkdirAll(s.lost(), 0o700); err != nil {
-		return err
-	}
-	if err := os.Rename(to, filepath.Join(s.lost(), filepath.Base(to))); err != nil {
-		return err
 	}
 	return os.Remove(s.marker())
 }
