@@ -240,25 +240,25 @@ func twenty(ctx context.Context, r *rig) (result, error) {
 	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, bare floor %.2f s", m[0], m[1], m[2]), m[0] / m[1], 1.15}, nil
 }
 
-// large is a function with a handler of 10 000 files.
-func (r *rig) large(ctx context.Context, name string) (string, error) {
+// large is a function with a handler of 10 000 files, for fnb and as a build
+// context for buildctl.
+func (r *rig) large(ctx context.Context, name string) (dir, files string, err error) {
 	more := map[string]string{}
 	for i := range 10000 {
 		more[fmt.Sprintf("f0/data/%02d/%04d.txt", i/100, i)] = strings.Repeat(fmt.Sprintf("line of file %d\n", i), 20)
 	}
-	dir, err := r.copied(name, 1, more)
-	if err != nil {
-		return "", err
+	if dir, err = r.copied(name, 1, more); err != nil {
+		return "", "", err
 	}
-	return dir, r.build(ctx, dir)
+	if err = r.build(ctx, dir); err != nil {
+		return "", "", err
+	}
+	files, err = r.context(ctx, dir)
+	return dir, files, err
 }
 
 func manyFiles(ctx context.Context, r *rig) (result, error) {
-	dir, err := r.large(ctx, "files")
-	if err != nil {
-		return result{}, err
-	}
-	files, err := r.context(ctx, dir)
+	dir, files, err := r.large(ctx, "files")
 	if err != nil {
 		return result{}, err
 	}
@@ -272,11 +272,7 @@ func manyFiles(ctx context.Context, r *rig) (result, error) {
 }
 
 func oneFile(ctx context.Context, r *rig) (result, error) {
-	dir, err := r.large(ctx, "onefile")
-	if err != nil {
-		return result{}, err
-	}
-	files, err := r.context(ctx, dir)
+	dir, files, err := r.large(ctx, "onefile")
 	if err != nil {
 		return result{}, err
 	}
