@@ -45,6 +45,7 @@ type Client struct {
 	opts   Options
 	keys   *keychain
 	trans  *retryTransport
+	pings  *pingTransport // above trans
 	slots  chan struct{}
 	places places
 	stall  time.Duration // after which a transfer that does not move is broken off
@@ -74,6 +75,7 @@ func New(opts Options) (*Client, error) {
 	}
 	c.keys.files = append(c.keys.files, opts.AuthFiles...)
 	c.trans = newTransport(opts, c.plain)
+	c.pings = &pingTransport{inner: c.trans}
 	return c, c.reset()
 }
 
@@ -83,7 +85,7 @@ func (c *Client) reset() error {
 	// The transport does the waiting: it keeps to Retry-After and to contexts.
 	common := []remote.Option{
 		remote.WithAuthFromKeychain(c.keys),
-		remote.WithTransport(c.trans),
+		remote.WithTransport(c.pings),
 		remote.WithUserAgent(c.opts.UserAgent),
 		remote.WithJobs(c.opts.Jobs),
 		remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 1}),

@@ -44,7 +44,7 @@ func (c *Client) tryUpload(ctx context.Context, r reference) error {
 	if err != nil {
 		return err
 	}
-	tr, err := transport.NewWithContext(ctx, r.repo.Registry, auth, transport.NewUserAgent(c.trans, c.opts.UserAgent), []string{r.repo.Scope(transport.PushScope)})
+	tr, err := transport.NewWithContext(ctx, r.repo.Registry, auth, transport.NewUserAgent(c.pings, c.opts.UserAgent), []string{r.repo.Scope(transport.PushScope)})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,89 @@
+package registry
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// A pingTransport asks a registry once how it wants to be spoken to. Whoever is
+// new to a repository begins with a "GET /v2/" (OCI distribution spec, "API
+// version check"), whose answer is the same for all of them: in plain HTTP or
+// not, and who gives out tokens. What is neither an answer nor plain HTTP, such
+// as a registry that is not there, is not remembered.
+type pingTransport struct {
+	inner http.RoundTripper
+	pings sync.Map // *ping by URL
+}
+
+// A ping is what a registry answers.
+type ping struct {
+	done   chan struct{} // closed when what follows is there
+	known  bool
+	err    error
+	answer http.Response
+	body   []byte
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *pingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet || r.URL.Path != "/v2/" || r.Header.Get("Authorization") != "" {
+		return t.inner.RoundTrip(r)
+	}
+	p := &ping{done: make(chan struct{})}
+	if earlier, asked := t.pings.LoadOrStore(r.URL.String(), p); asked {
+		p, _ = earlier.(*ping) // nothing else is in there
+		select {
+		case <-p.done:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+		if !p.known {
+			return t.inner.RoundTrip(r)
+		}
+		return p.again(r)
+	}
+	defer close(p.done)
+	resp, err := t.inner.RoundTrip(r)
+	if p.known = p.learn(resp, err); p.known {
+		return p.again(r)
+	}
+	t.pings.Delete(r.URL.String())
+	return resp, err
+}
+
+// learn notes an answer, and reports whether it is one that lasts.
+func (p *ping) learn(resp *http.Response, err error) bool {
+	if err != nil {
+		p.err = err
+		plain, ok := errors.AsType[tls.RecordHeaderError](err)
+		return ok && string(plain.RecordHeader[:]) == "HTTP/"
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
+		return false
+	}
+	p.answer = *resp
+	p.body, p.err = readAnswer(resp.Body)
+	return p.err == nil
+}
+
+// again is the answer to one more request.
+func (p *ping) again(r *http.Request) (*http.Response, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	resp := p.answer
+	resp.Header, resp.Request = p.answer.Header.Clone(), r
+	resp.Body = io.NopCloser(bytes.NewReader(p.body))
+	return &resp, nil
+}
+
+// readAnswer reads a short answer, and what is left of a long one as far as that
+// keeps its connection usable.
+func readAnswer(body io.ReadCloser) ([]byte, error) {
+	short, err := io.ReadAll(io.LimitReader(body, unreadAnswer))
+	return short, errors.Join(err, body.Close())
+}
