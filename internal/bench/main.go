@@ -1,9 +1,8 @@
 // Command bench measures how long fnb takes to build, against buildctl and ko
 // where they can do the same, and writes the results to docs/benchmarks.md.
 //
-// What is compared takes turns in one run, on one builder, and of each the
-// median counts. The builder's cache is kept between runs, below the user's
-// cache folder, so that what others have to do first is done once.
+// What is compared takes turns in one run, on one builder that begins with an
+// empty cache, and of each the median counts.
 package main
 
 import (

@@ -83,19 +83,12 @@ func (r *rig) startBuilder(ctx context.Context) error {
 	if err := os.WriteFile(config, []byte(b.String()), 0o600); err != nil {
 		return err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	r.env = r.machine("one", config, filepath.Join(cache, "fnb-bench", "builder"))
-	stop := func() error {
+	r.env = r.machine("one", config, filepath.Join(r.dir, "one", "builder"))
+	r.stops = append(r.stops, func() error {
 		_, err := r.run(context.WithoutCancel(ctx), r.dir, r.env, r.fnb, "builder", "stop")
 		return err
-	}
-	if err := stop(); err != nil { // one that was left has other mirrors
-		return err
-	}
-	r.stops = append(r.stops, stop)
+	})
+	var err error
 	r.address, err = r.run(ctx, r.dir, r.env, r.fnb, "builder", "start")
 	return err
 }
