@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/klauspost/compress/gzip"
 
 	"fnb/packaging"
 	"fnb/schema"
@@ -52,7 +53,12 @@ func (r records) write(ref string, rec buildRecord) error {
 	if err != nil {
 		return err
 	}
-	w := gzip.NewWriter(f)
+	// A record is mostly short: setting up a compressor with a window would take
+	// longer than all the rest.
+	w, err := gzip.NewWriterLevel(f, gzip.StatelessCompression)
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
 	err = errors.Join(json.NewEncoder(w).Encode(rec), w.Close(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), file)
