@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -257,6 +258,7 @@ func newBuilderServe() *cobra.Command {
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logrus.SetOutput(os.Stderr)
+			log.SetOutput(os.Stderr)
 			own, cfg, err := ownBuilder()
 			if err != nil {
 				return err

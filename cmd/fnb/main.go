@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,9 +22,10 @@ func main() { os.Exit(run()) }
 
 // run is main with an exit code, so that deferred calls happen.
 func run() int {
-	// Libraries below log through logrus; what they say is for their authors.
-	// The managed builder sets this anew for its own log.
+	// What libraries below log is for their authors. The managed builder sets this
+	// anew for its own log.
 	logrus.SetOutput(io.Discard)
+	log.SetOutput(io.Discard)
 	ctx, cancel := interruptible()
 	defer cancel()
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
