@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,19 +11,27 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"fnb/internal/servers"
+	"fnb/schema"
 )
 
 // cmdFleet: fleet NAME PLATFORM… starts a builder for each platform, on TCP with
 // mutual TLS, and sets NAME to the list of their addresses, NAME1, NAME2 … to
-// each, and TLSDIR to the client's certificates. fleet cut NAMEn cuts one off.
+// each, and TLSDIR to the client's certificates. fleet cut cuts one off: $NAMEn, or
+// the one that a build report's first function was made by.
 func (r *rig) cmdFleet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: fleet NAME PLATFORM…, or fleet cut ADDRESS")
+		ts.Fatalf("usage: fleet NAME PLATFORM…, or fleet cut ADDRESS|REPORT")
 	}
 	if args[0] == "cut" {
-		p, ok := r.proxies.Load(strings.TrimPrefix(args[1], "tcp://"))
+		address := args[1]
+		if strings.HasSuffix(address, ".json") {
+			var report schema.Report
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile(address)), &report))
+			address = report.Functions[0].Builders[0]
+		}
+		p, ok := r.proxies.Load(strings.TrimPrefix(address, "tcp://"))
 		if !ok {
-			ts.Fatalf("there is no builder at %s", args[1])
+			ts.Fatalf("there is no builder at %s", address)
 		}
 		p.(*servers.TCPProxy).Cut()
 		return
