@@ -33,7 +33,7 @@ func (b *build) baseLabels(ctx context.Context, g gw.Client, p ocispecs.Platform
 		mode = pb.AttrImageResolveModeForcePull
 	}
 	platform := platforms.Normalize(p)
-	_, digest, _, err := g.ResolveImageConfig(ctx, named.String(), sourceresolver.Opt{
+	_, digest, _, err := b.imageConfig(ctx, g, named.String(), sourceresolver.Opt{
 		LogName:  "[internal] load metadata for " + named.String(),
 		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: mode},
 	})

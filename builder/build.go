@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
+	"sync"
 	"sync/atomic"
 
+	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -18,15 +19,15 @@ import (
 
 // A build is one call of the gateway's build function.
 type build struct {
-	req    *Request
-	inputs map[string]*pb.Definition
-	// ownFrontend has the builder read the Dockerfile by itself, whatever its
-	// syntax line says.
-	ownFrontend bool
-	sent        func() int64           // bytes of the build context that were sent
-	tunnel      bool                   // its watchdog is for a container, beside the image's own
-	made        atomic.Bool            // all images were described; what is left is to make and deliver them
-	failed      atomic.Pointer[string] // platform that failed first
+	req        *Request
+	dockerfile []byte
+	context    *pb.Definition
+	foreign    bool                   // the Dockerfile names a frontend that is not BuildKit's own
+	configs    *sync.Map              // *imageConfig by what it is asked for
+	sent       func() int64           // bytes of the build context that were sent
+	tunnel     bool                   // its watchdog is for a container, beside the image's own
+	made       atomic.Bool            // all images are made; what is left is to deliver them
+	failed     atomic.Pointer[string] // platform that failed first
 }
 
 // run solves each platform and puts the results together.
@@ -80,67 +81,48 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 			return nil, err
 		}
 	}
-	req, err := b.frontend(g, p, b.req.Target)
+	stage, err := b.describe(ctx, g, p, b.req.Target)
 	if err != nil {
 		return nil, err
 	}
-	r, err := g.Solve(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	ref, err := r.SingleRef()
-	if err != nil {
-		return nil, err
-	}
-	img := &image{platform: p, ref: ref, base: r.Metadata[exptypes.ExporterImageBaseConfigKey]}
-	layered := b.req.Watchdog.Layout != nil || b.req.Watchdog.Reference != ""
-	if layered {
-		if img.ref, err = b.addWatchdog(ctx, g, p, ref); err != nil {
+	img := &image{platform: p, config: stage.config, base: stage.base}
+	st := stage.state
+	if b.req.Watchdog.Layout != nil || b.req.Watchdog.Reference != "" {
+		img.layered = true
+		if st, err = b.addWatchdog(st, p, g.BuildOpts().LLBCaps); err != nil {
 			return nil, err
 		}
 	}
-	img.config, img.layered = r.Metadata[exptypes.ExporterImageConfigKey], layered
-	return img, nil
+	img.ref, err = b.solve(ctx, g, p, st)
+	return img, err
 }
 
 // test runs the stage whose result nobody wants.
 func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform) error {
-	req, err := b.frontend(g, p, b.req.Test)
+	stage, err := b.describe(ctx, g, p, b.req.Test)
 	if err != nil {
 		return err
 	}
-	req.Evaluate = true
-	_, err = g.Solve(ctx, req)
+	_, err = b.solve(ctx, g, p, stage.state)
 	return err
 }
 
-// frontend is the request to solve the Dockerfile up to a stage.
-func (b *build) frontend(g gw.Client, p ocispecs.Platform, target string) (gw.SolveRequest, error) {
-	opts := map[string]string{
-		"filename": b.req.dockerfile(),
-		"platform": platformString(p),
-	}
-	for k, v := range b.req.BuildArgs {
-		opts["build-arg:"+k] = v
-	}
-	for k, v := range b.req.Proxy {
-		opts["build-arg:"+k] = v
-	}
-	opts["build-arg:SOURCE_DATE_EPOCH"] = strconv.FormatInt(b.req.epoch(), 10)
-	if target != "" {
-		opts["target"] = target
-	}
-	if b.req.NoCache {
-		opts["no-cache"] = ""
-	}
-	if b.req.Pull {
-		opts["image-resolve-mode"] = pb.AttrImageResolveModeForcePull
-	}
-	if b.ownFrontend {
-		opts["cmdline"] = "dockerfile.v0"
+// solve has the builder make a state, and returns when that is done. An empty one
+// has a nil reference.
+func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State) (gw.Reference, error) {
+	def, err := st.Marshal(ctx, llb.Platform(p), llb.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, err
 	}
 	imports, err := cacheImports(g)
-	return gw.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: opts, FrontendInputs: b.inputs, CacheImports: imports}, err
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB(), CacheImports: imports, Evaluate: true})
+	if err != nil {
+		return nil, err
+	}
+	return r.SingleRef()
 }
 
 // cacheImports are the caches that may be read, as the client found them. Every

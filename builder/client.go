@@ -56,6 +56,7 @@ type Client struct {
 	lists   []string          // platforms that it can run, emulated ones too
 	caches  []string          // types of build cache that it has; nil is not known
 	lacks   sync.Map          // types of build cache that it was found not to have
+	configs sync.Map          // *imageConfig, of base images that were asked for
 }
 
 // Info is what a builder says of itself.

@@ -106,10 +106,10 @@ func (bc *buildContext) small() bool {
 }
 
 // inline returns the build context as one file operation. A folder is as old as
-// what was last put into it: the times of folders are set at the end, by a copy
-// of the same folders without anything in them, which stay in the builder's
-// cache until a folder is added or removed.
-func (bc *buildContext) inline() (llb.State, error) {
+// what was last put into it: where timed, the times of folders are set at the end,
+// by a copy of the same folders without anything in them, which stay in the
+// builder's cache until a folder is added or removed.
+func (bc *buildContext) inline(timed bool) (llb.State, error) {
 	created := llb.WithCreatedTime(contextTime())
 	var act, folders *llb.FileAction
 	for _, e := range bc.entries {
@@ -128,14 +128,13 @@ func (bc *buildContext) inline() (llb.State, error) {
 			act = mkfile(act, p, e.mode.Perm(), data, created)
 		}
 	}
-	if folders == nil {
-		folders = llb.Mkdir("/", 0o755, created)
-	}
 	if act == nil {
-		act = folders
+		act = llb.Mkdir("/", 0o755, created)
 	}
-	empty := llb.Scratch().File(folders, llb.WithCustomName("[fnb] folders of the build context"))
-	act = act.Copy(empty, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, created)
+	if timed && folders != nil {
+		empty := llb.Scratch().File(folders, llb.WithCustomName("[fnb] folders of the build context"))
+		act = act.Copy(empty, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, created)
+	}
 	return llb.Scratch().File(act, llb.WithCustomName("[fnb] build context")), nil
 }
 

@@ -337,7 +337,7 @@ func TestForeignPlatform(t *testing.T) {
 	}
 	req := Request{
 		Name: "f", Platforms: []schema.Platform{foreign, {OS: "linux", Architecture: "amd64"}},
-		Context: files("Dockerfile", "FROM scratch\nCOPY sh /bin/sh\nRUN true\n", "sh*", "\x7fELF\x02\x02\x01\x00 not for this machine"),
+		Context: files("Dockerfile", "FROM scratch AS amd64\nCOPY sh /bin/sh\nFROM amd64 AS s390x\nRUN true\nFROM $TARGETARCH\n", "sh*", "\x7fELF\x02\x02\x01\x00 not for this machine"),
 	}
 	_, err := c.Solve(t.Context(), req)
 	var se *SolveError

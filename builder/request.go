@@ -113,9 +113,12 @@ func (r *Request) exporterTimes() bool {
 
 // A Result is an image that was made.
 type Result struct {
-	Digest     string // of the manifest or index; "" with Output.Local and without an output
-	MediaType  string
-	Size       int64 // of the manifest or index
+	Digest    string // of the manifest or index; "" with Output.Local and without an output
+	MediaType string
+	Size      int64 // of the manifest or index
+	// Manifest is what was pushed under the digest, where the builder says it; nil
+	// where only the registry can be asked.
+	Manifest   []byte
 	Platforms  []schema.Platform
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
 	Warnings   []string

@@ -5,10 +5,12 @@ package builder
 import (
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/labels"
@@ -98,7 +100,24 @@ func (i *rewritingInstance) Export(ctx context.Context, src *exporter.Source, in
 			src.Refs[p.ID] = i.wrap(ref, exptypes.ParseKey(src.Metadata, exptypes.ExporterImageBaseConfigKey, &p))
 		}
 	}
-	return i.ExporterInstance.Export(ctx, src, info)
+	resp, finish, ref, err := i.ExporterInstance.Export(ctx, src, info)
+	if err == nil && i.Type() == client.ExporterImage {
+		i.tell(ctx, resp)
+	}
+	return resp, finish, ref, err
+}
+
+// tell puts the manifest or index beside its digest, so that nobody has to ask the
+// registry for it.
+func (i *rewritingInstance) tell(ctx context.Context, resp map[string]string) {
+	var desc ocispecs.Descriptor
+	raw, err := base64.StdEncoding.DecodeString(resp[exptypes.ExporterImageDescriptorKey])
+	if err != nil || json.Unmarshal(raw, &desc) != nil || desc.Size > manifestLimit {
+		return
+	}
+	if raw, err = content.ReadBlob(ctx, i.worker.ContentStore(), desc); err == nil && utf8.Valid(raw) {
+		resp[manifestKey] = string(raw)
+	}
 }
 
 func (i *rewritingInstance) wrap(ref cache.ImmutableRef, baseConfig []byte) cache.ImmutableRef {

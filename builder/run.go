@@ -151,7 +151,7 @@ func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
 	}
 	// The build has the image's own watchdog, the tunnel the one that is mounted: the
 	// machine's, also where the container is emulated.
-	b := &build{req: req}
+	b := &build{req: req, configs: &c.configs}
 	tunnel := &build{tunnel: true, req: &Request{Name: req.Name, Platforms: []schema.Platform{own}, Watchdog: r.Tunnel}}
 	tunnel.serveWatchdog(&opt)
 	if r.Build != nil {
@@ -270,9 +270,6 @@ func (r *runner) image(ctx context.Context, g gw.Client, p ocispecs.Platform) (g
 	}
 	img, err := r.build.platform(ctx, g, p)
 	if err != nil || img.ref == nil {
-		return nil, nil, err
-	}
-	if err := img.ref.Evaluate(ctx); err != nil {
 		return nil, nil, err
 	}
 	config, err := patchConfig(img.config, r.build.req, img.layered)

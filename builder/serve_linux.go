@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -75,7 +76,7 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	// Solves make much garbage that lives shortly: a quarter of the builder's time
 	// went into collecting it.
 	debug.SetGCPercent(300)
-	debug.SetMemoryLimit(256 << 20)
+	allowMemory()
 	logrus.SetLevel(logrus.WarnLevel)
 	if opts.Version != "" {
 		version.Version = opts.Version
@@ -105,7 +106,11 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	}
 	defer func() { _ = os.Remove(m.stateFile()) }() // a stale one does no harm: the lock decides
 
-	act := newActivity(m.busyFile(), opts.idle(), settler.begin, settler.end)
+	begin := func() error {
+		allowMemory()
+		return settler.begin()
+	}
+	act := newActivity(m.busyFile(), opts.idle(), begin, settler.end)
 	server := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(act.unary, grpcerrors.UnaryServerInterceptor),
 		grpc.ChainStreamInterceptor(act.stream, grpcerrors.StreamServerInterceptor),
@@ -122,6 +127,15 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	}
 	shutdown(ctx, server)
 	return nil
+}
+
+// allowMemory lets garbage grow to what is little for a machine that builds, and
+// beyond where what the builder knows of its cache takes a good part of that: it
+// keeps all of it in memory.
+func allowMemory() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	debug.SetMemoryLimit(max(256<<20, 3*int64(live[0].Value.Uint64()))) //nolint:gosec // no machine has so much
 }
 
 // own takes the lock of the running builder, and removes what one that was

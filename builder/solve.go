@@ -23,10 +23,9 @@ import (
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
-	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
-	"golang.org/x/sync/errgroup"
 
 	"fnb/schema"
 )
@@ -65,7 +64,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 		return nil, err
 	}
 	defer release()
-	b := &build{req: &req}
+	b := &build{req: &req, configs: &c.configs}
 	if err := b.prepare(ctx, &opt); err != nil {
 		return nil, err
 	}
@@ -107,38 +106,24 @@ func (c *Client) follow(ctx context.Context, opt client.SolveOpt, b *build, w *w
 		defer close(done)
 		w.run(status)
 	}()
-	run, end := b.run, func(error) {}
+	run := b.run
+	var end func(error)
 	if b.req.Turn != nil {
 		run = func(ctx context.Context, g gw.Client) (*gw.Result, error) {
 			res, err := b.run(ctx, g)
-			if err == nil {
-				err = evaluate(ctx, res)
-			}
 			if err != nil {
 				return nil, err
 			}
-			ended, err := b.req.Turn(ctx)
-			if err == nil {
-				end = ended
-			}
+			end, err = b.req.Turn(ctx)
 			return res, err
 		}
 	}
 	resp, err := c.c.Build(ctx, opt, "fnb", run, status)
 	<-done
-	end(err)
+	if end != nil {
+		end(err)
+	}
 	return resp, err
-}
-
-// evaluate has all steps of a result done, which would else be when it is
-// delivered.
-func evaluate(ctx context.Context, res *gw.Result) error {
-	eg, ctx := errgroup.WithContext(ctx)
-	err := res.EachRef(func(ref gw.Reference) error {
-		eg.Go(func() error { return ref.Evaluate(ctx) })
-		return nil
-	})
-	return errors.Join(err, eg.Wait())
 }
 
 // foreign says of a step that could not be run which platform the builder lacks.
@@ -147,21 +132,8 @@ func (c *Client) foreign(err error, b *build) error {
 	if !errors.As(err, &se) || !strings.Contains(strings.ToLower(se.Problem+strings.Join(se.Log, "\n")), "exec format error") {
 		return err
 	}
-	// Where the images were described the steps run while they are delivered, and
-	// which platform's it was is not known unless there is but one.
-	var ps []string
-	if p := b.failed.Load(); p != nil {
-		ps = []string{*p}
-	} else {
-		for _, p := range b.req.Platforms {
-			ps = append(ps, platformString(ociPlatform(p)))
-		}
-	}
-	for _, p := range ps {
-		if !slices.Contains(c.lists, p) {
-			se.Foreign = p
-			return err
-		}
+	if p := b.failed.Load(); p != nil && !slices.Contains(c.lists, *p) {
+		se.Foreign = *p
 	}
 	return err
 }
@@ -327,9 +299,11 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 	if err != nil {
 		return fmt.Errorf("reading the Dockerfile: %w", err)
 	}
+	// Where nothing can see the times, the exporter sets them.
+	seen := !b.req.exporterTimes() || observes(dockerfile, bc.entries, b.req.targets()...)
 	var st llb.State
 	if bc.small() {
-		st, err = bc.inline()
+		st, err = bc.inline(seen)
 		b.sent = func() int64 { return bc.bytes }
 	} else {
 		var served *contextFS
@@ -337,22 +311,19 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 			opt.LocalMounts[contextName] = served
 			b.sent = served.sent.Load
 		}
-		if !b.req.exporterTimes() || observes(dockerfile, bc.entries, b.req.targets()...) {
+		if seen {
 			st = timed(st)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	b.ownFrontend = b.req.plainSyntax(dockerfile)
-	b.inputs = map[string]*pb.Definition{}
-	for name, st := range map[string]llb.State{"context": st, "dockerfile": dockerfileState(b.req.dockerfile(), dockerfile)} {
-		def, err := st.Marshal(ctx)
-		if err != nil {
-			return fmt.Errorf("describing the build context: %w", err)
-		}
-		b.inputs[name] = def.ToPB()
+	b.dockerfile, b.foreign = dockerfile, !b.req.plainSyntax(dockerfile)
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return fmt.Errorf("describing the build context: %w", err)
 	}
+	b.context = def.ToPB()
 	b.serveWatchdog(opt)
 	return nil
 }
@@ -369,6 +340,13 @@ func (b *build) serveWatchdog(opt *client.SolveOpt) {
 		opt.LocalMounts[b.watchdogLocal(id)] = &watchdogFS{layout: layout, manifest: b.req.Watchdog.Manifests[id]}
 	}
 }
+
+// The own builder answers a push with the manifest or index too, where that is no
+// longer than manifestLimit, in bytes.
+const (
+	manifestKey   = "fnb.manifest"
+	manifestLimit = 1 << 20
+)
 
 // result reads what the exporter answered.
 func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error) {
@@ -389,6 +367,9 @@ func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error)
 			return nil, fmt.Errorf("reading the builder's answer: %w", err)
 		}
 		r.MediaType, r.Size, r.Digest = desc.MediaType, desc.Size, desc.Digest.String()
+	}
+	if raw := []byte(resp.ExporterResponse[manifestKey]); digest.FromBytes(raw).String() == r.Digest {
+		r.Manifest = raw
 	}
 	if r.Digest == "" && (req.Output.Store != "" || len(req.Output.Push) > 0) {
 		return nil, errors.New("the builder made an image and did not say its digest")

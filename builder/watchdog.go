@@ -16,7 +16,6 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/client/llb"
-	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
 	digest "github.com/opencontainers/go-digest"
@@ -63,33 +62,12 @@ func copyWatchdog(src llb.State, from string) *llb.FileAction {
 }
 
 // addWatchdog lays the watchdog's layer over the Dockerfile's result.
-func (b *build) addWatchdog(ctx context.Context, g gw.Client, p ocispecs.Platform, ref gw.Reference) (gw.Reference, error) {
-	caps := g.BuildOpts().LLBCaps
+func (b *build) addWatchdog(app llb.State, p ocispecs.Platform, caps apicaps.CapSet) (llb.State, error) {
 	layer, err := b.watchdog(p, caps)
 	if err != nil {
-		return nil, err
+		return llb.State{}, err
 	}
-	app := llb.Scratch()
-	if ref != nil {
-		st, err := ref.ToState()
-		if err != nil {
-			return nil, err
-		}
-		app = st
-	}
-	def, err := merge(app, layer, caps).Marshal(ctx, llb.Platform(p), llb.WithCaps(caps))
-	if err != nil {
-		return nil, err
-	}
-	imports, err := cacheImports(g)
-	if err != nil {
-		return nil, err
-	}
-	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB(), CacheImports: imports})
-	if err != nil {
-		return nil, err
-	}
-	return r.SingleRef()
+	return merge(app, layer, caps), nil
 }
 
 // merge puts a layer on an image. A builder without merge (a Docker Engine's

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,7 +45,24 @@ func (c *Client) Ask(ctx context.Context, ref string) (*Known, error) {
 	if err != nil {
 		return nil, c.explain(ctx, err, r)
 	}
-	k := &Known{Reference: r.String(), Descriptor: d.Descriptor, raw: d.Manifest}
+	return know(r, d.Descriptor, d.Manifest)
+}
+
+// Know is [Client.Ask] for an image whose manifest or index the caller has. It is an
+// error where that is not what desc says.
+func (c *Client) Know(ref string, desc v1.Descriptor, raw []byte) (*Known, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return nil, err
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(raw)); err != nil || got != desc.Digest {
+		return nil, fmt.Errorf("%s: the manifest is %s, not %s", r, got, desc.Digest)
+	}
+	return know(r, desc, raw)
+}
+
+func know(r reference, desc v1.Descriptor, raw []byte) (*Known, error) {
+	k := &Known{Reference: r.String(), Descriptor: desc, raw: raw}
 	if err := k.read(); err != nil {
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -185,12 +186,15 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 	if err != nil {
 		return nil, nil, err
 	}
+	// Each function makes garbage that lives shortly, beside little that stays.
+	debug.SetGCPercent(400)
 	dir := filepath.Dir(stack.File)
 	p := &pipeline{
 		stack: stack, opts: o, offline: g.offline, lock: lock, git: worktree(dir),
 		describe: sync.OnceValues(func() (string, error) { return store.Describe(dir) }),
 		builder:  &lazyBuilder{g: g},
 		solving:  make(chan struct{}, max(o.parallel, 1)),
+		leaving:  make(chan struct{}, max(o.parallel, 1)),
 	}
 	cache, err := cacheDir()
 	if err != nil {

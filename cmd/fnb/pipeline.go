@@ -39,6 +39,7 @@ type pipeline struct {
 	records  records
 	turns    turns
 	solving  chan struct{} // holds one for each function that is being solved
+	leaving  chan struct{} // holds one for each image that is being delivered
 	git      func() (store.Revision, error)
 	describe func() (string, error)
 	upgrade  bool              // pins of watchdogs are moved too
@@ -211,12 +212,11 @@ func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Conte
 func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result, error) {
 	j.doing = "building " + j.refs[0]
 	waited := j.clock("wait")
-	select {
-	case p.solving <- struct{}{}:
-		defer func() { <-p.solving }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	solved, err := enter(ctx, p.solving)
+	if err != nil {
+		return nil, err
 	}
+	defer solved()
 	waited()
 	b, err := p.builder.get(ctx)
 	if err != nil {
@@ -231,7 +231,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		}
 		defer release()
 	}
-	p.shareLayers(j, pl)
+	pl.req.Turn = p.turn(j, pl, solved)
 	exported := p.claimCache(&pl.req)
 	img, err := p.whileAllowed(ctx, j, func(ctx context.Context) (*builder.Result, error) {
 		return p.deliver(ctx, b, j, pl.req)
@@ -280,12 +280,9 @@ func (p *pipeline) deliver(ctx context.Context, b solver, j *job, req builder.Re
 // name lets the image store know the image under its references, and as that of
 // its inputs where these decide what it is.
 func (p *pipeline) name(ctx context.Context, j *job, pl *plan, img *builder.Result) error {
-	h, err := v1.NewHash(img.Digest)
+	desc, err := descriptor(img)
 	if err != nil {
-		return fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
-	}
-	desc := v1.Descriptor{
-		MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h,
+		return err
 	}
 	if pl.unpinned == "" {
 		desc.Annotations = map[string]string{schema.InputLabel: pl.digest}
@@ -297,6 +294,15 @@ func (p *pipeline) name(ctx context.Context, j *job, pl *plan, img *builder.Resu
 	}
 	j.report.Platforms, err = p.platforms(ctx, desc)
 	return err
+}
+
+// descriptor is an image's, as the builder says it.
+func descriptor(img *builder.Result) (v1.Descriptor, error) {
+	h, err := v1.NewHash(img.Digest)
+	if err != nil {
+		return v1.Descriptor{}, fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
+	}
+	return v1.Descriptor{MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h}, nil
 }
 
 // platforms says what the image of each platform is.
@@ -336,7 +342,7 @@ func (p *pipeline) keep(ctx context.Context, j *job, pl *plan, img *builder.Resu
 		for _, pl := range img.Platforms {
 			j.report.Platforms = append(j.report.Platforms, schema.PlatformReport{Platform: pl.String()})
 		}
-		return p.tagInputs(ctx, j, pl)
+		return p.tagInputs(ctx, j, pl, img)
 	}
 	return nil
 }

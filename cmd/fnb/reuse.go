@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"fnb/builder"
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
@@ -194,15 +195,15 @@ func platformsKnown(known *registry.Known, pl *plan) []schema.PlatformReport {
 	return known.Platforms
 }
 
-// tagInputs reads back what the builder has pushed, for the report, and gives it
-// the tag of its inputs, so that whoever wants the same finds it. That it cannot be
-// tagged is a warning.
-func (p *pipeline) tagInputs(ctx context.Context, j *job, pl *plan) error {
+// tagInputs takes from what the builder has pushed what the report says, and gives
+// it the tag of its inputs, so that whoever wants the same finds it. That it cannot
+// be tagged is a warning.
+func (p *pipeline) tagInputs(ctx context.Context, j *job, pl *plan, img *builder.Result) error {
 	if p.offline || p.isSilent(j.refs[0]) {
 		return nil
 	}
 	wanted := !p.opts.noInputTag && pl.unpinned == ""
-	known, err := p.registry.Ask(ctx, j.refs[0])
+	known, err := p.pushed(ctx, j.refs[0], img)
 	if err == nil && known.Descriptor.Digest.String() == j.report.Digest {
 		p.registry.Measure(ctx, known)
 		j.report.Platforms = platformsKnown(known, pl)
@@ -214,6 +215,16 @@ func (p *pipeline) tagInputs(ctx context.Context, j *job, pl *plan) error {
 		j.untagged(err)
 	}
 	return ctx.Err()
+}
+
+// pushed returns what the builder has pushed; a builder that does not say it has the
+// registry asked.
+func (p *pipeline) pushed(ctx context.Context, ref string, img *builder.Result) (*registry.Known, error) {
+	desc, err := descriptor(img)
+	if err != nil || img.Manifest == nil {
+		return p.registry.Ask(ctx, ref)
+	}
+	return p.registry.Know(ref, desc, img.Manifest)
 }
 
 // untagged notes that an image did not get the tag of its inputs.

@@ -71,11 +71,32 @@ func (t *turns) claim(thing string) (one *turn, first bool) {
 	return one, true
 }
 
-// shareLayers has the image of a function whose repository is new wait for its
-// turn to be pushed. One that is there already has most of its layers there.
-func (p *pipeline) shareLayers(j *job, pl *plan) {
+// turn has the next function solved while the image of this one is delivered, once
+// it is its turn.
+func (p *pipeline) turn(j *job, pl *plan, solved func()) func(context.Context) (func(error), error) {
+	return func(ctx context.Context) (func(error), error) {
+		left, err := enter(ctx, p.leaving)
+		if err != nil {
+			return nil, err
+		}
+		solved()
+		brought, err := p.turns.take(ctx, p.shared(j, pl))
+		if err != nil {
+			left()
+			return nil, err
+		}
+		return func(err error) {
+			brought(err)
+			left()
+		}, nil
+	}
+}
+
+// shared names what the image of a function has in common with others. Where its
+// repository is not new most of that is there already.
+func (p *pipeline) shared(j *job, pl *plan) []string {
 	if !p.opts.push || j.was != nil {
-		return
+		return nil
 	}
 	host := registry.Host(j.refs[0])
 	things := []string{host + " template " + pl.req.Affinity}
@@ -85,5 +106,16 @@ func (p *pipeline) shareLayers(j *job, pl *plan) {
 	if w := pl.req.Watchdog; w.Layout != nil || w.Reference != "" {
 		things = append(things, host+" watchdog "+w.Reference)
 	}
-	pl.req.Turn = func(ctx context.Context) (func(error), error) { return p.turns.take(ctx, things) }
+	return things
+}
+
+// enter waits for a place among as many as a channel holds. What it returns
+// leaves it, and may be called more than once.
+func enter(ctx context.Context, places chan struct{}) (leave func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return sync.OnceFunc(func() { <-places }), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
