@@ -7,46 +7,55 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"fnb/schema"
 )
 
-var (
-	dnsLabel   = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	labelKey   = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
-	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
-	secretName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-	envName    = regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`)
-	quantity   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|[KMGTPE]i|[MGTPE])?$`)
-)
+// patterns are what Kubernetes' API accepts.
+type patterns struct{ dnsLabel, labelKey, labelValue, secretName, envName, quantity *regexp.Regexp }
+
+// accepted compiles the patterns when they are needed: most commands write no
+// manifest, and to all of them it would be a tenth of their start.
+var accepted = sync.OnceValue(func() patterns {
+	return patterns{
+		dnsLabel:   regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`),
+		labelKey:   regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`),
+		labelValue: regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`),
+		secretName: regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`),
+		envName:    regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`),
+		quantity:   regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|[KMGTPE]i|[MGTPE])?$`),
+	}
+})
 
 // check reports all that Kubernetes' API would refuse.
 func (f Function) check() error {
+	api := accepted()
 	var errs []error
 	fail := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	fail(dnsLabel.MatchString(f.Name), "the name %q: Kubernetes wants a letter first, then at most 62 lower-case letters, digits and hyphens", f.Name)
-	fail(f.Namespace == "" || dnsLabel.MatchString(f.Namespace), "the namespace %q is no name for Kubernetes", f.Namespace)
+	fail(api.dnsLabel.MatchString(f.Name), "the name %q: Kubernetes wants a letter first, then at most 62 lower-case letters, digits and hyphens", f.Name)
+	fail(f.Namespace == "" || api.dnsLabel.MatchString(f.Namespace), "the namespace %q is no name for Kubernetes", f.Namespace)
 	fail(strings.Contains(f.Image, "@sha256:"), "the image %q has no digest", f.Image)
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
-		fail(labelKey.MatchString(k) && labelValue.MatchString(f.Labels[k]), "the label %s=%q is none for Kubernetes: a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
+		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is none for Kubernetes: a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
-		fail(labelKey.MatchString(k), "the annotation %q is no key for Kubernetes", k)
+		fail(api.labelKey.MatchString(k), "the annotation %q is no key for Kubernetes", k)
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Environment)) {
-		fail(envName.MatchString(k), "the variable %q is no name for an environment variable", k)
+		fail(api.envName.MatchString(k), "the variable %q is no name for an environment variable", k)
 	}
 	for _, s := range f.Secrets {
-		fail(secretName.MatchString(s), "the secret %q is no name for Kubernetes", s)
+		fail(api.secretName.MatchString(s), "the secret %q is no name for Kubernetes", s)
 	}
 	for _, r := range []*schema.Resources{f.Limits, f.Requests} {
 		if r != nil {
-			fail(r.CPU == "" || quantity.MatchString(r.CPU), "cpu %q is no quantity, such as 100m", r.CPU)
-			fail(r.Memory == "" || quantity.MatchString(r.Memory), "memory %q is no quantity, such as 128Mi", r.Memory)
+			fail(r.CPU == "" || api.quantity.MatchString(r.CPU), "cpu %q is no quantity, such as 100m", r.CPU)
+			fail(r.Memory == "" || api.quantity.MatchString(r.Memory), "memory %q is no quantity, such as 128Mi", r.Memory)
 		}
 	}
 	return errors.Join(errs...)
