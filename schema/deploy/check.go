@@ -17,7 +17,7 @@ type patterns struct{ dnsLabel, labelKey, labelValue, secretName, envName, quant
 
 // accepted compiles the patterns when they are needed: most commands write no
 // manifest, and to all of them it would be a tenth of their start.
-var accepted = sync.OnceValue(func() patterns {
+var accepted = sync.OnceValue(func() patterns { //nolint:gochecknoglobals // constant once it is there
 	return patterns{
 		dnsLabel:   regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`),
 		labelKey:   regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`),
