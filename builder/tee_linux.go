@@ -64,6 +64,10 @@ func (c *teeCompression) close(ctx context.Context) {
 	}
 }
 
+// teeAhead is how many bytes of a layer may be compressed before they are
+// rewritten; twice as many are in memory.
+const teeAhead = 256 << 10
+
 // A tee is one layer on its way into two blobs. It is the writer of the first.
 type tee struct {
 	worker *rewritingWorker
@@ -88,7 +92,7 @@ func (t *tee) start(ctx context.Context, first io.WriteCloser) error {
 	}
 	t.first, t.second, t.diffID, t.done = first, second, digest.Canonical.Digester(), make(chan struct{})
 	r, w := io.Pipe()
-	t.pipe, t.ahead = w, bufio.NewWriterSize(w, 256<<10)
+	t.pipe, t.ahead = w, bufio.NewWriterSize(w, teeAhead)
 	go func() {
 		defer close(t.done)
 		t.err = t.rewrite(r)
@@ -99,6 +103,9 @@ func (t *tee) start(ctx context.Context, first io.WriteCloser) error {
 
 // rewrite writes the second blob as BuildKit's converter would.
 func (t *tee) rewrite(r io.Reader) error {
+	// A reading of a pipe wakes who writes into it: for each file three times,
+	// unless there is a buffer before it.
+	r = bufio.NewReaderSize(r, teeAhead)
 	buf := bufio.NewWriterSize(t.second, 128<<10)
 	z := gzip.NewWriter(buf)
 	to, from := tar.NewWriter(io.MultiWriter(z, t.diffID.Hash())), tar.NewReader(r)

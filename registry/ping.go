@@ -2,14 +2,11 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // A pingTransport asks a registry once how it wants to be spoken to. Whoever is
@@ -29,7 +26,6 @@ type ping struct {
 	err    error
 	answer http.Response
 	body   []byte
-	ended  bool // the one who asked gave up
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -45,14 +41,13 @@ func (t *pingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
-		if p.known || p.err != nil && !p.ended {
-			return p.again(r) // who waited for a failure need not wait for another one
+		if !p.known {
+			return t.inner.RoundTrip(r)
 		}
-		return t.inner.RoundTrip(r)
+		return p.again(r)
 	}
 	defer close(p.done)
 	resp, err := t.inner.RoundTrip(r)
-	p.ended = r.Context().Err() != nil
 	if p.known = p.learn(resp, err); p.known {
 		return p.again(r)
 	}
@@ -84,19 +79,6 @@ func (p *ping) again(r *http.Request) (*http.Response, error) {
 	resp.Header, resp.Request = p.answer.Header.Clone(), r
 	resp.Body = io.NopCloser(bytes.NewReader(p.body))
 	return &resp, nil
-}
-
-// Greet asks the registry of a reference how it wants to be spoken to, so that who
-// comes later does not have to. It waits a few seconds at most; whether the registry
-// answers is for the others to see.
-func (c *Client) Greet(ctx context.Context, ref string) {
-	r, err := c.parse(ref)
-	if err != nil {
-		return
-	}
-	ctx, patience := withPatience(ctx, nil)
-	patience.left = questionPatience
-	_, _ = transport.Ping(ctx, r.repo.Registry, c.pings)
 }
 
 // readAnswer reads a short answer, and what is left of a long one as far as that

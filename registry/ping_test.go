@@ -27,7 +27,6 @@ func TestRegistriesAreAskedOnce(t *testing.T) {
 		return below.RoundTrip(r)
 	})
 	var wg sync.WaitGroup
-	wg.Go(func() { c.Greet(t.Context(), reg.Host+"/acme/f0:1") })
 	for i := range 20 {
 		wg.Go(func() {
 			if _, err := c.Ask(t.Context(), fmt.Sprintf("%s/acme/f%d:1", reg.Host, i)); !is[*NotFoundError](err) {

@@ -225,27 +225,11 @@ func (p *pipeline) run(ctx context.Context, jobs []*job) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.builder.lost = stop
-	p.greet(ctx, jobs)
 	err := each(ctx, jobs, p.opts.parallel+lookahead, p.build)
 	if berr := p.builder.err(); berr != nil {
 		return berr
 	}
 	return err
-}
-
-// greet has the registries that images are pushed to asked how they want to be
-// spoken to while the first functions are packaged.
-func (p *pipeline) greet(ctx context.Context, jobs []*job) {
-	if !p.opts.push || p.offline || p.opts.contextOnly != "" {
-		return
-	}
-	greeted := map[string]bool{}
-	for _, j := range jobs {
-		if host := registry.Host(j.refs[0]); !greeted[host] {
-			greeted[host] = true
-			go p.registry.Greet(ctx, j.refs[0])
-		}
-	}
 }
 
 // open starts the display and opens the image store, as far as the build needs
