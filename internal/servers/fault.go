@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -104,11 +105,18 @@ func (p *faultProxy) pick(r *http.Request) *Fault {
 	return nil
 }
 
-func (p *faultProxy) add(faults []Fault) {
+func (p *faultProxy) add(faults []Fault) (remove func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var mine []*Fault
 	for _, f := range faults {
-		p.faults = append(p.faults, &f)
+		mine = append(mine, &f)
+	}
+	p.faults = append(p.faults, mine...)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.faults = slices.DeleteFunc(p.faults, func(f *Fault) bool { return slices.Contains(mine, f) })
 	}
 }
 

@@ -145,8 +145,9 @@ http:
 }
 
 // Fail breaks requests that come from now on; it needs RegistryOptions.Proxy.
-// Of several faults that match a request, the one given first answers.
-func (r *Registry) Fail(faults ...Fault) { r.proxy.add(faults) }
+// Of several faults that match a request, the one given first answers. What it
+// returns forgets these faults and no others.
+func (r *Registry) Fail(faults ...Fault) (heal func()) { return r.proxy.add(faults) }
 
 // Heal forgets all faults.
 func (r *Registry) Heal() { r.proxy.reset() }
