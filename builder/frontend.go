@@ -52,22 +52,23 @@ func (b *build) describe(ctx context.Context, g gw.Client, p ocispecs.Platform, 
 	if err != nil {
 		return nil, b.located(err)
 	}
-	config, err := json.Marshal(res.Image)
-	if err != nil || res.BaseImage == nil {
-		return &stageImage{state: res.State, config: config}, err
+	img := &stageImage{state: res.State}
+	if img.config, err = json.Marshal(res.Image); err != nil {
+		return nil, err
 	}
-	base, err := json.Marshal(res.BaseImage)
-	return &stageImage{state: res.State, config: config, base: base}, err
+	if res.BaseImage != nil {
+		img.base, err = json.Marshal(res.BaseImage)
+	}
+	return img, err
 }
 
 // forward has the builder run the frontend that the Dockerfile names.
 func (b *build) forward(ctx context.Context, g gw.Client, opts map[string]string) (*stageImage, error) {
-	inputs := map[string]*pb.Definition{"context": b.context}
 	def, err := dockerfileState(b.req.dockerfile(), b.dockerfile).Marshal(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inputs["dockerfile"] = def.ToPB()
+	inputs := map[string]*pb.Definition{"context": b.context, "dockerfile": def.ToPB()}
 	imports, err := cacheImports(g)
 	if err != nil {
 		return nil, err
