@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/sirupsen/logrus"
+
+	_ "fnb/internal/start"
 )
 
 func main() { os.Exit(run()) }
