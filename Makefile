@@ -17,6 +17,7 @@ static  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X ma
 # The watchdog speaks HTTP/1.1 with the function and its callers; without HTTP/2 it is smaller.
 small   = -tags nethttpomithttp2
 servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
+clouds  = bin/tools/actionscache bin/tools/versitygw
 checkers = bin/tools/actionlint bin/tools/manifests
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 rivals  = bin/tools/buildctl bin/tools/ko
@@ -37,7 +38,7 @@ watchdog: ## build the watchdog for each platform, and the layers that fnb embed
 setup: ## install the system packages that are missing, or say what to type
 	@tools/setup
 
-tools: $(servers) $(checkers) ## build the servers that the tests start, and what checks their output
+tools: $(servers) $(clouds) $(checkers) ## build the servers that the tests start, and what checks their output
 
 $(servers) &: tools/go.mod tools/go.sum
 	CGO_ENABLED=0 go -C tools build -trimpath -ldflags "-s -w" -o ../bin/tools/ \
@@ -45,6 +46,11 @@ $(servers) &: tools/go.mod tools/go.sum
 	  github.com/moby/buildkit/cmd/buildkitd \
 	  github.com/google/go-containerregistry/cmd/crane
 	@touch $(servers)
+
+$(clouds) &: tools/cloud/go.mod tools/cloud/go.sum tools/cloud/actionscache/main.go
+	CGO_ENABLED=0 go -C tools/cloud build -trimpath -ldflags "-s -w" -o ../../bin/tools/ \
+	  github.com/versity/versitygw/cmd/versitygw ./actionscache
+	@touch $(clouds)
 
 $(checkers) &: tools/check/go.mod tools/check/go.sum tools/check/manifests/main.go
 	CGO_ENABLED=0 go -C tools/check build -trimpath -ldflags "-s -w" -o ../../bin/tools/ \

@@ -35,11 +35,15 @@ func (c Cache) secrets() [][]byte {
 }
 
 // cacheWarning turns the failure of an import or an export of build cache,
-// which fails no build, into a warning; "" where the step is another.
-func cacheWarning(step, why string) string {
+// which fails no build, into a warning; "" where the step is another. Of the caches
+// that were to be read it takes the name.
+func cacheWarning(step, why string, read []Cache) string {
 	if from, ok := strings.CutPrefix(step, "importing cache manifest from "); ok {
 		if m := noCacheImporter.FindStringSubmatch(why); m != nil {
 			return (&CacheTypeError{Type: m[1]}).Error()
+		}
+		if m := numberedCache.FindStringSubmatch(from); m != nil {
+			from = called(m[1], read)
 		}
 		return "the build cache " + from + " cannot be read: " + cacheProblem(why)
 	}
@@ -51,6 +55,24 @@ func cacheWarning(step, why string) string {
 		return "the build cache cannot be written to " + to + ": " + cacheProblem(why)
 	}
 	return ""
+}
+
+// numberedCache is what BuildKit calls a cache that has no reference.
+var numberedCache = regexp.MustCompile(`^(\w+):\d+$`)
+
+// called is the name of the cache of a type, or the type where there are several.
+func called(typ string, caches []Cache) string {
+	name := typ
+	for _, c := range caches {
+		if c.Type != typ {
+			continue
+		}
+		if name != typ {
+			return typ
+		}
+		name = c.String()
+	}
+	return name
 }
 
 var cacheWrappers = regexp.MustCompile(`^(failed to configure \w+ cache (importer|exporter)|failed to (resolve|do request|push|copy|authorize|fetch \w+)( \S+)?|error writing \S+ blob|rpc error: code = \w+ desc|\S+/\S+:\S+): (= )?`)

@@ -209,7 +209,8 @@ func writeState(m Managed) error {
 }
 
 // newController puts BuildKit's controller together: one OCI worker, the
-// Dockerfile frontend, caches in a registry, a folder or the image.
+// Dockerfile frontend, caches in a registry, a folder, the image, GitHub Actions or
+// an S3 bucket.
 func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
@@ -248,10 +249,14 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 			"registry": registryremotecache.ResolveCacheExporterFunc(sessions, hosts),
 			"local":    localremotecache.ResolveCacheExporterFunc(sessions),
 			"inline":   inlineremotecache.ResolveCacheExporterFunc(),
+			"gha":      objectExporter("exporting to GitHub Actions Cache", openActions),
+			"s3":       objectExporter("exporting cache to Amazon S3", openBucket),
 		},
 		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
 			"registry": registryremotecache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
 			"local":    localremotecache.ResolveCacheImporterFunc(sessions),
+			"gha":      objectImporter(openActions),
+			"s3":       objectImporter(openBucket),
 		},
 		CacheManager:   solver.NewCacheManager(context.WithoutCancel(ctx), "local", cache, worker.NewCacheResultStorage(wc)),
 		HistoryDB:      history,
@@ -274,7 +279,7 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 		return nil, err
 	}
 	endAbandoned(ctx, binary, filepath.Join(m.Root, "runc-"+sn.Name, "executor"))
-	labels := map[string]string{cachesLabel: "registry,local,inline"} // as in newController
+	labels := map[string]string{cachesLabel: "registry,local,inline,gha,s3"} // as in newController
 	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
 		netproviders.Opt{Mode: "host"}, nil, binary, "", false, nil, "", "", nil)
 	if err != nil {

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -111,49 +110,90 @@ COPY --from=0 /answer /
 	}
 }
 
-// Cache in a registry carries a build from one builder to another; also that in
-// a folder.
+// Build cache carries a build from one builder to another, between BuildKit's daemon
+// and fnb's own in both directions.
 func TestRemoteCache(t *testing.T) {
 	t.Parallel()
-	host, base := registryHost(t), small(t)
-	folder, w := t.TempDir(), newWatchdog(t, "linux/amd64")
-	caches := map[string]struct{ from, to Cache }{
-		"registry": {
-			Cache{Type: "registry", Attrs: map[string]string{"ref": host + "/cache/f:1"}},
-			Cache{Type: "registry", Attrs: map[string]string{"ref": host + "/cache/f:1", "mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}},
+	host, base, w := registryHost(t), small(t), newWatchdog(t, "linux/amd64")
+	github, s3 := servers.ActionsCacheFor(t), servers.S3For(t, "cache")
+	kinds := map[string]func(scope string) (from, to Cache){
+		"registry": func(scope string) (from, to Cache) {
+			ref := host + "/cache/" + scope + ":1"
+			return cacheOf("registry", "ref", ref), cacheOf("registry", "ref", ref, "mode", "max", "image-manifest", "true", "oci-mediatypes", "true")
 		},
-		"local": {Cache{Type: "local", Attrs: map[string]string{"src": folder}}, Cache{Type: "local", Attrs: map[string]string{"dest": folder, "mode": "max"}}},
+		"local": func(string) (from, to Cache) {
+			dir := t.TempDir()
+			return cacheOf("local", "src", dir), cacheOf("local", "dest", dir, "mode", "max")
+		},
+		"gha": func(scope string) (from, to Cache) {
+			at := []string{"url", github.URL, "token", github.Token, "scope", scope}
+			return cacheOf("gha", at...), cacheOf("gha", append(at, "mode", "max")...)
+		},
+		"s3": func(scope string) (from, to Cache) {
+			at := []string{
+				"endpoint_url", s3.URL, "use_path_style", "true", "region", s3.Region, "bucket", "cache", "name", scope,
+				"prefix", "caches/", "access_key_id", s3.KeyID, "secret_access_key", s3.Secret,
+			}
+			return cacheOf("s3", at...), cacheOf("s3", append(at, "mode", "max")...)
+		},
 	}
-	fsys := files("Dockerfile", base+"RUN cat /proc/sys/kernel/random/uuid >/uuid\nFROM scratch\nCOPY --from=0 /uuid /\n")
-	other := startManaged(t, managed(t, nil))
-	for name, cache := range caches {
-		first := rootFS(t, stock(t), Request{Name: "f", Watchdog: w.Watchdog, Platforms: threePlatforms[:1], Context: fsys, CacheTo: []Cache{cache.to}, CacheFrom: []Cache{cache.from}})
-		dir := t.TempDir()
-		res := solve(t, other, Request{Name: "f", Watchdog: w.Watchdog, Platforms: threePlatforms[:1], Context: fsys, CacheFrom: []Cache{cache.from}, Output: Output{Local: dir}})
-		if a, b := read(t, first, "uuid"), read(t, dir, "uuid"); a != b || res.CachedPart != 1 {
-			t.Errorf("%s: %q and %q, cached part %v", name, a, b, res.CachedPart)
-		}
-		if _, err := other.Prune(t.Context(), 0); err != nil {
-			t.Fatal(err)
+	builders := map[string]*Client{"buildkitd": stock(t), "fnb": startManaged(t, managed(t, nil)), "another fnb": startManaged(t, managed(t, nil))}
+	for kind, open := range kinds {
+		for _, way := range [][2]string{{"buildkitd", "fnb"}, {"fnb", "buildkitd"}, {"fnb", "another fnb"}} {
+			scope := strings.ReplaceAll(way[0]+"-"+way[1], " ", "-")
+			from, to := open(scope)
+			req := Request{
+				Name: "f", Watchdog: w.Watchdog, Platforms: threePlatforms[:1], CacheFrom: []Cache{from},
+				// The scope keeps it apart from what the builders know from the other ways.
+				Context: files("Dockerfile", base+"RUN cat /proc/sys/kernel/random/uuid >/uuid && : "+kind+scope+"\nFROM scratch\nCOPY --from=0 /uuid /\n"),
+			}
+			first, second := req, req
+			first.CacheTo, first.CacheFrom, first.Output = []Cache{to}, nil, Output{Local: t.TempDir()}
+			if res := solve(t, builders[way[0]], first); len(res.Warnings) > 0 {
+				t.Errorf("%s, written by %s: %q", kind, way[0], res.Warnings)
+			}
+			second.Output = Output{Local: t.TempDir()}
+			res := solve(t, builders[way[1]], second)
+			if a, b := read(t, first.Output.Local, "uuid"), read(t, second.Output.Local, "uuid"); a != b || res.CachedPart != 1 || len(res.Warnings) > 0 {
+				t.Errorf("%s, from %s to %s: %q and %q, cached part %v %q", kind, way[0], way[1], a, b, res.CachedPart, res.Warnings)
+			}
+			// Written once more, what is there is found, and a new index takes the old one's place.
+			second.CacheTo, second.CacheFrom, second.Output = []Cache{to}, nil, Output{Local: t.TempDir()}
+			if res := solve(t, builders[way[1]], second); len(res.Warnings) > 0 {
+				t.Errorf("%s, written again by %s: %q", kind, way[1], res.Warnings)
+			}
 		}
 	}
+}
+
+func cacheOf(typ string, attrs ...string) Cache {
+	c := Cache{Type: typ, Attrs: map[string]string{}}
+	for i := 0; i < len(attrs); i += 2 {
+		c.Attrs[attrs[i]] = attrs[i+1]
+	}
+	return c
 }
 
 // A cache that cannot be read or written is a warning, and the image is made.
 func TestCacheFaults(t *testing.T) {
 	t.Parallel()
-	c, other, host := stock(t), startManaged(t, managed(t, nil)), registryHost(t)
+	c, other, host, github := stock(t), startManaged(t, managed(t, nil)), registryHost(t), servers.ActionsCacheFor(t).Token
 	locked := servers.RegistryFor(t, servers.RegistryOptions{User: "u", Password: "p"})
 	damaged := t.TempDir()
 	if err := os.WriteFile(filepath.Join(damaged, "index.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	to := func(typ string, attrs ...string) Cache {
-		cache := Cache{Type: typ, Attrs: map[string]string{}}
-		for i := 0; i < len(attrs); i += 2 {
-			cache.Attrs[attrs[i]] = attrs[i+1]
-		}
-		return cache
+	to := cacheOf
+	s3 := servers.S3For(t, "cache")
+	if err := os.MkdirAll(filepath.Join(s3.Dir, "cache", "manifests"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s3.Dir, "cache", "manifests", "damaged"), []byte(`{"layers":[{"blob":"../../etc/passwd","annotations":{"diffID":"sha256:0"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inS3 := func(attrs ...string) Cache {
+		at := []string{"endpoint_url", s3.URL, "use_path_style", "true", "region", s3.Region, "access_key_id", s3.KeyID, "secret_access_key", s3.Secret}
+		return to("s3", append(at, attrs...)...)
 	}
 	tests := []struct {
 		name     string
@@ -165,15 +205,22 @@ func TestCacheFaults(t *testing.T) {
 		{"no registry", c, to("registry", "ref", "127.0.0.1:1/no/cache:1"), Cache{}, "connection refused"},
 		{"no folder", c, to("local", "src", "/no/such"), Cache{}, "the build cache local /no/such cannot be read: no such file or directory"},
 		{"a damaged folder", c, to("local", "src", damaged), Cache{}, "the build cache local " + damaged + " cannot be read: "},
-		{"a service that is away", c, to("gha", "url", "http://127.0.0.1:1/", "token", ghaToken(), "scope", "s"), Cache{}, "the build cache gha"},
+		{"a service that is away", c, to("gha", "url", "http://127.0.0.1:1/", "token", github, "scope", "s"), Cache{}, "the build cache gha s cannot be read: "},
 		{"no registry to write to", c, Cache{}, to("registry", "ref", "127.0.0.1:1/no/cache:1"), "the build cache cannot be written to registry: "},
 		{"a locked one", other, Cache{}, to("registry", "ref", locked.Host+"/no/cache:1"), "the build cache cannot be written to registry: "},
-		{"no service to write to", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", ghaToken(), "scope", "s"), "the build cache cannot be written to "},
+		{"no service to write to", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", github, "scope", "s"), "the build cache cannot be written to "},
 		{"a bad token", c, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), "the build cache of the type gha cannot be written: "},
 		{"no bucket", c, Cache{}, to("s3", "region", "eu"), "the build cache of the type s3 cannot be written: bucket"},
 		{"a type of nobody", c, Cache{}, to("tape"), "this builder has no build cache of the type tape"},
 		{"nor to be read", c, to("tape"), Cache{}, "this builder has no build cache of the type tape"},
-		{"a type of others", other, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), to("s3", "region", "eu"), "this builder has no build cache of the type gha\nthis builder has no build cache of the type s3"},
+		{"a bad token, own", other, Cache{}, to("gha", "url", "http://127.0.0.1:1/", "token", "secret-token", "scope", "s"), "the build cache of the type gha cannot be written: "},
+		{"no bucket, own", other, Cache{}, to("s3", "region", "eu"), "the build cache of the type s3 cannot be written: it needs bucket"},
+		{"a bad endpoint", other, Cache{}, to("s3", "region", "eu", "bucket", "cache", "endpoint_url", "ftp://127.0.0.1"), "the build cache of the type s3 cannot be written: endpoint_url=ftp://127.0.0.1: "},
+		{"no S3 to read", other, to("s3", "region", "eu", "bucket", "cache", "endpoint_url", "http://127.0.0.1:1", "access_key_id", "a", "secret_access_key", "secret-token"), Cache{}, "the build cache s3 cache cannot be read: "},
+		{"no bucket of the name", other, Cache{}, inS3("bucket", "none"), "the build cache cannot be written to Amazon S3: "},
+		{"a wrong key", other, inS3("bucket", "cache", "secret_access_key", "secret-token"), inS3("bucket", "cache", "secret_access_key", "secret-token"), "the build cache s3 cache cannot be read: "},
+		{"a damaged index", other, inS3("bucket", "cache", "name", "damaged"), Cache{}, "the build cache s3 damaged cannot be read: reading the index: "},
+		{"a type of others", other, to("azblob"), to("azblob"), "this builder has no build cache of the type azblob"},
 	}
 	for _, tt := range tests {
 		req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /"+strings.ReplaceAll(tt.name, " ", "")+"\n"), Output: Output{Store: t.TempDir()}}
@@ -207,12 +254,6 @@ func TestCacheFaults(t *testing.T) {
 			t.Errorf("a type of cache that the builder lacks: %T %v", err, err)
 		}
 	}
-}
-
-// ghaToken is a token of the shape that GitHub's cache hands out, for nothing.
-func ghaToken() string {
-	enc := base64.RawURLEncoding.EncodeToString
-	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(`{"ac":"[{\"Scope\":\"refs/heads/main\",\"Permission\":3}]","nbf":0,"exp":4102444800}`)) + "." + enc([]byte("sig"))
 }
 
 // What a registry refuses, and what a disk has no room for, is not the

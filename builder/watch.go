@@ -126,7 +126,7 @@ func (w *watch) note(s *client.SolveStatus) {
 			st.problem = v.Error
 		}
 		if v.Error != "" {
-			w.warn(cacheWarning(v.Name, v.Error))
+			w.warn(cacheWarning(v.Name, v.Error, w.req.CacheFrom))
 		}
 	}
 	var logs []*client.VertexLog

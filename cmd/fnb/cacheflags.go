@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -68,9 +69,11 @@ func checkCache(c builder.Cache, export bool) error {
 }
 
 // fillGitHub takes from the environment where the cache of a GitHub Actions job
-// is. The runner gives it to actions, and to steps only when one hands it on.
+// is. The runner gives it to actions, and to steps only when one hands it on. Each
+// function has a scope of its own: an index holds what one build knew.
 func fillGitHub(attrs map[string]string) error {
 	second := attrs["version"] == "2" || attrs["version"] == "" && slices.Contains([]string{"1", "true", "True", "TRUE"}, os.Getenv("ACTIONS_CACHE_SERVICE_V2"))
+	attrs["scope"] = cmp.Or(attrs["scope"], "fnb-%s")
 	fillFrom(attrs, "token", "ACTIONS_RUNTIME_TOKEN")
 	if second {
 		fillFrom(attrs, "url_v2", "ACTIONS_RESULTS_URL")
@@ -84,6 +87,7 @@ func fillGitHub(attrs map[string]string) error {
 
 // fillS3 takes from the environment what names and opens a bucket.
 func fillS3(attrs map[string]string) error {
+	attrs["name"] = cmp.Or(attrs["name"], "fnb-%s")
 	fillFrom(attrs, "bucket", "AWS_BUCKET")
 	fillFrom(attrs, "region", "AWS_REGION", "AWS_DEFAULT_REGION")
 	if attrs["access_key_id"] == "" && attrs["secret_access_key"] == "" {

@@ -23,7 +23,8 @@ func rooms() map[string][]string {
 		"packaging":        {"schema", "templates"},
 		"builder":          {"schema"},
 		"schema/deploy":    {"schema"},
-		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "store/site", "packaging", "builder"},
+		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "store/site", "packaging", "builder", "internal/start"},
+		"internal/start":   {},
 		"cmd/fwatchdog":    {},
 		"internal/servers": {},
 		"internal/demo":    {"internal/servers"},
@@ -46,6 +47,7 @@ func libraries() map[string][]string {
 		"github.com/distribution/distribution/v3/":   {},
 		"github.com/moby/buildkit/client":            {"builder", "internal/bench"},
 		"github.com/moby/buildkit/control":           {"builder"},
+		"github.com/minio/minio-go/":                 {"builder"},
 		"github.com/moby/buildkit/frontend/gateway/": {"builder"},
 	}
 }

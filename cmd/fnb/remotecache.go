@@ -47,6 +47,20 @@ func (p *pipeline) caches(j *job, tmpl *templates.Template, bc *packaging.Contex
 	return from, to, nil
 }
 
+// cacheKey is the attribute that keeps one build cache of a type apart from another
+// where it is written.
+func cacheKey(typ string) string {
+	switch typ {
+	case "registry":
+		return "ref"
+	case "local":
+		return "dest"
+	case "gha":
+		return "scope"
+	}
+	return "name"
+}
+
 // cachesNamed puts a function's name into caches.
 func cachesNamed(caches []builder.Cache, name string) []builder.Cache {
 	var out []builder.Cache
@@ -54,7 +68,7 @@ func cachesNamed(caches []builder.Cache, name string) []builder.Cache {
 		attrs := map[string]string{}
 		for k, v := range c.Attrs {
 			attrs[k] = v
-			if k == "ref" || k == "src" || k == "dest" {
+			if k == cacheKey(c.Type) || k == "src" {
 				attrs[k] = strings.ReplaceAll(v, "%s", name)
 			}
 		}

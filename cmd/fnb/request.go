@@ -236,8 +236,9 @@ func (p *pipeline) perFunction(path string, j *job) string {
 // another.
 func (p *pipeline) prepareOutput(jobs []*job) error {
 	for _, c := range p.opts.exports {
-		if dest := c.Attrs["dest"]; c.Type == "local" && len(jobs) > 1 && !strings.Contains(dest, "%s") {
-			return usagef("fnb build", "--cache-to type=local,dest=%s: %d functions would write over one another; put %%s, the function's name, into the path", dest, len(jobs))
+		key := cacheKey(c.Type)
+		if place := c.Attrs[key]; len(jobs) > 1 && !strings.Contains(place, "%s") {
+			return usagef("fnb build", "--cache-to type=%s,%s=%s: %d functions would write over one another; put %%s, the function's name, into it", c.Type, key, place, len(jobs))
 		}
 	}
 	d := p.opts.dest

@@ -133,7 +133,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
+			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort,
 			"awaits": cmdAwaits, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 		},
@@ -359,6 +359,26 @@ func cmdPrivateRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { reg.Close() })
 	ts.Setenv(args[0], reg.Host)
+}
+
+// cmdCloudCaches: cloudcaches BUCKET starts a cache of GitHub Actions and an S3 server,
+// which the environment names as that of their jobs does.
+func cmdCloudCaches(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: cloudcaches BUCKET")
+	}
+	actions, err := servers.StartActionsCache(context.Background())
+	ts.Check(err)
+	ts.Defer(func() { actions.Close() })
+	s3, err := servers.StartS3(context.Background(), args[0])
+	ts.Check(err)
+	ts.Defer(func() { s3.Close() })
+	for name, value := range map[string]string{
+		"ACTIONS_CACHE_URL": actions.URL, "ACTIONS_RUNTIME_TOKEN": actions.Token, "S3_URL": s3.URL, "S3_DIR": s3.Dir,
+		"AWS_REGION": s3.Region, "AWS_ACCESS_KEY_ID": s3.KeyID, "AWS_SECRET_ACCESS_KEY": s3.Secret,
+	} {
+		ts.Setenv(name, value)
+	}
 }
 
 // cmdGitServer: gitserver VAR REPO FILE… [USER PASSWORD] starts a git server

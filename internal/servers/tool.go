@@ -12,19 +12,22 @@ import (
 )
 
 // Tool returns the path of a program of the nested modules below tools:
-// "registry", "buildkitd", "crane", "actionlint" or "manifests". It is bin/tools/NAME of the checkout, and
-// is built there first when it is missing, which can take minutes.
+// "registry", "buildkitd", "crane", "actionlint", "manifests", "actionscache" or
+// "versitygw". It is bin/tools/NAME of the checkout, and is built there first when it
+// is missing, which can take minutes.
 func Tool(ctx context.Context, name string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return "", err
 	}
 	from, ok := map[string]struct{ module, pkg string }{
-		"registry":   {"tools", "github.com/distribution/distribution/v3/cmd/registry"},
-		"buildkitd":  {"tools", "github.com/moby/buildkit/cmd/buildkitd"},
-		"crane":      {"tools", "github.com/google/go-containerregistry/cmd/crane"},
-		"actionlint": {"tools/check", "github.com/rhysd/actionlint/cmd/actionlint"},
-		"manifests":  {"tools/check", "./manifests"},
+		"registry":     {"tools", "github.com/distribution/distribution/v3/cmd/registry"},
+		"buildkitd":    {"tools", "github.com/moby/buildkit/cmd/buildkitd"},
+		"crane":        {"tools", "github.com/google/go-containerregistry/cmd/crane"},
+		"actionlint":   {"tools/check", "github.com/rhysd/actionlint/cmd/actionlint"},
+		"manifests":    {"tools/check", "./manifests"},
+		"actionscache": {"tools/cloud", "./actionscache"},
+		"versitygw":    {"tools/cloud", "github.com/versity/versitygw/cmd/versitygw"},
 	}[name]
 	if !ok {
 		return "", fmt.Errorf("tool %q: no such tool", name)
