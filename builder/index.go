@@ -29,6 +29,8 @@ func (t *trip) join(ctx context.Context, req Request, parts []*Result) (*Result,
 		idx.Manifests = append(idx.Manifests, ocispecs.Descriptor{
 			MediaType: parts[i].MediaType, Digest: digest.Digest(parts[i].Digest), Size: parts[i].Size, Platform: &platform,
 		})
+		res.Sent += parts[i].Sent
+		res.Pushed += parts[i].Pushed
 		res.CachedPart += parts[i].CachedPart / float64(len(parts))
 		for _, w := range parts[i].Warnings {
 			if !slices.Contains(res.Warnings, w) {

@@ -123,6 +123,7 @@ type Result struct {
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
 	Warnings   []string
 	Sent       int64    // bytes of the build context that went to the builder
+	Pushed     int64    // bytes of layers that went to the registry, as fnb's own builder says it; 0 with others
 	Builders   []string // of a [Fleet]: the addresses of those that made it
 	// Index is what the caller has to push under all references of Output.Push:
 	// of an image whose platforms several builders have pushed by digest.

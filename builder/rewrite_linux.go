@@ -26,6 +26,7 @@ import (
 	"github.com/moby/buildkit/util/contentutil"
 	"github.com/moby/buildkit/util/converter"
 	"github.com/moby/buildkit/util/flightcontrol"
+	"github.com/moby/buildkit/util/progress"
 	"github.com/moby/buildkit/worker/base"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -125,7 +126,7 @@ func (i *rewritingInstance) wrap(ref cache.ImmutableRef, baseConfig []byte) cach
 	if len(baseConfig) > 0 && json.Unmarshal(baseConfig, &img) != nil {
 		return ref // the exporter says what is wrong with it
 	}
-	return &rewrittenRef{ImmutableRef: ref, worker: i.worker, epoch: i.epoch, base: img.RootFS.DiffIDs}
+	return &rewrittenRef{ImmutableRef: ref, worker: i.worker, epoch: i.epoch, base: img.RootFS.DiffIDs, told: i.Type() == client.ExporterImage}
 }
 
 // A rewrittenRef is a result whose layers above the base image's have their
@@ -136,10 +137,24 @@ type rewrittenRef struct {
 	worker *rewritingWorker
 	epoch  time.Time
 	base   []digest.Digest // the base image's layers, uncompressed
+	told   bool            // progress has what a push sends of it
 }
 
-// GetRemotes implements [cache.ImmutableRef].
+// GetRemotes implements [cache.ImmutableRef]. Whoever asks for what is there already
+// is about to push it.
 func (r *rewrittenRef) GetRemotes(ctx context.Context, create bool, cfg cacheconfig.RefConfig, all bool, s session.Group) ([]*solver.Remote, error) {
+	remotes, err := r.rewritten(ctx, create, cfg, all, s)
+	if err != nil || create || !r.told {
+		return remotes, err
+	}
+	out := make([]*solver.Remote, len(remotes))
+	for i, remote := range remotes {
+		out[i] = &solver.Remote{Descriptors: remote.Descriptors, Provider: &pushedProvider{remote.Provider}}
+	}
+	return out, nil
+}
+
+func (r *rewrittenRef) rewritten(ctx context.Context, create bool, cfg cacheconfig.RefConfig, all bool, s session.Group) ([]*solver.Remote, error) {
 	made := cfg
 	// What is compressed here is compressed once more, with its times rewritten.
 	fast := gzip.BestSpeed
@@ -252,4 +267,57 @@ func (p *rewrittenProvider) Unlazy(ctx context.Context) error {
 		return u.Unlazy(ctx)
 	}
 	return nil
+}
+
+// A pushedProvider tells of each layer that is read how far that has got: a push reads
+// what the registry has not.
+type pushedProvider struct{ content.InfoReaderProvider }
+
+// ReaderAt implements [content.Provider].
+func (p *pushedProvider) ReaderAt(ctx context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
+	ra, err := p.InfoReaderProvider.ReaderAt(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	r := &pushedReader{ReaderAt: ra, id: pushingStatus + desc.Digest.String(), status: progress.Status{Total: int(desc.Size), Started: &began}}
+	r.progress, _, _ = progress.NewFromContext(ctx)
+	return r, nil
+}
+
+// Unlazy implements [cache.Unlazier].
+func (p *pushedProvider) Unlazy(ctx context.Context) error {
+	if u, ok := p.InfoReaderProvider.(cache.Unlazier); ok {
+		return u.Unlazy(ctx)
+	}
+	return nil
+}
+
+// A pushedReader is a layer on its way to a registry, read by one goroutine.
+type pushedReader struct {
+	content.ReaderAt
+	progress progress.Writer
+	id       string
+	status   progress.Status
+	told     time.Time
+}
+
+// ReadAt implements [io.ReaderAt].
+func (r *pushedReader) ReadAt(b []byte, off int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(b, off)
+	r.status.Current = max(r.status.Current, int(off)+n)
+	if now := time.Now(); now.Sub(r.told) > 100*time.Millisecond {
+		r.told = now
+		_ = r.progress.Write(r.id, r.status) // that nobody hears of it stops no push
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (r *pushedReader) Close() error {
+	ended := time.Now()
+	r.status.Completed = &ended
+	_ = r.progress.Write(r.id, r.status)
+	_ = r.progress.Close()
+	return r.ReaderAt.Close()
 }

@@ -1,11 +1,17 @@
 package builder
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"fnb/internal/servers"
 )
 
 // TestRewriteOnce has the managed builder export a large layer, and then again
@@ -40,6 +46,33 @@ func TestRewriteOnce(t *testing.T) {
 		t.Logf("%s: the builder spent %d and %d ticks", target.name, spent[0], spent[1])
 		if target.name == "store" && spent[1]*3 > spent[0] {
 			t.Errorf("the builder spent %d ticks on the first image, %d on one with the same large layer", spent[0], spent[1])
+		}
+	}
+}
+
+// TestPushed has the managed builder say what a push sent: all layers to an empty
+// registry, then the one that changed, then nothing.
+func TestPushed(t *testing.T) {
+	t.Parallel()
+	own := startManaged(t, managed(t, mirrors(t)))
+	ref := servers.RegistryFor(t, servers.RegistryOptions{}).Host + "/pushed/f:1"
+	var known []ocispecs.Descriptor
+	for _, handler := range []string{"one", "two", "two"} {
+		res := solve(t, own, Request{
+			Name: "f", Context: files("handler", handler, "Dockerfile", debian+"RUN seq 1 100000 > /x\nCOPY handler /\n"), Output: Output{Push: []string{ref}},
+		})
+		var m ocispecs.Manifest
+		if err := json.Unmarshal(res.Manifest, &m); err != nil {
+			t.Fatal(err)
+		}
+		var want int64
+		for _, l := range m.Layers {
+			if !slices.ContainsFunc(known, func(k ocispecs.Descriptor) bool { return k.Digest == l.Digest }) {
+				want += l.Size
+			}
+		}
+		if known = m.Layers; res.Pushed != want {
+			t.Errorf("handler %s: %d bytes were pushed, want %d", handler, res.Pushed, want)
 		}
 	}
 }

@@ -348,6 +348,10 @@ const (
 	manifestLimit = 1 << 20
 )
 
+// pushingStatus is how the own builder calls the progress of a layer on its way to a
+// registry, in bytes; the layer's digest follows.
+const pushingStatus = "pushing layer "
+
 // result reads what the exporter answered.
 func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error) {
 	r := &Result{
@@ -355,6 +359,7 @@ func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error)
 		Platforms:  slices.Clone(req.Platforms),
 		CachedPart: w.cachedPart(),
 		Warnings:   w.warnings,
+		Pushed:     w.pushedBytes(),
 		labels:     req.Config.Labels,
 	}
 	if enc := resp.ExporterResponse[exptypes.ExporterImageDescriptorKey]; enc != "" {

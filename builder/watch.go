@@ -27,6 +27,7 @@ type watch struct {
 	redact   redactor
 	steps    map[digest.Digest]*step
 	warnings []string
+	pushed   map[string]int64 // bytes of each layer
 }
 
 // A step is one vertex of the solve.
@@ -46,7 +47,7 @@ func newWatch(req *Request) *watch {
 			secrets[string(s)] = s
 		}
 	}
-	return &watch{req: req, redact: newRedactor(secrets), steps: map[digest.Digest]*step{}}
+	return &watch{req: req, redact: newRedactor(secrets), steps: map[digest.Digest]*step{}, pushed: map[string]int64{}}
 }
 
 // A redactor takes secrets out of text.
@@ -129,6 +130,11 @@ func (w *watch) note(s *client.SolveStatus) {
 			w.warn(cacheWarning(v.Name, v.Error, w.req.CacheFrom))
 		}
 	}
+	for _, st := range s.Statuses {
+		if strings.HasPrefix(st.ID, pushingStatus) {
+			w.pushed[st.ID] = st.Current
+		}
+	}
 	var logs []*client.VertexLog
 	for _, l := range s.Logs {
 		if l.Data = w.whole(w.step(l.Vertex), l.Data); len(l.Data) > 0 {
@@ -144,6 +150,14 @@ func (w *watch) note(s *client.SolveStatus) {
 		}
 		w.warn(text)
 	}
+}
+
+// pushedBytes is how much of the image's layers was sent to registries.
+func (w *watch) pushedBytes() (sum int64) {
+	for _, n := range w.pushed {
+		sum += n
+	}
+	return sum
 }
 
 // warn keeps a warning, once.

@@ -48,7 +48,7 @@ type FunctionReport struct {
 	Changes     []InputChange      `json:"changes,omitempty"`  // with --why: since the last build
 	Seconds     map[string]float64 `json:"seconds,omitempty"`  // by phase: resolve, package, plan, check, wait, solve, push
 	Context     int64              `json:"context,omitempty"`  // bytes sent to the builder
-	Sent        int64              `json:"sent,omitempty"`     // bytes pushed
+	Sent        int64              `json:"sent,omitempty"`     // bytes that went to the registry; 0 where only the builder knows
 	Builders    []string           `json:"builders,omitempty"` // of a fleet, that made it
 	Warnings    []string           `json:"warnings,omitempty"`
 	Error       string             `json:"error,omitempty"`

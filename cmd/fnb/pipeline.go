@@ -245,7 +245,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 	}
 	j.report.Warnings = append(j.report.Warnings, p.notable(img.Warnings)...)
 	j.report.Builders = img.Builders
-	j.report.Digest, j.report.Context = img.Digest, img.Sent
+	j.report.Digest, j.report.Context, j.report.Sent = img.Digest, img.Sent, img.Pushed
 	j.report.Status = "built"
 	if img.CachedPart == 1 {
 		j.report.Status, j.report.Cached = "cached", true
