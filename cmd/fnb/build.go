@@ -194,7 +194,7 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 		describe: sync.OnceValues(func() (string, error) { return store.Describe(dir) }),
 		builder:  &lazyBuilder{g: g},
 		solving:  make(chan struct{}, max(o.parallel, 1)),
-		leaving:  make(chan struct{}, max(o.parallel, 1)),
+		leaving:  make(chan struct{}, deliveries*max(o.parallel, 1)),
 	}
 	cache, err := cacheDir()
 	if err != nil {
@@ -211,6 +211,10 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 	}
 	return p, fns, nil
 }
+
+// deliveries is how many images are under way to a registry for each function that is
+// solved: most of that is waiting, and a builder sends a registry four blobs at a time.
+const deliveries = 4
 
 // lookahead is how many functions are compared with what there is while others
 // are solved. It bounds memory, since each holds its list of files.

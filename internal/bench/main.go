@@ -89,7 +89,10 @@ type contender struct {
 func race(rounds int, cs ...contender) ([]float64, error) {
 	all := make([][]float64, len(cs))
 	for round := range rounds + 1 {
-		for i, c := range cs {
+		for turn := range cs {
+			// What one leaves to be done falls on the next, so each round begins with another.
+			i := (round + turn) % len(cs)
+			c := cs[i]
 			if c.reset != nil {
 				if err := c.reset(); err != nil {
 					return nil, fmt.Errorf("preparing %s: %w", c.name, err)
