@@ -68,6 +68,7 @@ type job struct {
 	doing  string
 	why    []string          // what --why says
 	was    map[string]string // annotations of the image that has the first reference
+	ahead  chan answer       // what the registry says to the first reference; nil where it is not asked yet
 
 	progress *builder.Progress   // nil shows nothing
 	template *templates.Template // once its pins are known
@@ -79,6 +80,7 @@ type job struct {
 // layered in, and push or keep the image, unless there is one of equal inputs.
 // What came out is recorded in the job's report.
 func (p *pipeline) build(ctx context.Context, j *job) error {
+	p.askAhead(ctx, j)
 	tmpl, err := p.resolve(ctx, j)
 	if err != nil {
 		return err

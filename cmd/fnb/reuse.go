@@ -130,6 +130,35 @@ func (j *job) skip(digest, reason string) {
 	j.report.Digest, j.report.Reference, j.report.Tags = digest, j.refs[0], j.refs
 }
 
+// An answer is a registry's to a reference.
+type answer struct {
+	known *registry.Known
+	err   error
+}
+
+// askAhead asks the registry for the first reference while the inputs are still being
+// looked at.
+func (p *pipeline) askAhead(ctx context.Context, j *job) {
+	if !p.opts.push || p.offline || p.opts.noCache || p.opts.contextOnly != "" || p.isSilent(j.refs[0]) {
+		return
+	}
+	j.ahead = make(chan answer, 1)
+	go func() {
+		known, err := p.registry.Ask(ctx, j.refs[0])
+		j.ahead <- answer{known, err}
+	}()
+}
+
+// answer waits for what a registry says to a reference.
+func (p *pipeline) answer(ctx context.Context, j *job, ref string) (*registry.Known, error) {
+	if ref != j.refs[0] || j.ahead == nil {
+		return p.registry.Ask(ctx, ref)
+	}
+	a := <-j.ahead
+	j.ahead = nil
+	return a.known, a.err
+}
+
 // ask returns what a registry has under a reference, nil where it has nothing. A
 // registry that does not answer is a warning, and not asked again. One that
 // refuses credentials may only have no such repository yet; the push will tell.
@@ -137,7 +166,7 @@ func (p *pipeline) ask(ctx context.Context, j *job, ref string) (*registry.Known
 	if p.isSilent(ref) {
 		return nil, nil
 	}
-	known, err := p.registry.Ask(ctx, ref)
+	known, err := p.answer(ctx, j, ref)
 	if err == nil {
 		return known, nil
 	}
