@@ -87,6 +87,7 @@ func serveFlags(args []string) (m Managed, o ServeOptions) {
 	f.BoolVar(&m.Rootless, "rootless", false, "")
 	f.DurationVar(&o.Idle, "idle", 0, "")
 	f.Int64Var(&o.CacheBytes, "cache", 0, "")
+	f.IntVar(&o.records, "records", 0, "")
 	f.StringVar(&mirrors, "mirrors", "", "")
 	_ = f.Parse(args) // it exits
 	o.Registries = map[string]schema.RegistryConfig{}

@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -404,5 +405,32 @@ func TestStopOfStopped(t *testing.T) {
 	}
 	if state(t, m).Running {
 		t.Error("it runs")
+	}
+}
+
+// The builder forgets what was not used for longest when it knows too much. BuildKit
+// looks after a build, once a minute.
+func TestRecordLimit(t *testing.T) {
+	t.Parallel()
+	c := startManaged(t, managed(t, nil, "-records=12"))
+	request := func(i int) Request {
+		return Request{Name: "f", Context: files("handler", fmt.Sprint(i), "Dockerfile", "FROM scratch\nCOPY handler /\n"), Output: Output{Store: t.TempDir()}}
+	}
+	for i := range 20 {
+		solve(t, c, request(i))
+	}
+	count := func() int {
+		records, err := c.c.DiskUsage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(records)
+	}
+	eventually(t, 90*time.Second, "records are forgotten", func() bool { return count() <= 12 })
+	if res := solve(t, c, request(19)); res.CachedPart != 1 {
+		t.Errorf("the last build was forgotten: %+v", res)
+	}
+	if res := solve(t, c, request(0)); res.CachedPart == 1 {
+		t.Errorf("the first build was not forgotten: %+v", res)
 	}
 }

@@ -33,7 +33,7 @@ type bucket struct {
 }
 
 // openBucket reads BuildKit's attributes of type=s3. Keys that are not given are
-// those of ~/.aws/credentials, or of the role of the machine, container or pod.
+// those of ~/.aws/credentials, or of the role of the machine.
 func openBucket(attrs map[string]string) (objects, error) {
 	b := &bucket{name: attrs["bucket"], fresh: 24 * time.Hour}
 	if b.name == "" || attrs["region"] == "" {

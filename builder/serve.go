@@ -18,6 +18,7 @@ type ServeOptions struct {
 	CacheBytes int64                            // its cache is kept below; 0 is 20 GB
 	Version    string                           // of BuildKit, as clients are told; "" is unknown
 	Registries map[string]schema.RegistryConfig // by host, as images are named: "docker.io"
+	records    int                              // of cache that are kept; 0 is recordLimit
 }
 
 func (o ServeOptions) idle() time.Duration {

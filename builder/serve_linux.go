@@ -3,6 +3,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,7 +223,7 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 		return nil, err
 	}
 	wc := &worker.Controller{}
-	if err := wc.Add(&rewritingWorker{Worker: w}); err != nil {
+	if err := wc.Add(&boundedWorker{rewritingWorker: &rewritingWorker{Worker: w}, limit: cmp.Or(opts.records, recordLimit)}); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(m.Root, "cache.db"))
