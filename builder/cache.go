@@ -77,6 +77,9 @@ func called(typ string, caches []Cache) string {
 
 var cacheWrappers = regexp.MustCompile(`^(failed to configure \w+ cache (importer|exporter)|failed to (resolve|do request|push|copy|authorize|fetch \w+)( \S+)?|error writing \S+ blob|rpc error: code = \w+ desc|\S+/\S+:\S+): (= )?`)
 
+// signedURL is an address with a query, which may hold a signature that opens it.
+var signedURL = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+
 // cacheProblem is the part of BuildKit's message that says what happened.
 func cacheProblem(why string) string {
 	for {
@@ -87,6 +90,7 @@ func cacheProblem(why string) string {
 		why = t
 	}
 	why, _, _ = strings.Cut(why, "\n")
+	why = signedURL.ReplaceAllString(why, "$1")
 	return strings.ToValidUTF8(why, "\uFFFD")
 }
 

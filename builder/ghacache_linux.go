@@ -65,10 +65,15 @@ func (a *actions) indexKey(of string) string {
 	return "index-" + a.scope + "-1-" + digest.FromString(of).Encoded()[:8] + "#"
 }
 
-// has implements [objects]. What is asked for is dropped a week later.
+// has implements [objects].
 func (a *actions) has(ctx context.Context, blob digest.Digest) (bool, error) {
 	e, err := a.cache.Load(ctx, blobKey(blob))
 	return e != nil, err
+}
+
+// keep implements [objects]: what is asked for stays for another week.
+func (a *actions) keep(ctx context.Context, blob digest.Digest) (bool, error) {
+	return a.has(ctx, blob)
 }
 
 // save implements [objects].
@@ -138,7 +143,7 @@ func (a *actions) writeIndex(ctx context.Context, raw []byte) error {
 		}
 		next := taken + 1
 		if last != nil {
-			n, err := strconv.Atoi(strings.TrimPrefix(last.Key, key))
+			n, err := strconv.Atoi(last.Key[strings.LastIndexByte(last.Key, '#')+1:])
 			if err != nil {
 				return fmt.Errorf("the number of the index %q: %w", last.Key, err)
 			}

@@ -31,9 +31,12 @@ import (
 // BuildKit's own code for these would make fnb a quarter larger and each of its
 // starts half as long again.
 type objects interface {
-	// has reports whether a blob is there, and keeps it from being dropped soon.
+	// has reports whether a blob is there.
 	has(ctx context.Context, blob digest.Digest) (bool, error)
-	// save writes a blob; that it is there already is no error.
+	// keep does what has does, and keeps the blob from being dropped soon.
+	keep(ctx context.Context, blob digest.Digest) (bool, error)
+	// save writes a blob; that it is there already is no error. It reads from one
+	// goroutine.
 	save(ctx context.Context, blob digest.Digest, from content.ReaderAt) error
 	// open returns a reader of a blob, an error of [cerrdefs.ErrNotFound] where there
 	// is none. The reader is for one goroutine, and lasts as long as ctx.
@@ -102,8 +105,7 @@ func (e *cacheExporter) Finalize(ctx context.Context) (map[string]string, error)
 	if err != nil {
 		return nil, err
 	}
-	eg, egctx := errgroup.WithContext(ctx)
-	eg.SetLimit(uploads)
+	blobs := map[digest.Digest]chains.DescriptorProviderPair{} // an index may name one several times
 	for i := range index.Layers {
 		l := &index.Layers[i]
 		layer, ok := layers[l.Blob]
@@ -113,6 +115,11 @@ func (e *cacheExporter) Finalize(ctx context.Context) (map[string]string, error)
 		if l.Annotations, err = layerAnnotations(layer.Descriptor); err != nil {
 			return nil, err
 		}
+		blobs[l.Blob] = layer
+	}
+	eg, egctx := errgroup.WithContext(ctx)
+	eg.SetLimit(uploads)
+	for _, layer := range blobs {
 		eg.Go(func() error { return e.save(egctx, layer) })
 	}
 	if err := eg.Wait(); err != nil {
@@ -130,7 +137,7 @@ func (e *cacheExporter) Finalize(ctx context.Context) (map[string]string, error)
 
 func (e *cacheExporter) save(ctx context.Context, layer chains.DescriptorProviderPair) error {
 	blob := layer.Descriptor.Digest
-	if has, err := e.to.has(ctx, blob); has || err != nil {
+	if has, err := e.to.keep(ctx, blob); has || err != nil {
 		return err
 	}
 	done := progress.OneOff(ctx, "writing layer "+blob.String())
@@ -237,8 +244,7 @@ func (l *cachedLayer) ReaderAt(ctx context.Context, desc ocispecs.Descriptor) (c
 	if desc.Digest != l.desc.Digest {
 		return nil, fmt.Errorf("layer %s: %w", desc.Digest, cerrdefs.ErrNotFound)
 	}
-	// It is read after the call has ended.
-	return l.from.open(context.WithoutCancel(ctx), l.desc)
+	return l.from.open(ctx, l.desc)
 }
 
 // readIndex reads an index that is not too long.

@@ -64,8 +64,10 @@ func openBucket(attrs map[string]string) (objects, error) {
 			return nil, fmt.Errorf("endpoint_url=%s: it is http:// or https:// and a host", v)
 		}
 		host, opts.Secure = u.Host, u.Scheme == "https"
-		if path, _ := strconv.ParseBool(attrs["use_path_style"]); path {
+		if path, err := strconv.ParseBool(attrs["use_path_style"]); err == nil && path {
 			opts.BucketLookup = minio.BucketLookupPath
+		} else if err == nil {
+			opts.BucketLookup = minio.BucketLookupDNS
 		}
 	}
 	opts.Creds = credentials.NewChainCredentials([]credentials.Provider{
@@ -82,18 +84,28 @@ func openBucket(attrs map[string]string) (objects, error) {
 func (b *bucket) key(blob digest.Digest) string { return b.blobs + blob.String() }
 
 func notInBucket(err error) bool {
-	return err != nil && minio.ToErrorResponse(err).StatusCode == http.StatusNotFound
+	resp := minio.ToErrorResponse(err)
+	return err != nil && resp.StatusCode == http.StatusNotFound && resp.Code != minio.NoSuchBucket
 }
 
 // copyLimit is what S3 copies in one request, in bytes.
 const copyLimit = 5 << 30
 
-// has implements [objects]. Rules of a bucket often drop what is old; what is still in
-// use is made young again.
+// has implements [objects].
 func (b *bucket) has(ctx context.Context, blob digest.Digest) (bool, error) {
+	_, err := b.client.StatObject(ctx, b.name, b.key(blob), minio.StatObjectOptions{})
+	if notInBucket(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// keep implements [objects]. Rules of a bucket often drop what is old; what is still in
+// use is made young again.
+func (b *bucket) keep(ctx context.Context, blob digest.Digest) (bool, error) {
 	key := b.key(blob)
 	info, err := b.client.StatObject(ctx, b.name, key, minio.StatObjectOptions{})
-	if notInBucket(err) && minio.ToErrorResponse(err).Code != minio.NoSuchBucket {
+	if notInBucket(err) {
 		return false, nil
 	}
 	if err != nil || time.Since(info.LastModified) < b.fresh || info.Size > copyLimit {
@@ -107,7 +119,9 @@ func (b *bucket) has(ctx context.Context, blob digest.Digest) (bool, error) {
 
 // save implements [objects].
 func (b *bucket) save(ctx context.Context, blob digest.Digest, from content.ReaderAt) error {
-	return b.put(ctx, b.key(blob), io.NewSectionReader(from, 0, from.Size()), from.Size())
+	// Of an io.ReaderAt minio would read several parts at once.
+	r := struct{ io.Reader }{io.NewSectionReader(from, 0, from.Size())}
+	return b.put(ctx, b.key(blob), r, from.Size())
 }
 
 func (b *bucket) put(ctx context.Context, key string, r io.Reader, size int64) error {

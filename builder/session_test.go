@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"fnb/internal/servers"
 )
@@ -166,6 +168,56 @@ func TestRemoteCache(t *testing.T) {
 	}
 }
 
+// Who reads a cache in S3 writes nothing, since his keys may not be for that; who
+// writes it makes layers young again that are used.
+func TestCacheInS3StaysYoung(t *testing.T) {
+	t.Parallel()
+	s3 := servers.S3For(t, "cache")
+	at := []string{
+		"endpoint_url", s3.URL, "use_path_style", "true", "region", s3.Region, "bucket", "cache", "touch_refresh", "1ns",
+		"access_key_id", s3.KeyID, "secret_access_key", s3.Secret,
+	}
+	from, to := cacheOf("s3", at...), cacheOf("s3", append(at, "mode", "max")...)
+	req := Request{Name: "f", Output: Output{Store: t.TempDir()}, Context: files("Dockerfile", small(t)+"RUN cat /proc/sys/kernel/random/uuid >/uuid\n")}
+	written := func() map[string]time.Time {
+		times := map[string]time.Time{}
+		blobs, err := os.ReadDir(filepath.Join(s3.Dir, "cache", "blobs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range blobs {
+			info, err := b.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The server notes in the file's attributes that an object was written anew.
+			stat, _ := info.Sys().(*syscall.Stat_t)
+			times[b.Name()] = time.Unix(stat.Ctim.Unix())
+		}
+		return times
+	}
+	one, other := startManaged(t, managed(t, nil)), startManaged(t, managed(t, nil))
+	writes, reads := req, req
+	writes.CacheTo, reads.CacheFrom = []Cache{to}, []Cache{from}
+	solve(t, one, writes)
+	first := written()
+	if len(first) == 0 {
+		t.Fatal("no layer was written")
+	}
+	if res := solve(t, other, reads); res.CachedPart != 1 || len(res.Warnings) > 0 {
+		t.Errorf("reading: %+v", res)
+	}
+	if now := written(); !maps.Equal(first, now) {
+		t.Errorf("reading changed %v to %v", first, now)
+	}
+	solve(t, one, writes)
+	for name, when := range written() {
+		if !when.After(first[name]) {
+			t.Errorf("%s was not made young", name)
+		}
+	}
+}
+
 func cacheOf(typ string, attrs ...string) Cache {
 	c := Cache{Type: typ, Attrs: map[string]string{}}
 	for i := 0; i < len(attrs); i += 2 {
@@ -217,6 +269,7 @@ func TestCacheFaults(t *testing.T) {
 		{"no bucket, own", other, Cache{}, to("s3", "region", "eu"), "the build cache of the type s3 cannot be written: it needs bucket"},
 		{"a bad endpoint", other, Cache{}, to("s3", "region", "eu", "bucket", "cache", "endpoint_url", "ftp://127.0.0.1"), "the build cache of the type s3 cannot be written: endpoint_url=ftp://127.0.0.1: "},
 		{"no S3 to read", other, to("s3", "region", "eu", "bucket", "cache", "endpoint_url", "http://127.0.0.1:1", "access_key_id", "a", "secret_access_key", "secret-token"), Cache{}, "the build cache s3 cache cannot be read: "},
+		{"no bucket to read", other, inS3("bucket", "none"), Cache{}, "the build cache s3 none cannot be read: "},
 		{"no bucket of the name", other, Cache{}, inS3("bucket", "none"), "the build cache cannot be written to Amazon S3: "},
 		{"a wrong key", other, inS3("bucket", "cache", "secret_access_key", "secret-token"), inS3("bucket", "cache", "secret_access_key", "secret-token"), "the build cache s3 cache cannot be read: "},
 		{"a damaged index", other, inS3("bucket", "cache", "name", "damaged"), Cache{}, "the build cache s3 damaged cannot be read: reading the index: "},
