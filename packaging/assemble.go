@@ -30,6 +30,10 @@ type Input struct {
 	Watchdog     string            // before what Function and Template say; "" is what they say
 	Target       string            // stage the image is made of; "" is the last
 	NoAccelerate bool              // leave the Dockerfile as it is written
+	// Secrets are files with secrets beside those of Function.BuildSecrets, of other
+	// functions or the command line; relative ones are below Root. None is ever in the
+	// context, by whatever way.
+	Secrets []string
 
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
@@ -120,7 +124,7 @@ type assembly struct {
 	ignore  *ignore
 	entries []tree.Entry
 	secrets map[string]string
-	hidden  []string // secret files inside the handler, below it
+	hidden  []string // files with secrets, absolute, with links resolved
 	notes   []string
 	cached  []string
 }
@@ -164,9 +168,14 @@ func (a *assembly) openHandler(context.Context) error {
 	return err
 }
 
-// findSecrets looks for the files of build secrets, and notes those that lie in
-// the handler's folder so that they stay out of the context.
+// findSecrets looks for the files of build secrets, and notes where they are so that
+// they stay out of the context.
 func (a *assembly) findSecrets(context.Context) error {
+	for _, file := range a.in.Secrets {
+		if full, err := filepath.Abs(a.path(file)); err == nil {
+			a.hide(full)
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(a.in.Function.BuildSecrets)) {
 		file := a.in.Function.BuildSecrets[id]
 		full, err := filepath.Abs(a.path(file))
@@ -186,15 +195,27 @@ func (a *assembly) findSecrets(context.Context) error {
 			a.secrets = map[string]string{}
 		}
 		a.secrets[id] = full
-		if resolved, err := filepath.EvalSymlinks(full); err == nil {
-			full = resolved
-		}
-		if below, err := filepath.Rel(a.dir, full); err == nil && filepath.IsLocal(below) {
-			a.hidden = append(a.hidden, filepath.ToSlash(below))
-		}
+		a.hide(full)
 	}
-	slices.Sort(a.hidden)
 	return nil
+}
+
+// hide keeps a file out of the context, and what it links to.
+func (a *assembly) hide(full string) {
+	a.hidden = append(a.hidden, full)
+	if resolved, err := filepath.EvalSymlinks(full); err == nil {
+		a.hidden = append(a.hidden, resolved)
+	}
+}
+
+// secret reports whether a file below a folder has to stay out, and notes that. The
+// folder is absolute, with links resolved.
+func (a *assembly) secret(dir, name, shown string) bool {
+	if !slices.Contains(a.hidden, filepath.Join(dir, filepath.FromSlash(name))) {
+		return false
+	}
+	a.note("%s is a build secret and not copied", shown)
+	return true
 }
 
 // addTemplate adds the template's files but those of its starter.
@@ -220,8 +241,7 @@ func (a *assembly) addHandler(ctx context.Context) error {
 		if name == ignoreFile || name == fnbIgnoreFile {
 			return true, nil
 		}
-		if slices.Contains(a.hidden, name) {
-			a.note("%s is a build secret and not copied", path.Join(a.folder, name))
+		if a.secret(a.dir, name, path.Join(a.folder, name)) {
 			return true, nil
 		}
 		return a.ignore.handler(name, folder)

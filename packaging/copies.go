@@ -42,7 +42,7 @@ func (a *assembly) addCopies(ctx context.Context) error {
 		if err := a.circular(at, p); err != nil {
 			return fmt.Errorf("copy %s: %w", p, err)
 		}
-		entries, err := copied(ctx, root, at, p)
+		entries, err := a.copied(ctx, root, at, p)
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", p, err)
 		}
@@ -96,13 +96,19 @@ func (a *assembly) circular(at, name string) error {
 
 // copied returns the entries of one path to copy: a file, or a folder and what
 // is in it. The root's absolute path is at.
-func copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, error) {
+func (a *assembly) copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, error) {
+	full, err := filepath.EvalSymlinks(filepath.Join(at, filepath.FromSlash(name)))
+	if err != nil {
+		full = filepath.Join(at, filepath.FromSlash(name)) // reading it says why
+	}
 	info, err := root.Stat(filepath.FromSlash(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no such file or folder: %w", fs.ErrNotExist)
 	case err != nil:
 		return nil, errors.New("it is not inside the stack file's folder")
+	case !info.IsDir() && a.secret(full, ".", name):
+		return nil, nil
 	case !info.IsDir():
 		e, err := tree.File(tree.FolderAt(root, at), name, name)
 		return []tree.Entry{e}, err
@@ -111,7 +117,9 @@ func copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	entries, err := tree.Scan{}.Entries(ctx, tree.FolderAt(below, filepath.Join(at, filepath.FromSlash(name))))
+	entries, err := tree.Scan{Skip: func(file string, _ bool) (bool, error) {
+		return a.secret(full, file, path.Join(name, file)), nil
+	}}.Entries(ctx, tree.FolderAt(below, filepath.Join(at, filepath.FromSlash(name))))
 	if err != nil {
 		return nil, err
 	}

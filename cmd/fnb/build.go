@@ -55,14 +55,15 @@ type buildOptions struct {
 	why          bool
 
 	// Parsed from the above.
-	buildArgs map[string]string
-	secrets   map[string][]byte
-	ssh       []builder.SSHAgent
-	labels    map[string]string
-	forced    schema.Platforms
-	imports   []builder.Cache
-	exports   []builder.Cache
-	dest      destination
+	buildArgs   map[string]string
+	secrets     map[string][]byte
+	secretFiles []string // that secrets were read from
+	ssh         []builder.SSHAgent
+	labels      map[string]string
+	forced      schema.Platforms
+	imports     []builder.Cache
+	exports     []builder.Cache
+	dest        destination
 }
 
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (o *buildOptions) parse(command string) error {
 	if o.labels, err = keyValues(o.rawLabels, nil); err != nil {
 		bad("--label %w", err)
 	}
-	if o.secrets, err = readSecrets(o.rawSecrets); err != nil {
+	if o.secrets, o.secretFiles, err = readSecrets(o.rawSecrets); err != nil {
 		bad("--secret %w", err)
 	}
 	for _, s := range o.rawSSH {
@@ -115,13 +116,13 @@ func keyValues(raw []string, key *regexp.Regexp) (map[string]string, error) {
 	return out, nil
 }
 
-// readSecrets reads id=ID,src=FILE and id=ID,env=VAR.
-func readSecrets(raw []string) (map[string][]byte, error) {
-	out := map[string][]byte{}
+// readSecrets reads id=ID,src=FILE and id=ID,env=VAR. The files are absolute.
+func readSecrets(raw []string) (out map[string][]byte, files []string, err error) {
+	out = map[string][]byte{}
 	for _, s := range raw {
 		attrs, err := attributes(s)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		id, src, env := attrs["id"], attrs["src"], attrs["env"]
 		if src == "" {
@@ -129,25 +130,29 @@ func readSecrets(raw []string) (map[string][]byte, error) {
 		}
 		switch {
 		case id == "":
-			return nil, fmt.Errorf("%q: it has no id; write id=ID,src=FILE or id=ID,env=VAR", s)
+			return nil, nil, fmt.Errorf("%q: it has no id; write id=ID,src=FILE or id=ID,env=VAR", s)
 		case src != "" && env != "":
-			return nil, fmt.Errorf("%q: it has both src and env", s)
+			return nil, nil, fmt.Errorf("%q: it has both src and env", s)
 		case src != "":
 			if out[id], err = os.ReadFile(src); err != nil {
-				return nil, fmt.Errorf("id=%s: %w", id, err)
+				return nil, nil, fmt.Errorf("id=%s: %w", id, err)
 			}
+			if src, err = filepath.Abs(src); err != nil {
+				return nil, nil, err
+			}
+			files = append(files, src)
 		default:
 			if env == "" {
 				env = id
 			}
 			v, ok := os.LookupEnv(env)
 			if !ok {
-				return nil, fmt.Errorf("id=%s: the environment variable %s is not set", id, env)
+				return nil, nil, fmt.Errorf("id=%s: the environment variable %s is not set", id, env)
 			}
 			out[id] = []byte(v)
 		}
 	}
-	return out, nil
+	return out, files, nil
 }
 
 // attributes reads k=v,k=v with the quoting of CSV, as docker build does.

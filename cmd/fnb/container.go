@@ -51,7 +51,7 @@ func (o *containerOptions) parse(command string) error {
 	if o.env, err = keyValues(o.rawEnv, nil); err != nil {
 		return usagef(command, "--env %w", err)
 	}
-	if o.given, err = readSecrets(o.rawRun); err != nil {
+	if o.given, _, err = readSecrets(o.rawRun); err != nil {
 		return usagef(command, "--secret %w", err)
 	}
 	return nil

@@ -191,7 +191,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
-		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate,
+		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Secrets: p.secretFiles(),
 		Stats: p.stats,
 	})
 	if err != nil {
@@ -199,6 +199,16 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 	}
 	j.report.Warnings = append(j.report.Warnings, bc.Notes...)
 	return bc, nil
+}
+
+// secretFiles are the files with secrets of the command line and of all functions:
+// what one of them keeps out of its image, no other one may have either.
+func (p *pipeline) secretFiles() []string {
+	files := slices.Clone(p.opts.secretFiles)
+	for _, fn := range p.stack.Functions {
+		files = slices.AppendSeq(files, maps.Values(fn.BuildSecrets))
+	}
+	return files
 }
 
 func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Context) error {

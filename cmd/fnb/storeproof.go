@@ -133,7 +133,7 @@ func builderFor(ctx context.Context, clients []*builder.Client, p schema.Platfor
 
 // giveSecrets reads secrets for a function, and says which it lacks.
 func (g *globals) giveSecrets(rec schema.Record, flags []string) (map[string][]byte, error) {
-	secrets, err := readSecrets(flags)
+	secrets, _, err := readSecrets(flags)
 	if err != nil || rec.Run == nil {
 		return secrets, err
 	}
