@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -114,6 +115,11 @@ func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st 
 	if err != nil {
 		return nil, err
 	}
+	if b.req.NoCache {
+		if err := ignoreCache(def); err != nil {
+			return nil, err
+		}
+	}
 	imports, err := cacheImports(g)
 	if err != nil {
 		return nil, err
@@ -123,6 +129,25 @@ func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st 
 		return nil, err
 	}
 	return r.SingleRef()
+}
+
+// ignoreCache has every step made anew, where BuildKit's frontend does that for those
+// of RUN, COPY and ADD. What only fetches stays: it is what its digest says.
+func ignoreCache(def *llb.Definition) error {
+	for _, raw := range def.Def {
+		var op pb.Op
+		if err := op.UnmarshalVT(raw); err != nil {
+			return fmt.Errorf("reading a step: %w", err)
+		}
+		if op.GetSource() != nil {
+			continue
+		}
+		step := digest.FromBytes(raw)
+		meta := def.Metadata[step]
+		meta.IgnoreCache = true
+		def.Metadata[step] = meta
+	}
+	return nil
 }
 
 // cacheImports are the caches that may be read, as the client found them. Every

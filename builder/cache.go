@@ -52,10 +52,12 @@ func cacheWarning(step, why string, read []Cache) string {
 		to, ok = strings.CutPrefix(step, "exporting to ")
 	}
 	if ok {
-		return "the build cache cannot be written to " + to + ": " + cacheProblem(why)
+		return cacheUnwritten + to + ": " + cacheProblem(why)
 	}
 	return ""
 }
+
+const cacheUnwritten = "the build cache cannot be written to "
 
 // numberedCache is what BuildKit calls a cache that has no reference.
 var numberedCache = regexp.MustCompile(`^(\w+):\d+$`)
@@ -114,6 +116,32 @@ func readable(caches []Cache, w *watch) []Cache {
 			err = pe.Err
 		}
 		w.warn(fmt.Sprintf("the build cache %s cannot be read: %v", c, err))
+		return true
+	})
+}
+
+// writable leaves out the caches in folders that cannot be made or written, where
+// they fail no build.
+func writable(caches []client.CacheOptionsEntry, w *watch) []client.CacheOptionsEntry {
+	return slices.DeleteFunc(caches, func(c client.CacheOptionsEntry) bool {
+		if c.Type != "local" || c.Attrs["ignore-error"] == "false" {
+			return false
+		}
+		err := os.MkdirAll(c.Attrs["dest"], 0o755)
+		if err == nil {
+			var probe *os.File
+			if probe, err = os.CreateTemp(c.Attrs["dest"], ".fnb-*"); err == nil {
+				err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+			}
+		}
+		if err == nil {
+			return false
+		}
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		w.warn(fmt.Sprintf("%s%s: %v", cacheUnwritten, c.Attrs["dest"], err))
 		return true
 	})
 }

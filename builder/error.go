@@ -56,11 +56,17 @@ type ExportError struct {
 	// Unsupported says that this builder cannot deliver images in the way that
 	// was asked for, as a Docker Engine without the containerd image store.
 	Unsupported bool
-	Problem     string // one line
-	Err         error  // what BuildKit returned
+	// Cache says which build cache could not be written, where that had to be done; ""
+	// where it is the image.
+	Cache   string
+	Problem string // one line
+	Err     error  // what BuildKit returned
 }
 
 func (e *ExportError) Error() string {
+	if e.Cache != "" {
+		return e.Cache
+	}
 	if e.Reference != "" {
 		return "pushing " + e.Reference + ": " + e.Problem
 	}

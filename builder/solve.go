@@ -50,7 +50,8 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	opt := client.SolveOpt{
 		Internal: true, // no history record: half the time of an unchanged build
 		// The client writes what it found of the caches into this map.
-		FrontendAttrs: map[string]string{},
+		// The exporter warns of other platforms than these.
+		FrontendAttrs: map[string]string{"platform": platformList(req.Platforms)},
 		CacheExports:  cacheEntries(req.CacheTo),
 		SourcePolicy:  policy(req.Bases),
 		OCIStores:     map[string]content.Store{},
@@ -75,6 +76,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Result, error) {
 	w := newWatch(b.req)
 	opt.CacheImports = cacheEntries(readable(b.req.CacheFrom, w))
+	opt.CacheExports = writable(opt.CacheExports, w)
 	ctx, attended := c.attend(ctx)
 	defer attended()
 	var resp *client.SolveResponse
@@ -169,6 +171,14 @@ func (c *Client) Runs(ctx context.Context, p schema.Platform) (has, native bool,
 	}
 	has = slices.Contains(info.Platforms, platformString(ociPlatform(p)))
 	return has, has && p.OS == own.OS && p.Architecture == own.Architecture, nil
+}
+
+func platformList(ps []schema.Platform) string {
+	var names []string
+	for _, p := range ps {
+		names = append(names, platformString(ociPlatform(p)))
+	}
+	return strings.Join(names, ",")
 }
 
 // unique drops platforms that are named twice, also as linux/arm64 and

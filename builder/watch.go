@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/errdefs"
@@ -160,6 +161,15 @@ func (w *watch) pushedBytes() (sum int64) {
 	return sum
 }
 
+// unwritten says which build cache could not be written; "" where all were.
+func (w *watch) unwritten() string {
+	i := slices.IndexFunc(w.warnings, func(s string) bool { return strings.HasPrefix(s, cacheUnwritten) })
+	if i < 0 {
+		return ""
+	}
+	return w.warnings[i]
+}
+
 // warn keeps a warning, once.
 func (w *watch) warn(text string) {
 	if text != "" && !slices.Contains(w.warnings, text) {
@@ -204,7 +214,7 @@ func (w *watch) rest() *client.SolveStatus {
 	for d, st := range w.steps {
 		if st.partial != "" {
 			if data := w.whole(st, []byte("\n")); len(data) > 0 {
-				s.Logs = append(s.Logs, &client.VertexLog{Vertex: d, Stream: 1, Data: data})
+				s.Logs = append(s.Logs, &client.VertexLog{Vertex: d, Stream: 1, Data: data, Timestamp: time.Now()})
 			}
 		}
 	}
@@ -243,7 +253,11 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	why := w.redact.clean(problem(err))
 	st := w.failing(err)
 	if noExporter.MatchString(why) || st == nil && made {
-		return exportError(why, w.redact.err(err))
+		e := exportError(why, w.redact.err(err))
+		if e.Reference == "" && slices.ContainsFunc(w.req.CacheTo, func(c Cache) bool { return c.Attrs["ignore-error"] == "false" }) {
+			e.Cache = w.unwritten()
+		}
+		return e
 	}
 	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why)}
 	if st != nil {

@@ -23,6 +23,17 @@ func Host(ref string) string {
 	return r.host()
 }
 
+// Same reports whether two references are the same in full: repository, tag and
+// digest.
+func Same(a, b string) bool {
+	x, err := parseReference(a)
+	if err != nil {
+		return false
+	}
+	y, err := parseReference(b)
+	return err == nil && x.String() == y.String()
+}
+
 // Repository returns a reference without its tag and digest, in full: the
 // repository that two references have in common. It is "" for what is none.
 func Repository(ref string) string {

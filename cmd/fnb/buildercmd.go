@@ -21,7 +21,7 @@ func newBuilder(g *globals) *cobra.Command {
 		Short: "look after the builder",
 		Long:  "Builder shows, starts and stops what makes the images. Without --builder, FNB_BUILDER or BUILDKIT_HOST that is fnb's own, which is started when it is needed and ends when it is idle.",
 	})
-	cmd.AddCommand(newBuilderStatus(g), newBuilderStart(g), newBuilderStop(), newBuilderPrune(g), newBuilderServe())
+	cmd.AddCommand(newBuilderStatus(g), newBuilderStart(g), newBuilderStop(g), newBuilderPrune(g), newBuilderServe())
 	return cmd
 }
 
@@ -34,7 +34,7 @@ type builderStatus struct {
 	PID     int    `json:"pid,omitempty"`
 	Log     string `json:"log,omitempty"`
 	Root    string `json:"root,omitempty"`
-	Bytes   int64  `json:"cache_bytes"`
+	Bytes   *int64 `json:"cache_bytes,omitempty"` // nil where it does not run
 	Error   string `json:"error,omitempty"`
 
 	Fleet []builderStatus `json:"fleet,omitempty"` // where several were named
@@ -96,7 +96,8 @@ func (g *globals) builderStatus(ctx context.Context) (*builderStatus, error) {
 	if s.Info, err = c.Info(ctx); err != nil {
 		return nil, err
 	}
-	s.Bytes, err = c.DiskUsage(ctx)
+	bytes, err := c.DiskUsage(ctx)
+	s.Bytes = &bytes
 	return s, err
 }
 
@@ -123,6 +124,10 @@ func (g *globals) printStatus(s *builderStatus) error {
 	if s.PID != 0 {
 		state += fmt.Sprintf(" (process %d)", s.PID)
 	}
+	cache := ""
+	if s.Bytes != nil {
+		cache = size(*s.Bytes)
+	}
 	kind := "another BuildKit"
 	if s.Managed {
 		kind = "fnb's own"
@@ -134,7 +139,7 @@ func (g *globals) printStatus(s *builderStatus) error {
 		{"BuildKit", s.Version},
 		{"Platforms", strings.Join(s.Platforms, ", ")},
 		{"Snapshotter", s.Snapshotter},
-		{"Cache", size(s.Bytes)},
+		{"Cache", cache},
 		{"Folder", s.Root},
 		{"Log", s.Log},
 	} {
@@ -190,7 +195,7 @@ func newBuilderStart(g *globals) *cobra.Command {
 	}
 }
 
-func newBuilderStop() *cobra.Command {
+func newBuilderStop(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "stop",
 		Short:   "stop fnb's own builder",
@@ -198,9 +203,12 @@ func newBuilderStop() *cobra.Command {
 		Example: "  fnb builder stop",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, _, err := ownBuilder()
+			m, cfg, err := ownBuilder()
 			if err != nil {
 				return err
+			}
+			if address, by := g.builderAddress(cfg); address != "" && cmd.Flags().Changed("builder") {
+				return usagef(cmd.CommandPath(), "%s, which %s names, is not fnb's own builder: only that can be stopped", address, by)
 			}
 			return m.Stop(cmd.Context())
 		},

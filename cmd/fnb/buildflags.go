@@ -47,6 +47,9 @@ func (o *buildOptions) parse(command string) error {
 		}
 		o.ssh = append(o.ssh, a)
 	}
+	if o.platforms != nil && len(o.platforms) == 0 {
+		bad("--platform names no platform")
+	}
 	for _, s := range o.platforms {
 		p, err := schema.ParsePlatform(s)
 		if err != nil {
@@ -62,6 +65,14 @@ func (o *buildOptions) parse(command string) error {
 	}
 	if o.cache != "" && o.cache != "auto" && o.cache != "read" {
 		bad("--cache %q: it is auto or read", o.cache)
+	}
+	if o.cache == "read" && len(o.exports) > 0 {
+		bad("--cache read and --cache-to exclude one another: one writes nothing")
+	}
+	if elsewhere := o.push || o.load || o.output != ""; elsewhere && o.contextOnly != "" {
+		bad("--context-only builds nothing: leave out --push, --load and --output")
+	} else if elsewhere && o.changedSince != "" {
+		bad("--changed-since builds nothing: leave out --push, --load and --output")
 	}
 	if o.frozen && o.pull {
 		bad("--frozen and --pull exclude one another: one keeps to the lock, the other moves it")
@@ -87,6 +98,12 @@ func (o *buildOptions) parseDestination() (destination, error) {
 		kind, path, _ := strings.Cut(o.output, "=")
 		if !slices.Contains([]string{"oci", "docker", "local"}, kind) || path == "" {
 			return destination{}, fmt.Errorf("--output %q: it is oci=FILE, docker=FILE or local=DIR", o.output)
+		}
+		switch {
+		case path == "-":
+			return destination{}, fmt.Errorf("--output %s: images are written to files only; name one", o.output)
+		case kind == "docker" && len(o.forced) > 1:
+			return destination{}, fmt.Errorf("--output %s: that format has one platform; write several with: --output oci=%s", o.output, path)
 		}
 		ds = append(ds, destination{kind: kind, path: path})
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -44,6 +45,13 @@ func checkCache(c builder.Cache, export bool) error {
 	if v := c.Attrs["ignore-error"]; v != "" && (!export || v != "true" && v != "false") {
 		return fmt.Errorf("ignore-error=%s: it is true or false, of --cache-to", v)
 	}
+	if known, ok := cacheKeys(c.Type); ok {
+		for _, k := range slices.Sorted(maps.Keys(c.Attrs)) {
+			if !slices.Contains(known, k) {
+				return fmt.Errorf("%s is not a key of it; the keys are %s", k, strings.Join(known, ", "))
+			}
+		}
+	}
 	switch c.Type {
 	case "registry":
 		if c.Attrs["ref"] == "" {
@@ -66,6 +74,25 @@ func checkCache(c builder.Cache, export bool) error {
 		return errors.New("it has no type; the types are registry, local, gha and s3")
 	}
 	return errors.New("the types are registry, local, gha and s3")
+}
+
+// cacheKeys are the keys of a type of build cache, as BuildKit documents them.
+func cacheKeys(typ string) ([]string, bool) {
+	form := []string{"mode", "ignore-error", "compression", "compression-level", "force-compression"}
+	image := slices.Concat(form, []string{"image-manifest", "oci-mediatypes", "oci-artifact"})
+	switch typ {
+	case "registry":
+		return append(image, "ref", "registry.insecure"), true
+	case "local":
+		return append(image, "src", "dest", "tag", "digest"), true
+	case "gha":
+		return append(form, "scope", "url", "url_v2", "token", "version", "timeout", "repository", "ghtoken"), true
+	case "s3":
+		return append(form, "bucket", "region", "name", "prefix", "blobs_prefix", "manifests_prefix", "endpoint_url", "use_path_style",
+			"access_key_id", "secret_access_key", "session_token", "touch_refresh", "upload_parallelism", "retry_mode", "retry_max_attempts",
+			"disable_accept_encoding"), true
+	}
+	return nil, false
 }
 
 // fillGitHub takes from the environment where the cache of a GitHub Actions job

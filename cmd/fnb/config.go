@@ -24,7 +24,13 @@ func readConfig() (schema.Config, error) {
 		}
 		path = filepath.Join(dir, "config.yaml")
 	}
-	return schema.ReadConfig(path)
+	cfg, err := schema.ReadConfig(path)
+	if err == nil && os.Getenv("FNB_CONFIG") != "" {
+		if _, missing := os.Stat(path); missing != nil {
+			return cfg, hint(fmt.Errorf("the settings that FNB_CONFIG names: %w", missing), "leave FNB_CONFIG unset to do without")
+		}
+	}
+	return cfg, err
 }
 
 // managedBuilder describes this user's managed builder.

@@ -143,13 +143,17 @@ func (g *globals) fleetStatus(ctx context.Context, nodes []builder.Options) (*bu
 	s := &builderStatus{}
 	nodes, err := builder.Expand(ctx, nodes)
 	errs := []error{err}
+	var all int64
 	for _, n := range nodes {
 		one := builderStatus{}
 		c, err := builder.Dial(ctx, n)
 		if err == nil {
 			one.Running = true
 			if one.Info, err = c.Info(ctx); err == nil {
-				one.Bytes, err = c.DiskUsage(ctx)
+				var bytes int64
+				bytes, err = c.DiskUsage(ctx)
+				one.Bytes = &bytes
+				all += bytes
 			}
 			_ = c.Close() // nothing is asked of it any more
 		}
@@ -160,12 +164,13 @@ func (g *globals) fleetStatus(ctx context.Context, nodes []builder.Options) (*bu
 			one.Error = err.Error()
 			errs = append(errs, err)
 		}
-		s.Running, s.Bytes = s.Running || one.Running, s.Bytes+one.Bytes
+		s.Running = s.Running || one.Running
 		s.Fleet = append(s.Fleet, one)
 	}
 	if !s.Running {
 		return nil, errors.Join(errs...)
 	}
+	s.Bytes = &all
 	return s, nil
 }
 

@@ -32,9 +32,11 @@ func exitCode(err error) int {
 		return exitRegistry
 	case denied(err) != "":
 		return exitRegistry
+	case unpushed(err) != "":
+		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err):
 		return exitBuild
-	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*foreignImageError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
 		return exitNotFound
 	case is[*builder.FleetError](err), is[*builder.UnreachableError](err), is[*builder.MissingError](err):
 		return exitBuilder
@@ -52,6 +54,15 @@ func denied(err error) string {
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Status >= 400 && e.Status < 500 {
 		return e.Host
+	}
+	return ""
+}
+
+// unpushed is the reference of an image that the builder could not push; "" where
+// that is not what went wrong.
+func unpushed(err error) string {
+	if e, ok := errors.AsType[*builder.ExportError](err); ok {
+		return e.Reference
 	}
 	return ""
 }
@@ -134,10 +145,13 @@ func templateHints(err error) []string {
 		}
 		return append(out, "see all templates with: fnb template list")
 	}
+	if ref := unpushed(err); ref != "" && denied(err) == "" {
+		return append(out, "see whether the registry answers: curl https://"+registry.Host(ref)+"/v2/")
+	}
 	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
 		return append(out, "tell whoever runs the store, and do not use this version; see the others with: fnb template list")
 	} else if ok {
-		return append(out, "if the change is wanted, take the entry out of fnb.lock and build again without --frozen")
+		return append(out, "if the change is wanted, take the entry out of fnb.lock, and have it pinned anew with: fnb lock")
 	}
 	if is[*notLockedError](err) {
 		return append(out, "add them to the lock with: fnb lock")

@@ -39,7 +39,7 @@ func BenchmarkNew(b *testing.B) {
 	timed := func(cache, name string, args ...string) time.Duration {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir = b.TempDir()
-		cmd.Env = append(os.Environ(), "HOME="+cache, "XDG_CACHE_HOME="+cache, "XDG_CONFIG_HOME="+cache, "FNB_CONFIG="+cache+"/none")
+		cmd.Env = append(os.Environ(), "HOME="+cache, "XDG_CACHE_HOME="+cache, "XDG_CONFIG_HOME="+cache, "FNB_CONFIG="+os.DevNull)
 		start := time.Now()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			b.Fatalf("%s: %s", args, out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -213,11 +214,34 @@ func (p *pipeline) secretFiles() []string {
 
 func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Context) error {
 	dir := filepath.Join(p.opts.contextOnly, j.fn.Name)
+	if err := p.outside(j.fn, dir); err != nil {
+		return err
+	}
 	j.doing = "writing the build context to " + dir
 	j.report.Status = "context"
 	j.report.Reference = dir
 	j.report.Warnings = append(j.report.Warnings, bc.Cached...)
-	return packaging.WriteDir(ctx, bc.FS, dir)
+	err := packaging.WriteDir(ctx, bc.FS, dir)
+	if is[*fs.PathError](err) {
+		err = hint(err, "remove what is there first: rm -r "+dir)
+	}
+	return err
+}
+
+// outside refuses a folder inside of a handler, which would be part of its next image.
+func (p *pipeline) outside(fn schema.Function, dir string) error {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	handler, err := filepath.Abs(filepath.Join(filepath.Dir(p.stack.File), fn.Handler))
+	if err != nil {
+		return err
+	}
+	if below, err := filepath.Rel(handler, at); err == nil && filepath.IsLocal(below) {
+		return fmt.Errorf("writing to %s: it is inside the handler %s, whose image would have it next time", dir, fn.Handler)
+	}
+	return nil
 }
 
 // solve has the builder make the image, once it is the function's turn.

@@ -121,7 +121,7 @@ func become(t *testing.T, u *fnbUser) {
 		t.Fatal(err)
 	}
 	u.bin, u.dir = bin, project
-	u.env = append(u.env, "HOME="+home, "USER=somebody", "FNB_CONFIG="+filepath.Join(home, "none"), "FNB_BUILDER_ROOT=")
+	u.env = append(u.env, "HOME="+home, "USER=somebody", "FNB_CONFIG="+os.DevNull, "FNB_BUILDER_ROOT=")
 	u.credential = &syscall.Credential{Uid: id, Gid: id}
 }
 

@@ -71,7 +71,7 @@ func (p *pipeline) reuseKept(ctx context.Context, j *job, input string) (bool, e
 	if j.report.Platforms, err = p.platforms(ctx, desc); err != nil {
 		return false, err
 	}
-	j.skip(desc.Digest.String(), reason)
+	j.skip(desc.Digest.String(), reason, p.opts.exports)
 	return true, nil
 }
 
@@ -120,14 +120,17 @@ func (p *pipeline) reusePushed(ctx context.Context, j *job, pl *plan) (bool, err
 		reason = "the registry has it under " + found.Reference
 	}
 	j.report.Platforms = platformsKnown(found, pl)
-	j.skip(found.Descriptor.Digest.String(), reason)
+	j.skip(found.Descriptor.Digest.String(), reason, p.opts.exports)
 	return true, nil
 }
 
 // skip notes that nothing was built.
-func (j *job) skip(digest, reason string) {
+func (j *job) skip(digest, reason string, exports []builder.Cache) {
 	j.report.Status, j.report.Reason = "skipped", reason
 	j.report.Digest, j.report.Reference, j.report.Tags = digest, j.refs[0], j.refs
+	if len(exports) > 0 {
+		j.report.Warnings = append(j.report.Warnings, "nothing was built, so --cache-to wrote nothing; build all the same with: --no-cache")
+	}
 }
 
 // An answer is a registry's to a reference.

@@ -37,7 +37,7 @@ func (g *globals) readStack() (*schema.Stack, error) {
 	}
 	stack, err := schema.ReadStack(relative(file), os.LookupEnv)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint(err, "name the stack file with: -f FILE")
+		return nil, hint(err, "name a stack file that exists with: -f FILE, or leave -f out to have it looked for")
 	}
 	return stack, err
 }

@@ -29,7 +29,7 @@ func (f *benched) run(b *testing.B, args ...string) (out []byte, took time.Durat
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), f.bin, args...)
 	cmd.Dir = f.home
-	cmd.Env = append(os.Environ(), "HOME="+f.home, "XDG_CACHE_HOME="+f.home, "XDG_CONFIG_HOME="+f.home, "FNB_CONFIG="+f.home+"/none")
+	cmd.Env = append(os.Environ(), "HOME="+f.home, "XDG_CACHE_HOME="+f.home, "XDG_CONFIG_HOME="+f.home, "FNB_CONFIG="+os.DevNull)
 	start := time.Now()
 	out, err := cmd.Output()
 	took = time.Since(start)

@@ -22,9 +22,14 @@ func newVerify(g *globals) *cobra.Command {
 		Short: "check that an image is what its source makes",
 		Long: `Verify --rebuild builds the function whose image REF is again, without any cache, and compares the result with the image in the registry. Equal digests prove that the image is this source and template, and nothing else: its digest is printed. Otherwise the first difference is named, down to the layer and the file, and the exit code is 1.
 
-The function is the one of the stack file whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image; what was given on the command line when it was built, such as --build-arg, has to be given again. No image store and no registry is changed.`,
+The function is the one of the stack file whose image REF is, or the only one whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image; what was given on the command line when it was built, such as --build-arg, has to be given again. No image store and no registry is changed.`,
 		Example: "  # prove that what is deployed is what is in git\n  git checkout v1.2.0\n  fnb verify --rebuild ghcr.io/acme/hello:1.2.0",
-		Args:    cobra.RangeArgs(1, 2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usagef(cmd.CommandPath(), "it takes the image, and the function where that does not say which: fnb verify --rebuild REF [FUNCTION]")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !rebuild {
 				return usagef(cmd.CommandPath(), "say what to verify: --rebuild")
@@ -112,18 +117,42 @@ func (g *globals) runRebuild(ctx context.Context, o *buildOptions, args []string
 	return g.printVerified(out, labels[labelRevision])
 }
 
-// functionOf is the function whose image is in ref's repository.
+// functionOf is the function whose image ref is: the only one that was named, the one
+// with that reference, or the only one in ref's repository.
 func functionOf(fns []schema.Function, ref string) (schema.Function, error) {
 	if err := registry.CheckReference(ref); err != nil {
-		return schema.Function{}, err
+		return schema.Function{}, usagef("fnb verify", "%w", err)
 	}
+	if len(fns) == 1 {
+		return fns[0], nil
+	}
+	var same, near []schema.Function
 	for _, fn := range fns {
-		if len(fns) == 1 || registry.Repository(fn.Image) == registry.Repository(ref) {
-			return fn, nil
+		if registry.Repository(fn.Image) != registry.Repository(ref) {
+			continue
+		}
+		near = append(near, fn)
+		if registry.Same(fn.Image, ref) {
+			same = append(same, fn)
 		}
 	}
-	return schema.Function{}, hint(fmt.Errorf("no function of the stack has its image in %s", registry.Repository(ref)),
-		"name the function: fnb verify --rebuild "+ref+" FUNCTION")
+	for _, found := range [][]schema.Function{same, near} {
+		if len(found) == 1 {
+			return found[0], nil
+		}
+	}
+	say := "name the function: fnb verify --rebuild " + ref + " FUNCTION"
+	if len(near) == 0 {
+		return schema.Function{}, hint(&foreignImageError{registry.Repository(ref)}, say)
+	}
+	return schema.Function{}, hint(usagef("fnb verify", "%d functions of the stack have their images in %s", len(near), registry.Repository(ref)), say)
+}
+
+// A foreignImageError is an image that no function of the stack has.
+type foreignImageError struct{ repository string }
+
+func (e *foreignImageError) Error() string {
+	return "no function of the stack has its image in " + e.repository
 }
 
 // asBuilt takes from an image what is not in the source: its platforms, its time,
