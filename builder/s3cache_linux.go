@@ -91,26 +91,32 @@ func notInBucket(err error) bool {
 // copyLimit is what S3 copies in one request, in bytes.
 const copyLimit = 5 << 30
 
+// stat looks at a blob; nil is none.
+func (b *bucket) stat(ctx context.Context, blob digest.Digest) (*minio.ObjectInfo, error) {
+	info, err := b.client.StatObject(ctx, b.name, b.key(blob), minio.StatObjectOptions{})
+	if notInBucket(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &info, nil
+}
+
 // has implements [objects].
 func (b *bucket) has(ctx context.Context, blob digest.Digest) (bool, error) {
-	_, err := b.client.StatObject(ctx, b.name, b.key(blob), minio.StatObjectOptions{})
-	if notInBucket(err) {
-		return false, nil
-	}
-	return err == nil, err
+	info, err := b.stat(ctx, blob)
+	return info != nil, err
 }
 
 // keep implements [objects]. Rules of a bucket often drop what is old; what is still in
 // use is made young again.
 func (b *bucket) keep(ctx context.Context, blob digest.Digest) (bool, error) {
+	info, err := b.stat(ctx, blob)
+	if info == nil || time.Since(info.LastModified) < b.fresh || info.Size > copyLimit {
+		return info != nil, err
+	}
 	key := b.key(blob)
-	info, err := b.client.StatObject(ctx, b.name, key, minio.StatObjectOptions{})
-	if notInBucket(err) {
-		return false, nil
-	}
-	if err != nil || time.Since(info.LastModified) < b.fresh || info.Size > copyLimit {
-		return err == nil, err
-	}
 	_, err = b.client.CopyObject(ctx,
 		minio.CopyDestOptions{Bucket: b.name, Object: key, ReplaceMetadata: true},
 		minio.CopySrcOptions{Bucket: b.name, Object: key})

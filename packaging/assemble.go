@@ -30,13 +30,36 @@ type Input struct {
 	Watchdog     string            // before what Function and Template say; "" is what they say
 	Target       string            // stage the image is made of; "" is the last
 	NoAccelerate bool              // leave the Dockerfile as it is written
-	// Secrets are files with secrets beside those of Function.BuildSecrets, of other
-	// functions or the command line; relative ones are below Root. None is ever in the
-	// context, by whatever way.
-	Secrets []string
+	// Hidden are files with secrets beside those of Function.BuildSecrets, of other
+	// functions or the command line. None is ever in the context, by whatever way.
+	Hidden Hidden
 
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
+}
+
+// Hidden are files that no build context has: their absolute paths, as they were
+// named and with links resolved. The zero value hides nothing.
+type Hidden map[string]bool
+
+// Hide looks up files that are to be hidden; relative ones are below root. One that
+// does not exist is no error.
+func Hide(root string, files []string) Hidden {
+	h := Hidden{}
+	for _, file := range files {
+		if file = filepath.FromSlash(file); !filepath.IsAbs(file) {
+			file = filepath.Join(root, file)
+		}
+		full, err := filepath.Abs(file)
+		if err != nil || h[full] {
+			continue
+		}
+		h[full] = true
+		if resolved, err := filepath.EvalSymlinks(full); err == nil {
+			h[resolved] = true
+		}
+	}
+	return h
 }
 
 // A Context is a build context and what becomes of the image it builds.
@@ -124,7 +147,7 @@ type assembly struct {
 	ignore  *ignore
 	entries []tree.Entry
 	secrets map[string]string
-	hidden  []string // files with secrets, absolute, with links resolved
+	hidden  Hidden // the function's own secrets
 	notes   []string
 	cached  []string
 }
@@ -171,11 +194,6 @@ func (a *assembly) openHandler(context.Context) error {
 // findSecrets looks for the files of build secrets, and notes where they are so that
 // they stay out of the context.
 func (a *assembly) findSecrets(context.Context) error {
-	for _, file := range a.in.Secrets {
-		if full, err := filepath.Abs(a.path(file)); err == nil {
-			a.hide(full)
-		}
-	}
 	for _, id := range slices.Sorted(maps.Keys(a.in.Function.BuildSecrets)) {
 		file := a.in.Function.BuildSecrets[id]
 		full, err := filepath.Abs(a.path(file))
@@ -195,26 +213,22 @@ func (a *assembly) findSecrets(context.Context) error {
 			a.secrets = map[string]string{}
 		}
 		a.secrets[id] = full
-		a.hide(full)
 	}
+	a.hidden = Hide(a.in.Root, slices.Collect(maps.Values(a.secrets)))
 	return nil
 }
 
-// hide keeps a file out of the context, and what it links to.
-func (a *assembly) hide(full string) {
-	a.hidden = append(a.hidden, full)
-	if resolved, err := filepath.EvalSymlinks(full); err == nil {
-		a.hidden = append(a.hidden, resolved)
-	}
-}
-
 // secret reports whether a file below a folder has to stay out, and notes that. The
-// folder is absolute, with links resolved.
-func (a *assembly) secret(dir, name, shown string) bool {
-	if !slices.Contains(a.hidden, filepath.Join(dir, filepath.FromSlash(name))) {
+// folder is absolute, with links resolved; prefix is where the folder goes.
+func (a *assembly) secret(dir, name, prefix string) bool {
+	if len(a.hidden)+len(a.in.Hidden) == 0 {
 		return false
 	}
-	a.note("%s is a build secret and not copied", shown)
+	full := filepath.Join(dir, filepath.FromSlash(name))
+	if !a.hidden[full] && !a.in.Hidden[full] {
+		return false
+	}
+	a.note("%s is a build secret and not copied", path.Join(prefix, name))
 	return true
 }
 
@@ -241,7 +255,7 @@ func (a *assembly) addHandler(ctx context.Context) error {
 		if name == ignoreFile || name == fnbIgnoreFile {
 			return true, nil
 		}
-		if a.secret(a.dir, name, path.Join(a.folder, name)) {
+		if a.secret(a.dir, name, a.folder) {
 			return true, nil
 		}
 		return a.ignore.handler(name, folder)

@@ -97,9 +97,10 @@ func (a *assembly) circular(at, name string) error {
 // copied returns the entries of one path to copy: a file, or a folder and what
 // is in it. The root's absolute path is at.
 func (a *assembly) copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, error) {
-	full, err := filepath.EvalSymlinks(filepath.Join(at, filepath.FromSlash(name)))
+	from := filepath.Join(at, filepath.FromSlash(name))
+	full, err := filepath.EvalSymlinks(from)
 	if err != nil {
-		full = filepath.Join(at, filepath.FromSlash(name)) // reading it says why
+		full = from // reading it says why
 	}
 	info, err := root.Stat(filepath.FromSlash(name))
 	switch {
@@ -107,7 +108,7 @@ func (a *assembly) copied(ctx context.Context, root *os.Root, at, name string) (
 		return nil, fmt.Errorf("there is no such file or folder: %w", fs.ErrNotExist)
 	case err != nil:
 		return nil, errors.New("it is not inside the stack file's folder")
-	case !info.IsDir() && a.secret(full, ".", name):
+	case !info.IsDir() && a.secret(full, "", name):
 		return nil, nil
 	case !info.IsDir():
 		e, err := tree.File(tree.FolderAt(root, at), name, name)
@@ -118,8 +119,8 @@ func (a *assembly) copied(ctx context.Context, root *os.Root, at, name string) (
 		return nil, err
 	}
 	entries, err := tree.Scan{Skip: func(file string, _ bool) (bool, error) {
-		return a.secret(full, file, path.Join(name, file)), nil
-	}}.Entries(ctx, tree.FolderAt(below, filepath.Join(at, filepath.FromSlash(name))))
+		return a.secret(full, file, name), nil
+	}}.Entries(ctx, tree.FolderAt(below, from))
 	if err != nil {
 		return nil, err
 	}

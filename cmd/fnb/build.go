@@ -197,6 +197,7 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 		solving:  make(chan struct{}, max(o.parallel, 1)),
 		leaving:  make(chan struct{}, deliveries*max(o.parallel, 1)),
 	}
+	p.hidden = sync.OnceValue(p.secretFiles)
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err

@@ -30,9 +30,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
 		return exitRegistry
-	case denied(err) != "":
-		return exitRegistry
-	case unpushed(err) != "":
+	case denied(err) != "", unpushed(err) != "":
 		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err):
 		return exitBuild

@@ -43,9 +43,10 @@ type pipeline struct {
 	leaving  chan struct{} // holds one for each image that is being delivered
 	git      func() (store.Revision, error)
 	describe func() (string, error)
-	upgrade  bool              // pins of watchdogs are moved too
-	source   map[string]string // labels for the source in the place of git's; nil is git's
-	epoch    int64             // where SOURCE_DATE_EPOCH is not set
+	hidden   func() packaging.Hidden // looked up once
+	upgrade  bool                    // pins of watchdogs are moved too
+	source   map[string]string       // labels for the source in the place of git's; nil is git's
+	epoch    int64                   // where SOURCE_DATE_EPOCH is not set
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
@@ -192,7 +193,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
-		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Secrets: p.secretFiles(),
+		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Hidden: p.hidden(),
 		Stats: p.stats,
 	})
 	if err != nil {
@@ -204,12 +205,12 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 
 // secretFiles are the files with secrets of the command line and of all functions:
 // what one of them keeps out of its image, no other one may have either.
-func (p *pipeline) secretFiles() []string {
+func (p *pipeline) secretFiles() packaging.Hidden {
 	files := slices.Clone(p.opts.secretFiles)
 	for _, fn := range p.stack.Functions {
 		files = slices.AppendSeq(files, maps.Values(fn.BuildSecrets))
 	}
-	return files
+	return packaging.Hide(filepath.Dir(p.stack.File), files)
 }
 
 func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Context) error {
