@@ -7,11 +7,21 @@ import (
 	"strings"
 )
 
+// An AddressError says that a text is not the address of a builder.
+type AddressError struct {
+	Address string
+	Problem string
+}
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("builder address %q: %s", e.Address, e.Problem)
+}
+
 // ParseAddresses reads one builder address or a comma-separated list of them,
 // which is a fleet. Each gets the settings of base; tcp://HOST:PORT may carry
 // its own as ?tlsdir=DIR&servername=NAME. kube-pod://?selector=LABELS stands for
 // every ready pod that has the labels, and [Expand] finds them. An address that
-// is named twice counts once.
+// is named twice counts once. A mistake is an [*AddressError].
 func ParseAddresses(list string, base Options) ([]Options, error) {
 	var out []Options
 	for _, address := range splitAddresses(list) {
@@ -28,7 +38,7 @@ func ParseAddresses(list string, base Options) ([]Options, error) {
 			}
 		case u.Scheme == "kube-pod" && u.Host == "":
 			if _, err := parseSelector(u); err != nil {
-				return nil, fmt.Errorf("builder address %q: %w", address, err)
+				return nil, &AddressError{address, err.Error()}
 			}
 		}
 		if !slices.ContainsFunc(out, func(have Options) bool { return have.Address == o.Address }) {
@@ -36,7 +46,7 @@ func ParseAddresses(list string, base Options) ([]Options, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("builder address %q: it names no builder", list)
+		return nil, &AddressError{list, "it names no builder"}
 	}
 	return out, nil
 }
@@ -64,7 +74,7 @@ func checkAddress(address string) (*url.URL, error) {
 	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
 	u, err := url.Parse(address)
 	if err != nil || !slices.Contains(schemes, u.Scheme) {
-		return nil, fmt.Errorf("builder address %q: it has to begin with one of %s", address, strings.Join(schemes, "://, ")+"://")
+		return nil, &AddressError{address, "it has to begin with one of " + strings.Join(schemes, "://, ") + "://"}
 	}
 	return u, nil
 }
@@ -76,7 +86,7 @@ func (o *Options) endpoint(u *url.URL) error {
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return fmt.Errorf("builder address %q: %w", o.Address, err)
+		return &AddressError{o.Address, err.Error()}
 	}
 	for _, k := range sortedKeys(query) {
 		switch k {
@@ -85,7 +95,7 @@ func (o *Options) endpoint(u *url.URL) error {
 		case "servername":
 			o.ServerName = query.Get(k)
 		default:
-			return fmt.Errorf("builder address %q: %q is neither tlsdir nor servername", o.Address, k)
+			return &AddressError{o.Address, fmt.Sprintf("%q is neither tlsdir nor servername", k)}
 		}
 	}
 	bare := *u

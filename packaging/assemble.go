@@ -76,6 +76,9 @@ type Context struct {
 	Digest string
 
 	BuildArgs map[string]string
+	// Unread are those of Input.BuildArgs that the Dockerfile does not declare, sorted;
+	// such ones of the function are in Notes.
+	Unread []string
 	// Config is laid over the image configuration the Dockerfile leaves.
 	Config schema.ImageConfig
 	// Watchdog is which watchdog to layer in: "default" for fnb's own, an
@@ -102,6 +105,19 @@ func (e *OptionError) Error() string {
 		return fmt.Sprintf("the template has no build options, so not %q", e.Name)
 	}
 	return fmt.Sprintf("the template has no build option %q; it has %q", e.Name, e.Known)
+}
+
+// A TargetError is a stage that the Dockerfile does not have.
+type TargetError struct {
+	Name  string
+	Known []string // names of those it has, in order
+}
+
+func (e *TargetError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("the Dockerfile has no stage %q, and none with a name", e.Name)
+	}
+	return fmt.Sprintf("the Dockerfile has no stage %q; it has %q", e.Name, e.Known)
 }
 
 // A FolderError is a folder of the user's that cannot be used.
@@ -336,6 +352,10 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if out.BuildArgs, err = a.buildArgs(); err != nil {
 		return nil, err
 	}
+	if err := a.target(dockerfile); err != nil {
+		return nil, err
+	}
+	out.Unread = a.unread(dockerfile)
 	a.configure(out, dockerfile)
 	out.Notes, out.Cached = a.notes, a.cached
 	return out, nil

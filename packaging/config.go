@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,6 +43,38 @@ func (a *assembly) buildArgs() (map[string]string, error) {
 		args[additionalPackage] = strings.Join(packages, " ")
 	}
 	return args, nil
+}
+
+// predefined are the build args that BuildKit knows without a declaration.
+var predefined = regexp.MustCompile(`(?i)^((http|https|ftp|no|all)_proxy|buildkit_.*|source_date_epoch)$`)
+
+// unread returns those build args of the command line that the Dockerfile does not
+// declare, and notes such ones of the function, and packages that it does not install.
+func (a *assembly) unread(dockerfile schema.Dockerfile) []string {
+	ignored := func(name string) bool {
+		return !slices.Contains(dockerfile.Args, name) && !predefined.MatchString(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.in.Function.BuildArgs)) {
+		if _, again := a.in.BuildArgs[name]; !again && name != additionalPackage && ignored(name) {
+			a.note("the build arg %s does nothing: the Dockerfile has no ARG %s", name, name)
+		}
+	}
+	if args, _ := a.buildArgs(); args[additionalPackage] != "" && ignored(additionalPackage) {
+		a.note("the packages %s are not installed: the Dockerfile has no ARG %s", args[additionalPackage], additionalPackage)
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(a.in.BuildArgs)), func(name string) bool {
+		return name == additionalPackage || !ignored(name)
+	})
+}
+
+// target refuses a stage that the Dockerfile does not have.
+func (a *assembly) target(dockerfile schema.Dockerfile) error {
+	name := a.in.Target
+	if name == "" || slices.ContainsFunc(dockerfile.Stages, func(s string) bool { return strings.EqualFold(s, name) }) {
+		return nil
+	}
+	known := slices.DeleteFunc(slices.Clone(dockerfile.Stages), func(s string) bool { return s == "" })
+	return &TargetError{Name: name, Known: known}
 }
 
 func unknownOption(name string, options []schema.BuildOption) error {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/distribution/reference"
 )
@@ -67,11 +68,48 @@ func checkImage(ref string) error {
 	if _, err := reference.ParseNormalizedNamed(ref); err == nil {
 		return nil
 	}
-	if _, err := reference.ParseNormalizedNamed(strings.ToLower(ref)); err == nil {
-		return fmt.Errorf("%q is not an image reference: its repository has upper-case letters", ref)
-	}
-	return fmt.Errorf("%q is not an image reference", ref)
+	return fmt.Errorf("%q is not an image reference: %s", ref, malformed(ref))
 }
+
+// malformed says what keeps a text from being an image reference.
+func malformed(ref string) string {
+	if _, err := reference.ParseNormalizedNamed(strings.ToLower(ref)); err == nil {
+		return "its repository has upper-case letters"
+	}
+	rest, _, _ := strings.Cut(ref, "@")
+	if i := strings.LastIndex(rest, ":"); i > strings.LastIndex(rest, "/") {
+		if err := ValidateTag(rest[i+1:]); err != nil {
+			return fmt.Sprintf("its tag %q: %v", rest[i+1:], err)
+		}
+		rest = rest[:i]
+	}
+	for part := range strings.SplitSeq(rest, "/") {
+		switch {
+		case part == "":
+			return "a part of its repository is empty"
+		case strings.ContainsFunc(part, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("${}\\", r) }):
+			return fmt.Sprintf("%q cannot be a part of a repository", part)
+		}
+	}
+	return "want [HOST/]REPOSITORY[:TAG][@DIGEST]"
+}
+
+// ValidateTag returns an error unless tag can be the tag of an image, by the grammar
+// of the OCI distribution specification.
+func ValidateTag(tag string) error {
+	switch {
+	case tag == "":
+		return errors.New("it is empty")
+	case len(tag) > tagLimit:
+		return fmt.Errorf("it has %d characters; %d are allowed", len(tag), tagLimit)
+	case reference.TagRegexp.FindString(tag) != tag:
+		return errors.New("a tag has letters, digits, '_', '.' and '-', and begins with neither '.' nor '-'")
+	}
+	return nil
+}
+
+// tagLimit is how long a tag may be, in characters.
+const tagLimit = 128
 
 // checkWatchdog returns an error if s names no watchdog, the words apart.
 func checkWatchdog(s string, words ...string) error {

@@ -37,6 +37,9 @@ func replaceFile(path string, data []byte, mode fs.FileMode) (err error) {
 	folder := filepath.Dir(path)
 	beside := filepath.Join(folder, "."+filepath.Base(path)+"."+rand.Text())
 	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode.Perm())
+	if pe, ok := errors.AsType[*fs.PathError](err); ok { // whose name is a temporary one
+		return pe.Err
+	}
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,9 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", clean(lost.Error()))
 	}
 	p.close()
+	for _, name := range p.unreadArgs(len(jobs)) {
+		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", clean(name), clean(name))
+	}
 	if serr := p.stats.Save(); serr != nil {
 		jobs[0].report.Warnings = append(jobs[0].report.Warnings, "the cache of file checksums was not written: "+serr.Error())
 	}
@@ -198,6 +201,9 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 		leaving:  make(chan struct{}, deliveries*max(o.parallel, 1)),
 	}
 	p.hidden = sync.OnceValue(p.secretFiles)
+	if p.epoch, err = epoch(); err != nil {
+		return nil, nil, err
+	}
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err

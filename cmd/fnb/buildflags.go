@@ -39,13 +39,13 @@ func (o *buildOptions) parse(command string) error {
 	if o.secrets, o.secretFiles, err = readSecrets(o.rawSecrets); err != nil {
 		bad("--secret %w", err)
 	}
-	for _, s := range o.rawSSH {
-		id, paths, found := strings.Cut(s, "=")
-		a := builder.SSHAgent{ID: id}
-		if found {
-			a.Paths = strings.Split(paths, ",")
+	if o.ssh, err = readAgents(o.rawSSH); err != nil {
+		bad("--ssh %w", err)
+	}
+	for _, rule := range o.tags {
+		if err := schema.ValidateTag(rule); err != nil && rule != "" {
+			bad("--tag %q: %w", rule, err)
 		}
-		o.ssh = append(o.ssh, a)
 	}
 	if o.platforms != nil && len(o.platforms) == 0 {
 		bad("--platform names no platform")
@@ -170,6 +170,30 @@ func readSecrets(raw []string) (out map[string][]byte, files []string, err error
 		}
 	}
 	return out, files, nil
+}
+
+// readAgents reads ID and ID=KEYFILE,…. Without a file it is the agent of SSH_AUTH_SOCK.
+func readAgents(raw []string) ([]builder.SSHAgent, error) {
+	var out []builder.SSHAgent
+	for _, s := range raw {
+		id, paths, found := strings.Cut(s, "=")
+		a := builder.SSHAgent{ID: id}
+		switch {
+		case id == "":
+			return nil, fmt.Errorf("%q: it has no id; write default, or ID=KEYFILE", s)
+		case found:
+			a.Paths = strings.Split(paths, ",")
+		case os.Getenv("SSH_AUTH_SOCK") == "":
+			return nil, fmt.Errorf("%s: no ssh agent runs, for SSH_AUTH_SOCK is not set; start one with: eval \"$(ssh-agent)\" && ssh-add", s)
+		}
+		for _, file := range a.Paths {
+			if _, err := os.Stat(file); err != nil {
+				return nil, fmt.Errorf("%s: %w", id, err)
+			}
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 // attributes reads k=v,k=v with the quoting of CSV, as docker build does.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -26,7 +27,7 @@ func exitCode(err error) int {
 		return runExitCode(run)
 	}
 	switch {
-	case is[*usageError](err):
+	case is[*usageError](err), is[*builder.AddressError](err):
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
 		return exitRegistry
@@ -228,6 +229,9 @@ func emulateHint(platform string) string {
 	return "let the builder's machine emulate it: sudo apt-get install qemu-user-static binfmt-support, or docker run --privileged --rm tonistiigi/binfmt --install " + arch
 }
 
+// absent is how BuildKit says that COPY or ADD names a file that is not there.
+var absent = regexp.MustCompile(`^"/[^"]*": not found$`)
+
 func builderHints(err error) []string {
 	if n, ok := errors.AsType[*builder.NotListeningError](err); ok {
 		return []string{fmt.Sprintf("let it listen on port %d, or give it longer with: --timeout 2m", n.Port)}
@@ -243,6 +247,9 @@ func builderHints(err error) []string {
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Foreign != "" {
 		return []string{emulateHint(s.Foreign), "or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS"}
+	}
+	if s, ok := errors.AsType[*builder.SolveError](err); ok && absent.MatchString(s.Problem) {
+		return []string{"see what the build context has with: fnb build --context-only DIR"}
 	}
 	if m, ok := errors.AsType[*builder.MixedError](err); ok {
 		return []string{"say which to build for with: --platform " + strings.Join(m.Platforms, ",")}

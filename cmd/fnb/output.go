@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // A target is a file or a daemon that receives an image. What was written
@@ -61,6 +63,9 @@ type fileTarget struct {
 func newFileTarget(path string) (*fileTarget, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok { // whose name is a temporary one
+			err = pe.Err
+		}
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return &fileTarget{File: f, path: path}, nil
@@ -74,6 +79,7 @@ func (t *fileTarget) commit() error {
 }
 
 func (t *fileTarget) discard(err error) error {
+	_ = t.Close()           // which it may be already
 	_ = os.Remove(t.Name()) // a leftover is harmless
 	return err
 }
@@ -88,6 +94,9 @@ func newDockerTarget(ctx context.Context) (*dockerTarget, error) {
 	client, base, err := dockerClient()
 	if err != nil {
 		return nil, err
+	}
+	if err := pingDocker(ctx, client, base); err != nil {
+		return nil, hint(fmt.Errorf("asking the Docker Engine: %w", err), "start the Docker Engine, or say where it is in DOCKER_HOST", "or keep the image without one: fnb build, without --load")
 	}
 	r, w := io.Pipe()
 	t := &dockerTarget{PipeWriter: w, done: make(chan error, 1)}
@@ -117,6 +126,28 @@ func dockerClient() (*http.Client, string, error) {
 	}
 	return nil, "", fmt.Errorf("DOCKER_HOST=%s: it has to begin with unix:// or tcp://", host)
 }
+
+// pingDocker sees whether an engine answers, before anything is built for it.
+func pingDocker(ctx context.Context, client *http.Client, base string) error {
+	ctx, stop := context.WithTimeout(ctx, dockerPatience)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/_ping", nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+// dockerPatience is how long a Docker Engine may take to say that it is there.
+const dockerPatience = 10 * time.Second
 
 // loadImage sends a tar to POST /images/load and reads what the engine says.
 func loadImage(ctx context.Context, client *http.Client, base string, r io.Reader) error {

@@ -46,7 +46,7 @@ type pipeline struct {
 	hidden   func() packaging.Hidden // looked up once
 	upgrade  bool                    // pins of watchdogs are moved too
 	source   map[string]string       // labels for the source in the place of git's; nil is git's
-	epoch    int64                   // where SOURCE_DATE_EPOCH is not set
+	epoch    int64                   // of images, Unix seconds; 0 is builder.DefaultEpoch
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
@@ -57,6 +57,7 @@ type pipeline struct {
 	silent   map[string]bool       // registries that do not answer
 	claimed  map[string]bool       // shared caches that somebody writes in this run
 	pushes   map[string]permission // by repository
+	unread   map[string]int        // functions whose Dockerfile does not declare a --build-arg
 	lock     *schema.Lock
 	locked   bool // lock has pins that its file lacks
 }
@@ -200,7 +201,29 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		return nil, err
 	}
 	j.report.Warnings = append(j.report.Warnings, bc.Notes...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unread == nil {
+		p.unread = map[string]int{}
+	}
+	for _, name := range bc.Unread {
+		p.unread[name]++
+	}
 	return bc, nil
+}
+
+// unreadArgs are the build args of the command line that no function's Dockerfile
+// declares.
+func (p *pipeline) unreadArgs(functions int) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.unread)) {
+		if p.unread[name] == functions {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // secretFiles are the files with secrets of the command line and of all functions:

@@ -54,16 +54,13 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
 		return nil, err
 	}
-	if req.Epoch, err = epoch(); err != nil {
-		return nil, err
-	}
 	if p.opts.test {
 		if tmpl.Manifest.Test == nil || tmpl.Manifest.Test.Target == "" {
 			return nil, fmt.Errorf("template %s has no test target; leave out --test", tmpl.Name)
 		}
 		req.Test = tmpl.Manifest.Test.Target
 	}
-	req.Epoch = cmp.Or(req.Epoch, p.epoch)
+	req.Epoch = p.epoch
 	created := cmp.Or(req.Epoch, builder.DefaultEpoch)
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
 	maps.Copy(req.Config.Labels, p.opts.labels)
@@ -176,7 +173,7 @@ func epoch() (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("SOURCE_DATE_EPOCH=%q: it has to be seconds since 1970", s)
+		return 0, usagef("fnb", "SOURCE_DATE_EPOCH=%q: it has to be seconds since 1970", s)
 	}
 	return n, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -187,7 +188,7 @@ func (p *pipeline) asBuilt(ctx context.Context, desc v1.Descriptor) (map[string]
 		}
 	}
 	if created, err := time.Parse(time.RFC3339, labels["org.opencontainers.image.created"]); err == nil {
-		p.epoch = created.Unix()
+		p.epoch = cmp.Or(p.epoch, created.Unix())
 	}
 	return labels, nil
 }
