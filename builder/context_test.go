@@ -177,27 +177,28 @@ func TestContextRefuses(t *testing.T) {
 	}
 }
 
-func TestPlainSyntax(t *testing.T) {
+func TestFrontend(t *testing.T) {
 	t.Parallel()
-	tests := map[string]bool{
-		"":                                     true,
-		"# syntax=docker/dockerfile:1":         true,
-		"# syntax = docker/dockerfile:1.7":     true,
-		"#syntax=docker.io/docker/dockerfile":  true,
-		"# syntax=docker/dockerfile:1-labs":    false,
-		"# syntax=docker/dockerfile-upstream":  false,
-		"# syntax=registry.example/frontend:1": false,
-		"# escape=`\n# syntax=r.example/f":     false,
-		"FROM x\n# syntax=registry.example/f":  true,
+	tests := map[string]string{
+		"":                                     "",
+		"# syntax=docker/dockerfile:1":         "",
+		"# syntax = docker/dockerfile:1.7":     "",
+		"#syntax=docker.io/docker/dockerfile":  "",
+		"# syntax=docker/dockerfile:1-labs":    "docker/dockerfile:1-labs",
+		"# syntax=docker/dockerfile-upstream":  "docker/dockerfile-upstream",
+		"# syntax=registry.example/frontend:1": "registry.example/frontend:1",
+		"# escape=`\n# syntax=r.example/f":     "r.example/f",
+		"FROM x\n# syntax=registry.example/f":  "",
 	}
 	for text, want := range tests {
-		if got := new(Request).plainSyntax([]byte(text + "\nFROM scratch\n")); got != want {
-			t.Errorf("%q: got %t", text, got)
+		if got := Frontend([]byte(text+"\nFROM scratch\n"), nil); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
-	r := Request{BuildArgs: map[string]string{"BUILDKIT_SYNTAX": "x"}}
-	if r.plainSyntax([]byte("FROM scratch\n")) {
-		t.Error("BUILDKIT_SYNTAX is passed over")
+	for arg, want := range map[string]string{"": "", "r.example/f:1 x": "r.example/f:1", "docker/dockerfile:1": ""} {
+		if got := Frontend([]byte("FROM scratch\n"), map[string]string{"BUILDKIT_SYNTAX": arg}); got != want {
+			t.Errorf("BUILDKIT_SYNTAX=%q: got %q, want %q", arg, got, want)
+		}
 	}
 }
 

@@ -199,6 +199,45 @@ func TestFleetEnding(t *testing.T) {
 	}
 }
 
+// Who gives up says nothing of the builders: none is retired for it, even where it has
+// not been heard of for long.
+func TestFleetGivenUp(t *testing.T) {
+	t.Parallel()
+	base := small(t)
+	var nodes []Options
+	for range 2 {
+		d := servers.BuildkitdFor(t, servers.BuildkitdOptions{TCP: true})
+		nodes = append(nodes, Options{Address: d.Address})
+	}
+	f := fleetOf(t, FleetOptions{Nodes: nodes})
+	if err := f.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	forget := func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, n := range f.nodes {
+			n.seen = time.Time{}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := Request{Name: "f", Output: Output{Store: t.TempDir()}, Context: files("Dockerfile", base+"COPY Dockerfile /\n")}
+	own, err := f.DefaultPlatform(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Platforms = []schema.Platform{own}
+	forget()
+	if _, err := (&trip{fleet: f, key: "f"}).together(ctx, req); !errors.Is(err, context.Canceled) {
+		t.Errorf("%T %v", err, err)
+	}
+	forget()
+	if _, err := f.Solve(t.Context(), req); err != nil || len(f.Lost()) > 0 {
+		t.Errorf("afterwards: %v, lost %v", err, f.Lost())
+	}
+}
+
 // What is wrong with a function is its own fault, whatever words it uses.
 func TestFleetSolveError(t *testing.T) {
 	t.Parallel()

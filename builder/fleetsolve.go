@@ -110,6 +110,9 @@ func (t *trip) together(ctx context.Context, req Request) (*Result, error) {
 func (t *trip) attempt(ctx context.Context, n *node, do func(context.Context) (*Result, error)) (res *Result, why, err error) {
 	defer t.fleet.put(n)
 	if err := t.fleet.check(ctx, n); err != nil {
+		if ctx.Err() != nil { // who does not want it any more says nothing of the builder
+			return nil, nil, ctx.Err()
+		}
 		return nil, err, err
 	}
 	nctx, done := n.within(ctx)
@@ -167,18 +170,33 @@ func (e *ApartError) Error() string {
 	return fmt.Sprintf("its %d platforms are solved on several builders; such an image can be pushed or kept in the image store, and not written to a file, a folder or an engine", len(e.Platforms))
 }
 
-// cachesOf gives each platform a cache of its own where the caches are told apart by
-// a tag that fnb has made.
+// cachesOf gives each platform a cache of its own: parts that several builders make
+// would write over one another.
 func cachesOf(caches []Cache, p schema.Platform) []Cache {
 	out := slices.Clone(caches)
 	for i, c := range out {
-		if c.Apart {
-			c.Attrs = maps.Clone(c.Attrs)
-			c.Attrs["ref"] += "-" + platformTag(p)
-			out[i] = c
+		c.Attrs = maps.Clone(c.Attrs)
+		for _, key := range []string{"ref", "src", "dest", "scope", "name"} {
+			if v := c.Attrs[key]; v != "" {
+				c.Attrs[key] = placeOf(key, v) + "-" + platformTag(p)
+			}
 		}
+		out[i] = c
 	}
 	return out
+}
+
+// placeOf is where a cache is, so that something can be put behind: a reference has
+// its tag.
+func placeOf(key, value string) string {
+	if key != "ref" {
+		return value
+	}
+	named, err := reference.ParseNormalizedNamed(value)
+	if err != nil {
+		return value // the solve says what is wrong with it
+	}
+	return reference.TagNameOnly(named).String()
 }
 
 // Digests is [Client.Digests], of any builder of the fleet.

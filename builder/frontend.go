@@ -94,6 +94,9 @@ func (b *build) frontendOpts(p ocispecs.Platform, target string) map[string]stri
 		"filename": b.req.dockerfile(),
 		"platform": platformString(p),
 	}
+	if b.req.CacheMounts != "" {
+		opts["build-arg:BUILDKIT_CACHE_MOUNT_NS"] = b.req.CacheMounts
+	}
 	for k, v := range b.req.BuildArgs {
 		opts["build-arg:"+k] = v
 	}

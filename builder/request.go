@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"strings"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -38,7 +39,11 @@ type Request struct {
 	Target    string            // stage to stop at; "" is the last
 	Test      string            // stage to solve first, whose result is dropped; "" is none
 	NoCache   bool
-	Pull      bool // ask the registry for base images again
+	// CacheMounts tells the folders that RUN steps mount as caches apart: requests have
+	// those in common for which it is equal. "" is those of all other builds. A build
+	// arg BUILDKIT_CACHE_MOUNT_NS goes before it.
+	CacheMounts string
+	Pull        bool // ask the registry for base images again
 
 	Secrets map[string][]byte // by id
 	SSH     []SSHAgent
@@ -70,13 +75,12 @@ type SSHAgent struct {
 }
 
 // A Cache is a place to import build cache from or export it to, in BuildKit's
-// words: a type such as "registry" and its attributes.
+// words: a type such as "registry" and its attributes. Where a [Fleet] solves an
+// image's platforms on several builders each has a place of its own, with the platform
+// behind its name: REF-linux-arm64.
 type Cache struct {
 	Type  string
 	Attrs map[string]string
-	// Apart has each platform's cache in a tag of its own, below Attrs["ref"],
-	// when a [Fleet] solves an image's platforms on several builders.
-	Apart bool
 }
 
 // A Watchdog says what is layered onto the Dockerfile's result. The zero value
@@ -153,15 +157,18 @@ func (r *Request) dockerfile() string {
 // BuildKit's own frontend.
 var officialSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(:1(\.\d+){0,2})?(@sha256:[0-9a-f]{64})?$`)
 
-// plainSyntax reports whether the builder is to read the Dockerfile by itself:
-// where the syntax line names BuildKit's own frontend, which the builder has,
-// there is nothing to pull from a registry.
-func (r *Request) plainSyntax(dockerfile []byte) bool {
-	if _, named := r.BuildArgs["BUILDKIT_SYNTAX"]; named {
-		return false
+// Frontend returns the image of the frontend that reads a Dockerfile: the one of the
+// build arg BUILDKIT_SYNTAX or of the Dockerfile's syntax line. It is "" where that is
+// BuildKit's own, which fnb has, so that there is nothing to pull from a registry.
+func Frontend(dockerfile []byte, args map[string]string) string {
+	ref, _, _, _ := parser.DetectSyntax(dockerfile)
+	if words := strings.Fields(args["BUILDKIT_SYNTAX"]); len(words) > 0 {
+		ref = words[0]
 	}
-	ref, _, _, found := parser.DetectSyntax(dockerfile)
-	return !found || officialSyntax.MatchString(ref)
+	if officialSyntax.MatchString(ref) {
+		return ""
+	}
+	return ref
 }
 
 // targets are the stages that are solved.

@@ -328,7 +328,7 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 	if err != nil {
 		return err
 	}
-	b.dockerfile, b.foreign = dockerfile, !b.req.plainSyntax(dockerfile)
+	b.dockerfile, b.foreign = dockerfile, Frontend(dockerfile, b.req.BuildArgs) != ""
 	def, err := st.Marshal(ctx)
 	if err != nil {
 		return fmt.Errorf("describing the build context: %w", err)

@@ -33,6 +33,9 @@ type Input struct {
 	// Hidden are files with secrets beside those of Function.BuildSecrets, of other
 	// functions or the command line. None is ever in the context, by whatever way.
 	Hidden Hidden
+	// AbsentSecrets lets the files of build secrets be missing: their values are no
+	// inputs.
+	AbsentSecrets bool
 
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
@@ -218,6 +221,7 @@ func (a *assembly) findSecrets(context.Context) error {
 		}
 		info, err := os.Stat(full)
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && a.in.AbsentSecrets:
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("build secret %s: %s: %w", id, file, fs.ErrNotExist)
 		case err != nil:
@@ -231,6 +235,23 @@ func (a *assembly) findSecrets(context.Context) error {
 		a.secrets[id] = full
 	}
 	a.hidden = Hide(a.in.Root, slices.Collect(maps.Values(a.secrets)))
+	return a.refuseSecretInTemplate()
+}
+
+// refuseSecretInTemplate refuses a secret that is among a template's files: they are in
+// the context of each of its functions, and decide its checksum.
+func (a *assembly) refuseSecretInTemplate() error {
+	dir := a.in.Template.Dir
+	if dir == "" {
+		return nil
+	}
+	for _, hidden := range []Hidden{a.hidden, a.in.Hidden} {
+		for _, file := range slices.Sorted(maps.Keys(hidden)) {
+			if name, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(name) {
+				return fmt.Errorf("the build secret %s is a file of template %s, which every function of it would have; move it out of the template's folder", filepath.ToSlash(name), a.in.Template.Name)
+			}
+		}
+	}
 	return nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"fnb/schema"
+	"fnb/templates"
 )
 
 func TestConfiguration(t *testing.T) {
@@ -41,8 +44,65 @@ func TestConfiguration(t *testing.T) {
 	if _, err := fs.Stat(got.FS, "function/token"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the secret is in the context: %v", err)
 	}
-	if diff := cmp.Diff([]string{"function/token is a build secret and not copied"}, got.Notes); diff != "" {
+	notes := []string{
+		"function/token is a build secret and not copied",
+		"the build arg B does nothing: the Dockerfile has no ARG B",
+		"the packages curl gcc jq make zip are not installed: the Dockerfile has no ARG ADDITIONAL_PACKAGE",
+	}
+	if diff := cmp.Diff(notes, got.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnread: of the command line's build args those are returned that the Dockerfile
+// does not declare, and stages are looked for as BuildKit does.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/Dockerfile": "ARG BASE=a\nFROM $BASE AS Build\nARG MINE\nRUN x\nFROM a\n"})
+	in := Input{Function: function(), Template: template(t, map[string]string{"template.yml": "fprocess: x\n", "function/Dockerfile": "FROM a\n"}), Root: root, Target: "build"}
+	in.Function.BuildArgs = map[string]string{"MINE": "1", "BASE": "b", "no_proxy": "x"}
+	in.BuildArgs = map[string]string{"MINE": "1", "NONE": "1", "OTHER": "1", "HTTPS_PROXY": "1", "BUILDKIT_INLINE_CACHE": "1", "ADDITIONAL_PACKAGE": ""}
+	got := assemble(t, in)
+	if diff := cmp.Diff([]string{"NONE", "OTHER"}, got.Unread); diff != "" || len(got.Notes) > 0 {
+		t.Errorf("unread (-want +got):\n%snotes %q", diff, got.Notes)
+	}
+	in.Target = "1"
+	_, err := Assemble(t.Context(), in)
+	if e, ok := errors.AsType[*TargetError](err); !ok || !slices.Equal(e.Known, []string{"build"}) {
+		t.Errorf("a stage that is not there: %v", err)
+	}
+}
+
+// TestSecretsAndTemplates: a secret among a template's files is refused, whose it may
+// be, and one that is missing is an error unless nothing is built.
+func TestSecretsAndTemplates(t *testing.T) {
+	t.Parallel()
+	root := files(t, map[string]string{"hello/x": "x", "mine/template.yml": "fprocess: x\n", "mine/Dockerfile": "FROM a\nCOPY . .\n", "mine/key": "k", "key": "k"})
+	tmpl, err := templates.OpenDir(filepath.Join(root, "mine"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := Input{Function: function(), Template: tmpl, Root: root}
+	for name, change := range map[string]func(*Input){
+		"its own":     func(in *Input) { in.Function.BuildSecrets = map[string]string{"k": "mine/key"} },
+		"another's":   func(in *Input) { in.Hidden = Hide(root, []string{"mine/key"}) },
+		"by a detour": func(in *Input) { in.Function.BuildSecrets = map[string]string{"k": "hello/../mine/key"} },
+	} {
+		in := in
+		change(&in)
+		if _, err := Assemble(t.Context(), in); err == nil || !strings.Contains(err.Error(), "the build secret key is a file of template mine") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	in.Function.BuildSecrets = map[string]string{"k": "key"}
+	assemble(t, in)
+	in.Function.BuildSecrets = map[string]string{"k": "gone"}
+	if _, err := Assemble(t.Context(), in); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing secret: %v", err)
+	}
+	in.AbsentSecrets = true
+	if got := assemble(t, in); len(got.Secrets) != 1 {
+		t.Errorf("secrets %v", got.Secrets)
 	}
 }
 

@@ -15,22 +15,17 @@ import (
 // same inputs.
 const inputFormat = "1"
 
-// unlisted are the labels that say where a source came from. They are no inputs:
-// with them, a commit anywhere in a repository would make every image of it anew.
-const (
-	labelRevision = "org.opencontainers.image.revision"
-	labelSource   = "org.opencontainers.image.source"
-)
-
 // Settings are what decides an image beside its build context.
 type Settings struct {
 	Platforms []schema.Platform
 	Target    string
 	Bases     map[string]string // digest of each image that the build reads, by its full reference
-	Labels    map[string]string // all of the image; those for revision and source do not count
-	Secrets   []string          // ids; never the values
-	SSH       []string          // ids
-	Epoch     int64
+	// Labels are those of the image, without those that say where the source came from:
+	// with them, a commit anywhere in a repository would make every image of it anew.
+	Labels  map[string]string
+	Secrets []string // ids; never the values
+	SSH     []string // ids
+	Epoch   int64
 }
 
 // Inputs are everything that decides an image, in a sorted list. They are made
@@ -57,9 +52,7 @@ func (c *Context) Inputs(s Settings) (Inputs, error) {
 		values map[string]string
 	}{{"build arg", c.BuildArgs}, {"label", s.Labels}, {"variable", c.Config.Env}} {
 		for name, value := range set.values {
-			if name != labelRevision && name != labelSource && name != schema.InputLabel {
-				in = append(in, InputEntry{set.kind + " " + name, hashed(value)})
-			}
+			in = append(in, InputEntry{set.kind + " " + name, hashed(value)})
 		}
 	}
 	for ref, digest := range s.Bases {

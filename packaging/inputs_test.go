@@ -48,8 +48,8 @@ func TestInputs(t *testing.T) {
 	}{
 		"nothing":            {true, func(*Input, *Settings) {}},
 		"times and modes":    {true, func(in *Input, _ *Settings) { touch(t, filepath.Join(in.Root, "hello/handler.x")) }},
-		"the commit":         {true, func(_ *Input, s *Settings) { s.Labels["org.opencontainers.image.revision"] = "x" }},
-		"the remote":         {true, func(_ *Input, s *Settings) { s.Labels["org.opencontainers.image.source"] = "x" }},
+		"a given revision":   {false, func(_ *Input, s *Settings) { s.Labels["org.opencontainers.image.revision"] = "x" }},
+		"a given source":     {false, func(_ *Input, s *Settings) { s.Labels["org.opencontainers.image.source"] = "x" }},
 		"a secret's value":   {true, func(in *Input, _ *Settings) { write(t, in.Root, "secret", "secret-value") }},
 		"a file outside":     {true, func(in *Input, _ *Settings) { write(t, in.Root, "common/y", "y") }},
 		"a file":             {false, func(in *Input, _ *Settings) { write(t, in.Root, "hello/handler.x", "TEXT") }},

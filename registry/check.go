@@ -23,15 +23,21 @@ func Host(ref string) string {
 	return r.host()
 }
 
+// Full returns a reference in full, with its registry and its tag: what is equal for
+// two that name the same. It is "" for what is none.
+func Full(ref string) string {
+	r, err := parseReference(ref)
+	if err != nil {
+		return ""
+	}
+	return r.String()
+}
+
 // Same reports whether two references are the same in full: repository, tag and
 // digest.
 func Same(a, b string) bool {
-	x, err := parseReference(a)
-	if err != nil {
-		return false
-	}
-	y, err := parseReference(b)
-	return err == nil && x.String() == y.String()
+	full := Full(a)
+	return full != "" && full == Full(b)
 }
 
 // Repository returns a reference without its tag and digest, in full: the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,22 @@ import (
 	"fnb/schema"
 )
 
-// questionPatience bounds the waiting for an answer that nobody depends on.
-const questionPatience = 3 * time.Second
+// Bounds of a question whose answer nobody depends on.
+const (
+	questionPatience = 3 * time.Second  // of waiting between attempts
+	questionLimit    = 15 * time.Second // of all: a registry may need a token and a look into its storage
+)
+
+// errSilent says that a registry took a question and did not answer.
+var errSilent = errors.New("no answer within " + questionLimit.String())
+
+// question returns a context for such a question.
+func question(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, questionLimit)
+	ctx, patience := withPatience(ctx, nil)
+	patience.left = questionPatience
+	return ctx, cancel
+}
 
 // A Known is what a registry has under a reference.
 type Known struct {
@@ -31,17 +46,21 @@ type Known struct {
 func (k *Known) Input() string { return k.Annotations[schema.InputLabel] }
 
 // Ask returns what a registry has under ref. It waits a few seconds at most for
-// a registry that fails. If the registry does not have it, Ask returns a
+// a registry that fails, and 15 for one that does not answer, which is an
+// [*UnavailableError]. If the registry does not have it, Ask returns a
 // [*NotFoundError].
 func (c *Client) Ask(ctx context.Context, ref string) (*Known, error) {
 	r, err := c.parse(ref)
 	if err != nil {
 		return nil, err
 	}
-	ctx, patience := withPatience(ctx, nil)
-	patience.left = questionPatience
+	qctx, answered := question(ctx)
+	defer answered()
 	_, puller := c.remotes()
-	d, err := puller.Get(ctx, r.name())
+	d, err := puller.Get(qctx, r.name())
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, &UnavailableError{Host: r.host(), Reference: r.String(), Err: errSilent}
+	}
 	if err != nil {
 		return nil, c.explain(ctx, err, r)
 	}
@@ -104,8 +123,8 @@ func (c *Client) Measure(ctx context.Context, known *Known) {
 	if err != nil {
 		return
 	}
-	ctx, patience := withPatience(ctx, nil)
-	patience.left = questionPatience
+	ctx, answered := question(ctx)
+	defer answered()
 	_, puller := c.remotes()
 	for i, p := range known.Platforms {
 		if p.Size > 0 {

@@ -1,11 +1,16 @@
 package registry
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -116,4 +121,36 @@ func TestRepository(t *testing.T) {
 	if got := Host("ghcr.io/acme/hello"); got != "ghcr.io" {
 		t.Errorf("the host is %q", got)
 	}
+}
+
+// TestAskSilence: a registry that takes a question and never answers holds nobody up for
+// long, and no answer of it is taken for a refusal.
+func TestAskSilence(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	c := newClient(t, Options{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		start := time.Now()
+		_, err := c.Ask(t.Context(), l.Addr().String()+"/acme/hello:1")
+		if e, ok := errors.AsType[*UnavailableError](err); !ok || e.Host != l.Addr().String() || !strings.Contains(err.Error(), "no answer within 15s") {
+			t.Errorf("%T %v", err, err)
+		}
+		if took := time.Since(start); took > 2*questionLimit {
+			t.Errorf("it took %v", took)
+		}
+	})
+	wg.Go(func() {
+		if err := c.MayPush(t.Context(), l.Addr().String()+"/acme/hello:1"); err != nil {
+			t.Errorf("pushing: %v", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.Ask(ctx, l.Addr().String()+"/acme/hello:2"); !errors.Is(err, context.DeadlineExceeded) || is[*UnavailableError](err) {
+		t.Errorf("a caller who has no time: %v", err)
+	}
+	wg.Wait()
 }

@@ -23,8 +23,8 @@ func (c *Client) MayPush(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	ctx, patience := withPatience(ctx, nil)
-	patience.left = questionPatience
+	ctx, answered := question(ctx)
+	defer answered()
 	if err = c.tryUpload(ctx, r); err == nil {
 		return nil
 	}

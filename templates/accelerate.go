@@ -27,7 +27,7 @@ type AccelerateOptions struct {
 // no step of theirs touches by name. All else is left as it is, and so is a
 // Dockerfile that has cache mounts of its own there or that cannot be parsed.
 func Accelerate(data []byte, opts AccelerateOptions) (out []byte, cached map[int][]string) {
-	if ref, _, _, named := parser.DetectSyntax(data); named && !plainSyntax.MatchString(ref) {
+	if ref, _, _, named := parser.DetectSyntax(data); named && !plainSyntax.MatchString(ref) || opts.Args["BUILDKIT_SYNTAX"] != "" {
 		return data, nil
 	}
 	d, err := readDockerfile("Dockerfile", data, opts.Args)
@@ -192,7 +192,7 @@ func (d *dockerfile) family(first int) *stageFamily {
 // scopeOf returns the variables of a stage. A variable that is set twice has no
 // value, since it depends on the step.
 func (d *dockerfile) scopeOf(s stage) *scope {
-	sc := newScope('\\')
+	sc := newScope('\\', nil)
 	twice := map[string]bool{}
 	set := func(k string, v *string) {
 		if _, ok := sc.values[k]; ok {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ type stage struct {
 	base   string   // image reference, where parent is -1
 	images []string // image references that its steps read from, in order
 	copies []copied
-	added  []argument // what ADD fetches by URL without a checksum
+	added  []argument // what ADD fetches, or may fetch, from elsewhere without a checksum
 }
 
 // An argument is a declared build arg.
@@ -113,13 +114,10 @@ func readDockerfile(file string, data []byte, args map[string]string) (*dockerfi
 	if _, _, where, ok := parser.DetectSyntax(data); ok && len(where) > 0 {
 		d.syntax = where[0].Start.Line
 	}
-	global := newScope(result.EscapeToken)
+	global := newScope(result.EscapeToken, args)
 	for _, m := range meta {
 		for _, a := range m.Args {
 			d.args = append(d.args, argument{a.Key, firstLine(m.Location())})
-			if v, ok := args[a.Key]; ok {
-				a.Value = &v
-			}
 			global.declare(a)
 		}
 	}
@@ -190,7 +188,7 @@ func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scop
 		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
 	case *instructions.AddCommand:
 		for _, source := range c.SourcePaths {
-			if c.Checksum == "" && (strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")) {
+			if from, known := local.try(source); c.Checksum == "" && (isRemote(from) || !known && (isRemote(source) || unknownStart.MatchString(source))) {
 				st.added = append(st.added, argument{source, firstLine(c.Location())})
 			}
 		}
@@ -309,23 +307,39 @@ func copiesWatchdog(c instructions.SourcesAndDest) bool {
 	})
 }
 
+// isRemote reports whether ADD takes a source from elsewhere than the build context: by
+// URL, or from a git repository in ssh's short form.
+func isRemote(source string) bool {
+	return strings.Contains(source, "://") || scpLike.MatchString(source)
+}
+
+var (
+	scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
+	// unknownStart is a source that begins with a variable, which may be a URL.
+	unknownStart = regexp.MustCompile(`^\$`)
+)
+
 // A scope is the variables that are set at one place of a Dockerfile.
 type scope struct {
 	values map[string]string
+	args   map[string]string // build args that are given
 	lex    *shell.Lex
 }
 
-func newScope(escape rune) *scope {
-	return &scope{values: map[string]string{}, lex: shell.NewLex(escape)}
+func newScope(escape rune, args map[string]string) *scope {
+	return &scope{values: map[string]string{}, args: args, lex: shell.NewLex(escape)}
 }
 
 // inside returns the empty scope of a stage.
 func (s *scope) inside() *scope {
-	return &scope{values: map[string]string{}, lex: s.lex}
+	return &scope{values: map[string]string{}, args: s.args, lex: s.lex}
 }
 
+// declare gives a build arg its value: the one that is given, or else its default.
 func (s *scope) declare(a instructions.KeyValuePairOptional) {
-	if a.Value != nil {
+	if given, ok := s.args[a.Key]; ok {
+		s.values[a.Key] = given
+	} else if a.Value != nil {
 		s.values[a.Key] = s.expand(*a.Value)
 	}
 }
@@ -362,7 +376,7 @@ func (s *scope) sources(words []string) []string {
 	var list []string
 	for _, w := range words {
 		p, ok := s.try(w)
-		if !ok || strings.Contains(p, "://") || strings.HasPrefix(p, "git@") {
+		if !ok || isRemote(p) {
 			continue
 		}
 		list = append(list, p)

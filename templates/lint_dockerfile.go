@@ -69,6 +69,9 @@ func (l *linter) environment(d *dockerfile, s stage) {
 func (l *linter) copies(d *dockerfile, s stage) {
 	root := path.Dir(d.file) // a handler with a Dockerfile is the whole context
 	for _, a := range s.added {
+		if !isRemote(a.name) {
+			continue // nobody knows yet
+		}
 		l.add(SeverityWarning, PartDockerfile, d.file, a.line, "ADD %s has no --checksum, so that what it fetches can change without notice", a.name)
 	}
 	for _, c := range s.copies {

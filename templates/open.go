@@ -39,6 +39,9 @@ type Template struct {
 	// Source is where the template came from: "official" or a folder's path.
 	// Empty after [Open], for the caller to set.
 	Source string
+	// Dir is the absolute path of the folder that FS is read from, with links
+	// resolved; "" where FS is something else.
+	Dir string
 }
 
 //go:embed all:official
@@ -98,7 +101,11 @@ func OpenDir(dir string) (*Template, error) {
 		return nil, err
 	}
 	t.Source = dir
-	return t, nil
+	t.Dir, err = filepath.EvalSymlinks(dir)
+	if err == nil {
+		t.Dir, err = filepath.Abs(t.Dir)
+	}
+	return t, err
 }
 
 // folder returns the files of the folder dir and its name.

@@ -3,13 +3,12 @@ package templates
 import (
 	"slices"
 	"strings"
-
-	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
 // Unpinned returns what a Dockerfile reads, with the given build args, that no
 // lock pins, so that equal files need not make equal images: base images that
-// only the builder can name, and what ADD fetches without a checksum.
+// only the builder can name, and what ADD fetches without a checksum, or may fetch,
+// where a variable says from where.
 func Unpinned(data []byte, args map[string]string) ([]string, error) {
 	d, err := readDockerfile("Dockerfile", data, args)
 	if err != nil {
@@ -22,16 +21,8 @@ func Unpinned(data []byte, args map[string]string) ([]string, error) {
 		}
 	}
 	for _, s := range d.stages {
-		for _, c := range s.Commands {
-			add, ok := c.(*instructions.AddCommand)
-			if !ok || add.Checksum != "" {
-				continue
-			}
-			for _, src := range add.SourcePaths {
-				if strings.Contains(src, "://") || strings.HasPrefix(src, "git@") {
-					out = append(out, src)
-				}
-			}
+		for _, a := range s.added {
+			out = append(out, a.name)
 		}
 	}
 	slices.Sort(out)

@@ -304,10 +304,11 @@ func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, err
 			continue
 		}
 		for _, r := range refs {
-			if other, ok := owner[r]; ok && other != fn.Name {
+			full := registry.Full(r)
+			if other, ok := owner[full]; ok && other != fn.Name {
 				errs = append(errs, &functionError{name: fn.Name, place: placeOf(p.stack, fn), err: fmt.Errorf("its image %s is also that of %s", r, other)})
 			}
-			owner[r] = fn.Name
+			owner[full] = fn.Name
 		}
 		jobs = append(jobs, &job{fn: fn, place: placeOf(p.stack, fn), refs: refs, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang, Reference: refs[0]}})
 	}

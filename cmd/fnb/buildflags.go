@@ -147,9 +147,9 @@ func readSecrets(raw []string) (out map[string][]byte, files []string, err error
 		}
 		switch {
 		case id == "":
-			return nil, nil, fmt.Errorf("%q: it has no id; write id=ID,src=FILE or id=ID,env=VAR", s)
+			return nil, nil, errors.New("it has no id; write id=ID,src=FILE or id=ID,env=VAR")
 		case src != "" && env != "":
-			return nil, nil, fmt.Errorf("%q: it has both src and env", s)
+			return nil, nil, fmt.Errorf("id=%s: it has both src and env", id)
 		case src != "":
 			if out[id], err = os.ReadFile(src); err != nil {
 				return nil, nil, fmt.Errorf("id=%s: %w", id, err)
@@ -196,17 +196,18 @@ func readAgents(raw []string) ([]builder.SSHAgent, error) {
 	return out, nil
 }
 
-// attributes reads k=v,k=v with the quoting of CSV, as docker build does.
+// attributes reads k=v,k=v with the quoting of CSV, as docker build does. Its errors
+// repeat no value, which may be a secret.
 func attributes(s string) (map[string]string, error) {
 	fields, err := csv.NewReader(strings.NewReader(s)).Read()
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", s, err)
+		return nil, fmt.Errorf("K=V,K=V…: %w", err)
 	}
 	out := map[string]string{}
-	for _, f := range fields {
+	for i, f := range fields {
 		k, v, ok := strings.Cut(f, "=")
 		if !ok {
-			return nil, fmt.Errorf("%q: %q has to be KEY=VALUE", s, f)
+			return nil, fmt.Errorf("part %d of it has to be KEY=VALUE", i+1)
 		}
 		out[strings.ToLower(strings.TrimSpace(k))] = v
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/builder"
 	"fnb/packaging"
 	"fnb/schema"
 	"fnb/store"
@@ -87,7 +88,9 @@ func (g *globals) pipelineAt(p *pipeline, o *buildOptions) (*past, error) {
 	err = store.WriteRevision(root, o.changedSince, dir)
 	var then *pipeline
 	if err == nil {
-		then, _, err = old.newPipeline(o, nil)
+		all := *o
+		all.filter = "" // of what is now
+		then, _, err = old.newPipeline(&all, nil)
 	}
 	if err == nil {
 		then.stats = nil // of files that are about to be removed
@@ -148,6 +151,9 @@ func (p *pipeline) sourceInputs(ctx context.Context, fn schema.Function) (packag
 	}
 	for _, ref := range refs {
 		s.Bases[ref] = p.lock.Bases[ref]
+	}
+	if ref, err := builder.FullReference(bc.Watchdog); err == nil && bc.Watchdog != defaultWatchdog && !isDigested(ref) {
+		s.Bases[ref] = p.lockedWatchdog(ref)
 	}
 	maps.Copy(s.Labels, p.opts.labels)
 	return bc.Inputs(s)

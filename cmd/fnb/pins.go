@@ -97,17 +97,21 @@ func (p *pipeline) addBases(asked []string, found map[string]string) {
 	}
 }
 
-// baseReferences are the images that a solve reads from, without those that the
-// Dockerfile names by digest: full, sorted, each once.
+// baseReferences are the images that a solve reads from, and that of a frontend that
+// is not BuildKit's own, without those that the Dockerfile names by digest: full,
+// sorted, each once.
 func baseReferences(dockerfile []byte, bc *packaging.Context) ([]string, error) {
 	written, err := templates.BaseImages(dockerfile, bc.BuildArgs)
 	if err != nil {
 		return nil, err
 	}
+	if frontend := builder.Frontend(dockerfile, bc.BuildArgs); frontend != "" {
+		written = append(written, frontend)
+	}
 	var refs []string
 	for _, w := range written {
 		full, err := builder.FullReference(w)
-		if err != nil {
+		if err != nil || isDigested(full) {
 			continue // the solve says what is wrong with it
 		}
 		refs = append(refs, full)

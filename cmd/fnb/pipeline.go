@@ -46,6 +46,7 @@ type pipeline struct {
 	hidden   func() packaging.Hidden // looked up once
 	upgrade  bool                    // pins of watchdogs are moved too
 	source   map[string]string       // labels for the source in the place of git's; nil is git's
+	apart    bool                    // cache mounts are not shared with builds
 	epoch    int64                   // of images, Unix seconds; 0 is builder.DefaultEpoch
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
@@ -195,7 +196,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
 		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Hidden: p.hidden(),
-		Stats: p.stats,
+		AbsentSecrets: p.opts.changedSince != "", Stats: p.stats,
 	})
 	if err != nil {
 		return nil, err
@@ -292,7 +293,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		defer release()
 	}
 	pl.req.Turn = p.turn(j, pl, solved)
-	exported := p.claimCache(&pl.req)
+	exported := p.claimCache(pl)
 	img, err := p.whileAllowed(ctx, j, func(ctx context.Context) (*builder.Result, error) {
 		return p.deliver(ctx, b, j, pl.req)
 	})
@@ -304,7 +305,9 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		return nil, err
 	}
 	j.report.Warnings = append(j.report.Warnings, p.notable(img.Warnings)...)
-	j.report.Builders = img.Builders
+	if j.report.Builders = img.Builders; len(img.Builders) > 1 && len(p.opts.exports) > 0 {
+		j.report.Warnings = append(j.report.Warnings, "its platforms were built apart, so each has a build cache of its own, with the platform behind its name")
+	}
 	j.report.Digest, j.report.Context, j.report.Sent = img.Digest, img.Sent, img.Pushed
 	j.report.Status = "built"
 	if img.CachedPart == 1 {

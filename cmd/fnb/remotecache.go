@@ -21,30 +21,32 @@ import (
 // caches are where a function's solve reads and writes build cache: what the
 // command line names, with the function's name for %s, and with --cache what fnb
 // shares through the function's own registry.
-func (p *pipeline) caches(j *job, tmpl *templates.Template, bc *packaging.Context, platforms []schema.Platform) (from, to []builder.Cache, err error) {
-	from, to = cachesNamed(p.opts.imports, j.fn.Name), cachesNamed(p.opts.exports, j.fn.Name)
+func (p *pipeline) caches(j *job, pl *plan, tmpl *templates.Template, bc *packaging.Context) error {
+	req := &pl.req
+	req.CacheFrom, req.CacheTo = cachesNamed(p.opts.imports, j.fn.Name), cachesNamed(p.opts.exports, j.fn.Name)
 	if p.opts.cache == "" {
-		return from, to, nil
+		return nil
 	}
-	ref, err := sharedCache(j, tmpl, bc, platforms)
+	ref, err := sharedCache(j, tmpl, bc, req.Platforms)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	pl.shared = ref
 	attrs := map[string]string{"ref": ref}
 	if p.registry.PlainHTTP(ref) {
 		attrs["registry.insecure"] = "true"
 	}
 	if !p.opts.noCache {
-		from = append(from, builder.Cache{Type: "registry", Attrs: attrs, Apart: true})
+		req.CacheFrom = append(req.CacheFrom, builder.Cache{Type: "registry", Attrs: attrs})
 	}
 	if p.opts.cache == "auto" {
 		write := map[string]string{"mode": "max", "image-manifest": "true", "oci-mediatypes": "true"}
 		for k, v := range attrs {
 			write[k] = v
 		}
-		to = append(to, builder.Cache{Type: "registry", Attrs: write, Apart: true})
+		req.CacheTo = append(req.CacheTo, builder.Cache{Type: "registry", Attrs: write})
 	}
-	return from, to, nil
+	return nil
 }
 
 // cacheKey is the attribute that keeps one build cache of a type apart from another
@@ -127,30 +129,25 @@ func isPackageList(file string, lists []schema.PackageList) bool {
 
 // claimCache lets one function of a run write a shared cache; the others would
 // only write the same again. What it returns is called with the solve's error.
-func (p *pipeline) claimCache(req *builder.Request) func(error) {
-	var mine []string
+func (p *pipeline) claimCache(pl *plan) func(error) {
+	if pl.shared == "" || p.opts.cache != "auto" {
+		return func(error) {}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.claimed[pl.shared] {
+		pl.req.CacheTo = slices.DeleteFunc(slices.Clone(pl.req.CacheTo), func(c builder.Cache) bool { return c.Attrs["ref"] == pl.shared })
+		return func(error) {}
+	}
 	if p.claimed == nil {
 		p.claimed = map[string]bool{}
 	}
-	req.CacheTo = slices.DeleteFunc(slices.Clone(req.CacheTo), func(c builder.Cache) bool {
-		ref := c.Attrs["ref"]
-		if !c.Apart || p.claimed[ref] {
-			return c.Apart
-		}
-		p.claimed[ref] = true
-		mine = append(mine, ref)
-		return false
-	})
+	p.claimed[pl.shared] = true
 	return func(err error) {
-		if err == nil {
-			return
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, ref := range mine {
-			delete(p.claimed, ref)
+		if err != nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.claimed, pl.shared)
 		}
 	}
 }

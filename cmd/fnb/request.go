@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -30,6 +32,7 @@ type plan struct {
 	inputs   packaging.Inputs
 	digest   string // of the inputs
 	unpinned string // why equal inputs need not be an equal image; "" where they are
+	shared   string // reference of the build cache that functions share; "" without
 }
 
 // plan puts together what the builder would be asked to make. The builder itself
@@ -71,6 +74,7 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	if req.Bases, pl.unpinned, err = p.pinBases(ctx, *req, dockerfile, bc); err != nil {
 		return nil, err
 	}
+	req.CacheMounts = p.cacheMounts(j, tmpl, req.Bases)
 	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {
 		return nil, err
 	}
@@ -90,8 +94,23 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	}
 	pl.digest = pl.inputs.Digest()
 	j.report.InputDigest = pl.digest
-	req.CacheFrom, req.CacheTo, err = p.caches(j, tmpl, bc, req.Platforms)
-	return pl, err
+	return pl, p.caches(j, pl, tmpl, bc)
+}
+
+// cacheMounts says with which functions one shares the caches that RUN steps mount:
+// those of its template, of whichever version, on the same base images. What another
+// base image's package manager has built may not work here, and what another template
+// has put there is not to be trusted. A build without cache empties them.
+func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, bases map[string]string) string {
+	words := append([]string{j.report.Pin.Store, tmpl.Name}, slices.Sorted(maps.Keys(bases))...)
+	if p.apart {
+		words = append(words, j.refs[0])
+	}
+	h := sha256.New()
+	for _, s := range words {
+		fmt.Fprintf(h, "%q\n", s)
+	}
+	return "fnb-" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // settings are what decides an image beside its build context.

@@ -135,7 +135,7 @@ func TestScripts(t *testing.T) {
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort,
-			"awaits": cmdAwaits, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
+			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 		},
 	})
 }
@@ -445,5 +445,17 @@ func cmdNoLeft(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	if len(left) > 0 {
 		ts.Fatalf("left behind: %v", left)
+	}
+}
+
+// cmdFrontend: frontend FILE builds BuildKit's Dockerfile frontend as a program of its
+// own, to be the frontend that a Dockerfile names.
+func cmdFrontend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: frontend FILE")
+	}
+	out, err := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend").CombinedOutput()
+	if err != nil {
+		ts.Fatalf("building the frontend: %v\n%s", err, out)
 	}
 }

@@ -85,6 +85,7 @@ func (g *globals) runRebuild(ctx context.Context, o *buildOptions, args []string
 	if err != nil {
 		return err
 	}
+	p.apart = true // what others put into a cache mount does not come from this source
 	if err := p.open(g, 1); err != nil {
 		return err
 	}
