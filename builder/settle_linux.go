@@ -36,6 +36,7 @@ type settler struct {
 
 	mu    sync.Mutex
 	dirty bool
+	busy  bool // between begin and end
 }
 
 func newSettler(root string) (*settler, error) {
@@ -112,6 +113,7 @@ func (s *settler) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer.Stop()
+	s.busy = true // the timer may have fired already
 	if s.dirty {
 		return nil
 	}
@@ -123,13 +125,18 @@ func (s *settler) begin() error {
 }
 
 // end is called when there is nothing to do for the moment.
-func (s *settler) end() { s.timer.Reset(settleAfter) }
+func (s *settler) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	s.timer.Reset(settleAfter)
+}
 
 // settle writes the databases to the disk.
 func (s *settler) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dirty && s.flush() == nil && os.Remove(s.marker()) == nil {
+	if s.dirty && !s.busy && s.flush() == nil && os.Remove(s.marker()) == nil {
 		s.dirty = false
 	}
 }

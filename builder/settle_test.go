@@ -99,6 +99,11 @@ func TestSettlerState(t *testing.T) {
 		t.Errorf("%q, %v", state, err)
 	}
 	s.settle()
+	if absent(s.marker()) {
+		t.Error("a timer that fires late has settled what is at work")
+	}
+	s.end()
+	s.settle()
 	if !absent(s.marker()) {
 		t.Error("what has settled is marked")
 	}

@@ -309,6 +309,9 @@ func lost(err error) bool {
 		return false
 	}
 	s := err.Error()
+	if strings.Contains(s, "failed to push ") || strings.Contains(s, "failed to do request: ") {
+		return false // which is the builder's connection to a registry
+	}
 	return strings.Contains(s, "code = Unavailable") || strings.Contains(s, "error reading from server") ||
 		strings.Contains(s, "transport is closing") || strings.Contains(s, "use of closed network connection")
 }

@@ -113,6 +113,15 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("blob %s of the image store: %s", e.Digest, e.Reason)
 }
 
+// An IndexError says that the list of an image store's images cannot be read.
+type IndexError struct {
+	File string
+	Err  error
+}
+
+func (e *IndexError) Error() string { return fmt.Sprintf("reading %s: %v", e.File, e.Err) }
+func (e *IndexError) Unwrap() error { return e.Err }
+
 // explain turns what go-containerregistry returned into the errors above. ref is
 // "" where there is no reference. Whether the caller interrupted is read from
 // ctx: the network's own timeouts also claim to be [context.DeadlineExceeded].

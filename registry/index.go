@@ -44,7 +44,7 @@ func (s *ImageStore) readIndex() (*v1.IndexManifest, error) {
 	}
 	index := emptyIndex()
 	if err := json.Unmarshal(b, index); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(s.dir, indexFile), err)
+		return nil, &IndexError{File: filepath.Join(s.dir, indexFile), Err: err}
 	}
 	return index, nil
 }

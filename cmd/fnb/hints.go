@@ -217,6 +217,9 @@ func registryHints(err error) []string {
 	if u, ok := errors.AsType[*registry.UnavailableError](err); ok {
 		return []string{"see whether it answers: curl https://" + u.Host + "/v2/"}
 	}
+	if i, ok := errors.AsType[*registry.IndexError](err); ok {
+		return []string{"begin a new list of images, and build them again: rm " + i.File}
+	}
 	if is[*registry.DamagedError](err) {
 		return []string{"build it again with: fnb build --no-cache"}
 	}
