@@ -57,6 +57,7 @@ type Client struct {
 	caches  []string          // types of build cache that it has; nil is not known
 	lacks   sync.Map          // types of build cache that it was found not to have
 	configs sync.Map          // *imageConfig, of base images that were asked for
+	release func() error      // of a managed builder: lets others replace it; may be nil
 }
 
 // Info is what a builder says of itself.
@@ -124,7 +125,13 @@ func (c *Client) meet(workers []*client.WorkerInfo) {
 }
 
 // Close ends the connection. Solves under way fail.
-func (c *Client) Close() error { return c.c.Close() }
+func (c *Client) Close() error {
+	err := c.c.Close()
+	if c.release != nil {
+		err = errors.Join(err, c.release())
+	}
+	return err
+}
 
 // Address is what the client was dialled with.
 func (c *Client) Address() string { return c.address }

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +33,8 @@ type Managed struct {
 	Socket  string   // path of its socket
 	Command []string // starts it in the foreground; has to call Serve with Root and Socket
 	// Identity changes when the builder has to be started anew to be right: the
-	// program or its settings changed. An idle builder of another identity is
-	// replaced, a busy one is used as it is.
+	// program or its settings changed. A builder of another identity is replaced, but
+	// one that is busy, or that somebody is connected to, is used as it is.
 	Identity string
 	Rootless bool // the builder runs in a user namespace, through rootlesskit
 }
@@ -55,6 +56,7 @@ func (m Managed) Address() string { return "unix://" + m.Socket }
 func (m Managed) logFile() string   { return filepath.Join(m.Root, "builder.log") }
 func (m Managed) stateFile() string { return filepath.Join(m.Root, "builder.json") }
 func (m Managed) serveLock() string { return filepath.Join(m.Root, "serve.lock") }
+func (m Managed) useLock() string   { return filepath.Join(m.Root, "use.lock") } // shared by those who are connected
 func (m Managed) busyFile() string  { return filepath.Join(m.Root, "busy") }
 
 // State returns what is known of the builder. One that was never started is not
@@ -127,6 +129,15 @@ func (m Managed) Start(ctx context.Context) (string, error) {
 		return m.Address(), m.wait(ctx, nil)
 	}
 	if s.Running {
+		alone := flock.New(m.useLock())
+		ok, err := alone.TryLock()
+		if err != nil {
+			return "", fmt.Errorf("looking at who uses the builder: %w", err)
+		}
+		if !ok { // they would lose it between two calls
+			return m.Address(), m.wait(ctx, nil)
+		}
+		defer func() { _ = alone.Close() }() // the lock ends with the process at the latest
 		if err := m.stop(ctx, s); err != nil {
 			return "", err
 		}
@@ -140,6 +151,34 @@ func (m Managed) Start(ctx context.Context) (string, error) {
 	}
 	return m.Address(), m.wait(ctx, exited)
 }
+
+// Connect is [Managed.Start] and [Dial] in one. Until the client is closed nobody
+// replaces the builder, whose idle time does not end for it.
+func (m Managed) Connect(ctx context.Context) (*Client, error) {
+	for attempt := 1; ; attempt++ {
+		address, err := m.Start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		use := flock.New(m.useLock())
+		if _, err := use.TryRLockContext(ctx, 5*time.Millisecond); err != nil { // until it is replaced
+			return nil, fmt.Errorf("waiting for the builder: %w", cmp.Or(ctx.Err(), err))
+		}
+		c, err := Dial(ctx, Options{Address: address})
+		if err == nil {
+			c.release = use.Close
+			return c, nil
+		}
+		_ = use.Close() // the lock ends with the process at the latest
+		if attempt == connectAttempts || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// connectAttempts is how often a builder may go away between its start and the first
+// call to it.
+const connectAttempts = 3
 
 // usable reports whether a builder is to be used as it is.
 func (m Managed) usable(s State) bool {

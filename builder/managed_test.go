@@ -265,6 +265,42 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Between two calls of somebody who is connected the builder is idle, and stays.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	m := managed(t, nil)
+	t.Cleanup(func() { _ = m.Stop(context.WithoutCancel(t.Context())) })
+	c, err := m.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := state(t, m)
+	other := m.with(t, "two", nil)
+	second, err := other.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := state(t, m); got.PID != old.PID || got.Busy {
+		t.Errorf("the builder that somebody uses was replaced: %+v", got)
+	}
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []*Client{c, second} {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	third, err := other.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = third.Close() }()
+	if s := state(t, m); s.PID == old.PID || s.Identity != "two" {
+		t.Errorf("the builder that nobody uses stays: %+v", s)
+	}
+}
+
 func (s State) busy() State { s.Busy = true; return s }
 
 // sleepy solves a step that says "sleeping" and sleeps.

@@ -108,9 +108,7 @@ func (g *globals) connect(ctx context.Context) (*builder.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		if one.Address, err = m.Start(ctx); err != nil {
-			return nil, err
-		}
+		return m.Connect(ctx)
 	}
 	if one.Address == "" {
 		if one.Address = runningBuilder(); one.Address == "" {
