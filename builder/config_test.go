@@ -92,7 +92,7 @@ func TestPatchConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			raw, err := patchConfig([]byte(tt.image), &Request{Config: tt.config, Epoch: 1e9}, tt.layered)
+			raw, err := patchConfig([]byte(tt.image), &Request{Config: tt.config, Epoch: new(int64(1e9))}, tt.layered)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,10 +123,13 @@ func TestPatchConfigErrors(t *testing.T) {
 // The epoch of history entries is that of the request, or the default.
 func TestEpoch(t *testing.T) {
 	t.Parallel()
-	for epoch, want := range map[int64]int64{0: DefaultEpoch, 1e9: 1e9} {
-		if got := (&Request{Epoch: epoch}).epoch(); got != want {
-			t.Errorf("epoch %d: got %d, want %d", epoch, got, want)
+	for _, epoch := range []int64{0, 1e9} {
+		if got := (&Request{Epoch: &epoch}).epoch(); got != epoch {
+			t.Errorf("epoch %d: got %d", epoch, got)
 		}
+	}
+	if got := new(Request).epoch(); got != DefaultEpoch {
+		t.Errorf("no epoch: got %d", got)
 	}
 	if y := time.Unix(DefaultEpoch, 0).UTC().Year(); y != 1980 {
 		t.Errorf("the default epoch is in %d, and a zip archive begins with 1980", y)

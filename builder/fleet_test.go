@@ -384,3 +384,30 @@ func TestForeignPlatform(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 }
+
+// Parts of an image keep their build cache apart, wherever it is.
+func TestCachesOf(t *testing.T) {
+	t.Parallel()
+	p := schema.Platform{OS: "linux", Architecture: "arm64"}
+	for _, tt := range []struct{ key, is, want string }{
+		{"ref", "registry.test/a", "registry.test/a:latest-linux-arm64"},
+		{"ref", "registry.test:5000/a:1", "registry.test:5000/a:1-linux-arm64"},
+		{"ref", "registry.test/a@sha256:" + strings.Repeat("0", 64), ""},
+		{"dest", "cache/", "cache-linux-arm64"},
+		{"src", "./cache", "cache-linux-arm64"},
+		{"scope", "main", "main-linux-arm64"},
+		{"name", "a;b", "a-linux-arm64;b-linux-arm64"},
+	} {
+		before := Cache{Type: "x", Attrs: map[string]string{tt.key: tt.is, "mode": "max"}}
+		got := cachesOf([]Cache{before}, p)
+		if tt.want == "" {
+			if len(got) > 0 {
+				t.Errorf("%s: %v", tt.is, got)
+			}
+			continue
+		}
+		if len(got) != 1 || got[0].Attrs[tt.key] != tt.want || got[0].Attrs["mode"] != "max" || before.Attrs[tt.key] != tt.is {
+			t.Errorf("%s: got %v", tt.is, got)
+		}
+	}
+}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 	"golang.org/x/sync/errgroup"
@@ -149,7 +151,9 @@ func (t *trip) apart(ctx context.Context, req Request) (*Result, error) {
 		part := req
 		part.Platforms = []schema.Platform{p}
 		part.Output.byDigest = true
-		part.CacheFrom, part.CacheTo = cachesOf(req.CacheFrom, p), cachesOf(req.CacheTo, p)
+		if i > 0 { // the first part's caches are called as the image's would be
+			part.CacheFrom, part.CacheTo = append(cachesOf(req.CacheFrom, p), req.CacheFrom...), cachesOf(req.CacheTo, p)
+		}
 		trips[i] = &trip{fleet: t.fleet, key: t.key}
 		eg.Go(func() (err error) {
 			parts[i], err = trips[i].together(egctx, part)
@@ -170,33 +174,39 @@ func (e *ApartError) Error() string {
 	return fmt.Sprintf("its %d platforms are solved on several builders; such an image can be pushed or kept in the image store, and not written to a file, a folder or an engine", len(e.Platforms))
 }
 
-// cachesOf gives each platform a cache of its own: parts that several builders make
-// would write over one another.
+// cachesOf gives a platform caches of its own: parts that several builders make would
+// write over one another. A reference with a digest is of no part.
 func cachesOf(caches []Cache, p schema.Platform) []Cache {
-	out := slices.Clone(caches)
-	for i, c := range out {
-		c.Attrs = maps.Clone(c.Attrs)
+	var out []Cache
+	for _, c := range caches {
+		if strings.Contains(c.Attrs["ref"], "@") {
+			continue
+		}
+		attrs := maps.Clone(c.Attrs)
 		for _, key := range []string{"ref", "src", "dest", "scope", "name"} {
-			if v := c.Attrs[key]; v != "" {
-				c.Attrs[key] = placeOf(key, v) + "-" + platformTag(p)
+			if attrs[key] != "" {
+				attrs[key] = placeOf(key, attrs[key], "-"+platformTag(p))
 			}
 		}
-		out[i] = c
+		out = append(out, Cache{Type: c.Type, Attrs: attrs})
 	}
 	return out
 }
 
-// placeOf is where a cache is, so that something can be put behind: a reference has
-// its tag.
-func placeOf(key, value string) string {
-	if key != "ref" {
-		return value
+// placeOf puts a suffix behind where a cache is: behind the tag of a reference, and
+// behind each of several names.
+func placeOf(key, value, suffix string) string {
+	switch key {
+	case "ref":
+		named, err := reference.ParseNormalizedNamed(value)
+		if err != nil {
+			return value // the solve says what is wrong with it
+		}
+		return reference.TagNameOnly(named).String() + suffix
+	case "src", "dest":
+		return filepath.Clean(value) + suffix
 	}
-	named, err := reference.ParseNormalizedNamed(value)
-	if err != nil {
-		return value // the solve says what is wrong with it
-	}
-	return reference.TagNameOnly(named).String()
+	return strings.ReplaceAll(value, ";", suffix+";") + suffix
 }
 
 // Digests is [Client.Digests], of any builder of the fleet.

@@ -40,6 +40,14 @@ func TestStartErrors(t *testing.T) {
 		{"a root that is open to others", func(t *testing.T, m *Managed) { makeDir(t, m.Root, 0o755, 0) }, "is open to other users (mode 0755)", ""},
 		{"a socket folder of another user", func(t *testing.T, m *Managed) { makeDir(t, filepath.Dir(m.Socket), 0o700, 4242) }, "belongs to another user", ""},
 		{"a socket folder that others can write", func(t *testing.T, m *Managed) { makeDir(t, filepath.Dir(m.Socket), 0o777, 0) }, "is open to other users (mode 0777)", ""},
+		{"a folder of another user above it", func(t *testing.T, m *Managed) {
+			makeDir(t, filepath.Dir(m.Socket), 0o700, 4242)
+			m.Socket = filepath.Join(filepath.Dir(m.Socket), "x", "b.sock")
+		}, "where another user could put one of his own", ""},
+		{"a folder above it that others can write", func(t *testing.T, m *Managed) {
+			makeDir(t, filepath.Dir(m.Socket), 0o777, 0)
+			m.Socket = filepath.Join(filepath.Dir(m.Socket), "x", "b.sock")
+		}, "where another user could put one of his own", ""},
 		{"a folder where the socket goes", func(t *testing.T, m *Managed) {
 			makeDir(t, filepath.Dir(m.Socket), 0o700, 0)
 			makeDir(t, filepath.Join(m.Socket, "x"), 0o700, 0)

@@ -123,11 +123,11 @@ func documents(t *testing.T, store string) []string {
 func TestEpochInImage(t *testing.T) {
 	t.Parallel()
 	c := stock(t)
-	const epoch = 1_234_567_890
+	epoch := int64(1_234_567_890)
 	store := t.TempDir()
 	res := solve(t, c, Request{
 		Name: "f", Context: files("Dockerfile", small(t)+"ARG SOURCE_DATE_EPOCH\nRUN mkdir /new && echo $SOURCE_DATE_EPOCH >/new/epoch\n"),
-		Platforms: threePlatforms[:1], Epoch: epoch, Output: Output{Store: store},
+		Platforms: threePlatforms[:1], Epoch: &epoch, Output: Output{Store: store},
 	})
 	h, err := v1.NewHash(res.Digest)
 	if err != nil {

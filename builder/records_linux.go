@@ -18,11 +18,26 @@ const recordLimit = 20_000
 // A boundedWorker keeps no more records than limit, beside what BuildKit's policy says.
 type boundedWorker struct {
 	*rewritingWorker
-	limit int
+	limit   int
+	settler *settler
 }
 
-// Prune implements [worker.Worker].
+// GarbageCollect implements [worker.Worker], and may be called when nobody is
+// connected.
+func (w *boundedWorker) GarbageCollect(ctx context.Context) error {
+	if err := w.settler.begin(); err != nil {
+		return err
+	}
+	defer w.settler.end()
+	return w.rewritingWorker.GarbageCollect(ctx)
+}
+
+// Prune implements [worker.Worker], and may be called when nobody is connected.
 func (w *boundedWorker) Prune(ctx context.Context, ch chan client.UsageInfo, rules ...client.PruneInfo) error {
+	if err := w.settler.begin(); err != nil {
+		return err
+	}
+	defer w.settler.end()
 	if err := w.rewritingWorker.Prune(ctx, ch, rules...); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ type Request struct {
 
 	Watchdog Watchdog
 	Config   schema.ImageConfig
-	Epoch    int64 // SOURCE_DATE_EPOCH, Unix seconds; 0 is DefaultEpoch
+	Epoch    *int64 // SOURCE_DATE_EPOCH, Unix seconds; nil is DefaultEpoch
 
 	CacheFrom []Cache
 	CacheTo   []Cache
@@ -76,8 +76,8 @@ type SSHAgent struct {
 
 // A Cache is a place to import build cache from or export it to, in BuildKit's
 // words: a type such as "registry" and its attributes. Where a [Fleet] solves an
-// image's platforms on several builders each has a place of its own, with the platform
-// behind its name: REF-linux-arm64.
+// image's platforms on several builders the first is there, and each other one has a place
+// of its own, with the platform behind its name: REF-linux-arm64.
 type Cache struct {
 	Type  string
 	Attrs map[string]string
@@ -180,10 +180,10 @@ func (r *Request) targets() []string {
 }
 
 func (r *Request) epoch() int64 {
-	if r.Epoch == 0 {
+	if r.Epoch == nil {
 		return DefaultEpoch
 	}
-	return r.Epoch
+	return *r.Epoch
 }
 
 // check refuses a request that no builder could answer.

@@ -22,9 +22,9 @@ func TestRewriteOnce(t *testing.T) {
 	m := managed(t, mirrors(t))
 	own, other := startManaged(t, m), stock(t)
 	pid := state(t, m).PID
-	request := func(handler string, out Output) Request {
+	request := func(large, handler string, out Output) Request {
 		return Request{Name: "large", Output: out, Context: files("handler", handler, "Dockerfile", debian+
-			"RUN seq 1 2000000 > /x && touch -d 2001-02-03 /old\nCOPY handler /\nWORKDIR /home/app\n")}
+			"RUN seq 1 2000000 > /"+large+" && touch -d 2001-02-03 /old\nCOPY handler /\nWORKDIR /home/app\n")}
 	}
 	for _, target := range []struct {
 		name string
@@ -37,15 +37,15 @@ func TestRewriteOnce(t *testing.T) {
 		for i, handler := range []string{"one", "other"} {
 			handler += " to " + target.name
 			before := cpu(t, pid)
-			got := solve(t, own, request(handler, target.out()))
+			got := solve(t, own, request(target.name, handler, target.out()))
 			spent[i] = cpu(t, pid) - before
-			if want := solve(t, other, request(handler, target.out())); got.Digest != want.Digest {
+			if want := solve(t, other, request(target.name, handler, target.out())); got.Digest != want.Digest {
 				t.Errorf("%s: %s with fnb's own builder, %s with a stock one", handler, got.Digest, want.Digest)
 			}
 		}
 		t.Logf("%s: the builder spent %d and %d ticks", target.name, spent[0], spent[1])
-		if target.name == "store" && spent[1]*3 > spent[0] {
-			t.Errorf("the builder spent %d ticks on the first image, %d on one with the same large layer", spent[0], spent[1])
+		if spent[1]*2 > spent[0] {
+			t.Errorf("%s: the builder spent %d ticks on the first image, %d on one with the same large layer", target.name, spent[0], spent[1])
 		}
 	}
 }

@@ -3,6 +3,7 @@ package builder
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,8 +32,6 @@ import (
 const (
 	secretsDir = "/var/openfaas/secrets"
 	tunnelDir  = "/.fnb"
-	// secretPrefix keeps a container's secrets apart from those of its build.
-	secretPrefix = "fnb-run/"
 )
 
 // A RunRequest is a container to be started in the builder: of what Build
@@ -59,12 +58,17 @@ type RunRequest struct {
 	Port int
 
 	// Stdout and Stderr receive what the container writes; nil drops it. One
-	// that blocks holds up the container and its connections, as a terminal does.
+	// that blocks holds up the container and its connections, as a terminal does. One
+	// that is an [io.Closer] is closed when there is no more.
 	Stdout, Stderr io.Writer
 
 	// Tunnel is a watchdog whose connect mode reaches into the container. It is
 	// mounted beside the image's files, so that every image can be run.
 	Tunnel Watchdog
+
+	// prefix keeps the container's secrets apart from those of its build: no step can
+	// name what nobody knows before.
+	prefix string
 
 	Progress *Progress // of making or pulling the image; nil is that of Build
 	// Credentials are for the registry of Image, as in [Request].
@@ -110,7 +114,7 @@ func (r *RunRequest) request() (*Request, error) {
 		req.Secrets = map[string][]byte{}
 	}
 	for name, value := range r.Secrets {
-		req.Secrets[secretPrefix+name] = value
+		req.Secrets[r.prefix+name] = value
 	}
 	return &req, nil
 }
@@ -127,6 +131,7 @@ func (r *RunRequest) request() (*Request, error) {
 //
 // Errors are those of [Client.Solve].
 func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
+	r.prefix = "fnb-run-" + rand.Text() + "/"
 	req, err := r.request()
 	if err != nil {
 		return nil, err
@@ -245,7 +250,7 @@ func (r *runner) run(ctx context.Context, g gw.Client, run *Running) (*gw.Result
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
 		mounts = append(mounts, gw.Mount{
 			Dest: secretsDir + "/" + name, MountType: pb.MountType_SECRET,
-			SecretOpt: &pb.SecretOpt{ID: secretPrefix + name, Mode: 0o444},
+			SecretOpt: &pb.SecretOpt{ID: r.prefix + name, Mode: 0o444},
 		})
 	}
 	ctr, err := g.NewContainer(ctx, gw.NewContainerRequest{

@@ -460,4 +460,9 @@ func (t *tailWriter) Write(p []byte) (int, error) {
 }
 
 // Close implements [io.Closer].
-func (t *tailWriter) Close() error { return nil }
+func (t *tailWriter) Close() error {
+	if c, ok := t.w.(io.Closer); ok {
+		_ = c.Close() // as in Write
+	}
+	return nil
+}

@@ -90,7 +90,7 @@ func Serve(ctx context.Context, m Managed, opts ServeOptions) error {
 	if err := settler.begin(); err != nil {
 		return fmt.Errorf("marking the builder's state: %w", err)
 	}
-	ctl, err := newController(ctx, m, opts)
+	ctl, err := newController(ctx, m, opts, settler)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func writeState(m Managed) error {
 // newController puts BuildKit's controller together: one OCI worker, the
 // Dockerfile frontend, caches in a registry, a folder, the image, GitHub Actions or
 // an S3 bucket.
-func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.Controller, error) {
+func newController(ctx context.Context, m Managed, opts ServeOptions, settler *settler) (*control.Controller, error) {
 	sessions, err := session.NewManager()
 	if err != nil {
 		return nil, err
@@ -222,8 +222,9 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 	if err != nil {
 		return nil, err
 	}
+	bounded := &boundedWorker{rewritingWorker: &rewritingWorker{Worker: w}, limit: cmp.Or(opts.records, recordLimit), settler: settler}
 	wc := &worker.Controller{}
-	if err := wc.Add(&boundedWorker{rewritingWorker: &rewritingWorker{Worker: w}, limit: cmp.Or(opts.records, recordLimit)}); err != nil {
+	if err := wc.Add(bounded); err != nil {
 		return nil, err
 	}
 	cache, err := bboltcachestorage.NewStore(filepath.Join(m.Root, "cache.db"))
@@ -264,7 +265,7 @@ func newController(ctx context.Context, m Managed, opts ServeOptions) (*control.
 		CacheStore:     cache,
 		LeaseManager:   w.LeaseManager(),
 		ContentStore:   w.ContentStore(),
-		GarbageCollect: w.GarbageCollect,
+		GarbageCollect: bounded.GarbageCollect,
 		HistoryConfig:  &config.HistoryConfig{MaxEntries: &entries},
 		GracefulStop:   ctx.Done(),
 	})

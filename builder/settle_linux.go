@@ -36,7 +36,7 @@ type settler struct {
 
 	mu    sync.Mutex
 	dirty bool
-	busy  bool // between begin and end
+	busy  int // begin without end
 }
 
 func newSettler(root string) (*settler, error) {
@@ -108,35 +108,40 @@ func (s *settler) state() ([]string, error) {
 	return paths, nil
 }
 
-// begin notes that the databases are going to change.
+// begin notes that the databases are going to change. With an error there is no end.
 func (s *settler) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer.Stop()
-	s.busy = true // the timer may have fired already
 	if s.dirty {
+		s.busy++ // the timer may have fired already
 		return nil
 	}
 	if err := os.WriteFile(s.marker(), s.boot, 0o600); err != nil {
 		return err
 	}
 	s.dirty = true
-	return errors.Join(flush(s.marker()), flush(s.root))
+	if err := errors.Join(flush(s.marker()), flush(s.root)); err != nil {
+		return err
+	}
+	s.busy++
+	return nil
 }
 
-// end is called when there is nothing to do for the moment.
+// end is called when what begin announced is done.
 func (s *settler) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy = false
-	s.timer.Reset(settleAfter)
+	if s.busy--; s.busy == 0 {
+		s.timer.Reset(settleAfter)
+	}
 }
 
 // settle writes the databases to the disk.
 func (s *settler) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dirty && !s.busy && s.flush() == nil && os.Remove(s.marker()) == nil {
+	if s.dirty && s.busy == 0 && s.flush() == nil && os.Remove(s.marker()) == nil {
 		s.dirty = false
 	}
 }

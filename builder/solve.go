@@ -30,6 +30,10 @@ import (
 	"fnb/schema"
 )
 
+// compatibilityVersion is the version of BuildKit's exporters that images are made for.
+// With another one packaging.inputFormat has to change too.
+const compatibilityVersion = 30
+
 // Solve has the builder make the image of req and export it. It returns a
 // [*SolveError] where a step fails, an [*ExportError] where the image cannot be
 // delivered, a [*CacheTypeError] where it has no build cache that has to be
@@ -49,6 +53,9 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	}
 	opt := client.SolveOpt{
 		Internal: true, // no history record: half the time of an unchanged build
+		// A newer builder makes the images that this one makes; one that is older does
+		// not know of it.
+		CompatibilityVersion: compatibilityVersion,
 		// The client writes what it found of the caches into this map.
 		// The exporter warns of other platforms than these.
 		FrontendAttrs: map[string]string{"platform": platformList(req.Platforms)},

@@ -235,24 +235,21 @@ func (a *assembly) findSecrets(context.Context) error {
 		a.secrets[id] = full
 	}
 	a.hidden = Hide(a.in.Root, slices.Collect(maps.Values(a.secrets)))
-	return a.refuseSecretInTemplate()
+	return nil
 }
 
-// refuseSecretInTemplate refuses a secret that is among a template's files: they are in
-// the context of each of its functions, and decide its checksum.
-func (a *assembly) refuseSecretInTemplate() error {
+// noSecret refuses a secret that is among the files that a template brings: each of its
+// functions would have it.
+func (a *assembly) noSecret(name string) error {
 	dir := a.in.Template.Dir
-	if dir == "" {
+	if dir == "" || len(a.hidden)+len(a.in.Hidden) == 0 {
 		return nil
 	}
-	for _, hidden := range []Hidden{a.hidden, a.in.Hidden} {
-		for _, file := range slices.Sorted(maps.Keys(hidden)) {
-			if name, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(name) {
-				return fmt.Errorf("the build secret %s is a file of template %s, which every function of it would have; move it out of the template's folder", filepath.ToSlash(name), a.in.Template.Name)
-			}
-		}
+	file := filepath.Join(dir, filepath.FromSlash(name))
+	if !a.hidden[file] && !a.in.Hidden[file] {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the build secret %s is a file of template %s, which every function of it would have; move it out of the template's folder", name, a.in.Template.Name)
 }
 
 // secret reports whether a file below a folder has to stay out, and notes that. The
@@ -282,6 +279,11 @@ func (a *assembly) addTemplate(ctx context.Context) error {
 	}}.Entries(ctx, a.in.Template.FS)
 	if err != nil {
 		return fmt.Errorf("template %s: %w", a.in.Template.Name, err)
+	}
+	for _, e := range entries {
+		if err := a.noSecret(e.Path); err != nil {
+			return err
+		}
 	}
 	a.entries = entries
 	return nil
@@ -324,6 +326,9 @@ func (a *assembly) addPackageLists(context.Context) error {
 		for _, name := range []string{list.Manifest, list.Lock} {
 			if name == "" || a.has(name) {
 				continue
+			}
+			if err := a.noSecret(name); err != nil {
+				return err
 			}
 			e, err := tree.File(a.in.Template.FS, name, name)
 			if errors.Is(err, fs.ErrNotExist) {

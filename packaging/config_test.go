@@ -77,7 +77,7 @@ func TestUnread(t *testing.T) {
 // be, and one that is missing is an error unless nothing is built.
 func TestSecretsAndTemplates(t *testing.T) {
 	t.Parallel()
-	root := files(t, map[string]string{"hello/x": "x", "mine/template.yml": "fprocess: x\n", "mine/Dockerfile": "FROM a\nCOPY . .\n", "mine/key": "k", "key": "k"})
+	root := files(t, map[string]string{"hello/x": "x", "mine/template.yml": "fprocess: x\n", "mine/Dockerfile": "FROM a\nCOPY . .\n", "mine/key": "k", "mine/function/key": "k", "key": "k"})
 	tmpl, err := templates.OpenDir(filepath.Join(root, "mine"))
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +95,8 @@ func TestSecretsAndTemplates(t *testing.T) {
 		}
 	}
 	in.Function.BuildSecrets = map[string]string{"k": "key"}
+	assemble(t, in)
+	in.Function.BuildSecrets = map[string]string{"k": "mine/function/key"} // of the starter, which is not taken
 	assemble(t, in)
 	in.Function.BuildSecrets = map[string]string{"k": "gone"}
 	if _, err := Assemble(t.Context(), in); !errors.Is(err, fs.ErrNotExist) {

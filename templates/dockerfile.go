@@ -87,13 +87,18 @@ type copied struct {
 // read from, with the given build args: each once, as written, in order. One
 // that names a digest already, or that only the builder knows, is left out.
 func BaseImages(data []byte, args map[string]string) ([]string, error) {
+	all, err := AllBaseImages(data, args)
+	return slices.DeleteFunc(all, func(ref string) bool { return strings.ContainsAny(ref, "$@") }), err
+}
+
+// AllBaseImages is [BaseImages] with those that name a digest, and those that only the
+// builder knows, as they are written.
+func AllBaseImages(data []byte, args map[string]string) ([]string, error) {
 	d, err := readDockerfile("Dockerfile", data, args)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(d.summary().Bases, func(ref string) bool {
-		return strings.ContainsAny(ref, "$@")
-	}), nil
+	return d.summary().Bases, nil
 }
 
 // readDockerfile parses a Dockerfile. Build args that it declares before the
@@ -188,7 +193,7 @@ func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scop
 		st.copies = append(st.copies, copied{firstLine(c.Location()), local.sources(c.SourcePaths)})
 	case *instructions.AddCommand:
 		for _, source := range c.SourcePaths {
-			if from, known := local.try(source); c.Checksum == "" && (isRemote(from) || !known && (isRemote(source) || unknownStart.MatchString(source))) {
+			if from, known := local.try(source); c.Checksum == "" && (isRemote(from) || !known && (isRemote(source) || local.mayBeRemote(source))) {
 				st.added = append(st.added, argument{source, firstLine(c.Location())})
 			}
 		}
@@ -315,31 +320,35 @@ func isRemote(source string) bool {
 
 var (
 	scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
-	// unknownStart is a source that begins with a variable, which may be a URL.
-	unknownStart = regexp.MustCompile(`^\$`)
+	leading = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+	// platformArg is a variable that the builder sets, to nothing that is a URL.
+	platformArg = regexp.MustCompile(`^(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT|STAGE)$`)
 )
 
 // A scope is the variables that are set at one place of a Dockerfile.
 type scope struct {
 	values map[string]string
 	args   map[string]string // build args that are given
+	empty  map[string]bool   // build args without a value
 	lex    *shell.Lex
 }
 
 func newScope(escape rune, args map[string]string) *scope {
-	return &scope{values: map[string]string{}, args: args, lex: shell.NewLex(escape)}
+	return &scope{values: map[string]string{}, args: args, empty: map[string]bool{}, lex: shell.NewLex(escape)}
 }
 
 // inside returns the empty scope of a stage.
 func (s *scope) inside() *scope {
-	return &scope{values: map[string]string{}, args: s.args, lex: s.lex}
+	return &scope{values: map[string]string{}, args: s.args, empty: map[string]bool{}, lex: s.lex}
 }
 
 // declare gives a build arg its value: the one that is given, or else its default.
 func (s *scope) declare(a instructions.KeyValuePairOptional) {
 	if given, ok := s.args[a.Key]; ok {
 		s.values[a.Key] = given
-	} else if a.Value != nil {
+	} else if a.Value == nil {
+		s.empty[a.Key] = true
+	} else {
 		s.values[a.Key] = s.expand(*a.Value)
 	}
 }
@@ -369,6 +378,13 @@ func (s *scope) try(word string) (string, bool) {
 		}
 	}
 	return result, true
+}
+
+// mayBeRemote reports whether a source of ADD whose value nobody knows may turn out to
+// be a URL: where it begins with a variable that the base image may have set.
+func (s *scope) mayBeRemote(source string) bool {
+	m := leading.FindStringSubmatch(source)
+	return m != nil && !platformArg.MatchString(m[1]) && !s.empty[m[1]]
 }
 
 // sources returns the paths in the build context that COPY or ADD is given.

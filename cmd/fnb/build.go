@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -143,6 +144,9 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 // runBuild builds the functions that were named.
 func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string) (err error) {
 	start := time.Now()
+	if err := g.withoutNetwork("fnb build", o); err != nil {
+		return err
+	}
 	p, fns, err := g.newPipeline(o, names)
 	if err != nil {
 		return err
@@ -173,6 +177,29 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 		err = errors.Join(err, lerr)
 	}
 	return errors.Join(err, g.finish(jobs, o.reportFile, time.Since(start)))
+}
+
+// withoutNetwork refuses flags that --offline leaves no sense.
+func (g *globals) withoutNetwork(command string, o *buildOptions) error {
+	if !g.offline {
+		return nil
+	}
+	remote := func(c builder.Cache) bool { return c.Type != "local" }
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"--push", o.push},
+		{"--pull", o.pull},
+		{"--cache", o.cache != ""},
+		{"--cache-from", slices.ContainsFunc(o.imports, remote)},
+		{"--cache-to", slices.ContainsFunc(o.exports, remote)},
+	} {
+		if f.given {
+			return usagef(command, "--offline and %s exclude one another: one uses no network", f.name)
+		}
+	}
+	return nil
 }
 
 // newPipeline reads the stack, chooses the functions that were named, and opens
@@ -323,10 +350,14 @@ func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, err
 
 // writeLock adds new pins to fnb.lock. Nothing is written when there are none.
 func (p *pipeline) writeLock() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.locked || p.opts.frozen {
 		return nil
 	}
-	return p.lock.WriteLock(lockFile(p.stack.File))
+	err := p.lock.WriteLock(lockFile(p.stack.File))
+	p.locked = err != nil
+	return err
 }
 
 // finish prints the results and writes the report.

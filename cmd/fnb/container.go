@@ -51,9 +51,11 @@ func (o *containerOptions) parse(command string) error {
 	if o.env, err = keyValues(o.rawEnv, nil); err != nil {
 		return usagef(command, "--env %w", err)
 	}
-	if o.given, _, err = readSecrets(o.rawRun); err != nil {
+	var files []string
+	if o.given, files, err = readSecrets(o.rawRun); err != nil {
 		return usagef(command, "--secret %w", err)
 	}
+	o.secretFiles = append(o.secretFiles, files...)
 	return nil
 }
 
@@ -165,6 +167,18 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		_, _ = io.WriteString(l.w, out.String()) // a log that nobody reads does not stop a function
 	}
 	return len(p), nil
+}
+
+// Close writes what is left of a line whose end never came.
+func (l *lineWriter) Close() error {
+	l.own.Lock()
+	left := len(l.part) > 0
+	l.own.Unlock()
+	if !left {
+		return nil
+	}
+	_, err := l.Write([]byte("\n"))
+	return err
 }
 
 // functionSocket is where fnb run takes the requests of fnb invoke for a

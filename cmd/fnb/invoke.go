@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/builder"
 	"fnb/schema"
 )
 
@@ -199,7 +200,7 @@ func runningFunction(ctx context.Context, stackFile, name string) http.RoundTrip
 		return nil
 	}
 	// Nobody else can have put anything into a folder that only its owner enters.
-	if info, err := os.Lstat(filepath.Dir(path)); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+	if info, err := os.Lstat(filepath.Dir(path)); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !builder.OwnFile(info) {
 		return nil
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)

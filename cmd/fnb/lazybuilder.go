@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -62,7 +64,7 @@ func (l *lazyBuilder) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(file); err != nil {
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return hint(fmt.Errorf("the builder at %s made images for %s, and makes them for %s now", address, l.native, own),

@@ -12,19 +12,24 @@ import (
 	"fnb/templates"
 )
 
-// A notLockedError names what a frozen lock does not have.
+// A notLockedError names what the lock does not have, where that may not be looked up.
 type notLockedError struct {
-	what string // "base images" or "watchdogs"
-	refs []string
+	what    string // "base images" or "watchdogs"
+	refs    []string
+	offline bool // not because the lock is frozen
 }
 
 func (e *notLockedError) Error() string {
-	return "fnb.lock does not have the " + e.what + " " + strings.Join(e.refs, ", ")
+	s := "fnb.lock does not have the " + e.what + " " + strings.Join(e.refs, ", ")
+	if e.offline {
+		s += ", and the network may not be used"
+	}
+	return s
 }
 
 // pinBases returns the digests by which the solve has to take its base images.
 // What the lock has is kept; what it lacks is looked up once a run and added. With
-// --pull all of them are looked up. With --frozen a missing one is an error.
+// --pull all of them are looked up. With --frozen and --offline a missing one is an error.
 // Unpinned says what has no digest, if anything.
 func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile []byte, bc *packaging.Context) (pins map[string]string, unpinned string, err error) {
 	refs, err := baseReferences(dockerfile, bc)
@@ -42,8 +47,8 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile
 			missing = append(missing, ref)
 		}
 	}
-	if p.opts.frozen && len(missing) > 0 {
-		return nil, "", &notLockedError{"base images", missing}
+	if (p.opts.frozen || p.offline) && len(missing) > 0 {
+		return nil, "", &notLockedError{"base images", missing, !p.opts.frozen}
 	}
 	if len(missing) > 0 {
 		found, err := p.digests(ctx, req, missing)

@@ -35,10 +35,10 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 	p.bases.Lock()
 	defer p.bases.Unlock()
 	digest := p.lockedWatchdog(ref)
-	if p.opts.frozen && digest == "" {
-		return "", &notLockedError{"watchdogs", []string{ref}}
+	if (p.opts.frozen || p.offline) && digest == "" {
+		return "", &notLockedError{"watchdogs", []string{ref}, !p.opts.frozen}
 	}
-	if digest == "" || (p.opts.pull || p.upgrade) && !p.asked[ref] {
+	if digest == "" || (p.opts.pull || p.upgrade) && !p.asked[ref] && !p.offline {
 		found, err := p.digests(ctx, *req, []string{ref})
 		if err != nil {
 			return "", fmt.Errorf("looking up the watchdog: %w", err)
@@ -111,7 +111,7 @@ func (p *pipeline) pinDefault(j *job) error {
 	case maps.Equal(was, w.Layers):
 		return nil
 	case p.opts.frozen && len(was) == 0:
-		return &notLockedError{"watchdogs", []string{defaultWatchdog}}
+		return &notLockedError{"watchdogs", []string{defaultWatchdog}, false}
 	case p.opts.frozen:
 		return &watchdogError{}
 	case len(was) > 0 && !p.upgrade:

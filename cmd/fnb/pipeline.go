@@ -47,7 +47,7 @@ type pipeline struct {
 	upgrade  bool                    // pins of watchdogs are moved too
 	source   map[string]string       // labels for the source in the place of git's; nil is git's
 	apart    bool                    // cache mounts are not shared with builds
-	epoch    int64                   // of images, Unix seconds; 0 is builder.DefaultEpoch
+	epoch    *int64                  // of images, Unix seconds; nil is builder.DefaultEpoch
 
 	bases sync.Mutex // held while base images are looked up, so that each is once
 	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
@@ -58,7 +58,7 @@ type pipeline struct {
 	silent   map[string]bool       // registries that do not answer
 	claimed  map[string]bool       // shared caches that somebody writes in this run
 	pushes   map[string]permission // by repository
-	unread   map[string]int        // functions whose Dockerfile does not declare a --build-arg
+	unread   map[string][]string   // by --build-arg: the functions whose Dockerfile does not declare it
 	lock     *schema.Lock
 	locked   bool // lock has pins that its file lacks
 }
@@ -205,10 +205,12 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.unread == nil {
-		p.unread = map[string]int{}
+		p.unread = map[string][]string{}
 	}
 	for _, name := range bc.Unread {
-		p.unread[name]++
+		if !slices.Contains(p.unread[name], j.fn.Name) { // --tag digest packs twice
+			p.unread[name] = append(p.unread[name], j.fn.Name)
+		}
 	}
 	return bc, nil
 }
@@ -220,7 +222,7 @@ func (p *pipeline) unreadArgs(functions int) []string {
 	defer p.mu.Unlock()
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(p.unread)) {
-		if p.unread[name] == functions {
+		if len(p.unread[name]) == functions {
 			out = append(out, name)
 		}
 	}
@@ -306,7 +308,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 	}
 	j.report.Warnings = append(j.report.Warnings, p.notable(img.Warnings)...)
 	if j.report.Builders = img.Builders; len(img.Builders) > 1 && len(p.opts.exports) > 0 {
-		j.report.Warnings = append(j.report.Warnings, "its platforms were built apart, so each has a build cache of its own, with the platform behind its name")
+		j.report.Warnings = append(j.report.Warnings, "its platforms were built apart, so each but the first has a build cache of its own, with the platform behind its name")
 	}
 	j.report.Digest, j.report.Context, j.report.Sent = img.Digest, img.Sent, img.Pushed
 	j.report.Status = "built"

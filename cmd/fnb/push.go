@@ -39,6 +39,9 @@ func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) 
 	if o.parallel < 1 {
 		return usagef("fnb push", "--parallel %d: it has to be at least 1", o.parallel)
 	}
+	if g.offline {
+		return usagef("fnb push", "--offline uses no network, and a push needs it")
+	}
 	p, fns, err := g.newPipeline(o, names)
 	if err != nil {
 		return err

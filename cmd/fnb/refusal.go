@@ -23,7 +23,7 @@ type permission struct {
 // asked whether it would take the push; where it refuses, the solve is stopped,
 // and the error is that of the push.
 func (p *pipeline) whileAllowed(ctx context.Context, j *job, solve func(context.Context) (*builder.Result, error)) (*builder.Result, error) {
-	if !p.opts.push || p.offline || p.isSilent(j.refs[0]) {
+	if !p.opts.push || p.isSilent(j.refs[0]) {
 		return solve(ctx)
 	}
 	perm := p.permission(ctx, j.refs[0])

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,6 +32,8 @@ type plan struct {
 	digest   string // of the inputs
 	unpinned string // why equal inputs need not be an equal image; "" where they are
 	shared   string // reference of the build cache that functions share; "" without
+	steps    string // SHA-256 of the Dockerfile
+	own      bool   // the Dockerfile is the function's
 }
 
 // plan puts together what the builder would be asked to make. The builder itself
@@ -64,17 +65,24 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		req.Test = tmpl.Manifest.Test.Target
 	}
 	req.Epoch = p.epoch
-	created := cmp.Or(req.Epoch, builder.DefaultEpoch)
+	created := int64(builder.DefaultEpoch)
+	if p.epoch != nil {
+		created = *p.epoch
+	}
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
 	maps.Copy(req.Config.Labels, p.opts.labels)
 	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
 	if err != nil {
 		return nil, err
 	}
+	sum := sha256.Sum256(dockerfile)
+	pl.steps, pl.own = hex.EncodeToString(sum[:]), tmpl.Dockerfile.Path == ""
 	if req.Bases, pl.unpinned, err = p.pinBases(ctx, *req, dockerfile, bc); err != nil {
 		return nil, err
 	}
-	req.CacheMounts = p.cacheMounts(j, tmpl, req.Bases)
+	if req.CacheMounts, err = p.cacheMounts(j, tmpl, dockerfile, bc.BuildArgs); err != nil {
+		return nil, err
+	}
 	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {
 		return nil, err
 	}
@@ -101,8 +109,12 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 // those of its template, of whichever version, on the same base images. What another
 // base image's package manager has built may not work here, and what another template
 // has put there is not to be trusted. A build without cache empties them.
-func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, bases map[string]string) string {
-	words := append([]string{j.report.Pin.Store, tmpl.Name}, slices.Sorted(maps.Keys(bases))...)
+func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, dockerfile []byte, args map[string]string) (string, error) {
+	bases, err := templates.AllBaseImages(dockerfile, args)
+	if err != nil {
+		return "", err
+	}
+	words := append([]string{j.report.Pin.Store, tmpl.Name}, slices.Sorted(slices.Values(bases))...)
 	if p.apart {
 		words = append(words, j.refs[0])
 	}
@@ -110,7 +122,7 @@ func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, bases map[strin
 	for _, s := range words {
 		fmt.Fprintf(h, "%q\n", s)
 	}
-	return "fnb-" + hex.EncodeToString(h.Sum(nil)[:8])
+	return "fnb-" + hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
 // settings are what decides an image beside its build context.
@@ -184,17 +196,17 @@ func watchdogOf(bc *packaging.Context) (builder.Watchdog, error) {
 	return builder.Watchdog{Reference: bc.Watchdog}, nil
 }
 
-// epoch is SOURCE_DATE_EPOCH, 0 where it is not set.
-func epoch() (int64, error) {
+// epoch is SOURCE_DATE_EPOCH, nil where it is not set.
+func epoch() (*int64, error) {
 	s := os.Getenv("SOURCE_DATE_EPOCH")
 	if s == "" {
-		return 0, nil
+		return nil, nil
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
-		return 0, usagef("fnb", "SOURCE_DATE_EPOCH=%q: it has to be seconds since 1970", s)
+		return nil, usagef("fnb", "SOURCE_DATE_EPOCH=%q: it has to be seconds since 1970", s)
 	}
-	return n, nil
+	return &n, nil
 }
 
 // proxies are the proxy variables of the environment, which BuildKit passes to

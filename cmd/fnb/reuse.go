@@ -39,8 +39,6 @@ func (p *pipeline) mustSolve(j *job, pl *plan) string {
 		return "nothing pins " + pl.unpinned
 	case p.opts.test && !p.records.tested(j.refs[0], pl):
 		return "--test runs the tests"
-	case p.opts.push && p.offline:
-		return "--offline asks no registry"
 	}
 	return ""
 }
@@ -142,7 +140,7 @@ type answer struct {
 // askAhead asks the registry for the first reference while the inputs are still being
 // looked at.
 func (p *pipeline) askAhead(ctx context.Context, j *job) {
-	if !p.opts.push || p.offline || p.opts.noCache || p.opts.contextOnly != "" || p.isSilent(j.refs[0]) {
+	if !p.opts.push || p.opts.noCache || p.opts.contextOnly != "" || p.isSilent(j.refs[0]) {
 		return
 	}
 	j.ahead = make(chan answer, 1)
@@ -231,7 +229,7 @@ func platformsKnown(known *registry.Known, pl *plan) []schema.PlatformReport {
 // it the tag of its inputs, so that whoever wants the same finds it. That it cannot
 // be tagged is a warning.
 func (p *pipeline) tagInputs(ctx context.Context, j *job, pl *plan, img *builder.Result) error {
-	if p.offline || p.isSilent(j.refs[0]) {
+	if p.isSilent(j.refs[0]) {
 		return nil
 	}
 	wanted := !p.opts.noInputTag && pl.unpinned == ""

@@ -53,7 +53,7 @@ func newRoot(s streams) *cobra.Command {
 	f.StringVar(&g.progress, "progress", "auto", "show progress as `MODE`: auto, tty, plain, json or quiet")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "show no progress")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
-	f.BoolVar(&g.offline, "offline", false, "use no network for templates: what is cached works")
+	f.BoolVar(&g.offline, "offline", false, "use no network: what is cached works")
 	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS`, or several with commas between (default the managed builder)")
 	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
 	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")

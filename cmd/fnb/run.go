@@ -272,6 +272,9 @@ func (r *runner) follow(ctx context.Context, s *serving) error {
 			r.g.failing(&r.out, s.job, err)
 			continue
 		}
+		if err := r.p.writeLock(); err != nil { // of base images that were not there before
+			r.g.failing(&r.out, s.job, err)
+		}
 		if s.announced {
 			r.g.say(&r.out, s.job.fn.Name, "serving again after %s", time.Since(began).Round(time.Millisecond))
 		} else if err := r.announce(ctx, s); err != nil {

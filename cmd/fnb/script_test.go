@@ -32,7 +32,7 @@ type rig struct {
 	registry *servers.Registry
 	config   string
 	mirrors  map[string]string
-	proxies  sync.Map // to the builders of fleets, by address
+	fleet    sync.Map // member by address
 	steady   sync.Map // what asks a script's functions all the time, by URL
 	builder  string
 }

@@ -105,7 +105,7 @@ func (p *pipeline) testStarter(ctx context.Context, fn schema.Function, tmpl *te
 }
 
 func (p *pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templates.Template, platform schema.Platform, o *testOptions) (testResult, error) {
-	j := &job{fn: fn, refs: []string{fn.Name}, place: placeOf(p.stack, fn), report: &schema.FunctionReport{Name: fn.Name, Pin: &schema.Pin{}}}
+	j := &job{fn: fn, refs: []string{fn.Name}, place: placeOf(p.stack, fn), report: &schema.FunctionReport{Name: fn.Name, Pin: &schema.Pin{Store: tmpl.Dir}}}
 	bc, err := packaging.Assemble(ctx, packaging.Input{
 		Function: fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
 		BuildOptions: o.buildOptions.buildOptions, BuildArgs: o.buildArgs,

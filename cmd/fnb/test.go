@@ -47,6 +47,7 @@ func (e *testError) Error() string {
 const (
 	checkBuild    = "build"
 	checkTests    = "tests"
+	checkSetup    = "setup" // what comes before them
 	checkPlatform = "platform"
 )
 
@@ -94,12 +95,15 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 		index[j] = i
 	}
 	err = each(ctx, jobs, o.parallel, func(ctx context.Context, j *job) error {
-		req, tmpl, err := p.container(ctx, j, &o.containerOptions)
-		if err != nil {
-			return err
-		}
 		r := &results[index[j]]
-		*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout})
+		req, tmpl, err := p.container(ctx, j, &o.containerOptions)
+		if err == nil {
+			*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout})
+		}
+		if err != nil && ctx.Err() == nil { // a report in which it is missing would look well
+			r.Function, r.place = j.fn.Name, j.place
+			r.Checks = append(r.Checks, probe.Check{Name: checkSetup, Status: probe.Failed, Detail: oneLine(err)})
+		}
 		return err
 	})
 	p.close()

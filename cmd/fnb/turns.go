@@ -92,14 +92,15 @@ func (p *pipeline) turn(j *job, pl *plan, solved func()) func(context.Context) (
 	}
 }
 
-// shared names what the image of a function has in common with others. Where its
-// repository is not new most of that is there already.
+// shared names what the image of a function has in common with others. Where the image
+// that is there is of the same template and the same base, most of that is there already.
 func (p *pipeline) shared(j *job, pl *plan) []string {
-	if !p.opts.push || j.was != nil {
+	same := func(label, value string) bool { return j.was[label] == value }
+	if !p.opts.push || !pl.own && j.was != nil && same("fnb.template.checksum", pl.req.Config.Labels["fnb.template.checksum"]) && same(labelBaseDigest, pl.req.Bases[pl.req.Base]) {
 		return nil
 	}
 	host := registry.Host(j.refs[0])
-	things := []string{host + " template " + pl.req.Affinity}
+	things := []string{host + " steps " + pl.steps}
 	if pl.req.Base != "" {
 		things = append(things, host+" base "+pl.req.Base)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,6 +74,9 @@ type verified struct {
 
 // runRebuild builds an image again, in a folder of its own, and compares.
 func (g *globals) runRebuild(ctx context.Context, o *buildOptions, args []string) error {
+	if g.offline {
+		return usagef("fnb verify", "--offline uses no network, and the image is in a registry")
+	}
 	ref := args[0]
 	p, fns, err := g.newPipeline(o, args[1:])
 	if err != nil {
@@ -189,7 +191,7 @@ func (p *pipeline) asBuilt(ctx context.Context, desc v1.Descriptor) (map[string]
 		}
 	}
 	if created, err := time.Parse(time.RFC3339, labels["org.opencontainers.image.created"]); err == nil {
-		p.epoch = cmp.Or(p.epoch, created.Unix())
+		p.epoch = new(created.Unix())
 	}
 	return labels, nil
 }

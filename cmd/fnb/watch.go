@@ -47,6 +47,12 @@ func (w *watcher) close() { _ = w.fs.Close() } // it was only read
 // add watches a folder and those in it. A file is watched through its folder,
 // since many editors replace it.
 func (w *watcher) add(path string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != filepath.Clean(path) {
+		if err := w.fs.Add(filepath.Dir(path)); err != nil { // where the link is
+			return err
+		}
+		path = real
+	}
 	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // it went away in the meantime
