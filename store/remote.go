@@ -95,6 +95,12 @@ func (r *remote) objects(ctx context.Context, at *commitAt, dir string) (storer.
 			continue
 		}
 		objects, err := r.fetch(ctx, at.hash, whole, filepath.Join(dir, fmt.Sprint(whole)))
+		for again := 1; again < overtakes && overtaken(err); again++ {
+			if err := r.reconnect(ctx); err != nil {
+				return nil, err
+			}
+			objects, err = r.fetch(ctx, at.hash, whole, filepath.Join(dir, fmt.Sprint(whole)))
+		}
 		if err == nil {
 			return objects, r.complete(objects, at)
 		}
@@ -105,14 +111,29 @@ func (r *remote) objects(ctx context.Context, at *commitAt, dir string) (storer.
 			break
 		}
 		// The server has refused a commit that no reference names: a new session.
-		r.close()
-		r.adv, r.session = nil, nil
-		if err := r.connect(ctx); err != nil {
+		if err := r.reconnect(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return nil, lastErr
 }
+
+// reconnect begins a new session.
+func (r *remote) reconnect(ctx context.Context) error {
+	r.close()
+	r.adv, r.session = nil, nil
+	return r.connect(ctx)
+}
+
+// overtaken reports whether a server was done with its answer before go-git had closed
+// the question, which go-git takes for a failure over ssh.
+func overtaken(err error) bool {
+	_, unreachable := errors.AsType[*UnreachableError](err)
+	return unreachable && strings.Contains(err.Error(), "closing input: EOF")
+}
+
+// overtakes is how often that may happen with one commit.
+const overtakes = 3
 
 // advertised reports whether a reference names the commit.
 func (r *remote) advertised(hash string) bool {

@@ -25,6 +25,10 @@ func main() {
 	only := flag.String("only", "", "measure only the row with this `NAME`")
 	out := flag.String("o", "", "write the section on builds of this `FILE` anew")
 	flag.Parse()
+	if *only != "" && *out != "" {
+		fmt.Fprintln(os.Stderr, "bench: -only and -o exclude one another: the section has all rows")
+		os.Exit(2)
+	}
 	if err := run(ctx, *fnb, *tools, *rounds, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
+	"time"
 )
 
 func rows() []row {
@@ -221,23 +222,28 @@ func twenty(ctx context.Context, r *rig) (result, error) {
 	if err := write(mark, "MARK\n"); err != nil {
 		return result{}, err
 	}
-	push := func(bare bool) func() error {
+	from, err := r.floorImages(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	push := func(atOnce int, bare bool) func() error {
 		return func() error {
 			raw, err := os.ReadFile(mark)
 			if err != nil {
 				return err
 			}
-			return floor(ctx, r.address, r.host, functions, string(raw), bare)
+			return r.floor(ctx, from, functions, atOnce, string(raw), bare)
 		}
 	}
 	m, err := race(r.rounds,
 		contender{"fnb", edit(handlers...), func() error { return r.build(ctx, dir) }},
-		contender{"floor", edit(mark), push(false)},
-		contender{"bare", edit(mark), push(true)})
+		contender{"floor", edit(mark), push(runtime.NumCPU(), false)},
+		contender{"floor with all at once", edit(mark), push(functions, false)},
+		contender{"bare", edit(mark), push(runtime.NumCPU(), true)})
 	if err != nil {
 		return result{}, err
 	}
-	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, bare floor %.2f s", m[0], m[1], m[2]), m[0] / m[1], 1.15}, nil
+	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, with all at once %.2f s, bare floor %.2f s", m[0], m[1], m[2], m[3]), m[0] / min(m[1], m[2]), 1.15}, nil
 }
 
 // large is a function with a handler of 10 000 files, for fnb and as a build
@@ -302,24 +308,23 @@ func secondMachine(ctx context.Context, r *rig) (result, error) {
 			Status string `json:"status"`
 		} `json:"functions"`
 	}
-	m, err := race(1, contender{name: "fnb", do: func() error {
-		out, err := r.run(ctx, dir, other, r.fnb, "build", "--push", "--quiet", "--json")
-		if err != nil {
-			return err
-		}
-		return json.Unmarshal([]byte(out), &report)
-	}})
+	start := time.Now() // once: it is another machine's first
+	out, err := r.run(ctx, dir, other, r.fnb, "build", "--push", "--quiet", "--json")
+	took := time.Since(start).Seconds()
 	if err != nil {
+		return result{}, err
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		return result{}, err
 	}
 	solves, status := 1.0, ""
 	if len(report.Functions) == 1 {
 		status = report.Functions[0].Status
 	}
-	if !slices.Contains([]string{"built", "cached", "pushed"}, status) {
+	if status == "skipped" {
 		solves = 0
 	}
-	return result{fmt.Sprintf("%.2f s, %s", m[0], status), solves, 0}, nil
+	return result{fmt.Sprintf("%.2f s, %s", took, status), solves, 0}, nil
 }
 
 func largeLayer(ctx context.Context, r *rig) (result, error) {
