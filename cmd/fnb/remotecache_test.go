@@ -55,7 +55,9 @@ func TestSharedCache(t *testing.T) {
 		"another template":     func(in *inputs) { in.checksum = "fnb1:sha256:2" },
 		"another package list": func(in *inputs) { in.list = "2" },
 		"an option":            func(in *inputs) { in.options = []string{"dev"} },
-		"another platform":     func(in *inputs) { in.platforms = append(in.platforms, schema.Platform{OS: "linux", Architecture: "arm64"}) },
+		"another platform": func(in *inputs) {
+			in.platforms = append(in.platforms, schema.Platform{OS: "linux", Architecture: "arm64"})
+		},
 	} {
 		if at(change) == one {
 			t.Errorf("%s has the same", name)
