@@ -243,7 +243,7 @@ func twenty(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, with all at once %.2f s, bare floor %.2f s", m[0], m[1], m[2], m[3]), m[0] / min(m[1], m[2]), 1.15}, nil
+	return result{fmt.Sprintf("fnb %.2f s, floor %.2f s, with all at once %.2f s (fnb %.2f × that), bare floor %.2f s", m[0], m[1], m[2], m[0]/m[2], m[3]), m[0] / m[1], 1.15}, nil
 }
 
 // large is a function with a handler of 10 000 files, for fnb and as a build
