@@ -53,6 +53,26 @@ func newSettler(root string) (*settler, error) {
 // marker is the file that is there while databases are not on the disk.
 func (s *settler) marker() string { return filepath.Join(s.root, "unsettled") }
 
+// spare is the marker's file while it marks nothing. It is kept, since on a full disk,
+// where somebody wants to prune, there is no room for another.
+func (s *settler) spare() string { return filepath.Join(s.root, "settled") }
+
+// mark puts the marker in its place.
+func (s *settler) mark() error {
+	f, err := os.OpenFile(s.spare(), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(s.boot, 0) // of one length always
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(s.spare(), s.marker()); err != nil {
+		return err
+	}
+	return flush(s.root)
+}
+
 // lost is where the state of a builder goes whose machine went down.
 func (s *settler) lost() string { return filepath.Join(s.root, "lost") }
 
@@ -117,13 +137,10 @@ func (s *settler) begin() error {
 		s.busy++ // the timer may have fired already
 		return nil
 	}
-	if err := os.WriteFile(s.marker(), s.boot, 0o600); err != nil {
+	if err := s.mark(); err != nil {
 		return err
 	}
 	s.dirty = true
-	if err := errors.Join(flush(s.marker()), flush(s.root)); err != nil {
-		return err
-	}
 	s.busy++
 	return nil
 }
@@ -141,7 +158,7 @@ func (s *settler) end() {
 func (s *settler) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dirty && s.busy == 0 && s.flush() == nil && os.Remove(s.marker()) == nil {
+	if s.dirty && s.busy == 0 && s.flush() == nil && os.Rename(s.marker(), s.spare()) == nil {
 		s.dirty = false
 	}
 }

@@ -4,6 +4,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fnb/internal/servers"
 )
 
 // TestSettle kills a builder right after a solve, which loses nothing, and then
@@ -123,7 +126,32 @@ func TestSettlerState(t *testing.T) {
 			left = append(left, e.Name())
 		}
 	}
-	if want := []string{"builder.log", "serve.lock"}; !slices.Equal(left, want) {
+	if want := []string{"builder.log", "serve.lock", "settled"}; !slices.Equal(left, want) {
 		t.Errorf("left %s, want %s", strings.Join(left, " "), strings.Join(want, " "))
+	}
+}
+
+// TestSettlerFullDisk begins where nothing more fits: somebody wants to prune.
+func TestSettlerFullDisk(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "size=64k,mode=700"); err != nil {
+		servers.Require(t, "buildkit", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(root, syscall.MNT_DETACH) })
+	s, err := newSettler(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.begin(); err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	s.settle()
+	if err := os.WriteFile(filepath.Join(root, "filler"), make([]byte, 128<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	if err := s.begin(); err != nil || absent(s.marker()) {
+		t.Errorf("on a full disk: %v", err)
 	}
 }

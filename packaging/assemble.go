@@ -246,7 +246,8 @@ func (a *assembly) noSecret(name string) error {
 		return nil
 	}
 	file := filepath.Join(dir, filepath.FromSlash(name))
-	if !a.hidden[file] && !a.in.Hidden[file] {
+	stored := file + templates.StoredSuffix
+	if !a.hidden[file] && !a.in.Hidden[file] && !a.hidden[stored] && !a.in.Hidden[stored] {
 		return nil
 	}
 	return fmt.Errorf("the build secret %s is a file of template %s, which every function of it would have; move it out of the template's folder", name, a.in.Template.Name)

@@ -20,9 +20,12 @@ import (
 // ManifestName is the file that makes a folder a template.
 const ManifestName = "template.yml"
 
+// StoredSuffix ends the names of files that are stored under another name than they
+// have in a build, such as a go.mod that must not be one where the template is kept.
+const StoredSuffix = ".tmpl"
+
 const (
 	dockerfileName = "Dockerfile"
-	storedSuffix   = ".tmpl"
 	defaultFolder  = "function"
 )
 
@@ -172,8 +175,8 @@ func look(fsys fs.FS) (*tree.FS, error) {
 	}
 	for i := range entries {
 		e := &entries[i]
-		if base := path.Base(e.Path); !e.Mode.IsDir() && strings.HasSuffix(base, storedSuffix) && base != storedSuffix {
-			e.Path = strings.TrimSuffix(e.Path, storedSuffix)
+		if base := path.Base(e.Path); !e.Mode.IsDir() && strings.HasSuffix(base, StoredSuffix) && base != StoredSuffix {
+			e.Path = strings.TrimSuffix(e.Path, StoredSuffix)
 		}
 	}
 	return tree.New(entries)
