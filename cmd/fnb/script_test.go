@@ -454,7 +454,9 @@ func cmdFrontend(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: frontend FILE")
 	}
-	out, err := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend").CombinedOutput()
+	build := exec.Command("go", "build", "-o", ts.MkAbs(args[0]), "github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // for an image without a C library
+	out, err := build.CombinedOutput()
 	if err != nil {
 		ts.Fatalf("building the frontend: %v\n%s", err, out)
 	}
