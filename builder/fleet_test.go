@@ -47,6 +47,17 @@ func fleetOf(t *testing.T, opts FleetOptions) *Fleet {
 	return f
 }
 
+// fleetOfTwo makes a fleet of two new builders.
+func fleetOfTwo(t *testing.T) *Fleet {
+	t.Helper()
+	var nodes []Options
+	for range 2 {
+		d := servers.BuildkitdFor(t, servers.BuildkitdOptions{TCP: true})
+		nodes = append(nodes, Options{Address: d.Address})
+	}
+	return fleetOf(t, FleetOptions{Nodes: nodes})
+}
+
 // Four builders, of which one is killed, one stopped and one cut off in the
 // middle of their solves: every function is made, once, as it would be by one
 // builder. Nothing of the fleet is left afterwards.
@@ -204,12 +215,7 @@ func TestFleetEnding(t *testing.T) {
 func TestFleetGivenUp(t *testing.T) {
 	t.Parallel()
 	base := small(t)
-	var nodes []Options
-	for range 2 {
-		d := servers.BuildkitdFor(t, servers.BuildkitdOptions{TCP: true})
-		nodes = append(nodes, Options{Address: d.Address})
-	}
-	f := fleetOf(t, FleetOptions{Nodes: nodes})
+	f := fleetOfTwo(t)
 	if err := f.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -242,12 +248,7 @@ func TestFleetGivenUp(t *testing.T) {
 func TestFleetSolveError(t *testing.T) {
 	t.Parallel()
 	base := small(t)
-	var nodes []Options
-	for range 2 {
-		d := servers.BuildkitdFor(t, servers.BuildkitdOptions{TCP: true})
-		nodes = append(nodes, Options{Address: d.Address})
-	}
-	f := fleetOf(t, FleetOptions{Nodes: nodes})
+	f := fleetOfTwo(t)
 	for _, step := range []string{
 		"RUN echo >&2 no; exit 7", "RUN echo 'rpc error: code = Unavailable'; echo 'transport is closing'; exit 1",
 		"RUN echo context canceled; exit 1", "COPY nothing /", "FROM " + registryHost(t) + "/no/such:1", "NONSENSE",

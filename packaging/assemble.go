@@ -382,7 +382,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err := a.target(dockerfile); err != nil {
 		return nil, err
 	}
-	out.Unread = a.unread(dockerfile)
+	out.Unread = a.unread(dockerfile, out.BuildArgs)
 	a.configure(out, dockerfile)
 	out.Notes, out.Cached = a.notes, a.cached
 	return out, nil

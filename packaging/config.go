@@ -50,7 +50,8 @@ var predefined = regexp.MustCompile(`(?i)^((http|https|ftp|no|all)_proxy|buildki
 
 // unread returns those build args of the command line that the Dockerfile does not
 // declare, and notes such ones of the function, and packages that it does not install.
-func (a *assembly) unread(dockerfile schema.Dockerfile) []string {
+// Args are all of them, merged.
+func (a *assembly) unread(dockerfile schema.Dockerfile, args map[string]string) []string {
 	ignored := func(name string) bool {
 		return !slices.Contains(dockerfile.Args, name) && !predefined.MatchString(name)
 	}
@@ -59,8 +60,8 @@ func (a *assembly) unread(dockerfile schema.Dockerfile) []string {
 			a.note("the build arg %s does nothing: the Dockerfile has no ARG %s", name, name)
 		}
 	}
-	if args, _ := a.buildArgs(); args[additionalPackage] != "" && ignored(additionalPackage) {
-		a.note("the packages %s are not installed: the Dockerfile has no ARG %s", args[additionalPackage], additionalPackage)
+	if packages := args[additionalPackage]; packages != "" && ignored(additionalPackage) {
+		a.note("the packages %s are not installed: the Dockerfile has no ARG %s", packages, additionalPackage)
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(a.in.BuildArgs)), func(name string) bool {
 		return name == additionalPackage || !ignored(name)

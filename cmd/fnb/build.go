@@ -144,7 +144,7 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 // runBuild builds the functions that were named.
 func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string) (err error) {
 	start := time.Now()
-	if err := g.withoutNetwork("fnb build", o); err != nil {
+	if err := g.withoutNetwork(o); err != nil {
 		return err
 	}
 	p, fns, err := g.newPipeline(o, names)
@@ -180,7 +180,7 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 }
 
 // withoutNetwork refuses flags that --offline leaves no sense.
-func (g *globals) withoutNetwork(command string, o *buildOptions) error {
+func (g *globals) withoutNetwork(o *buildOptions) error {
 	if !g.offline {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (g *globals) withoutNetwork(command string, o *buildOptions) error {
 		{"--cache-to", slices.ContainsFunc(o.exports, remote)},
 	} {
 		if f.given {
-			return usagef(command, "--offline and %s exclude one another: one uses no network", f.name)
+			return usagef("fnb build", "--offline and %s exclude one another: one uses no network", f.name)
 		}
 	}
 	return nil
