@@ -61,15 +61,11 @@ func write(t *testing.T, name string, handler map[string]string) string {
 // start runs a command in dir that listens where upstream_url says.
 func start(t *testing.T, dir string, command ...string) *running {
 	t.Helper()
-	port, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servers.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := port.Addr().String()
-	if err := port.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := &running{url: "http://" + address, done: make(chan error, 1), log: &bytes.Buffer{}}
+	r := &running{url: "http://127.0.0.1:" + port, done: make(chan error, 1), log: &bytes.Buffer{}}
 	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), command[0], command[1:]...)
 	r.cmd.Dir = dir
 	r.cmd.Env = append(os.Environ(), "upstream_url="+r.url, "healthcheck_interval=0s", "PYTHONDONTWRITEBYTECODE=1")
@@ -87,7 +83,7 @@ func start(t *testing.T, dir string, command ...string) *running {
 	})
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
-		if c, err := net.Dial("tcp", address); err == nil {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			_ = c.Close() // nothing was sent
 			return r
 		}

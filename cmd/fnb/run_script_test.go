@@ -14,17 +14,19 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"fnb/internal/servers"
 )
 
-// cmdFreePort: freeport VAR finds a local port at which nothing listens.
+// cmdFreePort: freeport VAR finds a local port at which nothing listens, nor at the
+// ones behind it that further functions take.
 func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeport VAR")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servers.FreePorts(3)
 	ts.Check(err)
-	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	ts.Check(l.Close())
+	ts.Setenv(args[0], port)
 }
 
 // cmdBusyPort: busyport VAR takes a local port for the rest of the script.

@@ -15,10 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"fnb/internal/servers"
 )
 
 // functionVariable makes the test binary a function's process: its value says which.
@@ -29,7 +30,6 @@ const functionVariable = "FWATCHDOG_TEST_FUNCTION"
 type watchdogs struct {
 	path    string
 	foreign bool
-	ports   atomic.Int64
 }
 
 var tested watchdogs //nolint:gochecknoglobals // TestMain has no other way to hand it on
@@ -122,16 +122,11 @@ func (s *syncBuffer) String() string {
 // freePort returns a port that nothing listens on, and that no outgoing connection will take.
 func freePort(t *testing.T) string {
 	t.Helper()
-	const first, count = 12000, 18000 // below the range that the system takes ports from
-	for range 100 {
-		port := strconv.Itoa(first + (os.Getpid()*37+int(tested.ports.Add(1)))%count)
-		if l, err := net.Listen("tcp", ":"+port); err == nil {
-			_ = l.Close() // only its number was wanted
-			return port
-		}
+	port, err := servers.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return ""
+	return port
 }
 
 // launch starts the watchdog with variables (NAME=value) beside the ones that every test needs.

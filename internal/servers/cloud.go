@@ -97,7 +97,7 @@ func StartS3(ctx context.Context, buckets ...string) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := FreePorts(1)
 	if err != nil {
 		return nil, err
 	}

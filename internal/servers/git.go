@@ -278,7 +278,7 @@ func GitFor(tb testing.TB, opts GitOptions) *Git {
 // Daemon serves the same repositories by the git:// protocol, for reading, and
 // returns its address. The daemon ends with ctx.
 func (g *Git) Daemon(ctx context.Context) (string, error) {
-	port, err := freePort(ctx)
+	port, err := FreePorts(1)
 	if err != nil {
 		return "", err
 	}

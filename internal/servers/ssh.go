@@ -53,7 +53,7 @@ func StartSSH(ctx context.Context) (*SSH, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
