@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,34 +13,44 @@ import (
 	"fnb/templates/tree"
 )
 
-// accelerate puts the Dockerfile with cache mounts in place of one that has
-// none. What is built, shown and hashed is the file with the mounts.
-func (a *assembly) accelerate(context.Context) error {
-	at := slices.IndexFunc(a.entries, func(e tree.Entry) bool { return e.Path == dockerfileName && e.Mode.IsRegular() })
-	if a.in.NoAccelerate || at < 0 {
-		return nil
+// addDockerfile reads the Dockerfile, and puts one with cache mounts in the place of
+// one that has none. What is built, shown and hashed is the file with the mounts.
+func (a *assembly) addDockerfile(context.Context) (err error) {
+	defer func() {
+		if err != nil && a.folder == "." {
+			err = &FolderError{Dir: a.in.Function.Handler, Err: err}
+		}
+	}()
+	file := slices.IndexFunc(a.entries, func(e tree.Entry) bool { return e.Path == dockerfileName && e.Mode.IsRegular() })
+	entries := a.entries
+	if file >= 0 {
+		entries = entries[file : file+1] // a link may lead anywhere
 	}
-	view, err := tree.New(a.entries[at : at+1])
+	view, err := tree.New(entries)
 	if err != nil {
 		return err
 	}
 	data, err := fs.ReadFile(view, dockerfileName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("it has no %s: %w", dockerfileName, fs.ErrNotExist)
+	}
 	if err != nil {
 		return err
 	}
-	args, err := a.buildArgs()
-	if err != nil {
+	if a.dockerfile, err = templates.ReadDockerfile(dockerfileName, data, a.args); err != nil {
 		return err
 	}
-	faster, cached := templates.Accelerate(data, templates.AccelerateOptions{
-		Target: a.in.Target, Args: args, Caches: a.in.Template.Manifest.Caches,
-	})
+	if a.in.NoAccelerate || file < 0 {
+		return nil
+	}
+	faster, cached := a.dockerfile.Accelerate(a.in.Target, a.in.Template.Manifest.Caches)
 	if len(cached) == 0 {
 		return nil
 	}
-	mode := a.entries[at].Mode
-	a.entries[at] = tree.Bytes(dockerfileName, faster)
-	a.entries[at].Mode = mode
+	a.dockerfile = faster
+	mode := a.entries[file].Mode
+	a.entries[file] = tree.Bytes(dockerfileName, faster.Data)
+	a.entries[file].Mode = mode
 	for _, line := range slices.Sorted(maps.Keys(cached)) {
 		a.cached = append(a.cached, fmt.Sprintf("%s:%d: RUN keeps %s from one build to the next",
 			dockerfileName, line, strings.Join(cached[line], " and ")))

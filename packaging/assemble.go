@@ -71,8 +71,8 @@ type Context struct {
 	// modes, times and links look like. Contents are read from where they are
 	// when they are asked for, and one that has changed since is an error.
 	FS fs.FS
-	// Dockerfile is the path in FS of the Dockerfile to build.
-	Dockerfile string
+	// Dockerfile is what is built, as it is in FS, with BuildArgs.
+	Dockerfile *templates.Dockerfile
 	// Files are the checksums of what is in FS, sorted by path.
 	Files []schema.FileSum
 	// Digest is the content checksum of FS, as [schema.Checksum] makes it.
@@ -91,7 +91,7 @@ type Context struct {
 	// Notes say what a user may want to know about how the context came to be.
 	Notes []string
 	// Cached say what the Dockerfile here keeps between builds, and the one that
-	// was written does not: see [templates.Accelerate].
+	// was written does not: see [templates.Dockerfile.Accelerate].
 	Cached []string
 	// Secrets are the files of build secrets, by id. They are never in FS.
 	Secrets map[string]string
@@ -148,7 +148,7 @@ func Assemble(ctx context.Context, in Input) (*Context, error) {
 	if err := schema.ValidateFunctionName(in.Function.Name); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.accelerate}
+	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.mergeArgs, a.addDockerfile}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -165,10 +165,13 @@ type assembly struct {
 	dir     string // of the handler, absolute, with links resolved
 	ignore  *ignore
 	entries []tree.Entry
+	args    map[string]string
 	secrets map[string]string
 	hidden  Hidden // the function's own secrets
 	notes   []string
 	cached  []string
+
+	dockerfile *templates.Dockerfile
 }
 
 func (a *assembly) note(format string, args ...any) {
@@ -358,27 +361,12 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: dockerfileName, Secrets: a.secrets}
-	dockerfile := a.in.Template.Dockerfile
-	if a.folder == "." {
-		data, err := fs.ReadFile(view, dockerfileName)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, &FolderError{Dir: a.in.Function.Handler, Err: fmt.Errorf("it has no %s: %w", dockerfileName, fs.ErrNotExist)}
-		}
-		if err != nil {
-			return nil, err
-		}
-		if dockerfile, err = templates.ParseDockerfile(dockerfileName, data); err != nil {
-			return nil, &FolderError{Dir: a.in.Function.Handler, Err: err}
-		}
-	}
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Secrets: a.secrets}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}
 	out.Digest = schema.ChecksumFiles(out.Files)
-	if out.BuildArgs, err = a.buildArgs(); err != nil {
-		return nil, err
-	}
+	dockerfile := a.dockerfile.Summary()
 	if err := a.target(dockerfile); err != nil {
 		return nil, err
 	}

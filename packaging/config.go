@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -21,9 +22,9 @@ const (
 	watchdogDockerfile = "dockerfile"
 )
 
-// buildArgs merges the build args, of which those on the command line win, and
+// mergeArgs merges the build args, of which those on the command line win, and
 // adds the packages of the build options to ADDITIONAL_PACKAGE.
-func (a *assembly) buildArgs() (map[string]string, error) {
+func (a *assembly) mergeArgs(context.Context) error {
 	args := map[string]string{}
 	maps.Copy(args, a.in.Function.BuildArgs)
 	maps.Copy(args, a.in.BuildArgs)
@@ -32,7 +33,7 @@ func (a *assembly) buildArgs() (map[string]string, error) {
 	for _, name := range slices.Concat(a.in.Function.BuildOptions, a.in.BuildOptions) {
 		i := slices.IndexFunc(options, func(o schema.BuildOption) bool { return o.Name == name })
 		if i < 0 {
-			return nil, unknownOption(name, options)
+			return unknownOption(name, options)
 		}
 		packages = append(packages, options[i].Packages...)
 	}
@@ -42,7 +43,8 @@ func (a *assembly) buildArgs() (map[string]string, error) {
 	if len(packages) > 0 {
 		args[additionalPackage] = strings.Join(packages, " ")
 	}
-	return args, nil
+	a.args = args
+	return nil
 }
 
 // predefined are the build args that BuildKit knows without a declaration.

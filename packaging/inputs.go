@@ -43,7 +43,7 @@ type InputEntry struct {
 
 // Inputs returns what decides the image of a context.
 func (c *Context) Inputs(s Settings) (Inputs, error) {
-	in := Inputs{{"format", inputFormat}, {"dockerfile", c.Dockerfile}, {"target", s.Target}, {"epoch", strconv.FormatInt(s.Epoch, 10)}}
+	in := Inputs{{"format", inputFormat}, {"dockerfile", c.Dockerfile.File}, {"target", s.Target}, {"epoch", strconv.FormatInt(s.Epoch, 10)}}
 	for _, f := range c.Files {
 		in = append(in, InputEntry{"file " + f.Path, f.Mode + " " + f.Sum})
 	}

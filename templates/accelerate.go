@@ -13,38 +13,29 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
-// AccelerateOptions say what a Dockerfile is accelerated for.
-type AccelerateOptions struct {
-	Target string            // stage the image is made of; "" is the last
-	Args   map[string]string // build args
-	Caches []string          // folders the template offers, beside those known for the base image
-}
-
 // Accelerate adds cache mounts to the RUN steps of a Dockerfile that was not
 // written for BuildKit, and returns it with the folders that are cached now, by
-// the number of their line. The files of the image stay the same: only stages
+// the number of their line. Target is the stage that the image is made of; "" is the
+// last. Caches are folders that a template offers, beside those known for the base
+// image. The files of the image stay the same: only stages
 // that the image takes single files from are changed, and only for folders that
 // no step of theirs touches by name. All else is left as it is, and so is a
-// Dockerfile that has cache mounts of its own there or that cannot be parsed.
-func Accelerate(data []byte, opts AccelerateOptions) (out []byte, cached map[int][]string) {
-	if ref, _, _, named := parser.DetectSyntax(data); named && !plainSyntax.MatchString(ref) || opts.Args["BUILDKIT_SYNTAX"] != "" {
-		return data, nil
-	}
-	d, err := readDockerfile("Dockerfile", data, opts.Args)
-	if err != nil {
-		return data, nil
+// Dockerfile that has cache mounts of its own there.
+func (d *Dockerfile) Accelerate(target string, caches []string) (faster *Dockerfile, cached map[int][]string) {
+	if ref, _, _, named := parser.DetectSyntax(d.Data); named && !plainSyntax.MatchString(ref) || d.given["BUILDKIT_SYNTAX"] != "" {
+		return d, nil
 	}
 	final := len(d.stages) - 1
-	if opts.Target != "" {
-		if final = d.stageNamed(opts.Target); final < 0 {
-			return data, nil
+	if target != "" {
+		if final = d.stageNamed(target); final < 0 {
+			return d, nil
 		}
 	}
 	cached = map[int][]string{}
 	for i, s := range d.stages {
 		if s.parent < 0 && i != d.root(final) {
 			f := d.family(i)
-			folders := slices.DeleteFunc(append(slices.Clone(opts.Caches), knownCaches(s.base)...), f.touches)
+			folders := slices.DeleteFunc(append(slices.Clone(caches), knownCaches(s.base)...), f.touches)
 			slices.Sort(folders)
 			for _, line := range f.runs {
 				if folders = slices.Compact(folders); len(folders) > 0 && !f.own {
@@ -53,13 +44,15 @@ func Accelerate(data []byte, opts AccelerateOptions) (out []byte, cached map[int
 			}
 		}
 	}
-	if out = mount(data, cached); out == nil {
-		return data, nil
+	out := mount(d.Data, cached)
+	if out == nil {
+		return d, nil
 	}
-	if again, err := readDockerfile("Dockerfile", out, opts.Args); err != nil || len(again.stages) != len(d.stages) {
-		return data, nil
+	faster, err := ReadDockerfile(d.File, out, d.given)
+	if err != nil || len(faster.stages) != len(d.stages) {
+		return d, nil
 	}
-	return out, cached
+	return faster, cached
 }
 
 var (
@@ -127,7 +120,7 @@ func mount(data []byte, cached map[int][]string) []byte {
 }
 
 // root returns the first stage that stage i is built from.
-func (d *dockerfile) root(i int) int {
+func (d *Dockerfile) root(i int) int {
 	for d.stages[i].parent >= 0 {
 		i = d.stages[i].parent
 	}
@@ -170,7 +163,7 @@ func overlap(a, b string) bool {
 }
 
 // family describes the stages that are built from the stage with index first.
-func (d *dockerfile) family(first int) *stageFamily {
+func (d *Dockerfile) family(first int) *stageFamily {
 	f := &stageFamily{}
 	dirs := map[int]string{} // working directories; "" is not known
 	for i, s := range d.stages {
@@ -191,7 +184,7 @@ func (d *dockerfile) family(first int) *stageFamily {
 
 // scopeOf returns the variables of a stage. A variable that is set twice has no
 // value, since it depends on the step.
-func (d *dockerfile) scopeOf(s stage) *scope {
+func (d *Dockerfile) scopeOf(s stage) *scope {
 	sc := newScope('\\', nil)
 	twice := map[string]bool{}
 	set := func(k string, v *string) {
@@ -287,7 +280,7 @@ func (f *stageFamily) run(c *instructions.RunCommand) {
 }
 
 // readBy notes what a stage takes from the stages that are built from first.
-func (f *stageFamily) readBy(d *dockerfile, s stage, sc *scope, first int) {
+func (f *stageFamily) readBy(d *Dockerfile, s stage, sc *scope, first int) {
 	of := func(from string) bool {
 		if strings.Contains(from, "$") {
 			f.own = true // it may be one of them

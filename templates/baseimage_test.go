@@ -23,17 +23,13 @@ func TestBaseImage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := BaseImage([]byte(c.text), c.target, c.args)
-			if err != nil || got != c.want {
-				t.Errorf("BaseImage = %q, %v; want %q", got, err, c.want)
+			if got := readDockerfile(t, c.text, c.args).Base(c.target); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}
-	got, err := BaseImages([]byte("ARG TAG=12\nFROM debian:${TAG} AS a\nFROM node:1@sha256:00 AS b\nFROM debian:12\nCOPY --from=busybox:1 /x /x\nCOPY --from=a /y /y\nFROM ${OTHER}\n"), map[string]string{"TAG": "13"})
-	if want := []string{"debian:13", "debian:12", "busybox:1"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("BaseImages = %q, %v; want %q", got, err, want)
-	}
-	if _, err := BaseImage([]byte("FORM x"), "", nil); err == nil {
-		t.Error("a file that is no Dockerfile has a base")
+	bases := readDockerfile(t, "ARG TAG=12\nFROM debian:${TAG} AS a\nFROM node:1@sha256:00 AS b\nFROM debian:12\nCOPY --from=busybox:1 /x /x\nCOPY --from=a /y /y\nFROM ${OTHER}\n", map[string]string{"TAG": "13"}).Summary().Bases
+	if want := []string{"debian:13", "node:1@sha256:00", "debian:12", "busybox:1", "${OTHER}"}; !slices.Equal(bases, want) {
+		t.Errorf("the bases are %q, not %q", bases, want)
 	}
 }

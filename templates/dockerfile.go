@@ -16,43 +16,12 @@ import (
 	"fnb/schema"
 )
 
-// ParseDockerfile returns what a Dockerfile says about the image it makes. The
-// file's name goes into the result and into errors, which are
-// [*schema.FieldError] values.
-func ParseDockerfile(file string, data []byte) (schema.Dockerfile, error) {
-	d, err := readDockerfile(file, data, nil)
-	if err != nil {
-		return schema.Dockerfile{}, err
-	}
-	return d.summary(), nil
-}
+// A Dockerfile is one as build args make it.
+type Dockerfile struct {
+	File string // its name, as errors have it
+	Data []byte // its text, which is not to be changed
 
-// BaseImage returns the image that a stage of a Dockerfile is made of, with the
-// given build args; target "" is the last stage. It is "" for scratch, and where
-// only the builder knows it, since it depends on the platform.
-func BaseImage(data []byte, target string, args map[string]string) (string, error) {
-	d, err := readDockerfile("Dockerfile", data, args)
-	if err != nil {
-		return "", err
-	}
-	last := len(d.stages) - 1
-	if target != "" {
-		if last = d.stageNamed(target); last < 0 {
-			return "", nil
-		}
-	}
-	for d.stages[last].parent >= 0 {
-		last = d.stages[last].parent
-	}
-	if base := d.stages[last].base; !strings.Contains(base, "$") {
-		return base, nil
-	}
-	return "", nil
-}
-
-// A dockerfile is a parsed Dockerfile.
-type dockerfile struct {
-	file   string
+	given  map[string]string // build args
 	stages []stage
 	syntax int // line of a "# syntax=" directive; 0 for none
 	args   []argument
@@ -83,27 +52,10 @@ type copied struct {
 	sources []string // without those whose variables have no value, and URLs
 }
 
-// BaseImages returns all images that the stages of a Dockerfile are made of or
-// read from, with the given build args: each once, as written, in order. One
-// that names a digest already, or that only the builder knows, is left out.
-func BaseImages(data []byte, args map[string]string) ([]string, error) {
-	all, err := AllBaseImages(data, args)
-	return slices.DeleteFunc(all, func(ref string) bool { return strings.ContainsAny(ref, "$@") }), err
-}
-
-// AllBaseImages is [BaseImages] with those that name a digest, and those that only the
-// builder knows, as they are written.
-func AllBaseImages(data []byte, args map[string]string) ([]string, error) {
-	d, err := readDockerfile("Dockerfile", data, args)
-	if err != nil {
-		return nil, err
-	}
-	return d.summary().Bases, nil
-}
-
-// readDockerfile parses a Dockerfile. Build args that it declares before the
-// first FROM have the value of args, where that has one, or their default.
-func readDockerfile(file string, data []byte, args map[string]string) (*dockerfile, error) {
+// ReadDockerfile reads a Dockerfile: text of a file with the given name, with build
+// args. What it declares has the value of these, or its default. An error is a
+// [*schema.FieldError].
+func ReadDockerfile(file string, data []byte, args map[string]string) (*Dockerfile, error) {
 	result, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
 		return nil, dockerfileError(file, err)
@@ -115,7 +67,7 @@ func readDockerfile(file string, data []byte, args map[string]string) (*dockerfi
 	if len(stages) == 0 {
 		return nil, &schema.FieldError{File: file, Line: 1, Problem: "has no FROM"}
 	}
-	d := &dockerfile{file: file}
+	d := &Dockerfile{File: file, Data: data, given: args}
 	if _, _, where, ok := parser.DetectSyntax(data); ok && len(where) > 0 {
 		d.syntax = where[0].Start.Line
 	}
@@ -156,7 +108,7 @@ func firstLine(ranges []parser.Range) int {
 	return ranges[0].Start.Line
 }
 
-func (d *dockerfile) newStage(i int, s instructions.Stage, global *scope) stage {
+func (d *Dockerfile) newStage(i int, s instructions.Stage, global *scope) stage {
 	st := stage{Stage: s, index: i, line: firstLine(s.Location), parent: -1}
 	base := global.expand(s.BaseName)
 	st.parent = d.stageNamed(base)
@@ -171,7 +123,7 @@ func (d *dockerfile) newStage(i int, s instructions.Stage, global *scope) stage 
 }
 
 // step takes one instruction of a stage in.
-func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scope) {
+func (d *Dockerfile) step(st *stage, c instructions.Command, global, local *scope) {
 	switch c := c.(type) {
 	case *instructions.ArgCommand:
 		for _, a := range c.Args {
@@ -213,7 +165,7 @@ func (d *dockerfile) step(st *stage, c instructions.Command, global, local *scop
 }
 
 // reads notes that st reads from an image, unless from names a stage.
-func (d *dockerfile) reads(st *stage, from string) {
+func (d *Dockerfile) reads(st *stage, from string) {
 	if n, err := strconv.Atoi(from); err == nil && n >= 0 && n < st.index {
 		return
 	}
@@ -223,7 +175,7 @@ func (d *dockerfile) reads(st *stage, from string) {
 }
 
 // stageNamed returns the index of the last stage so far with a name, or -1.
-func (d *dockerfile) stageNamed(name string) int {
+func (d *Dockerfile) stageNamed(name string) int {
 	for i, s := range slices.Backward(d.stages) {
 		if s.Name != "" && strings.EqualFold(s.Name, name) {
 			return i
@@ -233,7 +185,7 @@ func (d *dockerfile) stageNamed(name string) int {
 }
 
 // chain returns the stages that the final image is made of, the last first.
-func (d *dockerfile) chain() []stage {
+func (d *Dockerfile) chain() []stage {
 	var list []stage
 	for i := len(d.stages) - 1; i >= 0; i = d.stages[i].parent {
 		list = append(list, d.stages[i])
@@ -241,8 +193,44 @@ func (d *dockerfile) chain() []stage {
 	return list
 }
 
-func (d *dockerfile) summary() schema.Dockerfile {
-	out := schema.Dockerfile{Path: d.file, BringsWatchdog: d.bringsWatchdog()}
+// Base returns the image that a stage is made of; target "" is the last stage. It is ""
+// for scratch, where there is no such stage, and where only the builder knows the
+// image, since it depends on the platform.
+func (d *Dockerfile) Base(target string) string {
+	at := len(d.stages) - 1
+	if target != "" {
+		if at = d.stageNamed(target); at < 0 {
+			return ""
+		}
+	}
+	if base := d.stages[d.root(at)].base; !strings.Contains(base, "$") {
+		return base
+	}
+	return ""
+}
+
+// Unpinned returns what the Dockerfile reads that no lock pins, so that equal files
+// need not make equal images: base images that only the builder can name, and what
+// ADD fetches without a checksum, or may fetch, where a variable says from where.
+func (d *Dockerfile) Unpinned() []string {
+	var out []string
+	for _, ref := range d.Summary().Bases {
+		if strings.Contains(ref, "$") && !strings.Contains(ref, "@sha256:") {
+			out = append(out, ref)
+		}
+	}
+	for _, s := range d.stages {
+		for _, a := range s.added {
+			out = append(out, a.name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Summary returns what the Dockerfile says about the image it makes.
+func (d *Dockerfile) Summary() schema.Dockerfile {
+	out := schema.Dockerfile{Path: d.File, BringsWatchdog: d.bringsWatchdog()}
 	for _, s := range d.stages {
 		out.Stages = append(out.Stages, s.Name)
 		for _, ref := range append([]string{s.base}, s.images...) {
@@ -262,7 +250,7 @@ func (d *dockerfile) summary() schema.Dockerfile {
 // bringsWatchdog reports whether the final image starts a watchdog that the
 // Dockerfile put there: its command is one, one is copied in, or the function
 // is compiled into one (mode inproc).
-func (d *dockerfile) bringsWatchdog() bool {
+func (d *Dockerfile) bringsWatchdog() bool {
 	for _, s := range d.chain() {
 		for _, c := range s.Commands {
 			switch c := c.(type) {

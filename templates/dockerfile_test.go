@@ -33,7 +33,16 @@ ENV mode="http" upstream_url="http://127.0.0.1:8082"
 CMD ["./fwatchdog"]
 `
 
-func TestParseDockerfile(t *testing.T) {
+func readDockerfile(t *testing.T, text string, args map[string]string) *Dockerfile {
+	t.Helper()
+	d, err := ReadDockerfile("Dockerfile", []byte(text), args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestReadDockerfile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text string
@@ -63,10 +72,7 @@ func TestParseDockerfile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ParseDockerfile("Dockerfile", []byte(c.text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := readDockerfile(t, c.text, nil).Summary()
 			c.want.Path = "Dockerfile"
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -75,7 +81,7 @@ func TestParseDockerfile(t *testing.T) {
 	}
 }
 
-func TestParseDockerfileErrors(t *testing.T) {
+func TestReadDockerfileErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"FROM a:1\n\nCOPPY x y\n":      "D:3: unknown instruction: COPPY (did you mean COPY?)",
@@ -85,7 +91,7 @@ func TestParseDockerfileErrors(t *testing.T) {
 		"":                             "D: file with no instructions",
 		"FROM a\nCOPY <<EOF /x\nabc\n": "D:2: unterminated heredoc",
 	} {
-		_, err := ParseDockerfile("D", []byte(text))
+		_, err := ReadDockerfile("D", []byte(text), nil)
 		var field *schema.FieldError
 		if !errors.As(err, &field) || err.Error() != want {
 			t.Errorf("%q: the error is %v, not %s", text, err, want)
@@ -93,13 +99,13 @@ func TestParseDockerfileErrors(t *testing.T) {
 	}
 }
 
-func FuzzParseDockerfile(f *testing.F) {
+func FuzzReadDockerfile(f *testing.F) {
 	for _, seed := range []string{openFaaSGo, "ARG A=$A\nFROM ${A:-$A}", "FROM a\nRUN --mount=from=$X,target=/x y", "FROM a\nONBUILD COPY a b", "# syntax=x\n# escape=`\nFROM a`\n b"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := ParseDockerfile("Dockerfile", data)
-		if err == nil && len(d.Stages) == 0 {
+		d, err := ReadDockerfile("Dockerfile", data, nil)
+		if err == nil && len(d.Summary().Stages) == 0 {
 			t.Errorf("%q parses and has no stage", data)
 		}
 		var field *schema.FieldError

@@ -229,15 +229,15 @@ func (l *linter) packages() {
 
 // dockerfilePlace returns the template's Dockerfile, or that of its starter,
 // and whose it is. Nil means that there is none that can be read.
-func (l *linter) dockerfilePlace() (*dockerfile, string) {
+func (l *linter) dockerfilePlace() (*Dockerfile, string) {
 	for _, name := range []string{dockerfileName, path.Join(l.folder, dockerfileName)} {
 		data, err := fs.ReadFile(l.view, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		var d *dockerfile
+		var d *Dockerfile
 		if err == nil {
-			d, err = readDockerfile(name, data, nil)
+			d, err = ReadDockerfile(name, data, nil)
 		}
 		if err != nil {
 			var field *schema.FieldError
@@ -256,7 +256,7 @@ func (l *linter) dockerfilePlace() (*dockerfile, string) {
 
 // entrypoint checks what is needed to start the function, which an image that
 // brings its watchdog says itself.
-func (l *linter) entrypoint(d *dockerfile, place string) {
+func (l *linter) entrypoint(d *Dockerfile, place string) {
 	m := l.manifest
 	if d == nil || m.Watchdog == "none" || m.Watchdog == "dockerfile" || (m.Watchdog == "" && d.bringsWatchdog()) {
 		return
@@ -269,12 +269,12 @@ func (l *linter) entrypoint(d *dockerfile, place string) {
 	}
 }
 
-func (l *linter) test(d *dockerfile) {
+func (l *linter) test(d *Dockerfile) {
 	test := l.manifest.Test
 	if d == nil || test == nil || test.Target == "" {
 		return
 	}
 	if d.stageNamed(test.Target) < 0 {
-		l.add(SeverityError, PartDockerfile, ManifestName, l.line(test.Target), "test: %s has no stage %q", d.file, test.Target)
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line(test.Target), "test: %s has no stage %q", d.File, test.Target)
 	}
 }

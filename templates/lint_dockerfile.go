@@ -15,13 +15,13 @@ import (
 var secretName = regexp.MustCompile(`(?i)(^|_)(api_?key|apikey|auth|credentials?|password|passwd|pword|private_?key|secret|secrets|token|access_?key)(_|$)`)
 
 // dockerfile checks the steps of a Dockerfile.
-func (l *linter) dockerfile(d *dockerfile) {
+func (l *linter) dockerfile(d *Dockerfile) {
 	if d.syntax > 0 {
-		l.add(SeverityWarning, PartDockerfile, d.file, d.syntax, "a syntax directive makes the builder fetch another Dockerfile frontend from a registry")
+		l.add(SeverityWarning, PartDockerfile, d.File, d.syntax, "a syntax directive makes the builder fetch another Dockerfile frontend from a registry")
 	}
 	for _, a := range d.args {
 		if secretName.MatchString(a.name) {
-			l.add(SeverityWarning, PartDockerfile, d.file, a.line, "ARG %s looks like a secret, which stays in the image's history: use RUN --mount=type=secret", a.name)
+			l.add(SeverityWarning, PartDockerfile, d.File, a.line, "ARG %s looks like a secret, which stays in the image's history: use RUN --mount=type=secret", a.name)
 		}
 	}
 	for _, s := range d.stages {
@@ -33,24 +33,24 @@ func (l *linter) dockerfile(d *dockerfile) {
 	l.watchdogPlatform(d)
 }
 
-func (l *linter) bases(d *dockerfile, s stage) {
+func (l *linter) bases(d *Dockerfile, s stage) {
 	for _, ref := range append([]string{s.base}, s.images...) {
 		if strings.Contains(ref, "$") && !strings.Contains(ref, "BUILDPLATFORM") && !strings.Contains(ref, "TARGET") {
-			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s depends on an ARG without a default", ref)
+			l.add(SeverityWarning, PartDockerfile, d.File, s.line, "base image %s depends on an ARG without a default", ref)
 		}
 		if ref == "" || strings.ContainsAny(ref, "@$") {
 			continue
 		}
 		switch _, tag, _ := strings.Cut(path.Base(ref), ":"); tag {
 		case "":
-			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s has no tag, so that it changes without notice", ref)
+			l.add(SeverityWarning, PartDockerfile, d.File, s.line, "base image %s has no tag, so that it changes without notice", ref)
 		case "latest":
-			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "base image %s has the tag latest, so that it changes without notice", ref)
+			l.add(SeverityWarning, PartDockerfile, d.File, s.line, "base image %s has the tag latest, so that it changes without notice", ref)
 		}
 	}
 }
 
-func (l *linter) environment(d *dockerfile, s stage) {
+func (l *linter) environment(d *Dockerfile, s stage) {
 	for _, c := range s.Commands {
 		env, ok := c.(*instructions.EnvCommand)
 		if !ok {
@@ -58,7 +58,7 @@ func (l *linter) environment(d *dockerfile, s stage) {
 		}
 		for _, kv := range env.Env {
 			if secretName.MatchString(kv.Key) {
-				l.add(SeverityWarning, PartDockerfile, d.file, firstLine(c.Location()), "ENV %s looks like a secret, which stays in the image: use RUN --mount=type=secret", kv.Key)
+				l.add(SeverityWarning, PartDockerfile, d.File, firstLine(c.Location()), "ENV %s looks like a secret, which stays in the image: use RUN --mount=type=secret", kv.Key)
 			}
 		}
 	}
@@ -66,13 +66,13 @@ func (l *linter) environment(d *dockerfile, s stage) {
 
 // copies checks that what the Dockerfile copies from the build context is there,
 // with the starter as the handler.
-func (l *linter) copies(d *dockerfile, s stage) {
-	root := path.Dir(d.file) // a handler with a Dockerfile is the whole context
+func (l *linter) copies(d *Dockerfile, s stage) {
+	root := path.Dir(d.File) // a handler with a Dockerfile is the whole context
 	for _, a := range s.added {
 		if !isRemote(a.name) {
 			continue // nobody knows yet
 		}
-		l.add(SeverityWarning, PartDockerfile, d.file, a.line, "ADD %s has no --checksum, so that what it fetches can change without notice", a.name)
+		l.add(SeverityWarning, PartDockerfile, d.File, a.line, "ADD %s has no --checksum, so that what it fetches can change without notice", a.name)
 	}
 	for _, c := range s.copies {
 		for _, source := range c.sources {
@@ -81,18 +81,18 @@ func (l *linter) copies(d *dockerfile, s stage) {
 				continue
 			}
 			if !strings.ContainsAny(source, `*?[\`) {
-				l.add(SeverityError, PartDockerfile, d.file, c.line, "copies %s, which is not in the template", source)
+				l.add(SeverityError, PartDockerfile, d.File, c.line, "copies %s, which is not in the template", source)
 				continue
 			}
 			if _, err := path.Match(source, ""); errors.Is(err, path.ErrBadPattern) {
-				l.add(SeverityError, PartDockerfile, d.file, c.line, "copies %s, which is not a valid pattern", source)
+				l.add(SeverityError, PartDockerfile, d.File, c.line, "copies %s, which is not a valid pattern", source)
 			}
 		}
 	}
 }
 
 // user checks as whom the function runs.
-func (l *linter) user(d *dockerfile) {
+func (l *linter) user(d *Dockerfile) {
 	for _, s := range d.chain() {
 		for _, c := range slices.Backward(s.Commands) {
 			if u, ok := c.(*instructions.UserCommand); ok {
@@ -104,10 +104,10 @@ func (l *linter) user(d *dockerfile) {
 			return
 		}
 	}
-	l.add(SeverityWarning, PartDockerfile, d.file, d.stages[len(d.stages)-1].line, "has no USER, so that the function runs as root")
+	l.add(SeverityWarning, PartDockerfile, d.File, d.stages[len(d.stages)-1].line, "has no USER, so that the function runs as root")
 }
 
-func (l *linter) userName(d *dockerfile, u *instructions.UserCommand) {
+func (l *linter) userName(d *Dockerfile, u *instructions.UserCommand) {
 	name, _, _ := strings.Cut(u.User, ":")
 	if strings.Contains(name, "$") {
 		return
@@ -116,21 +116,21 @@ func (l *linter) userName(d *dockerfile, u *instructions.UserCommand) {
 	line := firstLine(u.Location())
 	switch {
 	case name == "root" || (err == nil && number == 0):
-		l.add(SeverityWarning, PartDockerfile, d.file, line, "USER %s: the function runs as root", u.User)
+		l.add(SeverityWarning, PartDockerfile, d.File, line, "USER %s: the function runs as root", u.User)
 	case err != nil:
-		l.add(SeverityWarning, PartDockerfile, d.file, line, "USER %s is not a number, so that Kubernetes cannot tell that it is not root", u.User)
+		l.add(SeverityWarning, PartDockerfile, d.File, line, "USER %s is not a number, so that Kubernetes cannot tell that it is not root", u.User)
 	}
 }
 
 // watchdogPlatform checks that a watchdog which the Dockerfile brings is built
 // for the image's platform.
-func (l *linter) watchdogPlatform(d *dockerfile) {
+func (l *linter) watchdogPlatform(d *Dockerfile) {
 	for _, s := range d.stages {
 		if s.base == "" || !strings.Contains(path.Base(s.base), "watchdog") || s.Platform == "" {
 			continue
 		}
 		if !strings.Contains(s.Platform, "TARGET") {
-			l.add(SeverityWarning, PartDockerfile, d.file, s.line, "the watchdog of %s is taken for --platform=%s, whatever platform the image is for", s.base, s.Platform)
+			l.add(SeverityWarning, PartDockerfile, d.File, s.line, "the watchdog of %s is taken for --platform=%s, whatever platform the image is for", s.base, s.Platform)
 		}
 	}
 }

@@ -248,8 +248,12 @@ func (t *Template) fillDockerfile(view fs.FS) error {
 	data, err := fs.ReadFile(view, dockerfileName)
 	switch {
 	case err == nil:
-		t.Dockerfile, err = ParseDockerfile(dockerfileName, data)
-		return err
+		d, err := ReadDockerfile(dockerfileName, data, nil)
+		if err != nil {
+			return err
+		}
+		t.Dockerfile = d.Summary()
+		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}

@@ -32,9 +32,8 @@ func TestUnpinned(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Unpinned([]byte("FROM a:1\n"+tt.text+"\n"), tt.args)
-			if err != nil || !slices.Equal(got, tt.want) {
-				t.Errorf("got %q, %v; want %q", got, err, tt.want)
+			if got := readDockerfile(t, "FROM a:1\n"+tt.text+"\n", tt.args).Unpinned(); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}

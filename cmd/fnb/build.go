@@ -167,7 +167,7 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", clean(lost.Error()))
 	}
 	p.close()
-	for _, name := range p.unreadArgs(len(jobs)) {
+	for _, name := range unreadArgs(jobs) {
 		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", clean(name), clean(name))
 	}
 	if serr := p.stats.Save(); serr != nil {
@@ -221,7 +221,7 @@ func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []sch
 	debug.SetGCPercent(400)
 	dir := filepath.Dir(stack.File)
 	p := &pipeline{
-		stack: stack, opts: o, offline: g.offline, lock: lock, git: worktree(dir),
+		stack: stack, opts: o, offline: g.offline, pins: newPins(lock), git: worktree(dir),
 		describe: sync.OnceValues(func() (string, error) { return store.Describe(dir) }),
 		builder:  &lazyBuilder{g: g},
 		solving:  make(chan struct{}, max(o.parallel, 1)),
@@ -348,16 +348,12 @@ func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, err
 	return jobs, p.prepareOutput(jobs)
 }
 
-// writeLock adds new pins to fnb.lock. Nothing is written when there are none.
+// writeLock adds new pins to fnb.lock, unless it is frozen.
 func (p *pipeline) writeLock() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.locked || p.opts.frozen {
+	if p.opts.frozen {
 		return nil
 	}
-	err := p.lock.WriteLock(lockFile(p.stack.File))
-	p.locked = err != nil
-	return err
+	return p.pins.write(lockFile(p.stack.File))
 }
 
 // finish prints the results and writes the report.

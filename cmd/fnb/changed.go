@@ -134,14 +134,6 @@ func (p *pipeline) sourceInputs(ctx context.Context, fn schema.Function) (packag
 	if err != nil {
 		return nil, err
 	}
-	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
-	if err != nil {
-		return nil, err
-	}
-	refs, err := baseReferences(dockerfile, bc)
-	if err != nil {
-		return nil, err
-	}
 	s := packaging.Settings{
 		Platforms: p.opts.forced, Target: p.opts.target, Bases: map[string]string{}, Labels: maps.Clone(bc.Config.Labels),
 		Secrets: slices.Sorted(maps.Keys(bc.Secrets)),
@@ -149,11 +141,11 @@ func (p *pipeline) sourceInputs(ctx context.Context, fn schema.Function) (packag
 	if len(s.Platforms) == 0 {
 		s.Platforms = fn.Platforms
 	}
-	for _, ref := range refs {
-		s.Bases[ref] = p.lock.Bases[ref]
+	for _, ref := range baseReferences(bc) {
+		s.Bases[ref] = p.pins.base(ref)
 	}
 	if ref, err := builder.FullReference(bc.Watchdog); err == nil && bc.Watchdog != defaultWatchdog && !isDigested(ref) {
-		s.Bases[ref] = p.lockedWatchdog(ref)
+		s.Bases[ref] = anyDigest(p.pins.watchdog(ref))
 	}
 	maps.Copy(s.Labels, p.opts.labels)
 	return bc.Inputs(s)

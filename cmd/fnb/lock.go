@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/builder"
 	"fnb/schema"
 )
 
@@ -50,7 +51,6 @@ func (g *globals) runLock(ctx context.Context, o *buildOptions, upgrade bool, na
 		return err
 	}
 	defer p.close()
-	before := copyLock(p.lock)
 	if upgrade {
 		if err := p.forget(ctx, g, fns, len(names) == 0); err != nil {
 			return err
@@ -60,14 +60,46 @@ func (g *globals) runLock(ctx context.Context, o *buildOptions, upgrade bool, na
 	if err := g.pinAll(ctx, p, jobs); err != nil {
 		return err
 	}
-	changes := lockChanges(before, p.lock)
-	if len(changes) > 0 && !o.frozen {
-		p.locked = true
-		if err := p.writeLock(); err != nil {
-			return err
-		}
+	changes := p.pins.changes()
+	if err := p.writeLock(); err != nil {
+		return err
 	}
 	return g.printPins(changes)
+}
+
+// pin puts everything of a function into the lock that it lacks: its template, its
+// base images and its watchdog.
+func (p *pipeline) pin(ctx context.Context, j *job) error {
+	tmpl, err := p.resolve(ctx, j)
+	if err != nil {
+		return err
+	}
+	bc, err := p.pack(ctx, j, tmpl)
+	if err != nil {
+		return err
+	}
+	j.doing = "pinning"
+	j.template = tmpl
+	req := builder.Request{Name: j.fn.Name, Pull: p.opts.pull, Credentials: p.registry.Credentials, Progress: p.progress}
+	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
+		return err
+	}
+	if req.Bases, _, err = p.pinBases(ctx, req, bc); err != nil {
+		return err
+	}
+	_, err = p.pinWatchdog(ctx, j, &req, bc.Watchdog)
+	return err
+}
+
+// pinJobs are jobs for pinning.
+func pinJobs(fns []schema.Function) []*job {
+	var jobs []*job
+	for _, fn := range fns {
+		if !fn.SkipBuild {
+			jobs = append(jobs, &job{fn: fn, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang}})
+		}
+	}
+	return jobs
 }
 
 // pinAll pins everything that the jobs need, and tells what was noted.
@@ -91,12 +123,11 @@ func (g *globals) pinAll(ctx context.Context, p *pipeline, jobs []*job) error {
 // with their names only theirs.
 func (p *pipeline) forget(ctx context.Context, g *globals, fns []schema.Function, all bool) error {
 	p.opts.pull, p.upgrade = true, true
-	if all {
-		p.lock.Templates, p.lock.Bases, p.lock.Watchdogs = nil, nil, nil
-	}
+	var langs []string
 	for _, fn := range fns {
-		delete(p.lock.Templates, fn.Lang)
+		langs = append(langs, fn.Lang)
 	}
+	p.pins.forget(langs, all)
 	return g.freshenStores(ctx, p)
 }
 
@@ -117,13 +148,6 @@ func (g *globals) freshenStores(ctx context.Context, p *pipeline) error {
 		g.tell(notes)
 	}
 	return nil
-}
-
-// copyLock is a lock that does not change with the other.
-func copyLock(l *schema.Lock) *schema.Lock {
-	c := *l
-	c.Templates, c.Bases, c.Watchdogs = maps.Clone(l.Templates), maps.Clone(l.Bases), maps.Clone(l.Watchdogs)
-	return &c
 }
 
 // Kinds of pins.

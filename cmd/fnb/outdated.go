@@ -106,27 +106,27 @@ type newest struct {
 	latest   map[string]string // versions of templates that their ranges do not allow
 }
 
-// lookUpNewest looks up what functions need as if nothing were pinned. The
-// pipeline's lock then has that.
+// lookUpNewest looks up what functions need as if nothing were pinned, and pins
+// that.
 func (g *globals) lookUpNewest(ctx context.Context, o *buildOptions, names []string) (*newest, error) {
 	p, fns, err := g.newPipeline(o, names)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	n := &newest{pipeline: p, before: copyLock(p.lock), jobs: pinJobs(fns), latest: map[string]string{}}
+	n := &newest{pipeline: p, before: p.pins.lock(), jobs: pinJobs(fns), latest: map[string]string{}}
 	if err := p.forget(ctx, g, fns, true); err != nil {
 		return nil, err
 	}
 	if err := g.pinAll(ctx, p, n.jobs); err != nil {
 		return nil, err
 	}
-	for _, c := range lockChanges(n.before, p.lock) {
+	for _, c := range p.pins.changes() {
 		if c.Locked != nil && c.Newest != nil {
 			n.changes = append(n.changes, c)
 		}
 	}
-	for ref, pin := range p.lock.Templates {
+	for ref, pin := range p.pins.lock().Templates {
 		if _, ok := n.before.Templates[ref]; !ok {
 			continue
 		}

@@ -1,126 +1,134 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"sync"
 
-	"fnb/builder"
-	"fnb/packaging"
-	"fnb/templates"
+	"fnb/schema"
 )
 
-// A notLockedError names what the lock does not have, where that may not be looked up.
-type notLockedError struct {
-	what    string // "base images" or "watchdogs"
-	refs    []string
-	offline bool // not because the lock is frozen
+// A pins is what a run holds names by: what fnb.lock has, and what was looked up
+// since. Its methods may be called at once; those who look something up hold looking.
+type pins struct {
+	looking sync.Mutex // so that each name is looked up once
+
+	mu    sync.Mutex
+	file  *schema.Lock    // as it was read
+	now   *schema.Lock    // with what was looked up
+	asked map[string]bool // images that were looked up in this run
 }
 
-func (e *notLockedError) Error() string {
-	s := "fnb.lock does not have the " + e.what + " " + strings.Join(e.refs, ", ")
-	if e.offline {
-		s += ", and the network may not be used"
-	}
-	return s
+// newPins begins with what a lock has.
+func newPins(lock *schema.Lock) *pins {
+	return &pins{file: lock, now: copyLock(lock), asked: map[string]bool{}}
 }
 
-// pinBases returns the digests by which the solve has to take its base images.
-// What the lock has is kept; what it lacks is looked up once a run and added. With
-// --pull all of them are looked up. With --frozen and --offline a missing one is an error.
-// Unpinned says what has no digest, if anything.
-func (p *pipeline) pinBases(ctx context.Context, req builder.Request, dockerfile []byte, bc *packaging.Context) (pins map[string]string, unpinned string, err error) {
-	refs, err := baseReferences(dockerfile, bc)
-	if err != nil {
-		return nil, "", err
-	}
-	p.bases.Lock()
-	defer p.bases.Unlock()
-	p.mu.Lock()
-	known := maps.Clone(p.lock.Bases)
-	p.mu.Unlock()
-	var missing []string
-	for _, ref := range refs {
-		if (known[ref] == "" || p.opts.pull) && !p.asked[ref] {
-			missing = append(missing, ref)
-		}
-	}
-	if (p.opts.frozen || p.offline) && len(missing) > 0 {
-		return nil, "", &notLockedError{"base images", missing, !p.opts.frozen}
-	}
-	if len(missing) > 0 {
-		found, err := p.digests(ctx, req, missing)
-		if err != nil {
-			return nil, "", fmt.Errorf("looking up base images: %w", err)
-		}
-		p.addBases(missing, found)
-	}
-	floating, err := templates.Unpinned(dockerfile, bc.BuildArgs)
-	if err != nil {
-		return nil, "", err
-	}
-	out := map[string]string{}
+// copyLock is a lock that can be changed while the other stays as it is.
+func copyLock(l *schema.Lock) *schema.Lock {
+	c := *l
+	c.Templates, c.Bases, c.Watchdogs = copyMap(l.Templates), copyMap(l.Bases), copyMap(l.Watchdogs)
+	return &c
+}
+
+// copyMap is never nil.
+func copyMap[V any](m map[string]V) map[string]V {
+	c := make(map[string]V, len(m))
+	maps.Copy(c, m)
+	return c
+}
+
+// lock is what is pinned now.
+func (p *pins) lock() *schema.Lock {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, ref := range refs {
-		if digest := p.lock.Bases[ref]; digest != "" {
-			out[ref] = digest
-		} else {
-			floating = append(floating, ref)
-		}
-	}
-	return out, strings.Join(floating, ", "), nil
+	return copyLock(p.now)
 }
 
-// digests has the builder look images up, which asks registries as its solves do.
-func (p *pipeline) digests(ctx context.Context, req builder.Request, refs []string) (map[string]string, error) {
-	b, err := p.builder.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return b.Digests(ctx, req, refs)
-}
-
-// addBases puts what was found into the lock. One that was not found stays out:
-// the solve says why.
-func (p *pipeline) addBases(asked []string, found map[string]string) {
+// changes are the entries in which what is pinned now differs from the file.
+func (p *pins) changes() []pinChange {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.asked == nil {
-		p.asked = map[string]bool{}
+	return lockChanges(p.file, p.now)
+}
+
+// addTemplate pins a template, and reports whether it was not pinned yet.
+func (p *pins) addTemplate(ref string, pin schema.Pin) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.now.Templates[ref]; ok {
+		return false
 	}
-	if p.lock.Bases == nil {
-		p.lock.Bases = map[string]string{}
-	}
+	p.now.Templates[ref] = pin
+	return true
+}
+
+// unasked are those of the images that were not looked up in this run.
+func (p *pins) unasked(refs []string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return p.asked[ref] })
+}
+
+// base is the digest of a base image; "" where nothing pins it.
+func (p *pins) base(ref string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now.Bases[ref]
+}
+
+// setBases notes what looking base images up has found. One that was not found is
+// not pinned: the solve says why.
+func (p *pins) setBases(asked []string, found map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, ref := range asked {
 		p.asked[ref] = true
-		if d := found[ref]; d != "" && p.lock.Bases[ref] != d {
-			p.lock.Bases[ref], p.locked = d, true
+		if digest := found[ref]; digest != "" {
+			p.now.Bases[ref] = digest
 		}
 	}
 }
 
-// baseReferences are the images that a solve reads from, and that of a frontend that
-// is not BuildKit's own, without those that the Dockerfile names by digest: full,
-// sorted, each once.
-func baseReferences(dockerfile []byte, bc *packaging.Context) ([]string, error) {
-	written, err := templates.BaseImages(dockerfile, bc.BuildArgs)
-	if err != nil {
-		return nil, err
+// watchdog are the digests of a watchdog by platform; empty where nothing pins it.
+func (p *pins) watchdog(ref string) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return copyMap(p.now.Watchdogs[ref])
+}
+
+// setWatchdog notes the digests of a watchdog that was looked up.
+func (p *pins) setWatchdog(ref string, digests map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked[ref] = true
+	p.now.Watchdogs[ref] = digests
+}
+
+// forget drops the pins of these templates; with all, every pin there is.
+func (p *pins) forget(templates []string, all bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if all {
+		clear(p.now.Templates)
+		clear(p.now.Bases)
+		clear(p.now.Watchdogs)
 	}
-	if frontend := builder.Frontend(dockerfile, bc.BuildArgs); frontend != "" {
-		written = append(written, frontend)
+	for _, ref := range templates {
+		delete(p.now.Templates, ref)
 	}
-	var refs []string
-	for _, w := range written {
-		full, err := builder.FullReference(w)
-		if err != nil || isDigested(full) {
-			continue // the solve says what is wrong with it
-		}
-		refs = append(refs, full)
+}
+
+// write brings the file up to date. Nothing is written where it is.
+func (p *pins) write(file string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if maps.Equal(p.file.Templates, p.now.Templates) && maps.Equal(p.file.Bases, p.now.Bases) && maps.EqualFunc(p.file.Watchdogs, p.now.Watchdogs, maps.Equal[map[string]string]) {
+		return nil
 	}
-	slices.Sort(refs)
-	return slices.Compact(refs), nil
+	if err := p.now.WriteLock(file); err != nil {
+		return err
+	}
+	p.file = copyLock(p.now)
+	return nil
 }

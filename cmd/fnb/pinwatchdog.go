@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 
 	"fnb/builder"
 	"fnb/packaging"
-	"fnb/schema"
 )
 
 // defaultWatchdog is the name of the watchdog that is part of fnb.
@@ -32,13 +30,14 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 	if err != nil || isDigested(ref) {
 		return "", nil //nolint:nilerr // the solve says what is wrong with it
 	}
-	p.bases.Lock()
-	defer p.bases.Unlock()
-	digest := p.lockedWatchdog(ref)
+	p.pins.looking.Lock()
+	defer p.pins.looking.Unlock()
+	pinned := p.pins.watchdog(ref)
+	digest := anyDigest(pinned)
 	if (p.opts.frozen || p.offline) && digest == "" {
 		return "", &notLockedError{"watchdogs", []string{ref}, !p.opts.frozen}
 	}
-	if digest == "" || (p.opts.pull || p.upgrade) && !p.asked[ref] && !p.offline {
+	if digest == "" || (p.opts.pull || p.upgrade) && !p.offline && len(p.pins.unasked([]string{ref})) > 0 {
 		found, err := p.digests(ctx, *req, []string{ref})
 		if err != nil {
 			return "", fmt.Errorf("looking up the watchdog: %w", err)
@@ -47,11 +46,13 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 			return ref, nil // the solve says why
 		}
 	}
-	entry := map[string]string{}
-	for _, pl := range req.Platforms {
-		entry[pl.String()] = digest
+	for pl := range pinned {
+		pinned[pl] = digest
 	}
-	p.setWatchdog(ref, entry, digest)
+	for _, pl := range req.Platforms {
+		pinned[pl.String()] = digest
+	}
+	p.pins.setWatchdog(ref, pinned)
 	if req.Bases == nil {
 		req.Bases = map[string]string{}
 	}
@@ -62,40 +63,13 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 // isDigested reports whether a full reference names a digest.
 func isDigested(ref string) bool { return len(ref) > 72 && ref[len(ref)-72:len(ref)-64] == "@sha256:" }
 
-// lockedWatchdog is the digest that the lock has of an image's watchdog: the same
-// for all platforms, since it is that of an index.
-func (p *pipeline) lockedWatchdog(ref string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, d := range p.lock.Watchdogs[ref] {
-		return d
+// anyDigest is the digest of an image's watchdog: the same for all platforms, since
+// it is that of an index.
+func anyDigest(watchdog map[string]string) string {
+	for _, digest := range watchdog {
+		return digest
 	}
 	return ""
-}
-
-// setWatchdog puts the digests of a watchdog into the lock. Platforms that are there
-// already get the same digest.
-func (p *pipeline) setWatchdog(ref string, entry map[string]string, digest string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	merged := maps.Clone(p.lock.Watchdogs[ref])
-	for pl := range merged {
-		merged[pl] = digest
-	}
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	maps.Copy(merged, entry)
-	if p.lock.Watchdogs == nil {
-		p.lock.Watchdogs = map[string]map[string]string{}
-	}
-	if p.asked == nil {
-		p.asked = map[string]bool{}
-	}
-	p.asked[ref] = true
-	if !maps.Equal(merged, p.lock.Watchdogs[ref]) {
-		p.lock.Watchdogs[ref], p.locked = merged, true
-	}
 }
 
 // pinDefault holds the watchdog that is part of fnb against the lock.
@@ -104,9 +78,7 @@ func (p *pipeline) pinDefault(j *job) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.lock.Watchdogs[defaultWatchdog]
+	was := p.pins.watchdog(defaultWatchdog)
 	switch {
 	case maps.Equal(was, w.Layers):
 		return nil
@@ -118,10 +90,7 @@ func (p *pipeline) pinDefault(j *job) error {
 		j.report.Warnings = append(j.report.Warnings, (&watchdogError{}).Error()+": fnb update moves the pin")
 		return nil
 	}
-	if p.lock.Watchdogs == nil {
-		p.lock.Watchdogs = map[string]map[string]string{}
-	}
-	p.lock.Watchdogs[defaultWatchdog], p.locked = maps.Clone(w.Layers), true
+	p.pins.setWatchdog(defaultWatchdog, maps.Clone(w.Layers))
 	return nil
 }
 
@@ -130,43 +99,4 @@ type watchdogError struct{}
 
 func (e *watchdogError) Error() string {
 	return "the watchdog of this fnb is not the one that fnb.lock has"
-}
-
-// pin puts everything of a function into the lock that it lacks: its template, its
-// base images and its watchdog.
-func (p *pipeline) pin(ctx context.Context, j *job) error {
-	tmpl, err := p.resolve(ctx, j)
-	if err != nil {
-		return err
-	}
-	bc, err := p.pack(ctx, j, tmpl)
-	if err != nil {
-		return err
-	}
-	j.doing = "pinning"
-	j.template = tmpl
-	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
-	if err != nil {
-		return err
-	}
-	req := builder.Request{Name: j.fn.Name, Pull: p.opts.pull, Credentials: p.registry.Credentials, Progress: p.progress}
-	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
-		return err
-	}
-	if req.Bases, _, err = p.pinBases(ctx, req, dockerfile, bc); err != nil {
-		return err
-	}
-	_, err = p.pinWatchdog(ctx, j, &req, bc.Watchdog)
-	return err
-}
-
-// pinJobs are jobs for pinning.
-func pinJobs(fns []schema.Function) []*job {
-	var jobs []*job
-	for _, fn := range fns {
-		if !fn.SkipBuild {
-			jobs = append(jobs, &job{fn: fn, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang}})
-		}
-	}
-	return jobs
 }

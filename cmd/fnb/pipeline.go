@@ -37,6 +37,7 @@ type pipeline struct {
 	progress *builder.Progress
 	unfold   func()               // ends the folded part of a CI system's log; may be nil
 	stats    *packaging.StatCache // nil reads every file
+	pins     *pins
 	records  records
 	turns    turns
 	solving  chan struct{} // holds one for each function that is being solved
@@ -49,18 +50,13 @@ type pipeline struct {
 	apart    bool                    // cache mounts are not shared with builds
 	epoch    *int64                  // of images, Unix seconds; nil is builder.DefaultEpoch
 
-	bases sync.Mutex // held while base images are looked up, so that each is once
-	langs sync.Map   // *sync.Mutex by template reference, held while it is resolved
+	langs   sync.Map // *sync.Mutex by template reference, held while it is resolved
+	silent  sync.Map // hosts of registries that do not answer
+	claimed sync.Map // references of shared caches that somebody writes in this run
 
 	mu       sync.Mutex
 	resolved map[string]*resolution
-	asked    map[string]bool       // base images that were looked up in this run
-	silent   map[string]bool       // registries that do not answer
-	claimed  map[string]bool       // shared caches that somebody writes in this run
 	pushes   map[string]permission // by repository
-	unread   map[string][]string   // by --build-arg: the functions whose Dockerfile does not declare it
-	lock     *schema.Lock
-	locked   bool // lock has pins that its file lacks
 }
 
 // A job is one function on its way.
@@ -71,6 +67,7 @@ type job struct {
 	report *schema.FunctionReport
 	doing  string
 	why    []string          // what --why says
+	unread []string          // build args of the command line that its Dockerfile does not declare
 	was    map[string]string // annotations of the image that has the first reference
 	ahead  chan answer       // what the registry says to the first reference; nil where it is not asked yet
 
@@ -166,21 +163,12 @@ func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Tem
 		mu.Lock()
 		defer mu.Unlock()
 	}
-	p.mu.Lock()
-	pins := &schema.Lock{Templates: maps.Clone(p.lock.Templates)}
-	p.mu.Unlock()
-	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: pins, Frozen: p.opts.frozen, Platforms: fn.Platforms}
+	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.pins.lock(), Frozen: p.opts.frozen, Platforms: fn.Platforms}
 	tmpl, pin, notes, err := p.store.Resolve(ctx, fn.Lang, where)
 	if err != nil {
 		return nil, pin, notes, ofTemplate(err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.lock.Templates[fn.Lang]; !ok {
-		if p.lock.Templates == nil {
-			p.lock.Templates = map[string]schema.Pin{}
-		}
-		p.lock.Templates[fn.Lang], p.locked = pin, true
+	if p.pins.addTemplate(fn.Lang, pin) {
 		if err := p.store.Keep(ctx, tmpl); err != nil { // for fnb update, later
 			notes = append(notes, err.Error())
 		}
@@ -202,31 +190,18 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 		return nil, err
 	}
 	j.report.Warnings = append(j.report.Warnings, bc.Notes...)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.unread == nil {
-		p.unread = map[string][]string{}
-	}
-	for _, name := range bc.Unread {
-		if !slices.Contains(p.unread[name], j.fn.Name) { // --tag digest packs twice
-			p.unread[name] = append(p.unread[name], j.fn.Name)
-		}
-	}
+	j.unread = bc.Unread
 	return bc, nil
 }
 
-// unreadArgs are the build args of the command line that no function's Dockerfile
+// unreadArgs are the build args of the command line that no Dockerfile of the jobs
 // declares.
-func (p *pipeline) unreadArgs(functions int) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(p.unread)) {
-		if len(p.unread[name]) == functions {
-			out = append(out, name)
-		}
+func unreadArgs(jobs []*job) []string {
+	unread := jobs[0].unread
+	for _, j := range jobs[1:] {
+		unread = slices.DeleteFunc(slices.Clone(unread), func(name string) bool { return !slices.Contains(j.unread, name) })
 	}
-	return out
+	return unread
 }
 
 // secretFiles are the files with secrets of the command line and of all functions:

@@ -133,21 +133,13 @@ func (p *pipeline) claimCache(pl *plan) func(error) {
 	if pl.shared == "" || p.opts.cache != "auto" {
 		return func(error) {}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.claimed[pl.shared] {
+	if _, claimed := p.claimed.LoadOrStore(pl.shared, true); claimed {
 		pl.req.CacheTo = slices.DeleteFunc(slices.Clone(pl.req.CacheTo), func(c builder.Cache) bool { return c.Attrs["ref"] == pl.shared })
 		return func(error) {}
 	}
-	if p.claimed == nil {
-		p.claimed = map[string]bool{}
-	}
-	p.claimed[pl.shared] = true
 	return func(err error) {
 		if err != nil {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			delete(p.claimed, pl.shared)
+			p.claimed.Delete(pl.shared)
 		}
 	}
 }

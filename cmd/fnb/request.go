@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,7 +41,7 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	j.doing = "building " + j.refs[0]
 	defer j.clock("plan")()
 	pl := &plan{req: builder.Request{
-		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile, BuildArgs: bc.BuildArgs, Target: p.opts.target,
+		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: p.opts.target,
 		NoCache: p.opts.noCache, Pull: p.opts.pull, SSH: p.opts.ssh, Proxy: proxies(),
 		Config: bc.Config, Affinity: tmpl.Name + "@" + j.report.Pin.Checksum,
 		Progress: p.progress, Credentials: p.registry.Credentials,
@@ -71,21 +70,13 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 	}
 	req.Config.Labels["org.opencontainers.image.created"] = time.Unix(created, 0).UTC().Format(time.RFC3339)
 	maps.Copy(req.Config.Labels, p.opts.labels)
-	dockerfile, err := fs.ReadFile(bc.FS, bc.Dockerfile)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(dockerfile)
+	sum := sha256.Sum256(bc.Dockerfile.Data)
 	pl.steps, pl.own = hex.EncodeToString(sum[:]), tmpl.Dockerfile.Path == ""
-	if req.Bases, pl.unpinned, err = p.pinBases(ctx, *req, dockerfile, bc); err != nil {
+	if req.Bases, pl.unpinned, err = p.pinBases(ctx, *req, bc); err != nil {
 		return nil, err
 	}
-	if req.CacheMounts, err = p.cacheMounts(j, tmpl, dockerfile, bc.BuildArgs); err != nil {
-		return nil, err
-	}
-	if req.Base, err = templates.BaseImage(dockerfile, p.opts.target, bc.BuildArgs); err != nil {
-		return nil, err
-	}
+	req.CacheMounts = p.cacheMounts(j, tmpl, bc.Dockerfile)
+	req.Base = bc.Dockerfile.Base(p.opts.target)
 	if req.Secrets, err = p.secretsOf(bc); err != nil {
 		return nil, err
 	}
@@ -109,12 +100,9 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 // those of its template, of whichever version, on the same base images. What another
 // base image's package manager has built may not work here, and what another template
 // has put there is not to be trusted. A build without cache empties them.
-func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, dockerfile []byte, args map[string]string) (string, error) {
-	bases, err := templates.AllBaseImages(dockerfile, args)
-	if err != nil {
-		return "", err
-	}
-	words := append([]string{j.report.Pin.Store, tmpl.Name}, slices.Sorted(slices.Values(bases))...)
+func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, dockerfile *templates.Dockerfile) string {
+	bases := slices.Sorted(slices.Values(dockerfile.Summary().Bases))
+	words := append([]string{j.report.Pin.Store, tmpl.Name}, bases...)
 	if p.apart {
 		words = append(words, j.refs[0])
 	}
@@ -122,7 +110,7 @@ func (p *pipeline) cacheMounts(j *job, tmpl *templates.Template, dockerfile []by
 	for _, s := range words {
 		fmt.Fprintf(h, "%q\n", s)
 	}
-	return "fnb-" + hex.EncodeToString(h.Sum(nil)[:8]), nil
+	return "fnb-" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // settings are what decides an image beside its build context.

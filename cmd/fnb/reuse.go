@@ -190,22 +190,15 @@ func (p *pipeline) ask(ctx context.Context, j *job, ref string) (*registry.Known
 }
 
 func (p *pipeline) isSilent(ref string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.silent[registry.Host(ref)]
+	_, silent := p.silent.Load(registry.Host(ref))
+	return silent
 }
 
 // firstSilence notes that a registry does not answer, and reports whether that is
 // news.
 func (p *pipeline) firstSilence(host string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.silent == nil {
-		p.silent = map[string]bool{}
-	}
-	news := !p.silent[host]
-	p.silent[host] = true
-	return news
+	_, known := p.silent.LoadOrStore(host, true)
+	return !known
 }
 
 // inputRef is the reference of an input digest, in the repository of ref.

@@ -216,7 +216,7 @@ func (p *publishing) readFunction(ctx context.Context) error {
 		return err
 	}
 	o.Built.Template = fn.Lang
-	where := store.Where{Root: filepath.Dir(line.stack.File), Sources: line.stack.Configuration.Templates, Lock: line.lock}
+	where := store.Where{Root: filepath.Dir(line.stack.File), Sources: line.stack.Configuration.Templates, Lock: line.pins.lock()}
 	if t, _, _, err := line.store.Resolve(ctx, fn.Lang, where); err == nil { // it only helps those who search
 		o.Language = t.Manifest.Language
 	}

@@ -144,15 +144,15 @@ func (n *newest) chosen(names []string) ([]pinChange, error) {
 
 // moved is the lock with only these changes.
 func (n *newest) moved(changes []pinChange) *schema.Lock {
-	lock := copyLock(n.before)
+	lock, now := copyLock(n.before), n.pipeline.pins.lock()
 	for _, c := range changes {
 		switch c.Kind {
 		case pinTemplate:
-			lock.Templates[c.Name] = n.pipeline.lock.Templates[c.Name]
+			lock.Templates[c.Name] = now.Templates[c.Name]
 		case pinBase:
-			lock.Bases[c.Name] = n.pipeline.lock.Bases[c.Name]
+			lock.Bases[c.Name] = now.Bases[c.Name]
 		case pinWatchdog:
-			lock.Watchdogs[c.Name] = n.pipeline.lock.Watchdogs[c.Name]
+			lock.Watchdogs[c.Name] = now.Watchdogs[c.Name]
 		}
 	}
 	return lock
