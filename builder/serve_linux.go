@@ -280,7 +280,7 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	if err != nil {
 		return nil, err
 	}
-	endAbandoned(ctx, binary, filepath.Join(m.Root, "runc-"+sn.Name, "executor"))
+	endAbandoned(ctx, binary, m.Root, filepath.Join(m.Root, "runc-"+sn.Name))
 	labels := map[string]string{cachesLabel: "registry,local,inline,gha,s3"} // as in newController
 	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
 		netproviders.Opt{Mode: "host"}, nil, binary, "", false, nil, "", "", nil)

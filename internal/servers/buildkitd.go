@@ -50,8 +50,9 @@ type Buildkitd struct {
 	// Root is the folder of the daemon's state.
 	Root string
 
-	proc *process
-	temp string
+	proc    *process
+	temp    string
+	runtime string
 }
 
 // StartBuildkitd starts buildkitd and returns when it accepts connections. It
@@ -65,7 +66,7 @@ func StartBuildkitd(ctx context.Context, opts BuildkitdOptions) (_ *Buildkitd, e
 	if err != nil {
 		return nil, err
 	}
-	b := &Buildkitd{Root: opts.Root}
+	b := &Buildkitd{Root: opts.Root, runtime: oci}
 	if b.temp, err = os.MkdirTemp("", "fnb-buildkitd-"); err != nil {
 		return nil, err
 	}
@@ -158,11 +159,15 @@ func (b *Buildkitd) Log() string { return b.proc.log.String() }
 // Pid is the daemon's process, for a test that lets it die in a solve.
 func (b *Buildkitd) Pid() int { return b.proc.cmd.Process.Pid }
 
-// Close stops the daemon and removes its temporary folder.
+// Close stops the daemon and removes its temporary folder. Of one that was killed it
+// ends the containers, too.
 func (b *Buildkitd) Close() error {
 	var errs []error
 	if b.proc != nil {
 		errs = append(errs, b.proc.stop(20*time.Second))
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		errs = append(errs, endLeft(ctx, b.runtime, b.Root))
 	}
 	return errors.Join(append(errs, os.RemoveAll(b.temp))...)
 }
