@@ -296,7 +296,7 @@ func TestKilledProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	for round := range 6 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestResolveProcess$")
-		cmd.Env = append(os.Environ(), "FNB_TEST_CACHE="+dir, "FNB_TEST_REF="+g.RepoURL("one"))
+		cmd.Env = append(os.Environ(), "FNB_TEST_CACHE="+dir, "TMPDIR="+t.TempDir(), "FNB_TEST_REF="+g.RepoURL("one"))
 		must(t, cmd.Start())
 		time.Sleep(time.Duration(100+45*round) * time.Millisecond)
 		must(t, cmd.Process.Kill())

@@ -109,7 +109,7 @@ func TestKilledWhileIndexing(t *testing.T) {
 		// With another commit each time, or nothing would be written.
 		commit(t, g, "store", servers.Commit{Files: files.String() + fmt.Sprintf("-- README --\n%d\n", r.Int())})
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIndexProcess$")
-		cmd.Env = append(os.Environ(), "FNB_TEST_INDEX="+dir)
+		cmd.Env = append(os.Environ(), "FNB_TEST_INDEX="+dir, "TMPDIR="+t.TempDir())
 		must(t, cmd.Start())
 		time.Sleep(time.Duration(60+r.IntN(120)) * time.Millisecond)
 		must(t, cmd.Process.Kill())

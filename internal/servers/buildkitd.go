@@ -93,6 +93,7 @@ func StartBuildkitd(ctx context.Context, opts BuildkitdOptions) (_ *Buildkitd, e
 	}
 	// The daemon outlives the call, not the program; Close stops it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), bin, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+b.temp)
 	if b.proc, err = startProcess("buildkitd", cmd); err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func (b *Buildkitd) Close() error {
 		errs = append(errs, b.proc.stop(20*time.Second))
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		errs = append(errs, endLeft(ctx, b.runtime, b.Root))
+		errs = append(errs, endLeft(ctx, b.runtime, b.Root, b.temp))
 	}
 	return errors.Join(append(errs, os.RemoveAll(b.temp))...)
 }

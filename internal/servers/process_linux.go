@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -15,9 +16,9 @@ func endWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 }
 
-// endLeft ends what a daemon that was killed has left below its state's folder:
-// containers that go on without it, and mounts.
-func endLeft(ctx context.Context, runtime, root string) error {
+// endLeft ends what a daemon that was killed has left below the folders of its state
+// and for its temporary files: containers that go on without it, and mounts.
+func endLeft(ctx context.Context, runtime, root, temp string) error {
 	bundles, err := filepath.Glob(filepath.Join(root, "runc-*", "executor", "*", "config.json"))
 	if err != nil {
 		return err
@@ -25,5 +26,5 @@ func endLeft(ctx context.Context, runtime, root string) error {
 	for _, b := range bundles {
 		_ = exec.CommandContext(ctx, runtime, "delete", "--force", filepath.Base(filepath.Dir(b))).Run() // it may have ended by itself
 	}
-	return mount.RecursiveUnmount(root)
+	return errors.Join(mount.RecursiveUnmount(root), mount.RecursiveUnmount(temp))
 }

@@ -12,4 +12,4 @@ import (
 func endWithParent() *syscall.SysProcAttr { return nil }
 
 // endLeft has nothing to do: daemons with containers need Linux.
-func endLeft(context.Context, string, string) error { return nil }
+func endLeft(context.Context, string, string, string) error { return nil }
