@@ -78,7 +78,6 @@ func TestFleetOutages(t *testing.T) {
 		daemons, proxies = append(daemons, d), append(proxies, p)
 		nodes = append(nodes, Options{Address: "tcp://" + p.Addr, TLSDir: tlsDir})
 	}
-	t.Cleanup(func() { release(t, root) })
 
 	before, began := runtime.NumGoroutine(), time.Now()
 	phase := func(what string) { t.Logf("%6.1f s: %s", time.Since(began).Seconds(), what) }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,7 +77,6 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	d := servers.BuildkitdFor(t, servers.BuildkitdOptions{Root: root})
-	t.Cleanup(func() { release(t, root) })
 	c := dial(t, Options{Address: d.Address})
 	done := make(chan error)
 	go func() { done <- sleepy(t.Context(), t, c, &syncBuffer{}) }()
@@ -196,22 +194,5 @@ func TestDial(t *testing.T) {
 			t.Errorf("%s: after %s: %T %v", scheme, time.Since(began), err, err)
 		}
 		cancel()
-	}
-}
-
-// release ends what a killed builder has left below its root: the process of
-// this test's step, and mounts.
-func release(t *testing.T, root string) {
-	t.Helper()
-	for _, pid := range sleepers(t) {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	eventually(t, 5*time.Second, "the step is gone", func() bool { return !sleeps(t) })
-	mounts := strings.Split(read(t, "/proc/self/mounts"), "\n")
-	slices.Reverse(mounts)
-	for _, line := range mounts {
-		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], root+"/") {
-			_ = syscall.Unmount(f[1], syscall.MNT_DETACH)
-		}
 	}
 }

@@ -318,21 +318,18 @@ func (m Managed) spawn() (<-chan struct{}, error) {
 // it outlives it, and a variable may hold a secret.
 func (m Managed) environ() ([]string, error) {
 	tmp, run := filepath.Join(m.Root, "tmp"), filepath.Join(m.Root, "run")
-	for _, dir := range []string{tmp, run} {
+	for _, dir := range []string{tmp, run} { // endAbandoned looks there
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the builder's folder: %w", err)
 		}
 	}
-	env := []string{"PATH=" + searchPath(), "TMPDIR=" + tmp}
-	if m.Rootless {
-		// runc keeps its state there in place of /run/runc, and a user who is
-		// not logged in has no other.
-		env = append(env, "XDG_RUNTIME_DIR="+run)
-	}
+	// What is mounted for a moment is there, and where the builder is rootless runc's
+	// state. That of a user is gone when they log out, or was never there.
+	env := []string{"PATH=" + searchPath(), "TMPDIR=" + tmp, "XDG_RUNTIME_DIR=" + run}
 	for _, kv := range os.Environ() {
 		k, _, _ := strings.Cut(kv, "=")
 		switch upper := strings.ToUpper(k); {
-		case m.Rootless && k == "XDG_RUNTIME_DIR":
+		case k == "XDG_RUNTIME_DIR":
 		case strings.HasPrefix(k, "XDG_"), strings.HasSuffix(upper, "_PROXY"),
 			slices.Contains([]string{"HOME", "USER", "LOGNAME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_BUILDER_SNAPSHOTTER"}, k):
 			env = append(env, kv)

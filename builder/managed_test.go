@@ -311,8 +311,8 @@ func sleepy(ctx context.Context, t *testing.T, c *Client, out *syncBuffer) error
 	}
 	defer p.Close()
 	_, err = c.Solve(ctx, Request{
-		Name: "sleepy", Progress: p, NoCache: true, Output: Output{Store: t.TempDir()},
-		Context: files("Dockerfile", small(t)+"COPY id /id\nRUN echo sleep\"\"ing; exec sleep 1234.$(cat /id)\n", "id", sleepID(t)),
+		Name: "sleepy", Progress: p, NoCache: true, Output: Output{Store: t.TempDir()}, Secrets: map[string][]byte{"token": []byte("hidden")},
+		Context: files("Dockerfile", small(t)+"COPY id /id\nRUN --mount=type=secret,id=token echo sleep\"\"ing; exec sleep 1234.$(cat /id)\n", "id", sleepID(t)),
 	})
 	return err
 }
@@ -415,15 +415,17 @@ func TestAbandonedContainers(t *testing.T) {
 		t.Error("the solve went on")
 	}
 	eventually(t, 10*time.Second, "the builder is gone", func() bool { return !state(t, m).Running })
+	if !strings.Contains(read(t, "/proc/self/mounts"), m.Root+"/tmp/buildkit-secrets") {
+		t.Error("the secret of its step is nowhere: it left nothing to be taken away")
+	}
 	start(t, m)
 	eventually(t, 10*time.Second, "the step's process is gone", func() bool { return !sleeps(t) })
 	left, err := filepath.Glob(filepath.Join(m.Root, "runc-*", "executor", "*", "config.json"))
 	if len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v %v", left, err)
 	}
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil || strings.Contains(string(mounts), m.Root) {
-		t.Errorf("it is still mounted: %v\n%s", err, mounts)
+	if mounts := read(t, "/proc/self/mounts"); strings.Contains(mounts, m.Root+"/") {
+		t.Errorf("it is still mounted:\n%s", mounts)
 	}
 }
 

@@ -17,8 +17,12 @@ import (
 // one that has none. What is built, shown and hashed is the file with the mounts.
 func (a *assembly) addDockerfile(context.Context) (err error) {
 	defer func() {
-		if err != nil && a.folder == "." {
+		switch {
+		case err == nil:
+		case a.folder == ".":
 			err = &FolderError{Dir: a.in.Function.Handler, Err: err}
+		default:
+			err = fmt.Errorf("template %s: %w", a.in.Template.Name, err)
 		}
 	}()
 	file := slices.IndexFunc(a.entries, func(e tree.Entry) bool { return e.Path == dockerfileName && e.Mode.IsRegular() })

@@ -370,7 +370,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err := a.target(dockerfile); err != nil {
 		return nil, err
 	}
-	out.Unread = a.unread(dockerfile, out.BuildArgs)
+	out.Unread = a.unread(dockerfile)
 	a.configure(out, dockerfile)
 	out.Notes, out.Cached = a.notes, a.cached
 	return out, nil

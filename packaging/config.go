@@ -52,8 +52,7 @@ var predefined = regexp.MustCompile(`(?i)^((http|https|ftp|no|all)_proxy|buildki
 
 // unread returns those build args of the command line that the Dockerfile does not
 // declare, and notes such ones of the function, and packages that it does not install.
-// Args are all of them, merged.
-func (a *assembly) unread(dockerfile schema.Dockerfile, args map[string]string) []string {
+func (a *assembly) unread(dockerfile schema.Dockerfile) []string {
 	ignored := func(name string) bool {
 		return !slices.Contains(dockerfile.Args, name) && !predefined.MatchString(name)
 	}
@@ -62,7 +61,7 @@ func (a *assembly) unread(dockerfile schema.Dockerfile, args map[string]string) 
 			a.note("the build arg %s does nothing: the Dockerfile has no ARG %s", name, name)
 		}
 	}
-	if packages := args[additionalPackage]; packages != "" && ignored(additionalPackage) {
+	if packages := a.args[additionalPackage]; packages != "" && ignored(additionalPackage) {
 		a.note("the packages %s are not installed: the Dockerfile has no ARG %s", packages, additionalPackage)
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(a.in.BuildArgs)), func(name string) bool {

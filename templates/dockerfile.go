@@ -18,7 +18,7 @@ import (
 
 // A Dockerfile is one as build args make it.
 type Dockerfile struct {
-	File string // its name, as errors have it
+	File string // its path in the build context, which errors name
 	Data []byte // its text, which is not to be changed
 
 	given  map[string]string // build args

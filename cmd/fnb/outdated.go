@@ -106,8 +106,8 @@ type newest struct {
 	latest   map[string]string // versions of templates that their ranges do not allow
 }
 
-// lookUpNewest looks up what functions need as if nothing were pinned, and pins
-// that.
+// lookUpNewest looks up what functions need as if nothing were pinned. The
+// pipeline has that then, and no file.
 func (g *globals) lookUpNewest(ctx context.Context, o *buildOptions, names []string) (*newest, error) {
 	p, fns, err := g.newPipeline(o, names)
 	if err != nil {

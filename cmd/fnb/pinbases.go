@@ -33,7 +33,12 @@ func (p *pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 	refs := baseReferences(bc)
 	p.pins.looking.Lock()
 	defer p.pins.looking.Unlock()
-	missing := slices.DeleteFunc(p.pins.unasked(refs), func(ref string) bool { return p.pins.base(ref) != "" && !p.opts.pull })
+	var missing []string
+	for _, ref := range refs {
+		if (p.pins.base(ref) == "" || p.opts.pull) && !p.pins.wasAsked(pinBase, ref) {
+			missing = append(missing, ref)
+		}
+	}
 	if (p.opts.frozen || p.offline) && len(missing) > 0 {
 		return nil, "", &notLockedError{"base images", missing, !p.opts.frozen}
 	}

@@ -2,26 +2,29 @@ package main
 
 import (
 	"maps"
-	"slices"
 	"sync"
 
 	"fnb/schema"
 )
 
-// A pins is what a run holds names by: what fnb.lock has, and what was looked up
-// since. Its methods may be called at once; those who look something up hold looking.
+// A pins has the pins of a run: those of fnb.lock, and those that were looked up
+// since. Its methods may be called by several functions at a time; who looks
+// something up holds looking.
 type pins struct {
 	looking sync.Mutex // so that each name is looked up once
 
 	mu    sync.Mutex
-	file  *schema.Lock    // as it was read
-	now   *schema.Lock    // with what was looked up
-	asked map[string]bool // images that were looked up in this run
+	file  *schema.Lock // what fnb.lock has
+	now   *schema.Lock // with what was looked up
+	asked map[asked]bool
 }
 
-// newPins begins with what a lock has.
+// An asked is an image that was looked up in this run.
+type asked struct{ kind, ref string }
+
+// newPins begins with what fnb.lock has.
 func newPins(lock *schema.Lock) *pins {
-	return &pins{file: lock, now: copyLock(lock), asked: map[string]bool{}}
+	return &pins{file: lock, now: copyLock(lock), asked: map[asked]bool{}}
 }
 
 // copyLock is a lock that can be changed while the other stays as it is.
@@ -63,11 +66,12 @@ func (p *pins) addTemplate(ref string, pin schema.Pin) bool {
 	return true
 }
 
-// unasked are those of the images that were not looked up in this run.
-func (p *pins) unasked(refs []string) []string {
+// wasAsked reports whether an image was looked up in this run, as a base image or as a
+// watchdog.
+func (p *pins) wasAsked(kind, ref string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return p.asked[ref] })
+	return p.asked[asked{kind, ref}]
 }
 
 // base is the digest of a base image; "" where nothing pins it.
@@ -79,11 +83,11 @@ func (p *pins) base(ref string) string {
 
 // setBases notes what looking base images up has found. One that was not found is
 // not pinned: the solve says why.
-func (p *pins) setBases(asked []string, found map[string]string) {
+func (p *pins) setBases(refs []string, found map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, ref := range asked {
-		p.asked[ref] = true
+	for _, ref := range refs {
+		p.asked[asked{pinBase, ref}] = true
 		if digest := found[ref]; digest != "" {
 			p.now.Bases[ref] = digest
 		}
@@ -97,15 +101,17 @@ func (p *pins) watchdog(ref string) map[string]string {
 	return copyMap(p.now.Watchdogs[ref])
 }
 
-// setWatchdog notes the digests of a watchdog that was looked up.
-func (p *pins) setWatchdog(ref string, digests map[string]string) {
+// setWatchdog notes the digests of a watchdog; looked says that they were looked up.
+func (p *pins) setWatchdog(ref string, digests map[string]string, looked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked[ref] = true
-	p.now.Watchdogs[ref] = digests
+	if looked {
+		p.asked[asked{pinWatchdog, ref}] = true
+	}
+	p.now.Watchdogs[ref] = copyMap(digests)
 }
 
-// forget drops the pins of these templates; with all, every pin there is.
+// forget drops the pins of these templates; with all, every pin.
 func (p *pins) forget(templates []string, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

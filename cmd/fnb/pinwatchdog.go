@@ -37,7 +37,8 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 	if (p.opts.frozen || p.offline) && digest == "" {
 		return "", &notLockedError{"watchdogs", []string{ref}, !p.opts.frozen}
 	}
-	if digest == "" || (p.opts.pull || p.upgrade) && !p.offline && len(p.pins.unasked([]string{ref})) > 0 {
+	look := digest == "" || (p.opts.pull || p.upgrade) && !p.offline && !p.pins.wasAsked(pinWatchdog, ref)
+	if look {
 		found, err := p.digests(ctx, *req, []string{ref})
 		if err != nil {
 			return "", fmt.Errorf("looking up the watchdog: %w", err)
@@ -52,7 +53,7 @@ func (p *pipeline) pinWatchdog(ctx context.Context, j *job, req *builder.Request
 	for _, pl := range req.Platforms {
 		pinned[pl.String()] = digest
 	}
-	p.pins.setWatchdog(ref, pinned)
+	p.pins.setWatchdog(ref, pinned, look)
 	if req.Bases == nil {
 		req.Bases = map[string]string{}
 	}
@@ -90,7 +91,7 @@ func (p *pipeline) pinDefault(j *job) error {
 		j.report.Warnings = append(j.report.Warnings, (&watchdogError{}).Error()+": fnb update moves the pin")
 		return nil
 	}
-	p.pins.setWatchdog(defaultWatchdog, maps.Clone(w.Layers))
+	p.pins.setWatchdog(defaultWatchdog, w.Layers, false)
 	return nil
 }
 

@@ -24,7 +24,8 @@ import (
 )
 
 // A pipeline carries functions through the house. Its fields do not change
-// while functions are under way, but for what mu guards.
+// while functions are under way, but for those that guard themselves and what mu
+// guards.
 type pipeline struct {
 	stack    *schema.Stack
 	opts     *buildOptions

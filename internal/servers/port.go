@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Ports that no system gives to those who ask for any, as connections do.
+// Ports that no system gives to those who ask for any, as connections do; there are
+// some more behind them.
 const firstFreePort, freePorts = 12000, 18000
 
 // handed counts the ports that this process was given, beginning anywhere.
@@ -19,7 +20,7 @@ var handed = rand.Uint32N(freePorts) //nolint:gochecknoglobals // ports belong t
 // and say which. A process is given a port again only after thousands of others.
 func FreePorts(n int) (string, error) {
 	for range 100 {
-		first := firstFreePort + int((atomic.AddUint32(&handed, uint32(n))-uint32(n))%uint32(freePorts-n))
+		first := firstFreePort + int((atomic.AddUint32(&handed, uint32(n))-uint32(n))%freePorts)
 		if free(first, n) {
 			return strconv.Itoa(first), nil
 		}
