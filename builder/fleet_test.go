@@ -81,12 +81,12 @@ func TestFleetOutages(t *testing.T) {
 
 	before, began := runtime.NumGoroutine(), time.Now()
 	phase := func(what string) { t.Logf("%6.1f s: %s", time.Since(began).Seconds(), what) }
-	f := NewFleet(FleetOptions{Nodes: nodes, Load: 1, Patience: 4 * time.Second, Silence: 4 * time.Second})
+	f := NewFleet(FleetOptions{Nodes: nodes, Load: 1, Patience: 6 * time.Second, Silence: 6 * time.Second})
 	functions := 8
 	request := func(i int) Request {
 		return Request{
 			Name: fmt.Sprintf("f%d", i), Affinity: "template", Output: Output{Store: t.TempDir()},
-			Context: files("Dockerfile", base+fmt.Sprintf("COPY id /\nRUN exec sleep 8.%s\nRUN echo %d >/number\n", sleepID(t), i), "id", fmt.Sprint(i)),
+			Context: files("Dockerfile", base+fmt.Sprintf("COPY id /\nRUN exec sleep 14.%s\nRUN echo %d >/number\n", sleepID(t), i), "id", fmt.Sprint(i)),
 		}
 	}
 	results := make([]*Result, functions)
@@ -96,7 +96,7 @@ func TestFleetOutages(t *testing.T) {
 		wg.Go(func() { results[i], errs[i] = f.Solve(t.Context(), request(i)) })
 	}
 	eventually(t, 60*time.Second, "every builder is in the middle of two solves", func() bool {
-		return processes(t, "sleep\x008."+sleepID(t)) == functions
+		return processes(t, "sleep\x0014."+sleepID(t)) == functions
 	})
 	phase("every builder works")
 	if err := syscall.Kill(daemons[0].Pid(), syscall.SIGKILL); err != nil {
@@ -282,7 +282,7 @@ func TestFleetUnreachable(t *testing.T) {
 	silent := silentServer(t)
 	req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")}
 	nodes := []Options{{Address: "tcp://127.0.0.1:1"}, {Address: "tcp://" + silent}, {Address: "tcp://" + p.Addr}}
-	f := fleetOf(t, FleetOptions{Nodes: nodes, Patience: time.Second})
+	f := fleetOf(t, FleetOptions{Nodes: nodes, Patience: 5 * time.Second})
 	if p.Open() != 0 {
 		t.Error("it was dialled")
 	}

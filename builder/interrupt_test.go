@@ -102,8 +102,8 @@ func TestKilled(t *testing.T) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	d := servers.BuildkitdFor(t, servers.BuildkitdOptions{})
-	c := dial(t, Options{Address: d.Address, Silence: 1500 * time.Millisecond})
-	solve(t, c, Request{Name: "slow", Context: files("Dockerfile", small(t)+"RUN sleep 4\n")})
+	c := dial(t, Options{Address: d.Address, Silence: 4 * time.Second})
+	solve(t, c, Request{Name: "slow", Context: files("Dockerfile", small(t)+"RUN sleep 8\n")})
 	done := make(chan error)
 	go func() { done <- sleepy(t.Context(), t, c, &syncBuffer{}) }()
 	eventually(t, 30*time.Second, "the step runs", func() bool { return sleeps(t) })

@@ -223,10 +223,10 @@ func TestElection(t *testing.T) {
 
 func TestIdleExit(t *testing.T) {
 	t.Parallel()
-	m := managed(t, nil, "-idle=300ms")
+	m := managed(t, nil, "-idle=2s")
 	c := startManaged(t, m)
 	// Questions do not keep it up.
-	eventually(t, 10*time.Second, "it ends by itself", func() bool {
+	eventually(t, 30*time.Second, "it ends by itself", func() bool {
 		_, _ = c.Info(t.Context())
 		return !state(t, m).Running
 	})

@@ -103,12 +103,12 @@ func makeDir(t *testing.T, path string, mode os.FileMode, owner int) {
 func TestStartInterrupted(t *testing.T) {
 	t.Parallel()
 	m := managed(t, nil)
-	m.Command = []string{"sleep", "3"}
+	m.Command = []string{"sleep", "15"}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	_, err := m.Start(ctx)
-	if err == nil || time.Since(began) > 2*time.Second {
+	if err == nil || time.Since(began) > 8*time.Second {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 }

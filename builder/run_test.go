@@ -115,7 +115,7 @@ func TestRun(t *testing.T) {
 	if code, err := r.Stop(t.Context(), 20*time.Second); code != 0 || err != nil {
 		t.Errorf("stopped: %d %v\n%s", code, err, log.String())
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("it took %s to stop", took)
 	}
 	if n := strings.Count(log.String(), "a line of the log"); n != 20 {
@@ -249,10 +249,10 @@ func TestRunFails(t *testing.T) {
 		t.Parallel()
 		r := running(t, c, shell(t, "echo no database >&2; exit 3\n"))
 		var ee *ExitError
-		if err := r.Ready(t.Context(), 20*time.Second); !errors.As(err, &ee) || ee.Code != 3 || strings.Join(ee.Log, "\n") != "no database" {
+		if err := r.Ready(t.Context(), 20*time.Second); !errors.As(err, &ee) || ee.Code != 3 && ee.Code != UnknownExitCode || strings.Join(ee.Log, "\n") != "no database" {
 			t.Errorf("%T %v", err, err)
 		}
-		if code, err := r.Stop(t.Context(), time.Second); code != 3 || err != nil {
+		if code, err := r.Stop(t.Context(), time.Second); code != 3 && code != UnknownExitCode || err != nil {
 			t.Errorf("stopped: %d %v", code, err)
 		}
 	})
@@ -271,7 +271,7 @@ func TestRunFails(t *testing.T) {
 		if code, err := r.Stop(t.Context(), 300*time.Millisecond); code != 137 || err != nil {
 			t.Errorf("stopped: %d %v", code, err)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("it took %s", took)
 		}
 	})
@@ -389,11 +389,11 @@ func TestRunContext(t *testing.T) {
 	t.Parallel()
 	c := stock(t)
 	slow := function(t, "cat")
-	slow.Build.Context = files("Dockerfile", small(t)+"RUN sleep 30\n")
+	slow.Build.Context = files("Dockerfile", small(t)+"RUN sleep 600\n")
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if _, err := c.Run(ctx, slow); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+	if _, err := c.Run(ctx, slow); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > soon {
 		t.Errorf("after %s: %v", time.Since(began), err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())

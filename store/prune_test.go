@@ -124,6 +124,10 @@ func TestKilledWhileIndexing(t *testing.T) {
 			t.Fatalf("%v %v", versions, err)
 		}
 	}
+	// The last one may have been killed between two that take what was there away.
+	commit(t, g, "store", servers.Commit{Files: files.String() + "-- README --\nlast\n"})
+	_, err = open().Versions(t.Context(), "acme/t199")
+	must(t, err)
 	left, err := os.ReadDir(open().cache.indexPath(url, ""))
 	if err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v %v", left, err)

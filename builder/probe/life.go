@@ -92,18 +92,28 @@ func (c *counter) wait(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// settle is how long a request's first half has to reach the function.
-const settle = 100 * time.Millisecond
+const (
+	// settle is how long a request's first half has to reach the function, the
+	// first time; each further time it is four times as long.
+	settle = 100 * time.Millisecond
 
-// drainTries is how often SIGTERM is tried where the exit code gets lost.
-const drainTries = 5
+	// drainTries is how often SIGTERM is tried where the exit code gets lost, and
+	// cutTries where the request does: it may have come too late.
+	drainTries = 5
+	cutTries   = 3
+)
+
+// errCut is of a request whose connection was closed before its answer.
+var errCut = errors.New("it got no answer")
 
 // drain looks how the container ends after SIGTERM.
 func (p *prober) drain(ctx context.Context) error {
-	r := p.r
+	r, pause := p.r, settle
 	for try := 1; ; try++ {
-		code, err := p.terminate(ctx, r)
+		code, err := p.terminate(ctx, r, pause)
 		switch {
+		case errors.Is(err, errCut) && try < cutTries:
+			pause *= 4
 		case err != nil:
 			return err
 		case code == 0 || code == 128+int(syscall.SIGTERM):
@@ -122,7 +132,7 @@ func (p *prober) drain(ctx context.Context) error {
 }
 
 // terminate sends SIGTERM in the middle of a request, and returns the exit code.
-func (p *prober) terminate(ctx context.Context, r *builder.Running) (int, error) {
+func (p *prober) terminate(ctx context.Context, r *builder.Running, pause time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Drain)
 	defer cancel()
 	// A body of at least two bytes, so that there are two halves.
@@ -143,11 +153,11 @@ func (p *prober) terminate(ctx context.Context, r *builder.Running) (int, error)
 	if _, err := io.WriteString(pw, body[:half]); err != nil {
 		return 0, fmt.Errorf("sending half of a request: %w", err)
 	}
-	time.Sleep(settle)
+	time.Sleep(pause)
 	if err := r.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
-	time.Sleep(settle)
+	time.Sleep(pause)
 	if _, err := io.WriteString(pw, body[half:]); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return 0, fmt.Errorf("sending the rest of the request: %w", err)
 	}
@@ -165,6 +175,9 @@ func (p *prober) terminate(ctx context.Context, r *builder.Running) (int, error)
 // exchange sends a request and reads its answer whole.
 func exchange(r *builder.Running, req *http.Request) error {
 	res, err := r.Transport().RoundTrip(req)
+	if err != nil && req.Context().Err() == nil {
+		return errCut // what the transport says is how it came about
+	}
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func newUser(t *testing.T, r *rig, env ...string) *fnbUser {
 	u := &fnbUser{t: t, bin: filepath.Join(r.bin, "fnb"), dir: t.TempDir()}
 	u.env = append([]string{
 		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"), "FNB_CONFIG=" + r.config,
-		"FNB_BUILDER_ROOT=" + r.builder, "GIT_CEILING_DIRECTORIES=" + u.dir,
+		"FNB_BUILDER_ROOT=" + r.builder, "XDG_RUNTIME_DIR=" + os.Getenv("XDG_RUNTIME_DIR"), "GIT_CEILING_DIRECTORIES=" + u.dir,
 	}, env...)
 	return u
 }

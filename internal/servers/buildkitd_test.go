@@ -118,7 +118,12 @@ COPY Dockerfile /Dockerfile
 	for _, tt := range tests {
 		ok := t.Run(tt.name, func(t *testing.T) {
 			ref := reg.Host + "/" + tt.name
-			if err := solve(t, c, ref, tt.dockerfile, tt.platform); err != nil {
+			err := solve(t, c, ref, tt.dockerfile, tt.platform)
+			for try := 0; err != nil && try < 2; try++ { // package registries fail now and then
+				t.Log(err)
+				err = solve(t, c, ref, tt.dockerfile, tt.platform)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			checkPlatforms(t, ref, tt.platform)
