@@ -52,7 +52,7 @@ func (e *VersionError) Error() string {
 // store.
 type MismatchError struct {
 	Reference string
-	Want, Got string // checksums
+	Want, Got string // checksums; Want is "" where fnb.lock has no such entry
 	Problem   string // instead of the two, where there is nothing to compare
 	Record    bool   // it is the record that says something else
 }

@@ -149,6 +149,8 @@ func templateHints(err error) []string {
 	}
 	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
 		return append(out, "tell whoever runs the store, and do not use this version; see the others with: fnb template list")
+	} else if ok && m.Want == "" {
+		return append(out, "add it to the lock with: fnb lock")
 	} else if ok {
 		return append(out, "if the change is wanted, take the entry out of fnb.lock, and have it pinned anew with: fnb lock")
 	}
