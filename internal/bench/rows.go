@@ -235,7 +235,7 @@ func twenty(ctx context.Context, r *rig) (result, error) {
 			return r.floor(ctx, from, functions, atOnce, string(raw), bare)
 		}
 	}
-	m, err := race(r.rounds,
+	m, err := race(2*r.rounds,
 		contender{"fnb", edit(handlers...), func() error { return r.build(ctx, dir) }},
 		contender{"floor", edit(mark), push(runtime.NumCPU(), false)},
 		contender{"floor with all at once", edit(mark), push(functions, false)},
@@ -282,7 +282,7 @@ func oneFile(ctx context.Context, r *rig) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	m, err := race(r.rounds,
+	m, err := race(2*r.rounds,
 		contender{"fnb", edit(filepath.Join(dir, "f0", "handler.txt")), func() error { return r.build(ctx, dir) }},
 		contender{"buildctl", edit(filepath.Join(files, "function", "handler.txt")), func() error { return r.buildctlBuild(ctx, files, "onefile:latest") }})
 	if err != nil {
