@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,7 +23,7 @@ func main() {
 	fnb := flag.String("fnb", "bin/fnb", "the fnb to measure")
 	tools := flag.String("tools", "bin/tools", "the `folder` with buildctl and ko")
 	rounds := flag.Int("rounds", 5, "how often each is measured")
-	only := flag.String("only", "", "measure only the row with this `NAME`")
+	only := flag.String("only", "", "measure only the rows with these `NAMES`, such as unchanged,twenty")
 	out := flag.String("o", "", "write the section on builds of this `FILE` anew")
 	flag.Parse()
 	if *only != "" && *out != "" {
@@ -58,7 +59,7 @@ func run(ctx context.Context, fnb, tools string, rounds int, only, out string) e
 	defer r.close()
 	var table []string
 	for _, row := range rows() {
-		if only != "" && only != row.name {
+		if only != "" && !slices.Contains(strings.Split(only, ","), row.name) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s …\n", row.work)
