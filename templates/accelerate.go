@@ -15,21 +15,19 @@ import (
 
 // Accelerate adds cache mounts to the RUN steps of a Dockerfile that was not
 // written for BuildKit, and returns it with the folders that are cached now, by
-// the number of their line. Target is the stage that the image is made of; "" is the
-// last. Caches are folders that a template offers, beside those known for the base
-// image. The files of the image stay the same: only stages
-// that the image takes single files from are changed, and only for folders that
-// no step of theirs touches by name. All else is left as it is, and so is a
-// Dockerfile that has cache mounts of its own there.
+// the number of their line. Target is the stage that the image is made of; "" is
+// the last. Caches are folders that a template offers, beside those known for the
+// base image. The files of the image stay the same: only stages that the image
+// takes single files from are changed, and only for folders that no step of theirs
+// touches by name. All else is left as it is, and so is a Dockerfile that has cache
+// mounts of its own there.
 func (d *Dockerfile) Accelerate(target string, caches []string) (faster *Dockerfile, cached map[int][]string) {
 	if ref, _, _, named := parser.DetectSyntax(d.Data); named && !plainSyntax.MatchString(ref) || d.given["BUILDKIT_SYNTAX"] != "" {
 		return d, nil
 	}
-	final := len(d.stages) - 1
-	if target != "" {
-		if final = d.stageNamed(target); final < 0 {
-			return d, nil
-		}
+	final := d.target(target)
+	if final < 0 {
+		return d, nil
 	}
 	cached = map[int][]string{}
 	for i, s := range d.stages {

@@ -184,6 +184,15 @@ func (d *Dockerfile) stageNamed(name string) int {
 	return -1
 }
 
+// target returns the index of the stage that an image is made of, or -1: the last
+// one, or the one with a name.
+func (d *Dockerfile) target(name string) int {
+	if name == "" {
+		return len(d.stages) - 1
+	}
+	return d.stageNamed(name)
+}
+
 // chain returns the stages that the final image is made of, the last first.
 func (d *Dockerfile) chain() []stage {
 	var list []stage
@@ -197,11 +206,9 @@ func (d *Dockerfile) chain() []stage {
 // for scratch, where there is no such stage, and where only the builder knows the
 // image, since it depends on the platform.
 func (d *Dockerfile) Base(target string) string {
-	at := len(d.stages) - 1
-	if target != "" {
-		if at = d.stageNamed(target); at < 0 {
-			return ""
-		}
+	at := d.target(target)
+	if at < 0 {
+		return ""
 	}
 	if base := d.stages[d.root(at)].base; !strings.Contains(base, "$") {
 		return base
