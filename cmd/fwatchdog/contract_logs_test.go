@@ -133,3 +133,29 @@ func TestJSONLogs(t *testing.T) {
 		t.Errorf("the function's own JSON line: %v", own)
 	}
 }
+
+// TestRequestsCannotForgeTheLog sends text that would begin a line, drive a terminal or fill a disk.
+func TestRequestsCannotForgeTheLog(t *testing.T) {
+	ours(t)
+	g := newGateway(t)
+	g.rotate(t, "k1")
+	for _, format := range []string{"text", "json"} {
+		d := withToken(t, g, "jwt_auth_debug=1", "log_call_id=1", "log_format="+format)
+		d.get("/a%0a2026/11/28%2020:15:03%20POST%20/forged%20-%20200%20OK%1b%5b2J").wantStatus(t, http.StatusUnauthorized)
+		long := strings.Repeat("x", 200_000)
+		d.raw("GET /\xc2\x9b31m\xff HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Call-Id: i\xc2\x9b\t]\r\nUser-Agent: \xc2\x9b\r\nTraceparent: \xc2\x9b\r\n\r\n")
+		d.raw("GET /" + long + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\nUser-Agent: " + long + "\r\nX-Call-Id: " + long + "\r\nTraceparent: " + long + "\r\n\r\n")
+		d.raw(strings.Repeat("M", 200_000) + " / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+		if !d.logged("MMMM") {
+			t.Fatalf("the requests are not in the log: %.500q", d.errs.String())
+		}
+		for line := range strings.Lines(d.errs.String()) {
+			if strings.Contains(line, "POST /forged") || strings.HasPrefix(line, "2026/11/28 20:15:03") || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\t\u009b\xff") {
+				t.Errorf("%s: a request wrote %.300q", format, line)
+			}
+			if len(line) > 6*longestText {
+				t.Errorf("%s: a request wrote a line of %d bytes", format, len(line))
+			}
+		}
+	}
+}

@@ -116,7 +116,7 @@ func (a *authenticator) admit(x *exchange, r *http.Request) bool {
 		return true
 	}
 	if a.debug {
-		a.logs.printf("jwt_auth: %s %s: %v", r.Method, r.URL.Path, err)
+		a.logs.printf("jwt_auth: %s %s: %v", r.Method, r.RequestURI, err)
 	}
 	x.Header()["X-Openfaas-Internal"] = []string{"of-watchdog"}
 	if errors.Is(err, errForbidden) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -223,7 +224,7 @@ func (c *laneConn) answer() (again bool) {
 		if problem := recover(); problem != nil {
 			again = false
 			if err, ok := problem.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				c.lane.logs.printf("panic: %v\n%s", problem, debug.Stack())
+				fmt.Fprintf(c.lane.logs, "panic: %v\n%s", problem, debug.Stack())
 			}
 		}
 	}()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // logs writes the watchdog's own lines, one line for each request, and the lines of the function's
@@ -78,23 +80,60 @@ func (l *logs) writeEntry(e entry) {
 	l.errs.write(append(l.appendEntry(nil, e), '\n'))
 }
 
-// printf writes a line of the watchdog's own.
+// printf writes a line of the watchdog's own. Whatever args hold, it is one line.
 func (l *logs) printf(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := plainText(fmt.Sprintf(format, args...))
 	if l.json {
 		l.writeEntry(entry{Level: "INFO", Msg: text})
 		return
 	}
 	line := appendTime(make([]byte, 0, len(text)+24), time.Now())
-	line = append(line, strings.TrimSuffix(text, "\n")...)
-	l.errs.write(append(line, '\n'))
+	l.errs.write(append(append(line, text...), '\n'))
 }
 
-// Write takes a line of the HTTP server's.
+// Write takes a message of the HTTP server's, each line of which becomes one here: a panic has a stack. All but the first
+// are indented, so that none looks like a message of its own.
 func (l *logs) Write(p []byte) (int, error) {
-	l.printf("%s", bytes.TrimSpace(p))
+	const indent = "  "
+	before := ""
+	for line := range strings.Lines(strings.TrimSpace(string(p))) {
+		l.printf("%s%s", before, strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", indent))
+		before = indent
+	}
 	return len(p), nil
 }
+
+// longestText bounds what one part of a request, or one message, takes of a line.
+const longestText = 2 << 10
+
+// appendText writes text that a request may have chosen: in plain characters, so that it begins no line and drives no
+// terminal, and at most longestText bytes of it. All such text goes to the log through here.
+func appendText(b []byte, text string) []byte {
+	if len(text) <= longestText && visible(text) {
+		return append(b, text...)
+	}
+	const end = "…"
+	most := len(b) + longestText - len(end)
+	for at, r := range text {
+		size := len(b)
+		switch {
+		case strconv.IsPrint(r) && (r != utf8.RuneError || strings.HasPrefix(text[at:], string(utf8.RuneError))):
+			b = utf8.AppendRune(b, r)
+		case r == utf8.RuneError:
+			b = append(b, "\\x"...)
+			b = hex.AppendEncode(b, []byte{text[at]})
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b = append(b, quoted[1:len(quoted)-1]...)
+		}
+		if len(b) > most {
+			return append(b[:size], end...)
+		}
+	}
+	return b
+}
+
+func plainText(text string) string { return string(appendText(nil, text)) }
 
 func appendTime(b []byte, now time.Time) []byte {
 	return now.AppendFormat(b, "2006/01/02 15:04:05 ")
@@ -123,9 +162,9 @@ func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
 	}
 	pooled := pool.take()
 	b := appendTime((*pooled)[:0], x.started.Add(took))
-	b = append(b, r.Method...)
+	b = appendText(b, r.Method)
 	b = append(b, ' ')
-	b = append(b, r.RequestURI...)
+	b = appendText(b, r.RequestURI)
 	b = append(b, " - "...)
 	b = strconv.AppendInt(b, int64(x.status), 10)
 	b = append(b, ' ')
@@ -137,12 +176,12 @@ func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
 	b = append(b, "s)"...)
 	if id := r.Header["X-Call-Id"]; l.callID && id != nil {
 		b = append(b, " ["...)
-		b = append(b, id[0]...)
+		b = appendText(b, id[0])
 		b = append(b, ']')
 	}
 	if x.note != "" {
 		b = append(b, ": "...)
-		b = append(b, x.note...)
+		b = appendText(b, x.note)
 	}
 	b = append(b, '\n')
 	l.errs.write(b)
@@ -176,11 +215,11 @@ func (l *logs) accessJSON(x *exchange, r *http.Request, took time.Duration) {
 	if x.status >= http.StatusInternalServerError {
 		level = "ERROR"
 	}
-	parent := r.Header.Get("Traceparent")
+	parent := plainText(r.Header.Get("Traceparent"))
 	l.writeEntry(entry{Level: level, Msg: "request", requestEntry: &requestEntry{
-		Method: r.Method, Path: r.RequestURI, Status: x.status, Bytes: x.written, Seconds: took.Seconds(),
-		CallID: r.Header.Get("X-Call-Id"), Traceparent: parent, TraceID: traceID(parent),
-		UserAgent: r.Header.Get("User-Agent"), Note: x.note,
+		Method: plainText(r.Method), Path: plainText(r.RequestURI), Status: x.status, Bytes: x.written, Seconds: took.Seconds(),
+		CallID: plainText(r.Header.Get("X-Call-Id")), Traceparent: parent, TraceID: traceID(parent),
+		UserAgent: plainText(r.Header.Get("User-Agent")), Note: plainText(x.note),
 	}})
 }
 

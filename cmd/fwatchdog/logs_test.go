@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -58,6 +59,44 @@ func FuzzPump(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAppendText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "/plain?q=%0a": "/plain?q=%0a", "with spaces and é 世 \\n": "with spaces and é 世 \\n",
+		"a\nb\rc\td": `a\nb\rc\td`, "\x1b[2J\a\x00\x7f": `\x1b[2J\a\x00\x7f`, "\u009b31m\u202e\u2028": `\u009b31m\u202e\u2028`,
+		"\xe9\xff": `\xe9\xff`, "\ufffd": "\ufffd",
+	} {
+		if got := string(appendText([]byte("> "), text)); got != "> "+want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+	for _, unit := range []string{"a", "é", "\n", "\xff", "\u2028"} {
+		got := plainText(strings.Repeat(unit, 1<<20))
+		if len(got) > longestText || len(got) < longestText-20 || !strings.HasSuffix(got, "…") {
+			t.Errorf("a megabyte of %q became %d bytes, ending in %q", unit, len(got), got[len(got)-10:])
+		}
+	}
+}
+
+func TestServerMessages(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := newLogs(&config{logFormat: "text"}, io.Discard, &out)
+	l.printf("one %s", "a\n2026/11/28 20:15:03 POST /admin - 200 OK")
+	_, _ = l.Write([]byte("http: panic serving: x\nPOST /admin - 200 OK\n\tmain.go:7\x1b[2J\n")) // it cannot fail
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, line[len("2006/01/02 15:04:05 "):])
+	}
+	want := []string{
+		`one a\n2026/11/28 20:15:03 POST /admin - 200 OK` + "\n",
+		"http: panic serving: x\n", "  POST /admin - 200 OK\n", `    main.go:7\x1b[2J` + "\n",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestTraceID(t *testing.T) {
