@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -194,6 +196,65 @@ func TestUnwritableLock(t *testing.T) {
 	healthcheck.cmd.Args = append(healthcheck.cmd.Args, "--run-healthcheck")
 	if err := healthcheck.cmd.Run(); err != nil {
 		t.Errorf("--run-healthcheck with suppress_lock: %v: %s", err, healthcheck.errs.String())
+	}
+}
+
+// TestLockIsNobodyElsesFile puts what an earlier run or somebody else left in the lock file's place.
+func TestLockIsNobodyElsesFile(t *testing.T) {
+	ours(t)
+	victim := filepath.Join(t.TempDir(), "victim")
+	writeFile(t, filepath.Dir(victim), "victim", "precious")
+	healthcheck := func(t *testing.T, d *dog) error {
+		check := prepare(t)
+		check.cmd.Env = append(slices.Clone(d.cmd.Env), "port=0", "TMPDIR="+filepath.Dir(d.lock))
+		check.cmd.Args = append(check.cmd.Args, "--run-healthcheck")
+		return check.cmd.Run()
+	}
+	for name, leave := range map[string]func(lock string) error{
+		"a stale file":    func(lock string) error { return os.WriteFile(lock, []byte("stale"), 0o400) },
+		"a link":          func(lock string) error { return os.Symlink(victim, lock) },
+		"a hard link":     func(lock string) error { return os.Link(victim, lock) },
+		"a dangling link": func(lock string) error { return os.Symlink(victim+".new", lock) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := prepare(t, fn(t, "server")...)
+			if err := leave(d.lock); err != nil {
+				t.Fatal(err)
+			}
+			start(t, d)
+			d.serving()
+			if info, err := os.Lstat(d.lock); err != nil || !info.Mode().IsRegular() || info.Size() != 0 {
+				t.Errorf("the lock file: %v, %v", info, err)
+			}
+			if err := healthcheck(t, d); err != nil {
+				t.Errorf("--run-healthcheck: %v", err)
+			}
+			if err := errors.Join(os.Remove(d.lock), os.Symlink(victim, d.lock)); err != nil {
+				t.Fatal(err)
+			}
+			d.get("/_/health").wantStatus(t, http.StatusServiceUnavailable)
+			if err := healthcheck(t, d); err == nil {
+				t.Error("--run-healthcheck takes a link for the lock file")
+			}
+			d.signal(syscall.SIGTERM)
+			d.exit()
+			text, err := os.ReadFile(victim)
+			_, made := os.Lstat(victim + ".new")
+			if err != nil || string(text) != "precious" || made == nil {
+				t.Errorf("the link's file holds %q, %v; the one that was not there: %v", text, err, made)
+			}
+		})
+	}
+	d := prepare(t, fn(t, "server")...)
+	if err := os.Mkdir(d.lock, 0o755); err != nil { //nolint:gosec // it is empty
+		t.Fatal(err)
+	}
+	start(t, d)
+	if code := d.exit(); code != 1 || !strings.Contains(d.errs.String(), "lock file") {
+		t.Errorf("a folder in its place: exit %d, stderr %q", code, d.errs.String())
+	}
+	if _, err := os.Stat(d.lock); err != nil {
+		t.Errorf("the folder is gone: %v", err)
 	}
 }
 

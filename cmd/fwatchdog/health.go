@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -26,9 +29,9 @@ func newHealth(c *config) (*health, error) {
 		return h, nil
 	}
 	h.lock = lockFile()
-	err := os.WriteFile(h.lock, nil, 0o660)
+	err := writeLock(h.lock)
 	if err == nil {
-		err = os.Remove(h.lock)
+		err = removeLock(h.lock)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock file: %w (mount a writable folder there, or set suppress_lock=true)", err)
@@ -38,10 +41,40 @@ func newHealth(c *config) (*health, error) {
 
 func lockFile() string { return filepath.Join(os.TempDir(), ".lock") }
 
+// writeLock makes the lock file anew. What is there under its name, a link of somebody's included, is removed and
+// never written to.
+func writeLock(path string) error {
+	if err := removeLock(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o660)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// removeLock removes the lock file, if there is one; a folder, even an empty one, stays.
+func removeLock(path string) error {
+	if err := syscall.Unlink(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "remove", Path: path, Err: err}
+	}
+	return nil
+}
+
+// hasLock reports whether the lock file is there; a link is none.
+func hasLock(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	return err
+}
+
 // accept begins to be healthy.
 func (h *health) accept() error {
 	if h.lock != "" {
-		if err := os.WriteFile(h.lock, nil, 0o660); err != nil {
+		if err := writeLock(h.lock); err != nil {
 			return fmt.Errorf("lock file: %w", err)
 		}
 	}
@@ -53,19 +86,12 @@ func (h *health) accept() error {
 func (h *health) refuse() {
 	h.accepting.Store(false)
 	if h.lock != "" {
-		_ = os.Remove(h.lock) // accepting decides as well
+		_ = removeLock(h.lock) // accepting decides as well
 	}
 }
 
 func (h *health) ok() bool {
-	if !h.accepting.Load() {
-		return false
-	}
-	if h.lock == "" {
-		return true
-	}
-	_, err := os.Stat(h.lock)
-	return err == nil
+	return h.accepting.Load() && (h.lock == "" || hasLock(h.lock) == nil)
 }
 
 // serve answers /_/health.
@@ -112,8 +138,7 @@ func runHealthcheck(pairs []string) error {
 		return err
 	}
 	if c.port == 0 {
-		_, err := os.Stat(lockFile())
-		return err
+		return hasLock(lockFile())
 	}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	ctx, cancel := context.WithTimeout(context.Background(), client.Timeout)
