@@ -165,6 +165,9 @@ func readConfig(pairs []string) (*config, error) {
 	c.readLogs(e)
 	c.readLambda(e)
 	c.readIdentity(e)
+	if c.readyPath != "" && (c.readyPath[0] != '/' || !visible(c.readyPath)) {
+		e.problem("ready_path", "%q is no path such as /ready", c.readyPath)
+	}
 	if c.writeTimeout == 0 {
 		e.problem("write_timeout", "must be longer than 0")
 	}

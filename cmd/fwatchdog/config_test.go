@@ -54,6 +54,8 @@ func TestReadConfigNamesWhatIsWrong(t *testing.T) {
 		{"a duration that is none", "read_timeout", set("read_timeout=30 seconds")},
 		{"a negative duration", "exec_timeout", set("exec_timeout=-1s")},
 		{"a negative number of seconds", "exec_timeout", set("exec_timeout=-1")},
+		{"a path that is none", "ready_path", set("ready_path=ready")},
+		{"a path with a space", "ready_path", set("ready_path=/ready now")},
 		{"no write timeout", "write_timeout", set("write_timeout=0")},
 		{"a bad drain pause", "healthcheck_interval", set("healthcheck_interval=x")},
 		{"a limit that is no number", "max_inflight", set("max_inflight=many")},

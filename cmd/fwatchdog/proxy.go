@@ -15,6 +15,7 @@ const (
 	copyBuffer  = 32 << 10  // for answers that may come in drops
 	largeBuffer = 512 << 10 // for answers known to be large; fewer and larger reads are half the work
 	largeFrom   = 128 << 10
+	interimMost = 100      // interim responses before an answer
 	pieceBuffer = 63 << 10 // for requests: loopback carries at most 65,463 bytes as one packet, and the rest as another
 )
 
@@ -239,7 +240,7 @@ func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *s
 	}
 	h := x.Header()
 	keep := h["Connection"]
-	for interim := 0; interim < 100; interim++ {
+	for interim := 0; interim < interimMost; interim++ {
 		clear(h)
 		a, err := readAnswer(conn.in, r.Method, h)
 		switch {
@@ -268,7 +269,7 @@ func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *s
 			x.WriteHeader(a.status)
 		}
 	}
-	return nil, fmt.Errorf("%w: more than 100 interim responses", errMalformed)
+	return nil, fmt.Errorf("%w: more than %d interim responses", errMalformed, interimMost)
 }
 
 // errSilent says that the connection ended before the answer began.

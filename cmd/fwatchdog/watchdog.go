@@ -25,6 +25,7 @@ type watchdog struct {
 	limiter *limiter
 	auth    *authenticator // nil: no token is needed
 	health  *health
+	ready   *readiness // nil: the function is not asked
 	fn      function
 }
 
@@ -151,8 +152,8 @@ func (l *life) startFunction() (chan struct{}, error) {
 		if l.process, err = startServer(l.config, l.logs, l.kids, l.pairs); err != nil {
 			return nil, err
 		}
-		p := newProxy(l.upstream, l.config, ready)
-		l.fn = p
+		l.fn = newProxy(l.upstream, l.config, ready)
+		l.ready = newReadiness(l.upstream, l.config)
 		return ready, nil
 	case modeStatic:
 		l.fn = newStatic(l.config)
@@ -243,24 +244,21 @@ func (d *watchdog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/_/health":
 		d.health.serve(w, r)
 	case "/_/ready":
-		d.serveReady(w, r)
+		d.serveReady(w)
 	default:
 		d.serveFunction(w, r)
 	}
 }
 
-// serveReady answers /_/ready, which neither the limit nor the metrics count.
-func (d *watchdog) serveReady(w http.ResponseWriter, r *http.Request) {
+// serveReady answers /_/ready with a status alone. Neither the limit nor the metrics count it.
+func (d *watchdog) serveReady(w http.ResponseWriter) {
 	switch {
 	case !d.health.ok():
 		w.WriteHeader(http.StatusServiceUnavailable)
 	case d.limiter.full():
 		w.WriteHeader(http.StatusTooManyRequests)
-	case d.config.readyPath != "" && d.config.mode == modeHTTP:
-		r.RequestURI = d.config.readyPath
-		x := begin(w, r)
-		defer x.end()
-		d.fn.serve(x, r)
+	case d.ready != nil:
+		w.WriteHeader(d.ready.ask())
 	default:
 		w.WriteHeader(http.StatusOK)
 	}
