@@ -27,6 +27,7 @@ func rooms() map[string][]string {
 		"internal/start":   {},
 		"cmd/fwatchdog":    {},
 		"internal/servers": {},
+		"internal/growth":  {},
 		"internal/demo":    {"internal/servers"},
 		"internal/bench":   {"internal/servers"},
 	}

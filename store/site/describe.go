@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	maxFile     = 64_000 // bytes of a file that are shown
-	maxFiles    = 40     // of one part
+	maxFile     = 64_000    // bytes of a file that are shown
+	maxFiles    = 40        // of one part
+	maxShown    = 1_000_000 // bytes of all files of a page
 	maxVersions = 200
 )
 
@@ -220,10 +221,14 @@ func recordParts(r schema.RecordParts) []Part {
 // files shows a template's four parts with their files, and its README.
 func (d *Detail) files(f Files) {
 	t := f.Template
+	left := maxShown
 	show := func(open bool, names ...string) []File {
 		var all []File
 		for _, name := range names[:min(len(names), maxFiles)] {
-			all = append(all, readFile(f.FS, name, open))
+			file := readFile(f.FS, name, min(maxFile, left))
+			file.Open = open
+			left -= len(file.Text)
+			all = append(all, file)
 		}
 		if more := len(names) - len(all); more > 0 {
 			all = append(all, File{Path: "…", Note: fmt.Sprintf("%d more files are not shown.", more)})
@@ -314,9 +319,10 @@ func readStart(fsys fs.FS, name string, n int) (string, int64, error) {
 	return string(data[:got]), info.Size(), err
 }
 
-func readFile(fsys fs.FS, name string, open bool) File {
-	text, length, err := readStart(fsys, name, maxFile)
-	f := File{Path: name, Size: length, Open: open}
+// readFile reads at most the first n bytes of a file, to show them.
+func readFile(fsys fs.FS, name string, n int) File {
+	text, length, err := readStart(fsys, name, n)
+	f := File{Path: name, Size: length}
 	whole := int64(len(text)) == length
 	valid := text
 	if !whole { // the last character may be torn
@@ -329,6 +335,8 @@ func readFile(fsys fs.FS, name string, open bool) File {
 		f.Note = "It is not text."
 	case length == 0:
 		f.Note = "It is empty."
+	case n == 0:
+		f.Note = "It is not shown, since a page shows " + size(maxShown) + " of files at most."
 	default:
 		f.Text = valid
 		if !whole {

@@ -261,7 +261,7 @@ func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name 
 	if r.Method == http.MethodPost {
 		root = "/"
 	}
-	data, err := h.shell.detail(c, d, root, try)
+	data, err := h.shell.detail(r.Context(), c, d, root, try)
 	h.answer(w, http.StatusOK, data, err)
 }
 

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"html/template"
 	"path"
 	"strings"
@@ -70,17 +71,21 @@ func syntaxOf(file string) (syntax, bool) {
 }
 
 // highlight returns the text of a file as HTML, its parts in spans by class: k for
-// a keyword, s string, c comment, n number, a key.
-func highlight(file, text string) template.HTML {
+// a keyword, s string, c comment, n number, a key. It takes a time that grows with the
+// length of the text, and the only error is that of the context.
+func highlight(ctx context.Context, file, text string) (template.HTML, error) {
 	syn, ok := syntaxOf(file)
 	if !ok {
-		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // it is escaped
+		return template.HTML(template.HTMLEscapeString(text)), ctx.Err() //nolint:gosec // it is escaped
 	}
 	p := &painter{syn: syn, text: text}
-	for p.at < len(text) {
+	for n := 0; p.at < len(text); n++ {
+		if n%1000 == 0 && ctx.Err() != nil {
+			return "", ctx.Err()
+		}
 		p.next()
 	}
-	return template.HTML(p.out.String()) //nolint:gosec // each part is escaped
+	return template.HTML(p.out.String()), nil //nolint:gosec // each part is escaped
 }
 
 // A painter goes through a text once.
@@ -90,6 +95,9 @@ type painter struct {
 	at   int
 	out  strings.Builder
 	mid  bool // something other than space is before this on the line
+
+	keyEnd int  // where the longest word that may be a key ends, which at is in
+	isKey  bool // it is one
 }
 
 // take writes the next n bytes in a class, "" for none.
@@ -152,9 +160,14 @@ func (p *painter) next() {
 func (p *painter) word(rest string) {
 	n := wordLength(rest, "")
 	class := ""
+	// The parts of a-b-c end together: each text is looked at once.
+	if p.syn.keys && p.at >= p.keyEnd {
+		long := wordLength(rest, "-./")
+		p.keyEnd, p.isKey = p.at+long, isKey(rest[long:])
+	}
 	switch {
-	case p.syn.keys && isKey(rest[wordLength(rest, "-./"):]):
-		n = wordLength(rest, "-./")
+	case p.syn.keys && p.isKey:
+		n = p.keyEnd - p.at
 		class = "a"
 	case strings.Contains(p.syn.words, " "+rest[:n]+" ") && (!p.syn.starts || !p.mid):
 		class = "k"

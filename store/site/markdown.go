@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"context"
 	"html/template"
 	"strings"
 
@@ -19,34 +20,40 @@ const MaxREADME = 100_000
 
 // markdown returns a README as HTML. HTML in it is shown as text, a picture as a
 // link to it, and a link that is not to the web as its text. One that would take
-// long to parse is shown as it is.
-func markdown(source string) template.HTML {
+// long to parse is shown as it is. The only error is that of the context.
+func markdown(ctx context.Context, source string) (template.HTML, error) {
 	source, _ = cut(source, MaxREADME)
 	asItIs := template.HTML("<pre>" + template.HTMLEscapeString(source) + "</pre>") //nolint:gosec // it is escaped
-	if !isTame(source) {
-		return asItIs
+	if err := ctx.Err(); err != nil || !isTame(source) {
+		return asItIs, err
 	}
 	md := goldmark.New(
 		goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify),
 		goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(harmless{}, 500))),
-		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(asText{}, 100))),
+		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(asText{ctx}, 100))),
 	)
 	var out bytes.Buffer
 	if err := md.Convert([]byte(source), &out); err != nil {
-		return asItIs
+		return asItIs, ctx.Err()
 	}
-	return template.HTML(out.String()) //nolint:gosec // goldmark escapes, and raw HTML is text
+	return template.HTML(out.String()), nil //nolint:gosec // goldmark escapes, and raw HTML is text
 }
 
 // isTame reports whether a document is parsed in a time that grows with its length:
-// quotes and lists are not nested deeply, and no paragraph has very many links.
+// quotes and lists are not nested deeply, no paragraph has very many links or words with
+// emphasis, and no code is between very many backticks.
 func isTame(source string) bool {
-	brackets := 0
+	if strings.Contains(source, strings.Repeat("`", 100)) {
+		return false
+	}
+	brackets, emphasis := 0, 0
 	for line := range strings.Lines(source) {
 		if strings.TrimSpace(line) == "" {
-			brackets = 0
+			brackets, emphasis = 0, 0
 		}
-		if brackets += strings.Count(line, "["); brackets > 1000 {
+		brackets += strings.Count(line, "[")
+		emphasis += emphases(line)
+		if brackets > 1000 || emphasis > 2000 {
 			return false
 		}
 		depth := 0
@@ -64,6 +71,22 @@ func isTame(source string) bool {
 		}
 	}
 	return true
+}
+
+// emphases counts the runs of marks that may begin or end an emphasis. A _ inside a word
+// is none.
+func emphases(line string) int {
+	n := 0
+	for i := range len(line) {
+		c, before := line[i], line[max(i-1, 0)]
+		if c != '*' && c != '_' && c != '~' || i > 0 && c == before {
+			continue
+		}
+		if c != '_' || i == 0 || i+1 == len(line) || !isWord(rune(before)) || !isWord(rune(line[i+1])) {
+			n++
+		}
+	}
+	return n
 }
 
 // harmless changes a parsed document: see [markdown].
@@ -154,11 +177,13 @@ func moveChildren(to, from ast.Node) {
 
 func markLink(n ast.Node) { n.SetAttributeString("rel", []byte("nofollow noopener noreferrer")) }
 
-// asText renders HTML in a document as the text that it is.
-type asText struct{}
+// asText renders HTML in a document as the text that it is, and ends with its context.
+type asText struct {
+	ctx context.Context //nolint:containedctx // lives as long as one document
+}
 
 // RegisterFuncs implements [renderer.NodeRenderer].
-func (asText) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
+func (a asText) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 	reg.Register(ast.KindRawHTML, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if raw, ok := n.(*ast.RawHTML); ok && entering {
 			writeText(w, source, raw.Segments)
@@ -192,8 +217,9 @@ func (asText) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 		if alias, ok := map[string]string{"python": "py", "javascript": "js", "golang": "go", "console": "sh", "shell": "sh", "dockerfile": "dockerfile"}[strings.ToLower(language)]; ok {
 			language = alias
 		}
-		_, _ = w.WriteString(`<pre tabindex="0"><code>` + string(highlight("x."+language, code.String())) + "</code></pre>\n")
-		return ast.WalkSkipChildren, nil
+		painted, err := highlight(a.ctx, "x."+language, code.String())
+		_, _ = w.WriteString(`<pre tabindex="0"><code>` + string(painted) + "</code></pre>\n")
+		return ast.WalkSkipChildren, err
 	})
 }
 

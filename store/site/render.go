@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -33,7 +34,7 @@ type shell struct {
 
 func newShell(s shell) (*shell, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"markdown": markdown, "highlight": highlight, "size": size, "short": short,
+		"size": size, "short": short,
 		"inc": func(n int) int { return n + 1 },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
@@ -175,6 +176,9 @@ type detailPage struct {
 	Request      schema.Example // in the form
 	Methods      []string
 	Answer       *Answer
+
+	Markdown  func(text string) (template.HTML, error)
+	Highlight func(file, text string) (template.HTML, error)
 }
 
 // Method is the one that the form has.
@@ -187,11 +191,13 @@ type Answer struct {
 	Log  string
 }
 
-// detail renders the page of an entry. The last argument has what belongs to
-// trying it.
-func (s *shell) detail(c *catalogue, d Detail, root string, try detailPage) ([]byte, error) {
+// detail renders the page of an entry, or returns the error of the context. The last
+// argument has what belongs to trying it.
+func (s *shell) detail(ctx context.Context, c *catalogue, d Detail, root string, try detailPage) ([]byte, error) {
 	d = plainDetail(d)
 	p := try
+	p.Markdown = func(text string) (template.HTML, error) { return markdown(ctx, text) }
+	p.Highlight = func(file, text string) (template.HTML, error) { return highlight(ctx, file, text) }
 	p.page = s.page(c, root)
 	p.Kind = d.Kind
 	p.Try = try.Try && d.Runnable

@@ -49,7 +49,7 @@ func Write(ctx context.Context, dir string, source Source, about About) error {
 			if err != nil {
 				return fmt.Errorf("the page of %s: %w", i.Name, err)
 			}
-			data, err := s.detail(w.list, d, "../../", detailPage{})
+			data, err := s.detail(ctx, w.list, d, "../../", detailPage{})
 			return w.write(i.path(), data, err)
 		})
 	}
