@@ -3,8 +3,6 @@ package deploy
 import (
 	"maps"
 
-	"github.com/goccy/go-yaml"
-
 	"fnb/schema"
 )
 
@@ -47,9 +45,10 @@ func OpenFaaS(f Function) ([]byte, error) {
 	if f.Namespace == "" {
 		f.Namespace = "openfaas-fn"
 	}
-	spec := yaml.MapSlice{{Key: "name", Value: f.Name}, {Key: "image", Value: f.Image}}
-	spec = add(spec, "handler", f.FProcess)
-	spec = add(spec, "environment", sorted(f.Environment))
+	spec := mapping{{key: "name", value: f.Name}, {key: "image", value: f.Image}}
+	// The operator makes variables of both, in a Deployment.
+	spec = add(spec, "handler", literal(f.FProcess))
+	spec = add(spec, "environment", sorted(literals(f.Environment)))
 	spec = add(spec, "labels", sorted(f.Labels))
 	spec = add(spec, "annotations", sorted(f.Annotations))
 	spec = add(spec, "constraints", f.Constraints)
@@ -57,13 +56,13 @@ func OpenFaaS(f Function) ([]byte, error) {
 	spec = add(spec, "limits", quantities(f.Limits))
 	spec = add(spec, "requests", quantities(f.Requests))
 	if f.ReadOnlyRoot {
-		spec = append(spec, yaml.MapItem{Key: "readOnlyRootFilesystem", Value: true})
+		spec = append(spec, item{key: "readOnlyRootFilesystem", value: true})
 	}
-	return documents(yaml.MapSlice{
-		{Key: "apiVersion", Value: "openfaas.com/v1"},
-		{Key: "kind", Value: "Function"},
-		{Key: "metadata", Value: f.metadata(nil)},
-		{Key: "spec", Value: spec},
+	return documents(mapping{
+		{key: "apiVersion", value: "openfaas.com/v1"},
+		{key: "kind", value: "Function"},
+		{key: "metadata", value: f.metadata(nil)},
+		{key: "spec", value: spec},
 	})
 }
 
@@ -72,16 +71,16 @@ func Knative(f Function) ([]byte, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	pod := f.pod(yaml.MapSlice{{Key: "containerPort", Value: f.port()}}, yaml.MapSlice{
-		{Key: "readinessProbe", Value: f.probe("/_/ready", false)},
+	pod := f.pod(mapping{{key: "containerPort", value: f.port()}}, mapping{
+		{key: "readinessProbe", value: f.probe("/_/ready", false)},
 	})
 	template := add(nil, "metadata", f.podMetadata(f.Labels))
-	template = append(template, yaml.MapItem{Key: "spec", Value: pod})
-	return documents(yaml.MapSlice{
-		{Key: "apiVersion", Value: "serving.knative.dev/v1"},
-		{Key: "kind", Value: "Service"},
-		{Key: "metadata", Value: f.metadata(f.Labels)},
-		{Key: "spec", Value: yaml.MapSlice{{Key: "template", Value: template}}},
+	template = append(template, item{key: "spec", value: pod})
+	return documents(mapping{
+		{key: "apiVersion", value: "serving.knative.dev/v1"},
+		{key: "kind", value: "Service"},
+		{key: "metadata", value: f.metadata(f.Labels)},
+		{key: "spec", value: mapping{{key: "template", value: template}}},
 	})
 }
 
@@ -95,29 +94,29 @@ func Kubernetes(f Function) ([]byte, error) {
 		labels = map[string]string{}
 	}
 	labels["app.kubernetes.io/name"] = f.Name
-	selector := yaml.MapSlice{{Key: "app.kubernetes.io/name", Value: f.Name}}
-	pod := f.pod(yaml.MapSlice{{Key: "name", Value: "http"}, {Key: "containerPort", Value: f.port()}}, yaml.MapSlice{
-		{Key: "readinessProbe", Value: f.probe("/_/ready", true)},
-		{Key: "livenessProbe", Value: f.probe("/_/health", true)},
+	selector := mapping{{key: "app.kubernetes.io/name", value: f.Name}}
+	pod := f.pod(mapping{{key: "name", value: "http"}, {key: "containerPort", value: f.port()}}, mapping{
+		{key: "readinessProbe", value: f.probe("/_/ready", true)},
+		{key: "livenessProbe", value: f.probe("/_/health", true)},
 	})
-	return documents(yaml.MapSlice{
-		{Key: "apiVersion", Value: "apps/v1"},
-		{Key: "kind", Value: "Deployment"},
-		{Key: "metadata", Value: f.metadata(labels)},
-		{Key: "spec", Value: yaml.MapSlice{
-			{Key: "selector", Value: yaml.MapSlice{{Key: "matchLabels", Value: selector}}},
-			{Key: "template", Value: yaml.MapSlice{
-				{Key: "metadata", Value: f.podMetadata(labels)},
-				{Key: "spec", Value: pod},
+	return documents(mapping{
+		{key: "apiVersion", value: "apps/v1"},
+		{key: "kind", value: "Deployment"},
+		{key: "metadata", value: f.metadata(labels)},
+		{key: "spec", value: mapping{
+			{key: "selector", value: mapping{{key: "matchLabels", value: selector}}},
+			{key: "template", value: mapping{
+				{key: "metadata", value: f.podMetadata(labels)},
+				{key: "spec", value: pod},
 			}},
 		}},
-	}, yaml.MapSlice{
-		{Key: "apiVersion", Value: "v1"},
-		{Key: "kind", Value: "Service"},
-		{Key: "metadata", Value: f.metadata(labels)},
-		{Key: "spec", Value: yaml.MapSlice{
-			{Key: "selector", Value: selector},
-			{Key: "ports", Value: []yaml.MapSlice{{{Key: "name", Value: "http"}, {Key: "port", Value: 80}, {Key: "targetPort", Value: "http"}}}},
+	}, mapping{
+		{key: "apiVersion", value: "v1"},
+		{key: "kind", value: "Service"},
+		{key: "metadata", value: f.metadata(labels)},
+		{key: "spec", value: mapping{
+			{key: "selector", value: selector},
+			{key: "ports", value: []mapping{{{key: "name", value: "http"}, {key: "port", value: 80}, {key: "targetPort", value: "http"}}}},
 		}},
 	})
 }

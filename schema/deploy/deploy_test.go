@@ -2,8 +2,10 @@ package deploy_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"fnb/schema"
 	"fnb/schema/deploy"
@@ -39,13 +41,28 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Values that YAML would read as something else stay text, and equal functions
-// give equal bytes.
+// texts are values that some reader on the way takes for something else: YAML 1.1 and
+// 1.2 for a number, a date, a boolean, null, a comment or several lines, a kubelet for a
+// reference.
+func texts() []string {
+	return []string{
+		"", " ", "yes", "No", "on", "OFF", "y", "true", "null", "~", "Null", "0x10", "0o17", "0b11", "017", "1_000", "1e3", "1E400", ".5", ".inf", "-.INF", ".nan", "190:20:30",
+		"9007199254740993", "123456789012345678901234567890", "-0", "+1", "2026-11-29", "2026-11-29T01:02:03Z",
+		"a: b # c", "#", "- x", "---", "...", "%TAG", "@at", "`tick`", "!tag", "&anchor", "*alias", "<<", "=", "? key", ": v", "[", "{}", ",", "|", ">", "'", "\"", "it's \"both\"", `back\slash`, `\n`,
+		"\nx\n", "one\ntwo", "one\r\ntwo", "end\n\n", "  lead", "trail  ", "\t", "tab\there", "\x00\x01\x1b[2J", "\x7f", "\u0085\u2028\u2029\u202e", "\ufeffbom", "ünï©ode 🚀", strings.Repeat("long ", 500),
+		"$", "$$", "pa$$word", "$(A)", "$$(A)", "Hello $(fprocess) $", "$(", "${A}", "$(NONE)",
+	}
+}
+
+// Each value comes to the process as the stack has it, on each platform, and equal
+// functions give equal bytes.
 func TestText(t *testing.T) {
 	t.Parallel()
-	f := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{
-		"A": "yes", "B": "0x10", "C": "null", "D": "a: b # c", "E": "\nx\n", "F": "- x", "G": "1e3", "H": "---", "I": "",
-	}}
+	f := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A": "secret"}, Annotations: map[string]string{}, FProcess: "sh -c 'echo $$ $(A)'"}
+	for i, text := range texts() {
+		f.Environment[fmt.Sprintf("V%d", i)] = text
+		f.Annotations[fmt.Sprintf("v%d", i)] = text
+	}
 	for platform, write := range deploy.Platforms() {
 		one, err := write(f)
 		if err != nil {
@@ -55,11 +72,41 @@ func TestText(t *testing.T) {
 		if err != nil || !bytes.Equal(one, two) {
 			t.Errorf("%s: two runs differ: %v", platform, err)
 		}
-		got := values(t, one)
+		env, annotations := read(t, one)
+		if env["fprocess"] != f.FProcess {
+			t.Errorf("%s: fprocess is %q, want %q", platform, env["fprocess"], f.FProcess)
+		}
 		for k, want := range f.Environment {
-			if got[k] != want {
-				t.Errorf("%s: %s is %#v, want %q, in\n%s", platform, k, got[k], want, one)
+			if got, ok := env[k]; got != want || !ok {
+				t.Errorf("%s: %s is %q, want %q", platform, k, got, want)
+			}
+		}
+		for k, want := range f.Annotations {
+			if got, ok := annotations[k]; got != want || !ok {
+				t.Errorf("%s: the annotation %s is %q, want %q", platform, k, got, want)
 			}
 		}
 	}
+}
+
+// FuzzText is the same for any text.
+func FuzzText(f *testing.F) {
+	for _, text := range texts() {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			t.Skip("a stack file is UTF-8")
+		}
+		fn := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A": "secret", "T": text}}
+		for platform, write := range deploy.Platforms() {
+			raw, err := write(fn)
+			if err != nil {
+				t.Fatalf("%s: %v", platform, err)
+			}
+			if env, _ := read(t, raw); env["T"] != text {
+				t.Errorf("%s: %q, want %q, in\n%s", platform, env["T"], text, raw)
+			}
+		}
+	})
 }

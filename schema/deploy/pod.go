@@ -1,17 +1,15 @@
 package deploy
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/goccy/go-yaml"
+	"strings"
 
 	"fnb/schema"
 )
 
 // pod is the part that Knative and Kubernetes share.
-func (f Function) pod(port, probes yaml.MapSlice) yaml.MapSlice {
+func (f Function) pod(port, probes mapping) mapping {
 	env := maps.Clone(f.Environment)
 	if f.FProcess != "" {
 		if env == nil {
@@ -19,48 +17,64 @@ func (f Function) pod(port, probes yaml.MapSlice) yaml.MapSlice {
 		}
 		env["fprocess"] = f.FProcess
 	}
-	var vars []yaml.MapSlice
+	var vars []mapping
 	for _, k := range slices.Sorted(maps.Keys(env)) {
-		vars = append(vars, yaml.MapSlice{{Key: "name", Value: k}, {Key: "value", Value: env[k]}})
+		vars = append(vars, mapping{{key: "name", value: k}, {key: "value", value: literal(env[k])}})
 	}
-	var mounts, volumes []yaml.MapSlice
+	var mounts, volumes []mapping
 	if f.ReadOnlyRoot {
-		mounts = append(mounts, yaml.MapSlice{{Key: "name", Value: "tmp"}, {Key: "mountPath", Value: "/tmp"}})
-		volumes = append(volumes, yaml.MapSlice{{Key: "name", Value: "tmp"}, {Key: "emptyDir", Value: map[string]string{}}})
+		mounts = append(mounts, mapping{{key: "name", value: "tmp"}, {key: "mountPath", value: "/tmp"}})
+		volumes = append(volumes, mapping{{key: "name", value: "tmp"}, {key: "emptyDir", value: map[string]string{}}})
 	}
 	if len(f.Secrets) > 0 {
-		var sources []yaml.MapSlice
+		var sources []mapping
 		for _, s := range f.Secrets {
-			sources = append(sources, yaml.MapSlice{{Key: "secret", Value: yaml.MapSlice{{Key: "name", Value: s}}}})
+			sources = append(sources, mapping{{key: "secret", value: mapping{{key: "name", value: s}}}})
 		}
-		mounts = append(mounts, yaml.MapSlice{{Key: "name", Value: "secrets"}, {Key: "mountPath", Value: secretsDir}, {Key: "readOnly", Value: true}})
-		volumes = append(volumes, yaml.MapSlice{{Key: "name", Value: "secrets"}, {Key: "projected", Value: yaml.MapSlice{{Key: "sources", Value: sources}}}})
+		mounts = append(mounts, mapping{{key: "name", value: "secrets"}, {key: "mountPath", value: secretsDir}, {key: "readOnly", value: true}})
+		volumes = append(volumes, mapping{{key: "name", value: "secrets"}, {key: "projected", value: mapping{{key: "sources", value: sources}}}})
 	}
-	security := yaml.MapSlice{
-		{Key: "allowPrivilegeEscalation", Value: false},
-		{Key: "capabilities", Value: yaml.MapSlice{{Key: "drop", Value: []string{"ALL"}}}},
+	security := mapping{
+		{key: "allowPrivilegeEscalation", value: false},
+		{key: "capabilities", value: mapping{{key: "drop", value: []string{"ALL"}}}},
 	}
 	if f.ReadOnlyRoot {
-		security = append(security, yaml.MapItem{Key: "readOnlyRootFilesystem", Value: true})
+		security = append(security, item{key: "readOnlyRootFilesystem", value: true})
 	}
-	c := yaml.MapSlice{{Key: "name", Value: "function"}, {Key: "image", Value: f.Image}}
+	c := mapping{{key: "name", value: "function"}, {key: "image", value: f.Image}}
 	c = add(c, "env", vars)
-	c = append(c, yaml.MapItem{Key: "ports", Value: []yaml.MapSlice{port}})
+	c = append(c, item{key: "ports", value: []mapping{port}})
 	c = append(c, probes...)
 	resources := add(add(nil, "limits", quantities(f.Limits)), "requests", quantities(f.Requests))
 	c = add(c, "resources", resources)
-	c = append(c, yaml.MapItem{Key: "securityContext", Value: security})
+	c = append(c, item{key: "securityContext", value: security})
 	c = add(c, "volumeMounts", mounts)
-	return add(yaml.MapSlice{{Key: "containers", Value: []yaml.MapSlice{c}}}, "volumes", volumes)
+	return add(mapping{{key: "containers", value: []mapping{c}}}, "volumes", volumes)
 }
 
 // probe asks the watchdog. Knative takes no port but the container's own.
-func (f Function) probe(path string, port bool) yaml.MapSlice {
-	get := yaml.MapSlice{{Key: "path", Value: path}}
+func (f Function) probe(path string, port bool) mapping {
+	get := mapping{{key: "path", value: path}}
 	if port {
-		get = append(get, yaml.MapItem{Key: "port", Value: "http"})
+		get = append(get, item{key: "port", value: "http"})
 	}
-	return yaml.MapSlice{{Key: "httpGet", Value: get}}
+	return mapping{{key: "httpGet", value: get}}
+}
+
+// literal writes a value so that a kubelet gives it to the process unchanged: it
+// expands $(NAME) in the values of variables, and reads $$ as one $.
+// See Kubernetes' EnvVar.value, and its third_party/forked/golang/expansion.
+func literal(value string) string {
+	return strings.ReplaceAll(value, "$", "$$")
+}
+
+// literals does that for all values of a mapping.
+func literals(m map[string]string) map[string]string {
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = literal(v)
+	}
+	return out
 }
 
 func (f Function) port() int {
@@ -71,60 +85,20 @@ func (f Function) port() int {
 }
 
 // metadata begins with the name.
-func (f Function) metadata(labels map[string]string) yaml.MapSlice {
-	m := yaml.MapSlice{{Key: "name", Value: f.Name}}
+func (f Function) metadata(labels map[string]string) mapping {
+	m := mapping{{key: "name", value: f.Name}}
 	m = add(m, "namespace", f.Namespace)
 	return add(m, "labels", sorted(labels))
 }
 
 // podMetadata is that of the pods, which the platform names and places.
-func (f Function) podMetadata(labels map[string]string) yaml.MapSlice {
+func (f Function) podMetadata(labels map[string]string) mapping {
 	return add(add(nil, "labels", sorted(labels)), "annotations", sorted(f.Annotations))
 }
 
-func sorted(m map[string]string) yaml.MapSlice {
-	var out yaml.MapSlice
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, yaml.MapItem{Key: k, Value: m[k]})
-	}
-	return out
-}
-
-func quantities(r *schema.Resources) yaml.MapSlice {
+func quantities(r *schema.Resources) mapping {
 	if r == nil {
 		return nil
 	}
 	return add(add(nil, "cpu", r.CPU), "memory", r.Memory)
-}
-
-// add appends a key, unless its value is empty.
-func add(m yaml.MapSlice, key string, value any) yaml.MapSlice {
-	empty := false
-	switch v := value.(type) {
-	case string:
-		empty = v == ""
-	case []string:
-		empty = len(v) == 0
-	case yaml.MapSlice:
-		empty = len(v) == 0
-	case []yaml.MapSlice:
-		empty = len(v) == 0
-	}
-	if empty {
-		return m
-	}
-	return append(m, yaml.MapItem{Key: key, Value: value})
-}
-
-// documents writes YAML documents.
-func documents(docs ...yaml.MapSlice) ([]byte, error) {
-	var out []byte
-	for _, d := range docs {
-		raw, err := yaml.MarshalWithOptions(d, yaml.IndentSequence(false))
-		if err != nil {
-			return nil, fmt.Errorf("writing a manifest: %w", err)
-		}
-		out = append(append(out, "---\n"...), raw...)
-	}
-	return out, nil
 }

@@ -1,39 +1,77 @@
 package deploy_test
 
 import (
-	"bytes"
+	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
+	"sigs.k8s.io/yaml"
 )
 
-// values finds the environment of a manifest's first document.
-func values(t *testing.T, manifest []byte) map[string]any {
+// A manifest has what the tests ask of a manifest's first document.
+type manifest struct {
+	Spec struct {
+		Handler     string
+		Environment map[string]string
+		Labels      map[string]string
+		Annotations map[string]string
+		Secrets     []string
+		Template    struct {
+			Metadata struct{ Labels, Annotations map[string]string }
+			Spec     struct {
+				Containers []struct {
+					Env []struct{ Name, Value string }
+				}
+			}
+		}
+	}
+}
+
+// read reads a manifest's first document as kubectl does; a value of another
+// type is an error. Its values are those that the process
+// is given, after a kubelet has expanded them.
+func read(t *testing.T, raw []byte) (env, annotations map[string]string) {
 	t.Helper()
-	var doc struct {
-		Spec struct {
-			Environment map[string]any `yaml:"environment"`
-			Template    struct {
-				Spec struct {
-					Containers []struct {
-						Env []struct {
-							Name  string `yaml:"name"`
-							Value any    `yaml:"value"`
-						} `yaml:"env"`
-					} `yaml:"containers"`
-				} `yaml:"spec"`
-			} `yaml:"template"`
-		} `yaml:"spec"`
+	first, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "---\n"), "\n---\n")
+	var m manifest
+	if err := yaml.Unmarshal([]byte(first), &m); err != nil {
+		t.Fatalf("%v in\n%s", err, raw)
 	}
-	if err := yaml.NewDecoder(bytes.NewReader(manifest)).Decode(&doc); err != nil {
-		t.Fatalf("%v in\n%s", err, manifest)
+	env = map[string]string{}
+	if m.Spec.Environment != nil { // OpenFaaS's operator copies it into a Deployment
+		for k, v := range m.Spec.Environment {
+			env[k] = expand(v, env)
+		}
+		env["fprocess"] = expand(m.Spec.Handler, env)
+		return env, m.Spec.Annotations
 	}
-	if doc.Spec.Environment != nil {
-		return doc.Spec.Environment
+	for _, e := range m.Spec.Template.Spec.Containers[0].Env {
+		env[e.Name] = expand(e.Value, env)
 	}
-	out := map[string]any{}
-	for _, e := range doc.Spec.Template.Spec.Containers[0].Env {
-		out[e.Name] = e.Value
+	return env, m.Spec.Template.Metadata.Annotations
+}
+
+// expand is what a kubelet makes of a variable's value, as the API reference says it of
+// EnvVar.value: $(NAME) is the variable of that name, where there is one, and stays
+// otherwise; $$ is a $ that begins no reference.
+func expand(value string, env map[string]string) string {
+	var b strings.Builder
+	for value != "" {
+		end := strings.IndexByte(value, ')')
+		switch {
+		case strings.HasPrefix(value, "$$"):
+			b.WriteByte('$')
+			value = value[2:]
+		case strings.HasPrefix(value, "$(") && end > 0:
+			if v, ok := env[value[2:end]]; ok {
+				b.WriteString(v)
+			} else {
+				b.WriteString(value[:end+1])
+			}
+			value = value[end+1:]
+		default:
+			b.WriteByte(value[0])
+			value = value[1:]
+		}
 	}
-	return out
+	return b.String()
 }

@@ -1,0 +1,84 @@
+package deploy
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A mapping is a YAML mapping in the order in which it is written.
+type mapping []item
+
+type item struct {
+	key   string
+	value any // string, bool, int, []string, mapping or []mapping
+}
+
+// MarshalYAML keeps the order.
+func (m mapping) MarshalYAML() (any, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, it := range m {
+		key, value := &yaml.Node{}, &yaml.Node{}
+		if err := key.Encode(it.key); err != nil {
+			return nil, err
+		}
+		if err := value.Encode(it.value); err != nil {
+			return nil, err
+		}
+		if strings.Contains(value.Value, "\n") { // in one line, whatever stands in it
+			value.Style = yaml.DoubleQuotedStyle
+		}
+		n.Content = append(n.Content, key, value)
+	}
+	return n, nil
+}
+
+func sorted(m map[string]string) mapping {
+	var out mapping
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, item{key: k, value: m[k]})
+	}
+	return out
+}
+
+// add appends a key, unless its value is empty.
+func add(m mapping, key string, value any) mapping {
+	empty := false
+	switch v := value.(type) {
+	case string:
+		empty = v == ""
+	case []string:
+		empty = len(v) == 0
+	case mapping:
+		empty = len(v) == 0
+	case []mapping:
+		empty = len(v) == 0
+	}
+	if empty {
+		return m
+	}
+	return append(m, item{key: key, value: value})
+}
+
+// documents writes YAML documents. Texts that YAML 1.1, which Kubernetes reads, takes for
+// something else are quoted: yes, 1e3, 190:20:30.
+func documents(docs ...mapping) ([]byte, error) {
+	var out bytes.Buffer
+	for _, d := range docs {
+		out.WriteString("---\n")
+		enc := yaml.NewEncoder(&out)
+		enc.SetIndent(2)
+		enc.CompactSeqIndent()
+		if err := enc.Encode(d); err != nil {
+			return nil, fmt.Errorf("writing a manifest: %w", err)
+		}
+		if err := enc.Close(); err != nil {
+			return nil, fmt.Errorf("writing a manifest: %w", err)
+		}
+	}
+	return out.Bytes(), nil
+}
