@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,10 @@ func (r *reader) text(v value) (text string, ok bool) {
 		return text, true
 	}
 	replaced, err := r.substitute(text)
+	if missing, ok := errors.AsType[*unsetError](err); ok {
+		r.needs(v, missing)
+		return "", false
+	}
 	if err != nil {
 		r.fail(v, err.Error(), "")
 		return "", false

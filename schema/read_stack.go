@@ -80,7 +80,8 @@ func readFile(path string) ([]byte, error) {
 //
 // Top-level keys that begin with x- are left to the user, as a place for
 // anchors. All problems of the document are returned at once, each a
-// [*FieldError], joined.
+// [*FieldError], joined. A variable that is not set is none of them: it is an
+// error where its value is used, which [Stack.Needs] tells.
 func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Stack, error) {
 	r := &reader{file: file, raw: env == nil}
 	if env != nil {
@@ -93,6 +94,7 @@ func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Sta
 	if len(r.problems) > 0 {
 		return nil, joinFieldErrors(r.problems)
 	}
+	stack.unset = r.unset
 	return stack, nil
 }
 
@@ -147,6 +149,8 @@ func (r *reader) stackFields(stack *Stack) fields {
 
 // function reads one function and checks it as a whole.
 func (r *reader) function(e entry) Function {
+	r.within = e.key
+	defer func() { r.within = "" }()
 	fn := Function{Name: e.key, Line: e.at.line}
 	if err := ValidateFunctionName(e.key); err != nil {
 		r.refuse(e.at, err)

@@ -54,7 +54,7 @@ func TestReadStackOfOpenFaaS(t *testing.T) {
 			Copy:      []string{"./common"},
 		},
 	}
-	if diff := cmp.Diff(want, stack, cmpopts.IgnoreFields(schema.Stack{}, "File")); diff != "" {
+	if diff := cmp.Diff(want, stack, cmpopts.IgnoreFields(schema.Stack{}, "File"), cmpopts.IgnoreUnexported(schema.Stack{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -20,6 +20,10 @@ type reader struct {
 
 	// substitute replaces the ${VAR} of a text; nil leaves it as it is.
 	substitute func(string) (string, error)
+	// unset are the values that need a variable which is not set.
+	unset []unsetValue
+	// within is the name of the function that is being read; "" between functions.
+	within string
 	// raw is true where texts with a $ in them are neither replaced nor checked.
 	raw bool
 }
@@ -147,9 +151,12 @@ func (r *reader) checkTag(v value, n *ast.TagNode) {
 
 // fail notes a problem at v.
 func (r *reader) fail(v value, problem, near string) {
-	r.problems = append(r.problems, &FieldError{
-		File: r.file, Line: v.line, Column: v.col, Field: v.field, Problem: problem, Near: near,
-	})
+	r.problems = append(r.problems, r.problem(v, problem, near))
+}
+
+// problem is one at v.
+func (r *reader) problem(v value, problem, near string) *FieldError {
+	return &FieldError{File: r.file, Line: v.line, Column: v.col, Field: v.field, Problem: problem, Near: near}
 }
 
 // refuse notes err, which a check returned, at v.

@@ -11,6 +11,8 @@ type Stack struct {
 	Provider      Provider      `yaml:"provider,omitempty"`
 	Functions     []Function    `yaml:"functions"` // a mapping in the file; file order here
 	Configuration Configuration `yaml:"configuration,omitempty"`
+
+	unset []unsetValue
 }
 
 // A Provider is where OpenFaaS deploys a stack to. fnb keeps it and does not use it.

@@ -78,7 +78,7 @@ func expandVariable(text string, env func(string) (string, bool), depth int) (ou
 	set, isSet := env(name)
 	if text[end] == '}' {
 		if !isSet {
-			return "", "", fmt.Errorf("the environment variable %s is not set, and there is no default as in ${%s:-default}", name, name)
+			return "", "", &unsetError{name}
 		}
 		return set, text[end+1:], nil
 	}

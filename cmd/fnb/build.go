@@ -147,7 +147,7 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	if err := g.withoutNetwork(o); err != nil {
 		return err
 	}
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, schema.BuildKeys())
 	if err != nil {
 		return err
 	}
@@ -203,14 +203,18 @@ func (g *globals) withoutNetwork(o *buildOptions) error {
 }
 
 // newPipeline reads the stack, chooses the functions that were named, and opens
-// what a build or a push needs before it talks to anybody.
-func (g *globals) newPipeline(o *buildOptions, names []string) (*pipeline, []schema.Function, error) {
+// what a build or a push needs before it talks to anybody. The keys are those of the
+// functions that the command uses.
+func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline, []schema.Function, error) {
 	stack, err := g.readStack()
 	if err != nil {
 		return nil, nil, err
 	}
 	fns, err := choose(stack, names, o.filter)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := stack.Needs(fns, keys); err != nil {
 		return nil, nil, err
 	}
 	lock, err := schema.ReadLock(lockFile(stack.File))
@@ -315,39 +319,6 @@ func (p *pipeline) close() {
 	p.builder.close()
 }
 
-// jobs makes a job of each function that is to be built. A reference that two
-// functions share, or that is none, is an error before anything is built.
-func (p *pipeline) jobs(ctx context.Context, fns []schema.Function) ([]*job, error) {
-	var jobs []*job
-	var errs []error
-	owner := map[string]string{}
-	for _, fn := range fns {
-		if fn.SkipBuild {
-			continue
-		}
-		refs, err := p.references(ctx, fn)
-		if err != nil {
-			errs = append(errs, &functionError{name: fn.Name, place: placeOf(p.stack, fn), err: err})
-			continue
-		}
-		for _, r := range refs {
-			full := registry.Full(r)
-			if other, ok := owner[full]; ok && other != fn.Name {
-				errs = append(errs, &functionError{name: fn.Name, place: placeOf(p.stack, fn), err: fmt.Errorf("its image %s is also that of %s", r, other)})
-			}
-			owner[full] = fn.Name
-		}
-		jobs = append(jobs, &job{fn: fn, place: placeOf(p.stack, fn), refs: refs, report: &schema.FunctionReport{Name: fn.Name, Template: fn.Lang, Reference: refs[0]}})
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if len(jobs) == 0 {
-		return nil, errors.New("nothing to build: every function has skip_build")
-	}
-	return jobs, p.prepareOutput(jobs)
-}
-
 // writeLock adds new pins to fnb.lock, unless it is frozen.
 func (p *pipeline) writeLock() error {
 	if p.opts.frozen {
@@ -359,6 +330,7 @@ func (p *pipeline) writeLock() error {
 // finish prints the results and writes the report.
 func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) error {
 	rep := schema.Report{Version: 1, Seconds: took.Seconds()}
+	jobs = functions(jobs)
 	for _, j := range jobs {
 		rep.Functions = append(rep.Functions, *j.report)
 		g.printWhy(j)

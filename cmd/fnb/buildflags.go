@@ -16,7 +16,7 @@ import (
 
 // A destination is where images go; the zero value is the image store.
 type destination struct {
-	kind string // "", push, load, oci, docker, local
+	kind string // "", push, load, oci, docker, local, or toContainer
 	path string
 }
 

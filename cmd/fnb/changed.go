@@ -20,7 +20,7 @@ import (
 // runChanged prints the functions whose inputs differ from those that a git
 // revision has. Nothing is built, and no builder is asked.
 func (g *globals) runChanged(ctx context.Context, o *buildOptions, names []string) error {
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, schema.BuildKeys())
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (g *globals) pipelineAt(p *pipeline, o *buildOptions) (*past, error) {
 	if err == nil {
 		all := *o
 		all.filter = "" // of what is now
-		then, _, err = old.newPipeline(&all, nil)
+		then, _, err = old.newPipeline(&all, nil, nil)
 	}
 	if err == nil {
 		then.stats = nil // of files that are about to be removed

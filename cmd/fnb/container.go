@@ -46,7 +46,7 @@ func (o *containerOptions) parse(command string) error {
 	if err := o.buildOptions.parse(command); err != nil {
 		return err
 	}
-	o.dest = destination{kind: "container"}
+	o.dest = destination{kind: toContainer}
 	var err error
 	if o.env, err = keyValues(o.rawEnv, nil); err != nil {
 		return usagef(command, "--env %w", err)
@@ -61,7 +61,7 @@ func (o *containerOptions) parse(command string) error {
 
 // containers opens a pipeline for functions that are to be run.
 func (g *globals) containers(ctx context.Context, o *containerOptions, names []string) (*pipeline, []*job, error) {
-	p, fns, err := g.newPipeline(&o.buildOptions, names)
+	p, fns, err := g.newPipeline(&o.buildOptions, names, schema.RunKeys())
 	if err != nil {
 		return nil, nil, err
 	}

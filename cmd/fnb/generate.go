@@ -53,7 +53,7 @@ func (g *globals) completePlatforms(cmd *cobra.Command, args []string, word stri
 }
 
 func (g *globals) runGenerate(ctx context.Context, o *buildOptions, write deploy.Writer, namespace string, names []string) error {
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, schema.DeployKeys())
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (g *globals) runLock(ctx context.Context, o *buildOptions, upgrade bool, na
 	if err := o.parse("fnb lock"); err != nil {
 		return err
 	}
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, schema.SourceKeys())
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ type newest struct {
 // lookUpNewest looks up what functions need as if nothing were pinned. The
 // pipeline has that then, and no file.
 func (g *globals) lookUpNewest(ctx context.Context, o *buildOptions, names []string) (*newest, error) {
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, schema.SourceKeys())
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,8 @@ type pipeline struct {
 type job struct {
 	fn     schema.Function
 	place  place
-	refs   []string // the references of its image
+	refs   []string          // the references of its image
+	also   []schema.Function // that have the same image
 	report *schema.FunctionReport
 	doing  string
 	why    []string          // what --why says
@@ -181,7 +182,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 	j.doing = "packaging " + j.fn.Handler
 	defer j.clock("package")()
 	bc, err := packaging.Assemble(ctx, packaging.Input{
-		Function: j.fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
+		Function: p.titled(j.fn), Template: tmpl, Root: filepath.Dir(p.stack.File),
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
 		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Hidden: p.hidden(),

@@ -42,7 +42,7 @@ func (g *globals) runPush(ctx context.Context, o *buildOptions, names []string) 
 	if g.offline {
 		return usagef("fnb push", "--offline uses no network, and a push needs it")
 	}
-	p, fns, err := g.newPipeline(o, names)
+	p, fns, err := g.newPipeline(o, names, []string{"image", "skip_build"})
 	if err != nil {
 		return err
 	}

@@ -185,9 +185,9 @@ func (p *publishing) read(ctx context.Context) error {
 func (p *publishing) readFunction(ctx context.Context) error {
 	o := p.o
 	names := []string{o.Own}
-	line, fns, err := p.newPipeline(&o.build, names)
+	line, fns, err := p.newPipeline(&o.build, names, schema.DeployKeys())
 	if is[*unknownFunctionError](err) && o.image != "" {
-		if line, fns, err = p.newPipeline(&o.build, nil); err == nil {
+		if line, fns, err = p.newPipeline(&o.build, nil, nil); err == nil {
 			fns = nil
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -47,13 +46,11 @@ func (g *globals) where() (store.Where, error) {
 		return store.Where{Root: wd}, werr
 	}
 	stack, err := schema.ReadStack(relative(file), os.LookupEnv)
+	if err == nil {
+		err = stack.Needs(nil, []string{"configuration"})
+	}
 	if err != nil {
-		// Of the environment no more is needed than what says where templates are.
-		plain, perr := schema.ReadStack(relative(file), nil)
-		if perr != nil || slices.ContainsFunc(plain.Configuration.Templates, func(t schema.TemplateSource) bool { return strings.Contains(t.Source, "$") }) {
-			return store.Where{}, err
-		}
-		stack = plain
+		return store.Where{}, err
 	}
 	lock, err := schema.ReadLock(lockFile(stack.File))
 	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock}, err

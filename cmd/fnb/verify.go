@@ -78,7 +78,7 @@ func (g *globals) runRebuild(ctx context.Context, o *buildOptions, args []string
 		return usagef("fnb verify", "--offline uses no network, and the image is in a registry")
 	}
 	ref := args[0]
-	p, fns, err := g.newPipeline(o, args[1:])
+	p, fns, err := g.newPipeline(o, args[1:], schema.BuildKeys())
 	if err != nil {
 		return err
 	}
