@@ -41,7 +41,7 @@ type RegistryConfig struct {
 // ReadConfig reads fnb's settings. A file that does not exist is the zero
 // Config; problems are returned as [ParseStack] does.
 func ReadConfig(path string) (Config, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, nil
 	}

@@ -21,6 +21,7 @@ const (
 	maxTokens = 60_000
 	maxDepth  = 64     // of flow collections, and of anchors, tags and dashes in a row
 	maxIndent = 200    // columns
+	maxKeys   = 2_000  // of one mapping, which the parser copies anew for each key
 	maxValues = 50_000 // after aliases are followed
 )
 
@@ -93,6 +94,7 @@ func checkTokens(tokens token.Tokens) *FieldError {
 		return &FieldError{Problem: fmt.Sprintf("the file has more than %d words", maxTokens)}
 	}
 	depth, row, line := 0, 0, 0
+	var open mappings
 	for _, t := range tokens {
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
@@ -116,8 +118,51 @@ func checkTokens(tokens token.Tokens) *FieldError {
 		if depth > maxDepth || row > maxDepth {
 			return &FieldError{Line: line, Column: t.Position.Column, Problem: "the document is nested too deeply"}
 		}
+		if depth == 0 && open.keys(t) > maxKeys {
+			return &FieldError{Line: line, Column: open.column, Problem: fmt.Sprintf("the mapping has more than %d keys", maxKeys)}
+		}
 	}
 	return nil
+}
+
+// mappings are those that are open at a token of a document, the outermost first.
+type mappings struct {
+	all    []mapping
+	line   int // of the last token
+	column int // of what its line begins with, dashes aside
+}
+
+type mapping struct{ column, keys int }
+
+// keys takes the next token, and returns how many keys the mapping has by now that it
+// is a key of; 0 for what is none.
+func (m *mappings) keys(t *token.Token) int {
+	dash := t.Type == token.SequenceEntryType
+	if t.Position.Line != m.line {
+		m.line, m.column = t.Position.Line, 0
+	}
+	if m.column == 0 && !dash {
+		m.column = t.Position.Column
+	}
+	at := m.column
+	if dash {
+		at = t.Position.Column
+	}
+	isKey := t.Type == token.MappingValueType || t.Type == token.MappingKeyType
+	if !isKey && !dash {
+		return 0
+	}
+	for len(m.all) > 0 && m.all[len(m.all)-1].column > at {
+		m.all = m.all[:len(m.all)-1]
+	}
+	if dash {
+		return 0
+	}
+	if n := len(m.all); n == 0 || m.all[n-1].column < at {
+		m.all = append(m.all, mapping{column: at})
+	}
+	m.all[len(m.all)-1].keys++
+	return m.all[len(m.all)-1].keys
 }
 
 // syntaxError makes a FieldError of the parser's error.

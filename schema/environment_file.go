@@ -1,9 +1,7 @@
 package schema
 
 import (
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 )
 
@@ -33,9 +31,9 @@ func (f Function) ReadEnvironment(root string) (map[string]string, error) {
 // mapping below the one key "environment". All problems are returned at once, as
 // joined [FieldError]s.
 func ReadEnvironmentFile(path string) (map[string]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("reading the environment file: %w", err)
+		return nil, err
 	}
 	env := map[string]string{}
 	r := &reader{file: path}

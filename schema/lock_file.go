@@ -23,14 +23,17 @@ var (
 	commitText   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
+// maxLock bounds a lock, in bytes.
+const maxLock = 4 << 20
+
 // ReadLock reads the lock at path. Where there is no such file, the lock is empty.
 func ReadLock(path string) (*Lock, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxLock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Lock{Version: LockVersion}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, err
 	}
 	return ParseLock(path, data)
 }
@@ -41,6 +44,9 @@ func ReadLock(path string) (*Lock, error) {
 // returned at once, each a [*FieldError], joined.
 func ParseLock(file string, data []byte) (*Lock, error) {
 	keys := map[string]json.RawMessage{}
+	if len(data) > maxLock {
+		return nil, &FieldError{File: file, Problem: fmt.Sprintf("the file is larger than %d bytes", maxLock)}
+	}
 	if problem := checkJSON(file, data); problem != nil {
 		return nil, problem
 	}

@@ -41,7 +41,7 @@ func FindStack(dir string) (string, error) {
 // ReadStack reads the stack file at path, as [ParseStack] does. File of the
 // stack is the absolute path; errors name the file as path does.
 func ReadStack(path string, env func(string) (string, bool)) (*Stack, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +55,14 @@ func ReadStack(path string, env func(string) (string, bool)) (*Stack, error) {
 	return stack, nil
 }
 
-// readFile returns the contents of a file that a person wrote; one byte more
-// than is allowed at most.
-func readFile(path string) ([]byte, error) {
+// readFile returns the contents of a file: of one that is larger than most bytes one
+// byte more, which its parser refuses.
+func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}

@@ -25,7 +25,7 @@ const (
 	atOnce    = 64 << 20             // bytes that repetitions may allocate
 
 	littleTime   = 500 * time.Microsecond
-	littleMemory = 4 << 10
+	littleMemory = 4 << 20
 
 	few  = 2 // rounds
 	many = 12

@@ -31,7 +31,7 @@ func TestMeasure(t *testing.T) {
 		return func() {
 			kept = nil
 			for range size {
-				kept = append(kept, make([]byte, size<<10))
+				kept = append(kept, make([]byte, size<<12))
 			}
 		}
 	}}
