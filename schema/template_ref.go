@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"fnb/origin"
 )
 
 // A RefKind is a kind of template reference.
@@ -160,9 +161,9 @@ func checkSCPPath(s string) error {
 }
 
 func checkGitURL(s string) error {
-	u, err := url.Parse(s)
+	u, err := origin.Check(s)
 	if err != nil {
-		return errors.New("its URL is malformed")
+		return err
 	}
 	if !slices.Contains([]string{"https", "http", "ssh", "git", "file"}, u.Scheme) {
 		return fmt.Errorf("the scheme %q is none of https, http, ssh, git, file", u.Scheme)
@@ -173,14 +174,12 @@ func checkGitURL(s string) error {
 		return errors.New("it has credentials in it, which belong in a git credential helper")
 	case strings.HasPrefix(u.Host, "-"), strings.HasPrefix(u.User.Username(), "-"):
 		return errors.New("its host is malformed")
-	case u.Scheme != "file" && u.Hostname() == "":
-		return errors.New("it names no host")
 	case path.Clean("/"+u.Path) == "/":
 		return errors.New("it names no repository")
 	case u.RawQuery != "" || u.ForceQuery:
 		return errors.New("a git URL has no query")
 	case strings.Contains(u.Path, "\\"), strings.ContainsAny(s, " "):
-		return errors.New("its URL is malformed")
+		return origin.ErrMalformed
 	}
 	return nil
 }

@@ -1,17 +1,18 @@
 package store
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
+	"fnb/origin"
 )
 
 // credentials finds a user and a secret for a git server.
@@ -20,57 +21,129 @@ type credentials struct {
 	sent   bool
 }
 
-type finder func(ctx context.Context, ep *transport.Endpoint) (user, secret string, err error)
+// A target is what credentials are looked for.
+type target struct {
+	origin.Origin
+	path string // decoded, without a slash before it
+}
+
+type finder func(ctx context.Context, to target) (user, secret string, err error)
 
 // places returns where credentials are looked for, in order.
 func (c *credentials) places() []finder {
 	return []finder{c.token, c.netrc, c.helper}
 }
 
-// hostPort is an endpoint's host, with its port where it has one.
-func hostPort(ep *transport.Endpoint) string {
-	if ep.Port == 0 {
-		return ep.Host
+// secrets calls use with each secret that is found for an address, until it says that
+// it wants no more.
+func (c *credentials) secrets(ctx context.Context, address string, use func(*origin.Secret) (more bool, err error)) error {
+	u, err := origin.Check(address)
+	if err != nil {
+		return &UnreachableError{URL: clean(address), Err: err}
 	}
-	return fmt.Sprintf("%s:%d", ep.Host, ep.Port)
+	to := target{Origin: origin.Of(u), path: strings.TrimPrefix(u.Path, "/")}
+	for _, find := range c.places() {
+		user, secret, err := find(ctx, to)
+		if err != nil {
+			return err
+		}
+		if secret == "" {
+			continue
+		}
+		c.sent = true
+		if more, err := use(&origin.Secret{For: to.Origin, User: user, Password: secret}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
-// token looks in the environment: FNB_GIT_TOKEN_HOST, with each character of the
-// host that is no letter or digit as _, and what GitHub and GitLab give their CI
-// jobs, for their hosts only.
-func (c *credentials) token(_ context.Context, ep *transport.Endpoint) (user, secret string, err error) {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
-			return r
-		}
-		return '_'
-	}, hostPort(ep))
-	if t := c.getenv("FNB_GIT_TOKEN_" + strings.ToUpper(name)); t != "" {
-		if user, secret, ok := strings.Cut(t, ":"); ok {
-			return user, secret, nil
-		}
-		return "git", t, nil
+// tokenPrefix is what the variables begin with that hold tokens.
+const tokenPrefix = "FNB_GIT_TOKEN_"
+
+// TokenVariable returns the environment variable in which the token of a host is looked
+// for, with its port where that is not the usual one; "" for what is no host name. No
+// two hosts have the same: a dot is _, and a hyphen __, which cannot be two dots.
+func TokenVariable(host string) string {
+	if origin.CheckHost(host) != nil {
+		return ""
 	}
-	switch ep.Host {
-	case "github.com":
-		for _, v := range []string{"GH_TOKEN", "GITHUB_TOKEN"} {
-			if t := c.getenv(v); t != "" {
-				return "x-access-token", t, nil
+	name, port, hasPort := strings.Cut(host, ":")
+	if strings.HasPrefix(host, "[") {
+		return tokenPrefix + strings.ToUpper(strings.NewReplacer("[", "_", "]", "_", ":", "_").Replace(host))
+	}
+	labels := strings.Split(name, ".")
+	for _, l := range labels {
+		if l == "" || strings.HasPrefix(l, "-") || strings.HasSuffix(l, "-") || strings.ContainsFunc(l, isOddInLabel) {
+			return ""
+		}
+	}
+	// What ends in a number would be taken for a host with a port.
+	if _, err := netip.ParseAddr(name); err != nil && strings.Trim(labels[len(labels)-1], "0123456789") == "" {
+		return ""
+	}
+	variable := strings.NewReplacer(".", "_", "-", "__").Replace(name)
+	if hasPort {
+		variable += "_" + port
+	}
+	return tokenPrefix + strings.ToUpper(variable)
+}
+
+func isOddInLabel(r rune) bool {
+	return r != '-' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+}
+
+// A TokenNameError says that a token was not sent because its variable is that of
+// another host.
+type TokenNameError struct {
+	Host     string // that wants a token
+	Variable string // that is set
+	Right    string // that would be the host's
+}
+
+func (e *TokenNameError) Error() string {
+	return fmt.Sprintf("%s is not for %s, whose hyphens are two underscores each", e.Variable, e.Host)
+}
+
+// token looks in the environment: in the host's [TokenVariable], and in what GitHub and
+// GitLab give their CI jobs, for their hosts only.
+func (c *credentials) token(_ context.Context, to target) (user, secret string, err error) {
+	host := to.HostPort()
+	if name := TokenVariable(host); name != "" {
+		if t := c.getenv(name); t != "" {
+			if user, secret, ok := strings.Cut(t, ":"); ok {
+				return user, secret, nil
 			}
+			return "git", t, nil
 		}
-	case "gitlab.com":
-		if t := c.getenv("GITLAB_TOKEN"); t != "" {
-			return "oauth2", t, nil
+		alike := strings.ReplaceAll(name, "__", "_")
+		if strings.Contains(host, "-") && c.getenv(alike) != "" {
+			return "", "", &TokenNameError{Host: host, Variable: alike, Right: name}
 		}
 	}
-	if t := c.getenv("CI_JOB_TOKEN"); t != "" && c.getenv("CI_SERVER_HOST") == ep.Host {
-		return "gitlab-ci-token", t, nil
-	}
-	return "", "", nil
+	user, secret = c.ciToken(to)
+	return user, secret, nil
 }
 
-// netrc looks in $NETRC or ~/.netrc.
-func (c *credentials) netrc(_ context.Context, ep *transport.Endpoint) (user, secret string, err error) {
+// ciToken is what GitHub and GitLab give their CI jobs and command lines.
+func (c *credentials) ciToken(to target) (user, secret string) {
+	usual := to.Scheme == "https" && to.IsUsualPort()
+	switch {
+	case usual && to.Host == "github.com":
+		user, secret = "x-access-token", cmp.Or(c.getenv("GH_TOKEN"), c.getenv("GITHUB_TOKEN"))
+	case usual && to.Host == "gitlab.com":
+		user, secret = "oauth2", c.getenv("GITLAB_TOKEN")
+	}
+	port := c.getenv("CI_SERVER_PORT")
+	if secret == "" && c.getenv("CI_SERVER_HOST") == to.Host && to.Scheme == cmp.Or(c.getenv("CI_SERVER_PROTOCOL"), "https") &&
+		(port == to.Port || port == "" && to.IsUsualPort()) {
+		user, secret = "gitlab-ci-token", c.getenv("CI_JOB_TOKEN")
+	}
+	return user, secret
+}
+
+// netrc looks in $NETRC or ~/.netrc, which know hosts but no ports.
+func (c *credentials) netrc(_ context.Context, to target) (user, secret string, err error) {
 	path := c.getenv("NETRC")
 	if path == "" {
 		home := c.getenv("HOME")
@@ -87,58 +160,19 @@ func (c *credentials) netrc(_ context.Context, ep *transport.Endpoint) (user, se
 		return "", "", fmt.Errorf("reading credentials: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read from
-	return readNetrc(f, ep.Host)
-}
-
-// readNetrc returns the login and password of the first entry for host, or of the
-// default one.
-func readNetrc(f *os.File, host string) (user, secret string, err error) {
-	words := bufio.NewScanner(f)
-	words.Split(bufio.ScanWords)
-	matches, done := false, false
-	for words.Scan() {
-		next := func() string {
-			if words.Scan() {
-				return words.Text()
-			}
-			return ""
-		}
-		switch words.Text() {
-		case "machine":
-			done = done || matches && secret != ""
-			matches = next() == host
-		case "default":
-			done = done || matches && secret != ""
-			matches = true
-		case "macdef":
-			// A macro ends with an empty line, which words do not show; such files
-			// are read up to there.
-			done = true
-		case "login":
-			if v := next(); matches && !done {
-				user = v
-			}
-		case "password":
-			if v := next(); matches && !done {
-				secret = v
-			}
-		}
-		if done {
-			break
-		}
-	}
-	if err := words.Err(); err != nil {
-		return "", "", fmt.Errorf("reading credentials: %w", err)
-	}
-	return user, secret, nil
+	return readNetrc(f, to.Host)
 }
 
 // helper asks git's credential helpers, which the user has configured. Nobody is
 // asked at the terminal. Without git there are none.
-func (c *credentials) helper(ctx context.Context, ep *transport.Endpoint) (user, secret string, err error) {
+func (c *credentials) helper(ctx context.Context, to target) (user, secret string, err error) {
 	bin, err := exec.LookPath("git")
 	if err != nil {
 		return "", "", nil //nolint:nilerr // without git there are no helpers
+	}
+	question, err := to.question()
+	if err != nil {
+		return "", "", err
 	}
 	cmd := exec.CommandContext(ctx, bin, "credential", "fill")
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS=true")
@@ -146,7 +180,7 @@ func (c *credentials) helper(ctx context.Context, ep *transport.Endpoint) (user,
 		cmd.Env = append(cmd.Env, "HOME="+home)
 	}
 	cmd.Dir = string(filepath.Separator) // the configuration of a repository that happens to be here does not count
-	cmd.Stdin = strings.NewReader(fmt.Sprintf("protocol=%s\nhost=%s\npath=%s\n\n", ep.Protocol, hostPort(ep), strings.TrimPrefix(ep.Path, "/")))
+	cmd.Stdin = strings.NewReader(question)
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
 		return "", "", ctx.Err()
@@ -155,13 +189,34 @@ func (c *credentials) helper(ctx context.Context, ep *transport.Endpoint) (user,
 		// That is how git says that no helper knows anything.
 		return "", "", nil //nolint:nilerr // see above
 	}
-	for line := range strings.Lines(string(out)) {
+	return readAnswer(string(out), to)
+}
+
+// question is what git is asked: three lines. One more would be one more thing that is
+// asked, of another host.
+func (to target) question() (string, error) {
+	text := fmt.Sprintf("protocol=%s\nhost=%s\npath=%s\n", to.Scheme, to.HostPort(), to.path)
+	if strings.Count(text, "\n") != 3 || strings.ContainsAny(text, "\r\x00") {
+		return "", &UnreachableError{URL: clean(to.HostPort()), Err: origin.ErrControl}
+	}
+	if to.Host == "" || to.Scheme == "" {
+		return "", &UnreachableError{URL: clean(to.HostPort()), Err: origin.ErrNoHost}
+	}
+	return text + "\n", nil
+}
+
+// readAnswer reads what git says, which has to be of the host that was asked for: a
+// helper may name another one.
+func readAnswer(out string, to target) (user, secret string, err error) {
+	for line := range strings.Lines(out) {
 		key, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
-		switch key {
-		case "username":
+		switch {
+		case key == "username":
 			user = value
-		case "password":
+		case key == "password":
 			secret = value
+		case key == "protocol" && value != to.Scheme, key == "host" && value != to.HostPort():
+			return "", "", fmt.Errorf("asking git's credential helper for %s: it answered for another host", clean(to.HostPort()))
 		}
 	}
 	return user, secret, nil

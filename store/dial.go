@@ -8,16 +8,16 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	gitproto "github.com/go-git/go-git/v5/plumbing/transport/git"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"fnb/origin"
 )
 
 // dial connects to the repository and reads its references: without credentials
@@ -39,32 +39,26 @@ func (r *remote) dial(ctx context.Context) error {
 			return late.start(ctx, client, ep, nil)
 		}), false)
 	}
-	client := githttp.NewClient(&http.Client{Transport: newGuard(r.store.opts)})
-	err = r.start(ctx, client, ep, nil)
-	if !wantsCredentials(err) || ctx.Err() != nil {
+	ask := func(secret *origin.Secret) error {
+		// A failed session may have changed the endpoint by following redirects.
+		ep, err := transport.NewEndpoint(r.url)
+		if err != nil {
+			return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		}
+		guard := newGuard(r.store.opts)
+		guard.inner.Secret = secret
+		return r.start(ctx, githttp.NewClient(&http.Client{Transport: guard}), ep, nil)
+	}
+	if err = ask(nil); !wantsCredentials(err) || ctx.Err() != nil {
 		return r.explain(ctx, err, false)
 	}
 	finder := &credentials{getenv: r.store.opts.Getenv}
-	for _, find := range finder.places() {
-		user, secret, ferr := find(ctx, ep)
-		if ferr != nil {
-			return ferr
-		}
-		if secret == "" {
-			continue
-		}
-		// A failed session may have changed the endpoint by following redirects.
-		if ep, err = transport.NewEndpoint(r.url); err != nil {
-			return &UnreachableError{URL: r.url, Err: cleaned(err)}
-		}
-		err = r.start(ctx, client, ep, &githttp.BasicAuth{Username: user, Password: secret})
-		if err == nil {
-			return nil
-		}
-		finder.sent = true
-		if !wantsCredentials(err) {
-			break
-		}
+	ferr := finder.secrets(ctx, r.url, func(secret *origin.Secret) (more bool, _ error) {
+		err = ask(secret)
+		return wantsCredentials(err), nil
+	})
+	if ferr != nil {
+		return ferr
 	}
 	return r.explain(ctx, err, finder.sent)
 }
@@ -182,7 +176,7 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 	}
 	host := ""
 	if u, perr := url.Parse(r.url); perr == nil {
-		host = u.Host
+		host = origin.Of(u).HostPort()
 	}
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
@@ -208,34 +202,23 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 
 // plainAllowed reports whether host may be spoken to without encryption.
 func plainAllowed(opts Options, host string) bool {
-	if slices.Contains(opts.Insecure, host) {
-		return true
-	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	return slices.Contains(opts.Insecure, host) || origin.IsLoopback(host)
 }
 
 // A guard lets HTTPS pass, and HTTP only where it may go; ends requests and answers
 // that stall; and bounds answers.
 type guard struct {
-	inner http.RoundTripper
+	inner *origin.Guard
 	opts  Options
 }
 
 func newGuard(opts Options) *guard {
-	return &guard{opts: opts, inner: &http.Transport{
+	return &guard{opts: opts, inner: origin.NewGuard(&http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		TLSClientConfig:   &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2: true,
 		IdleConnTimeout:   time.Minute,
-	}}
+	}, net.Dialer{})}
 }
 
 // RoundTrip implements [http.RoundTripper].

@@ -105,6 +105,14 @@ func (a *sshAuth) askAgent(ctx context.Context, socket string, limit time.Durati
 	return signers
 }
 
+// hostPort is an endpoint's host, with its port where it has one.
+func hostPort(ep *transport.Endpoint) string {
+	if ep.Port == 0 {
+		return ep.Host
+	}
+	return ep.Host + ":" + strconv.Itoa(ep.Port)
+}
+
 // sshAddress is where go-git connects to: ~/.ssh/config may give a host another name
 // and port.
 func sshAddress(ep *transport.Endpoint) string {

@@ -14,8 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
-
+	"fnb/origin"
 	"fnb/schema"
 )
 
@@ -199,8 +198,9 @@ func (s *Store) explainGet(ctx context.Context, address string, err error) error
 // without credentials first, and then with each that is found for the host. The answer
 // is 200 or, with an ETag, 304.
 func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, error) {
-	client := &http.Client{Transport: newGuard(s.opts), CheckRedirect: checkRedirect}
-	ask := func(user, secret string) (*http.Response, error) {
+	guard := newGuard(s.opts)
+	client := &http.Client{Transport: guard, CheckRedirect: checkRedirect}
+	ask := func(secret *origin.Secret) (*http.Response, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
 			return nil, &UnreachableError{URL: address, Err: cleaned(err)}
@@ -211,9 +211,7 @@ func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, 
 		if strings.HasSuffix(address, ".gz") {
 			req.Header.Set("Accept-Encoding", "identity") // it is packed once
 		}
-		if secret != "" {
-			req.SetBasicAuth(user, secret)
-		}
+		guard.inner.Secret = secret
 		resp, err := client.Do(req)
 		if err != nil {
 			return nil, (&remote{store: s, url: address}).explain(ctx, err, false)
@@ -230,7 +228,7 @@ func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, 
 	case code == http.StatusNotFound, code == http.StatusGone:
 		err = &NotFoundError{Name: address, Err: errors.New("the server has no such file")}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		err = &AuthError{URL: address, Host: resp.Request.URL.Host, Sent: sent}
+		err = &AuthError{URL: address, Host: origin.Of(resp.Request.URL).HostPort(), Sent: sent}
 	default:
 		err = &UnreachableError{URL: address, Err: fmt.Errorf("the server answered %d %s", code, http.StatusText(code))}
 	}
@@ -240,29 +238,19 @@ func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, 
 
 // withCredentials asks, and while the answer is that credentials are wanted, asks with
 // each that is found. Sent says that there were some.
-func (s *Store) withCredentials(ctx context.Context, address string, ask func(user, secret string) (*http.Response, error)) (_ *http.Response, sent bool, err error) {
-	resp, err := ask("", "")
+func (s *Store) withCredentials(ctx context.Context, address string, ask func(*origin.Secret) (*http.Response, error)) (_ *http.Response, sent bool, err error) {
+	resp, err := ask(nil)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, false, err
 	}
-	ep, err := transport.NewEndpoint(address)
-	if err != nil {
-		return nil, false, errors.Join(&UnreachableError{URL: address, Err: cleaned(err)}, resp.Body.Close())
-	}
 	finder := &credentials{getenv: s.opts.Getenv}
-	for _, find := range finder.places() {
-		user, secret, err := find(ctx, ep)
-		if err != nil {
-			return nil, sent, errors.Join(err, resp.Body.Close())
-		}
-		if secret == "" {
-			continue
-		}
+	err = finder.secrets(ctx, address, func(secret *origin.Secret) (more bool, _ error) {
 		_ = resp.Body.Close() // it is of no interest
-		sent = true
-		if resp, err = ask(user, secret); err != nil || resp.StatusCode != http.StatusUnauthorized {
-			return resp, sent, err
-		}
+		resp, err = ask(secret)
+		return err == nil && resp.StatusCode == http.StatusUnauthorized, err
+	})
+	if err != nil && resp != nil {
+		_ = resp.Body.Close() // as above
 	}
-	return resp, sent, nil
+	return resp, finder.sent, err
 }

@@ -170,7 +170,13 @@ func templateHints(err error) []string {
 		if a.SSH {
 			return append(out, "see what ssh-agent has with: ssh-add -l, and give it a key that the server knows with: ssh-add")
 		}
-		return append(out, fmt.Sprintf("give a token in %s, or let git keep one: git credential approve", tokenVariable(a.Host)))
+		if variable := store.TokenVariable(a.Host); variable != "" {
+			return append(out, fmt.Sprintf("give a token in %s, or let git keep one: git credential approve", variable))
+		}
+		return append(out, "let git keep a token: git credential approve")
+	}
+	if t, ok := errors.AsType[*store.TokenNameError](err); ok {
+		return append(out, fmt.Sprintf("if %s may have it, give it in %s", t.Host, t.Right))
 	}
 	return out
 }
@@ -182,21 +188,6 @@ func hostKeyHint(h *store.HostKeyError) string {
 		return "ask who runs the server whether its key was changed; if so, take the old one out of known_hosts with: ssh-keygen -R HOST"
 	}
 	return "ask who runs the server for the fingerprint; when it is the same, let ssh keep the key: ssh HOST"
-}
-
-// tokenVariable is the environment variable in which a git host's token is
-// looked for.
-func tokenVariable(host string) string {
-	up := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' {
-			return r - 'a' + 'A'
-		}
-		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, host)
-	return "FNB_GIT_TOKEN_" + up
 }
 
 func registryHints(err error) []string {

@@ -15,10 +15,11 @@ import (
 // package below a room belongs to it.
 func rooms() map[string][]string {
 	return map[string][]string{
-		"schema":           {},
+		"origin":           {},
+		"schema":           {"origin"},
 		"templates":        {"schema"},
-		"registry":         {"schema"},
-		"store":            {"schema", "templates", "registry"},
+		"registry":         {"origin", "schema"},
+		"store":            {"origin", "schema", "templates", "registry"},
 		"store/site":       {"schema", "store"},
 		"packaging":        {"schema", "templates"},
 		"builder":          {"schema"},

@@ -1,0 +1,2 @@
+// Package origin decides to whom a secret may go, and which addresses may be followed.
+package origin
