@@ -99,6 +99,15 @@ func (x *exchange) end() {
 	}
 }
 
+// detach takes the exchange off its connection, which carries another protocol from here on: nothing of HTTP may be
+// written to it any more.
+func (x *exchange) detach() {
+	x.mu.Lock()
+	x.answering = true
+	x.mu.Unlock()
+	x.conn.attach(nil)
+}
+
 // onGone has work aborted when the client goes away; at once if it is gone already.
 func (x *exchange) onGone(work aborter) {
 	x.mu.Lock()

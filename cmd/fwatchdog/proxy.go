@@ -93,7 +93,7 @@ func (p *proxy) serve(x *exchange, r *http.Request) {
 		return
 	}
 	if a.status == http.StatusSwitchingProtocols {
-		p.switchProtocols(x, conn, deadline)
+		p.switchProtocols(x, conn, sender, deadline)
 		return
 	}
 	p.answer(x, r, conn, a, sender, deadline)

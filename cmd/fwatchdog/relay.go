@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -297,50 +296,4 @@ func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length
 			return err
 		}
 	}
-}
-
-// switchProtocols joins the two connections after a 101 answer, for as long as exec_timeout allows.
-func (p *proxy) switchProtocols(x *exchange, conn *upstreamConn, deadline time.Time) {
-	defer conn.Close() //nolint:errcheck // both directions have ended
-	x.onGone(nil)
-	rc := http.NewResponseController(x.ResponseWriter)
-	h := x.Header().Clone()
-	client, buffered, err := rc.Hijack()
-	if err != nil {
-		clear(x.Header())
-		x.fail(http.StatusNotImplemented, "", "switching protocols: "+err.Error())
-		return
-	}
-	defer client.Close() //nolint:errcheck // both directions have ended
-	x.status = http.StatusSwitchingProtocols
-	_ = client.SetDeadline(deadline) // also takes back the server's own
-	h["X-Duration-Seconds"] = []string{x.seconds()}
-	head := append([]byte(nil), "HTTP/1.1 101 Switching Protocols\r\n"...)
-	for name, values := range h {
-		for _, value := range values {
-			head = appendField(head, name, value)
-		}
-	}
-	if _, err := client.Write(append(head, "\r\n"...)); err != nil {
-		return
-	}
-	up := make(chan struct{})
-	go func() {
-		defer close(up)
-		_, _ = io.Copy(conn.Conn, buffered.Reader) // either end may end it
-		closeWrite(conn.Conn)
-	}()
-	n, _ := io.Copy(client, conn.in) // either end may end it
-	x.written += n
-	closeWrite(client)
-	<-up
-}
-
-// closeWrite ends the sending side of a connection, or all of it where it has no sides.
-func closeWrite(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // the other direction goes on regardless
-		return
-	}
-	_ = c.Close() // nothing else can be done
 }
