@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -33,18 +32,40 @@ type clientConn struct {
 	current *exchange
 	linger  bool
 	refused bool
-	reads   [][]byte // what was read since the last request ended, for framing
-	one     [1]byte
-	pending []byte // read already, by the lane that the connection comes from
+	last    bool     // no other request may follow the one that is answered
+	framing *framing // nil: a lane reads the requests, which have no chunks
+	pending []byte   // read already, by the lane that the connection comes from
+}
+
+// connOf returns the connection that r came from; nil where it came from none.
+func connOf(r *http.Request) *clientConn {
+	c, _ := r.Context().Value(connKey{}).(*clientConn)
+	return c
+}
+
+// admit begins a request. It is refused where what looks like one cannot be trusted to be one: after a request whose
+// body was not read to its end, and after one that was the connection's last. It is the last where whoever stands in
+// front may have seen another end of its body: one with both a length and chunks, which is read by its chunks
+// (RFC 9112, 6.3), and one of HTTP/1.0, whose Transfer-Encoding means nothing.
+func (c *clientConn) admit(r *http.Request) (last, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused || c.last {
+		return true, false
+	}
+	c.last = !r.ProtoAtLeast(1, 1) || c.framing != nil && c.framing.ambiguous(r)
+	return c.last, true
+}
+
+// handOver makes read the connection's next bytes, which net/http reads from here on.
+func (c *clientConn) handOver(read []byte) {
+	c.pending, c.framing = read, &framing{}
 }
 
 // attach names the exchange that the connection carries; nil for none.
 func (c *clientConn) attach(x *exchange) {
 	c.mu.Lock()
 	c.current = x
-	if x == nil {
-		c.reads = c.reads[:0]
-	}
 	c.mu.Unlock()
 }
 
@@ -53,7 +74,8 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	var err error
 	switch {
 	case c.isRefused():
-		return 0, io.EOF
+		// Not the end of the stream: the server would take that for the end of the body.
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
 	case len(c.pending) > 0:
 		n = copy(p, c.pending)
 		c.pending = c.pending[n:]
@@ -61,13 +83,8 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		n, err = c.direct.Read(p)
 	}
 	c.mu.Lock()
-	switch {
-	case n == 0 || c.current != nil && n > 1:
-	case n == 1:
-		c.one[0] = p[0]
-		c.reads = append(c.reads, c.one[:])
-	case len(c.reads) < 8:
-		c.reads = append(c.reads, p[:n])
+	if c.framing != nil {
+		c.framing.feed(p[:n])
 	}
 	x := c.current
 	c.mu.Unlock()
@@ -116,21 +133,4 @@ func (c *clientConn) Close() error {
 		_ = c.TCPConn.Close()                              // nothing is left to be told
 	}()
 	return nil
-}
-
-// doubtful reports whether r, a chunked request, may have carried a Content-Length as well, which the
-// server has already dropped. Such a request is answered by its chunks and the connection is closed
-// after it (RFC 9112, 6.3), for whoever stands in front may have seen another end of the body.
-func (c *clientConn) doubtful(r *http.Request) bool {
-	c.mu.Lock()
-	head := bytes.Join(c.reads, nil)
-	c.mu.Unlock()
-	if !bytes.HasPrefix(head, []byte(r.Method+" "+r.RequestURI+" ")) {
-		return true
-	}
-	end := bytes.Index(head, []byte("\n\r\n"))
-	if end < 0 {
-		return true
-	}
-	return bytes.Contains(bytes.ToLower(head[:end]), []byte("\ncontent-length"))
 }

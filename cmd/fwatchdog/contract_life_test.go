@@ -304,6 +304,9 @@ func start(t *testing.T, d *dog) {
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill() // it may have ended
 		<-d.done
+		if !tested.foreign && strings.Contains(d.errs.String()+d.out.String(), "panic") {
+			t.Error("the watchdog's log tells of a panic")
+		}
 		if t.Failed() {
 			t.Logf("stdout:\n%s\nstderr:\n%s", tail(d.out.String()), tail(d.errs.String()))
 		}

@@ -46,10 +46,7 @@ type exchange struct {
 // begin makes an exchange of w and r.
 func begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, started: time.Now()}
-	if c, ok := r.Context().Value(connKey{}).(*clientConn); ok {
-		if c.isRefused() {
-			panic(http.ErrAbortHandler) // what looks like a request is the body of the last one
-		}
+	if c := connOf(r); c != nil {
 		x.conn = c
 		x.http11 = r.ProtoAtLeast(1, 1)
 		c.attach(x)
@@ -89,6 +86,9 @@ func (x *exchange) unread() bool { return x.body != nil && !x.body.ended.Load() 
 func (x *exchange) end() {
 	if x.unread() {
 		x.conn.refuse()
+		// The server closes it as well, but only once it waits for the next request: if the rest of the body was read
+		// already, that ends in two reads at the same time, which is a panic.
+		_ = x.body.ReadCloser.Close() // what is left of it is not wanted
 	}
 	x.mu.Lock()
 	x.finished = true

@@ -145,7 +145,7 @@ func (c *laneConn) serve() (handed bool) {
 
 // handOver gives the connection and what was read of it to the standard server.
 func (c *laneConn) handOver() bool {
-	c.clientConn.pending = bytes.Clone(c.in)
+	c.clientConn.handOver(bytes.Clone(c.in))
 	_ = c.SetDeadline(time.Time{}) // the server sets its own
 	return c.lane.rest.give(c.clientConn)
 }

@@ -156,9 +156,6 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 		_, err := io.ReadFull(r.Body, out[start:])
 		return out, nil, err
 	}
-	if x.conn != nil && length < 0 && x.conn.doubtful(r) {
-		x.Header()["Connection"] = []string{"close"}
-	}
 	x.openBody(r) // the upstream may answer while it is still being sent
 	s := newSender(p, r, expects)
 	out = appendRequestHead(out, p.up, r, length)

@@ -27,6 +27,8 @@ type watchdog struct {
 	health  *health
 	ready   *readiness // nil: the function is not asked
 	fn      function
+
+	prefixed bool // something goes before each request's target, which only a path can follow
 }
 
 // serve runs the watchdog until a signal or the function's process ends it.
@@ -152,7 +154,7 @@ func (l *life) startFunction() (chan struct{}, error) {
 		if l.process, err = startServer(l.config, l.logs, l.kids, l.pairs); err != nil {
 			return nil, err
 		}
-		l.fn = newProxy(l.upstream, l.config, ready)
+		l.fn, l.prefixed = newProxy(l.upstream, l.config, ready), l.upstream.prefix != ""
 		l.ready = newReadiness(l.upstream, l.config)
 		return ready, nil
 	case modeStatic:
@@ -175,6 +177,8 @@ func (l *life) startServers(failed chan<- error) {
 		MaxHeaderBytes: headMost,
 		ConnContext:    connContext,
 		ErrorLog:       complaints,
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like others
 	}
 	rest := newHandover(l.mainPort.Addr())
 	l.lane = newLane(l.watchdog, l.config, l.logs, rest)
@@ -240,14 +244,38 @@ func (l *life) stop(deadline time.Time) {
 
 // ServeHTTP answers the watchdog's own paths, and passes all others to the function.
 func (d *watchdog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/_/health":
+	if c := connOf(r); c != nil {
+		last, ok := c.admit(r)
+		if !ok {
+			panic(http.ErrAbortHandler)
+		}
+		if last {
+			w.Header()["Connection"] = []string{"close"}
+		}
+	}
+	refused := d.refusal(r)
+	switch {
+	case refused == 0 && r.URL.Path == "/_/health":
 		d.health.serve(w, r)
-	case "/_/ready":
+	case refused == 0 && r.URL.Path == "/_/ready":
 		d.serveReady(w)
 	default:
-		d.serveFunction(w, r)
+		d.serveFunction(w, r, refused)
 	}
+}
+
+// refusal is the status of a request that nobody is to see, or 0.
+func (d *watchdog) refusal(r *http.Request) int {
+	target := targetOf(r)
+	switch {
+	case r.ProtoMajor != 1:
+		return http.StatusHTTPVersionNotSupported // the preface of HTTP/2, which net/http lets through
+	case r.Method == http.MethodConnect:
+		return http.StatusNotImplemented
+	case target == "", target == "*" && d.prefixed:
+		return http.StatusBadRequest
+	}
+	return 0
 }
 
 // serveReady answers /_/ready with a status alone. Neither the limit nor the metrics count it.
@@ -264,18 +292,14 @@ func (d *watchdog) serveReady(w http.ResponseWriter) {
 	}
 }
 
-// serveFunction answers one request to the function, and counts and logs it.
-func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request) {
+// serveFunction answers one request to the function, and counts and logs it; with the status refused, if there is one.
+func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request, refused int) {
 	x := begin(w, r)
 	d.metrics.inFlight.Add(1)
 	defer d.conclude(x, r)
-	if !r.ProtoAtLeast(1, 1) {
-		// The server ignores Transfer-Encoding here, so what follows may be no request at all.
-		x.Header()["Connection"] = []string{"close"}
-	}
-	if r.Method == http.MethodConnect {
-		x.Header()["Connection"] = []string{"close"} // what follows is no HTTP
-		x.fail(http.StatusNotImplemented, "", "CONNECT")
+	if refused != 0 {
+		x.Header()["Connection"] = []string{"close"} // what follows may be no HTTP
+		x.fail(refused, "", "its method, target or version is not for a function")
 		return
 	}
 	if !d.auth.admit(x, r) || !d.limiter.acquire(x) {

@@ -118,12 +118,20 @@ func appendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// targetOf is the request target in origin form, spelled as the client spelled it.
+// targetOf is what the function is asked for: r's target in origin form, spelled as the client spelled it, or "*" for
+// OPTIONS. It is "" for a target that RFC 9112 (3.2) does not know; net/http lets more through, such as "x:y". Nothing
+// else decides what a target may be.
 func targetOf(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
+	switch {
+	case strings.HasPrefix(r.RequestURI, "/"):
 		return r.RequestURI
+	case r.RequestURI == "*" && r.Method == http.MethodOptions:
+		return "*"
+	case (r.URL.Scheme == "http" || r.URL.Scheme == "https") && visible(r.URL.Host) && r.URL.Host != "" &&
+		(r.URL.Path == "" || r.URL.Path[0] == '/'):
+		return r.URL.RequestURI()
 	}
-	return r.URL.RequestURI()
+	return ""
 }
 
 // upgradeOf returns the protocol that a message wants to switch to, or "".
