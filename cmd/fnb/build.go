@@ -25,13 +25,15 @@ import (
 
 // buildOptions are the flags of fnb build.
 type buildOptions struct {
-	filter       string
+	choice
+	alone        lone
 	parallel     int
 	push         bool
 	load         bool
 	output       string
 	platforms    []string
 	tags         []string
+	extraTags    []string
 	rawArgs      []string
 	buildOptions []string
 	rawSecrets   []string
@@ -48,6 +50,7 @@ type buildOptions struct {
 	test         bool
 	frozen       bool
 	contextOnly  string
+	shrinkwrap   bool
 	changedSince string
 	noAccelerate bool
 	reportFile   string
@@ -69,13 +72,15 @@ type buildOptions struct {
 
 func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	o.addInputFlags(f)
-	f.StringVar(&o.filter, "filter", "", "build the functions whose names match `GLOB`")
+	o.choice.addFlags(f, "build")
+	o.alone.addFlags(f)
 	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "build `N` functions at a time (default one a processor, four a builder of a fleet)")
 	f.BoolVar(&o.push, "push", false, "push straight from the builder instead of keeping the image")
 	f.BoolVar(&o.load, "load", false, "load the image into a Docker Engine")
 	f.StringVarP(&o.output, "output", "o", "", "write the image to `DEST`: oci=FILE, docker=FILE or local=DIR")
 	f.StringSliceVar(&o.platforms, "platform", nil, "build for `PLATFORMS`, such as linux/amd64,linux/arm64")
 	f.StringArrayVar(&o.tags, "tag", nil, "tag the image by `RULE`: latest, sha, branch, describe, digest or a tag (repeatable)")
+	f.StringArrayVar(&o.extraTags, "extra-tag", nil, "tag the image as the stack file says, and with `RULE` (repeatable)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run every step again")
 	f.BoolVar(&o.pull, "pull", false, "ask the registries for newer base images, and move their pins")
 	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "import build cache from `SPEC`: a reference, or type=TYPE,K=V,… (repeatable)")
@@ -85,6 +90,8 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringVar(&o.changedSince, "changed-since", "", "print the functions whose inputs differ from the git revision `REV`, and stop")
 	f.StringVar(&o.contextOnly, "context-only", "", "write the build contexts below `DIR` and stop")
+	f.BoolVar(&o.shrinkwrap, "shrinkwrap", false, "write the build contexts below the folder build and stop")
+	_ = f.MarkHidden("shrinkwrap") // by faas-cli's word; it is there
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 	f.BoolVar(&o.noInputTag, "no-input-tag", false, "with --push, do not tag the image with its input digest too")
@@ -109,9 +116,11 @@ func newBuild(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [FUNCTION…]",
 		Short: "build functions into images",
-		Long: `Build makes the images of the stack's functions, of those that are named, or of those that match --filter. It resolves each function's template, packages template and handler into a build context, has BuildKit solve it and layers in the watchdog.
+		Long: `Build makes the images of the stack's functions, of those that are named, or of those that match --filter or --regex. It resolves each function's template, packages template and handler into a build context, has BuildKit solve it and layers in the watchdog.
 
 An image goes to the local image store, from where fnb push sends it to a registry, unless --push, --load or --output says otherwise. For each function a line is printed: its name, the reference and the digest.
+
+Without a stack file one function is built that --lang, --handler and --image describe.
 
 Where there is an image of equal inputs already, nothing is built, and no builder is started: the image store is asked, and with --push the registry, for the reference and then for the tag that --push writes beside it, fnb-in- and the digest of the inputs. Inputs are the files of handler and template with their modes, build args and options, base images by digest, the watchdog, platforms, labels and what else decides an image; values of secrets and the commit are none, so that an image that is found keeps the revision it was built from. --why names the inputs that changed since a function's last build. --no-cache builds whatever there is.
 
@@ -131,6 +140,7 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 			if !cmd.Flags().Changed("parallel") {
 				o.parallel = g.parallelism(o.parallel)
 			}
+			g.alone = o.alone
 			if o.changedSince != "" {
 				return g.runChanged(cmd.Context(), o, args)
 			}
@@ -210,7 +220,7 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	if err != nil {
 		return nil, nil, err
 	}
-	fns, err := choose(stack, names, o.filter)
+	fns, err := choose(stack, names, o.choice)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,6 +42,10 @@ func (o *buildOptions) parse(command string) error {
 	if o.ssh, err = readAgents(o.rawSSH); err != nil {
 		bad("--ssh %w", err)
 	}
+	if len(o.extraTags) > 0 && len(o.tags) == 0 {
+		o.tags = []string{"latest"}
+	}
+	o.tags = append(o.tags, o.extraTags...)
 	for _, rule := range o.tags {
 		if err := schema.ValidateTag(rule); err != nil && rule != "" {
 			bad("--tag %q: %w", rule, err)
@@ -68,6 +72,9 @@ func (o *buildOptions) parse(command string) error {
 	}
 	if o.cache == "read" && len(o.exports) > 0 {
 		bad("--cache read and --cache-to exclude one another: one writes nothing")
+	}
+	if o.shrinkwrap && o.contextOnly == "" {
+		o.contextOnly = "build"
 	}
 	if elsewhere := o.push || o.load || o.output != ""; elsewhere && o.contextOnly != "" {
 		bad("--context-only builds nothing: leave out --push, --load and --output")

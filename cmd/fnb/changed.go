@@ -89,7 +89,7 @@ func (g *globals) pipelineAt(p *pipeline, o *buildOptions) (*past, error) {
 	var then *pipeline
 	if err == nil {
 		all := *o
-		all.filter = "" // of what is now
+		all.choice = choice{} // of what is now
 		then, _, err = old.newPipeline(&all, nil, nil)
 	}
 	if err == nil {

@@ -38,7 +38,7 @@ With --offline the digests are those of the local image store.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&namespace, "namespace", "n", "", "deploy to the namespace `NAME` (default the stack's, then the platform's)")
-	f.StringVar(&o.filter, "filter", "", "write the functions whose names match `GLOB`")
+	o.choice.addFlags(f, "write")
 	f.StringArrayVar(&o.tags, "tag", nil, "take the image of the tag that `RULE` gives, as in fnb build")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 	return cmd

@@ -69,7 +69,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	if err != nil {
 		return err
 	}
-	fns, err := choose(stack, names, "")
+	fns, err := choose(stack, names, choice{})
 	if err != nil {
 		return err
 	}

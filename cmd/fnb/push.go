@@ -15,7 +15,7 @@ func newPush(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push [FUNCTION…]",
 		Short: "push the images of functions to their registries",
-		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there. The image also gets the tag of its inputs there, as with fnb build --push.
+		Long: `Push sends the images that fnb build put into the image store to their registries: of the stack's functions, of those that are named, or of those that match --filter or --regex. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there. The image also gets the tag of its inputs there, as with fnb build --push.
 
 For each function a line is printed: its name, the reference and the digest.`,
 		Example:           "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",
@@ -25,7 +25,7 @@ For each function a line is printed: its name, the reference and the digest.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.filter, "filter", "", "push the functions whose names match `GLOB`")
+	o.choice.addFlags(f, "push")
 	f.IntVar(&o.parallel, "parallel", 4, "push `N` functions at a time")
 	f.StringArrayVar(&o.tags, "tag", nil, "push the tag that `RULE` gives, as in fnb build (repeatable)")
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")

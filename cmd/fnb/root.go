@@ -23,6 +23,7 @@ type globals struct {
 	json      bool
 	progress  string
 	builder   string
+	alone     lone
 	tlsDir    string
 	stores    []*store.Store // that were opened
 	summary   string
@@ -64,6 +65,8 @@ func newRoot(s streams) *cobra.Command {
 		newTemplate(g), newStoreCommand(g), newBuilder(g),
 		newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),
 	)
+	root.AddCommand(newPublish(g))
+	root.SetGlobalNormalizationFunc(flagOfFaasCLI)
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()
 	return root
@@ -75,7 +78,7 @@ func (g *globals) prepare(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		v, ok := os.LookupEnv(envName(f.Name))
-		if !ok || v == "" || f.Changed || f.Name == "help" {
+		if _, never := f.Annotations[notFromEnvironment]; never || !ok || v == "" || f.Changed || f.Name == "help" {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, v); err != nil {
@@ -119,6 +122,9 @@ func group(cmd *cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
+		}
+		if hints := ofFaasCLI(cmd.CommandPath(), args[0]); hints != nil {
+			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("%q is a word of faas-cli's, and none of fnb's", args[0]), hints: hints}
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {

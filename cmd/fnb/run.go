@@ -44,6 +44,7 @@ Secrets are files in /var/openfaas/secrets, which only the function sees. The st
 		},
 	}
 	o.addFlags(cmd.Flags())
+	o.choice.addFlags(cmd.Flags(), "run")
 	cmd.Flags().IntVarP(&o.port, "port", "p", 8080, "forward the local port `N` to the first function, those after it to the others; 0 is any")
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "build and swap when something is saved")
 	return cmd

@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+
+	"github.com/spf13/pflag"
 
 	"fnb/schema"
 	"fnb/store"
@@ -28,6 +32,13 @@ func (g *globals) stackFile() (string, error) {
 
 // readStack reads the stack file.
 func (g *globals) readStack() (*schema.Stack, error) {
+	if g.alone != (lone{}) {
+		return g.alone.stack()
+	}
+	if u, err := url.Parse(g.file); err == nil && u.Host != "" {
+		return nil, &usageError{command: "fnb", err: fmt.Errorf("-f %s: a stack file is read from a folder, not from the network", g.file),
+			hints: []string{"fetch it, read it, and use it: curl -fsSLO " + shellWord(g.file) + " && fnb build -f " + shellWord(path.Base(u.Path))}}
+	}
 	file, err := g.stackFile()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hint(err, "start with a function: fnb new hello --lang go", "or name the stack file with: -f FILE")
@@ -42,9 +53,38 @@ func (g *globals) readStack() (*schema.Stack, error) {
 	return stack, err
 }
 
-// choose returns the functions that were named or match a pattern, all without
+// A choice says which functions of a stack are meant; the zero value is all.
+type choice struct {
+	filter string // a glob
+	regex  string // matches any part of a name, as in faas-cli
+}
+
+func (c *choice) addFlags(f *pflag.FlagSet, verb string) {
+	f.StringVar(&c.filter, "filter", "", verb+" the functions whose names match `GLOB`")
+	f.StringVar(&c.regex, "regex", "", verb+" the functions whose names match the regular expression `RE`")
+}
+
+// match returns a function that tells which names are meant.
+func (c choice) match() (func(string) bool, error) {
+	if c.filter != "" && c.regex != "" {
+		return nil, usagef("fnb build", "--filter and --regex exclude one another")
+	}
+	if _, err := path.Match(c.filter, ""); err != nil {
+		return nil, usagef("fnb build", "--filter %q: %w", c.filter, err)
+	}
+	re, err := regexp.Compile(c.regex)
+	if err != nil {
+		return nil, usagef("fnb build", "--regex %q: %w", c.regex, err)
+	}
+	return func(name string) bool {
+		ok, _ := path.Match(c.filter, name) // the pattern has been checked
+		return (c.filter == "" || ok) && re.MatchString(name)
+	}, nil
+}
+
+// choose returns the functions that were named or are meant by the choice, all without
 // either, in the stack's order.
-func choose(stack *schema.Stack, names []string, filter string) ([]schema.Function, error) {
+func choose(stack *schema.Stack, names []string, c choice) ([]schema.Function, error) {
 	var known []string
 	for _, fn := range stack.Functions {
 		known = append(known, fn.Name)
@@ -54,20 +94,25 @@ func choose(stack *schema.Stack, names []string, filter string) ([]schema.Functi
 			return nil, &unknownFunctionError{name: name, file: relative(stack.File), near: schema.Near(name, known)}
 		}
 	}
+	meant, err := c.match()
+	if err != nil {
+		return nil, err
+	}
 	var out []schema.Function
 	for _, fn := range stack.Functions {
-		ok, err := path.Match(filter, fn.Name)
-		if err != nil {
-			return nil, usagef("fnb build", "--filter %q: %w", filter, err)
-		}
-		if (len(names) == 0 || slices.Contains(names, fn.Name)) && (filter == "" || ok) {
+		if (len(names) == 0 || slices.Contains(names, fn.Name)) && meant(fn.Name) {
 			out = append(out, fn)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("no function of %s matches --filter %q", relative(stack.File), filter)
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case c.regex != "":
+		return nil, fmt.Errorf("no function of %s matches --regex %q", relative(stack.File), c.regex)
+	case c.filter != "":
+		return nil, fmt.Errorf("no function of %s matches --filter %q", relative(stack.File), c.filter)
 	}
-	return out, nil
+	return nil, hint(fmt.Errorf("%s has no functions", relative(stack.File)), "add one with: fnb new hello --lang go")
 }
 
 // An unknownFunctionError names a function that the stack does not have.
