@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 )
@@ -33,7 +35,7 @@ func (f Function) ReadEnvironment(root string) (map[string]string, error) {
 func ReadEnvironmentFile(path string) (map[string]string, error) {
 	data, err := readFile(path, maxBytes)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the environment file: %w", errors.Unwrap(err))
 	}
 	env := map[string]string{}
 	r := &reader{file: path}
