@@ -408,11 +408,14 @@ func (x *index) continuesIn(kind string, old *index) error {
 				return err
 			}
 		}
+		versions := map[string]indexed{}
+		for _, a := range after {
+			versions[a.Version] = a
+		}
 		for _, b := range before {
-			same := func(a indexed) bool {
-				return a.Version == b.Version && content(a.Record) == content(b.Record) && a.Source.Git.Commit == b.Source.Git.Commit
-			}
-			if b.OpenFaaS == nil && !slices.ContainsFunc(after, same) {
+			a, ok := versions[b.Version]
+			same := ok && content(a.Record) == content(b.Record) && a.Source.Git.Commit == b.Source.Git.Commit
+			if b.OpenFaaS == nil && !same {
 				return &RewrittenError{URL: x.state.URL, Name: was.Name, Version: b.Version}
 			}
 		}

@@ -52,11 +52,43 @@ func parseList(url, ns string, data []byte) ([]pack, []fileProblem, error) {
 	return parseTemplateList(url, data)
 }
 
+// listEntries returns the entries of a list, of which there are not too many: each that
+// is none is remembered, and would take ten times the memory.
+func listEntries(url, what string, data []byte) ([]json.RawMessage, error) {
+	none := func(err error) error {
+		return &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of %s: %w", what, cleaned(err))}
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return nil, none(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	switch start, err := d.Token(); {
+	case err != nil:
+		return nil, none(err)
+	case start == nil:
+		return nil, nil
+	case start != json.Delim('['):
+		return nil, none(errors.New("it does not begin as one"))
+	}
+	var entries []json.RawMessage
+	for d.More() {
+		if len(entries) == maxListEntries {
+			return nil, &LimitError{Source: url, What: "the list has more entries", Limit: maxListEntries}
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return nil, none(err)
+		}
+		entries = append(entries, raw)
+	}
+	return entries, nil
+}
+
 // parseTemplateList reads templates.json: each entry is a package source/template.
 func parseTemplateList(url string, data []byte) ([]pack, []fileProblem, error) {
-	var entries []json.RawMessage
-	if err := json.Unmarshal(data, &entries); err != nil {
-		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of templates: %w", cleaned(err))}
+	entries, err := listEntries(url, "templates", data)
+	if err != nil {
+		return nil, nil, err
 	}
 	byName := map[string]pack{}
 	var problems []fileProblem

@@ -17,8 +17,8 @@ const listVersion = "0.2.1"
 
 // An openFaaSFunctions is OpenFaaS' functions.json.
 type openFaaSFunctions struct {
-	Version   string            `json:"version"`
-	Functions []json.RawMessage `json:"functions"`
+	Version   string          `json:"version"`
+	Functions json.RawMessage `json:"functions"`
 }
 
 // An openFaaSFunction is one entry of functions.json, with every field.
@@ -53,9 +53,16 @@ func parseFunctionList(url, ns string, data []byte) ([]pack, []fileProblem, erro
 	if !strings.HasPrefix(list.Version, "0.") {
 		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is a list of functions in the format %q, and this fnb reads 0.2", clean(list.Version))}
 	}
+	var entries []json.RawMessage
+	if list.Functions != nil {
+		var err error
+		if entries, err = listEntries(url, "functions", list.Functions); err != nil {
+			return nil, nil, err
+		}
+	}
 	byName := map[string]pack{}
 	var problems []fileProblem
-	for i, raw := range list.Functions {
+	for i, raw := range entries {
 		var e openFaaSFunction
 		err := json.Unmarshal(raw, &e)
 		at := fmt.Sprintf("entry %d (%s)", i+1, clean(e.Name))

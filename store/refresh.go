@@ -201,7 +201,10 @@ func ownBranch(r *remote) string {
 	return best
 }
 
-const maxListSize = 16 << 20
+const (
+	maxListSize    = 16 << 20
+	maxListEntries = 50_000
+)
 
 // refreshList reads a list of OpenFaaS'.
 func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {

@@ -23,6 +23,11 @@ const (
 	maxSnapshotLine = 2*schema.MaxRecordSize + 4<<10
 	// maxSnapshotPackage bounds the lines of one package, which are in memory at once.
 	maxSnapshotPackage = 64 << 20
+	// maxSnapshotLines bounds the lines, five times as many as the largest store that was tried.
+	maxSnapshotLines = 1_000_000
+	// maxSnapshotIdle bounds the lines that say nothing: of a later fnb, packages without
+	// versions, and records that are none. A megabyte of these may stand for a gigabyte.
+	maxSnapshotIdle = 10_000
 )
 
 // A snapshotLine is one line of a snapshot: its head, a package, one of the versions
@@ -106,6 +111,7 @@ type snapshotReader struct {
 	pass func(file string, err error)
 
 	line   int
+	idle   int // lines that say nothing
 	seen   snapshotEnd
 	ended  bool
 	at     pack   // the package of the lines that are read
@@ -181,6 +187,8 @@ func (r *snapshotReader) read(data []byte) error {
 		return r.damagedf("%w", err)
 	case r.ended:
 		return r.damagedf("it is behind the end")
+	case r.line > maxSnapshotLines:
+		return &LimitError{Source: r.url, What: "the index has more lines", Limit: maxSnapshotLines}
 	case l.Package != nil:
 		if err := r.flush(); err != nil {
 			return err
@@ -195,6 +203,14 @@ func (r *snapshotReader) read(data []byte) error {
 			return r.damagedf("it has %d packages with %d versions, and should have %d with %d", r.seen.Packages, r.seen.Versions, l.End.Packages, l.End.Versions)
 		}
 		return r.flush()
+	}
+	return r.saysNothing()
+}
+
+// saysNothing counts one more line of which nothing comes.
+func (r *snapshotReader) saysNothing() error {
+	if r.idle++; r.idle > maxSnapshotIdle {
+		return &LimitError{Source: r.url, What: "the index has more lines that say nothing", Limit: maxSnapshotIdle}
 	}
 	return nil
 }
@@ -261,7 +277,10 @@ func (r *snapshotReader) version(l snapshotLine) error {
 	}
 	if err != nil {
 		r.pass(place, err)
-		return nil
+		if errors.Is(err, schema.ErrNewerFormat) {
+			return nil
+		}
+		return r.saysNothing()
 	}
 	v := indexed{Record: rec, Deprecated: r.at.about.Deprecated}
 	if l.Yanked != nil {
@@ -278,7 +297,10 @@ func (r *snapshotReader) version(l snapshotLine) error {
 // flush gives the package that has ended.
 func (r *snapshotReader) flush() error {
 	if len(r.at.versions) == 0 {
-		return nil
+		if r.kind == "" {
+			return nil
+		}
+		return r.saysNothing()
 	}
 	p := r.at
 	r.at.versions = nil

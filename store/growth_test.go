@@ -1,0 +1,173 @@
+package store
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fnb/internal/growth"
+)
+
+// textOf is as many parts as a text of the size has room for; # in them is their number.
+func textOf(size int, before, part, after string) []byte {
+	var b bytes.Buffer
+	b.WriteString(before)
+	for n := 0; b.Len()+len(after) < size; n++ {
+		b.WriteString(strings.ReplaceAll(part, "#", fmt.Sprintf("%06d", n)))
+	}
+	b.WriteString(after)
+	return b.Bytes()
+}
+
+// snapshotOf is a snapshot with lines between its head and its end, packed.
+func snapshotOf(t *testing.T, packages, versions int, lines []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := fmt.Fprintf(z, "{\"index\":{\"v\":1}}\n%s{\"end\":{\"packages\":%d,\"versions\":%d}}\n", lines, packages, versions)
+	must(t, errors.Join(err, z.Close()))
+	return b.Bytes()
+}
+
+// readAll reads a snapshot, and returns what it has in all.
+func readAll(ctx context.Context, data []byte) (versions, passed int, err error) {
+	feed := readSnapshot(ctx, "http://x/", bytes.NewReader(data), Limits{}.withDefaults().Unpacked)
+	err = feed(func(p pack) error { versions += len(p.versions); return nil }, func(string, error) { passed++ })
+	return versions, passed, err
+}
+
+const someRecord = `{"v":1,"kind":"template","name":"a/b","vers":"1.0.#","cksum":"fnb1:sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","source":{"git":{"url":"https://e.com/a","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}},"parts":{"entrypoint":{},"handler":{"dir":"f"}}}`
+
+// TestGrowth reads what attackers would write: the time and the memory grow with the
+// length of an index or a list.
+func TestGrowth(t *testing.T) {
+	ctx := t.Context()
+	begun := `{"package":{"kind":"template","name":"a/b"}}` + "\n"
+	var readers []growth.Reader
+	for _, c := range []struct{ what, before, line string }{
+		{"versions", begun, `{"record":` + strings.ReplaceAll(someRecord, "1.0.#", "1.0.9#") + "}\n"},
+		{"packages", "", `{"package":{"kind":"template","name":"a/p#"}}` + "\n" + `{"record":` + strings.ReplaceAll(strings.ReplaceAll(someRecord, "a/b", "a/p#"), "1.0.#", "1.0.0") + "}\n"},
+		{"of a later kind", `{"package":{"kind":"later","name":"a/b"}}` + "\n", `{"record":{"x":"#"}}` + "\n"},
+		{"of a later format", begun, `{"record":{"v":9}}` + "\n"},
+		{"unknown keys", begun, `{"record":{"v":9,"k#":[[[[{}]]]]}}` + "\n"},
+	} {
+		readers = append(readers, growth.Reader{Name: "an index: " + c.what, Size: 4 << 20, Begin: func(size int) func() {
+			data := snapshotOf(t, 0, 0, textOf(size, c.before, c.line, ""))
+			return func() { _, _, _ = readAll(ctx, data) }
+		}})
+	}
+	readers = append(readers, growth.Reader{Name: "an index: lines that say nothing", Size: maxSnapshotIdle, Begin: func(size int) func() {
+		data := snapshotOf(t, 0, 0, bytes.Repeat([]byte("{}\n"), size))
+		return func() {
+			if _, _, err := readAll(ctx, data); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	for _, c := range []struct{ what, before, part, after string }{
+		{"numbers", "[0", ",0", "]"},
+		{"lists", "[[]", ",[[[]]]", "]"},
+		{"one template again", "[{}", `,{"template":"a","source":"b","repo":"https://e.com/a"}`, "]"},
+		{"templates", "[{}", `,{"template":"a#","source":"b","repo":"https://e.com/a"}`, "]"},
+		{"bad templates", "[{}", `,{"template":"\u001b#","repo":"https://e.com/a"}`, "]"},
+		{"functions", `{"version":"0.2.0","functions":[{}`, `,{"name":"a#","images":{"x86_64":"a/b:1"}}`, "]}"},
+		{"images", `{"version":"0.2.0","functions":[{"images":{"a":"b"`, `,"x#":"a"`, "}}]}"},
+		{"labels", `{"version":"0.2.0","functions":[{"name":"a","images":{"x86_64":"a/b:1"},"labels":{"a":"b"`, `,"x#":"a"`, "}}]}"},
+		{"keys", `{"version":"0.2.0"`, `,"k#":0`, "}"},
+		{"a long name", `[{"template":"a`, `a`, `","source":"b","repo":"https://e.com/a"}]`},
+	} {
+		size := maxListEntries * len(c.part)
+		readers = append(readers, growth.Reader{Name: "a list: " + c.what, Size: min(size, 2<<20), Begin: func(size int) func() {
+			data := textOf(size, c.before, c.part, c.after)
+			return func() { _, _, _ = parseList("https://x/", "ns", data) }
+		}})
+	}
+	// A store that has changed is compared with what it was.
+	readers = append(readers, growth.Reader{Name: "an index that has changed", Size: 8000, Begin: func(size int) func() {
+		older, newer := versionsIndex(t, size, ""), versionsIndex(t, size, "x")
+		return func() { must(t, newer.continues(older)) }
+	}})
+	growth.Check(t, readers...)
+}
+
+// versionsIndex is an index of one package with so many versions, which have a description.
+func versionsIndex(t *testing.T, versions int, description string) *index {
+	t.Helper()
+	lines := []byte(`{"package":{"kind":"template","name":"a/b"}}` + "\n")
+	for n := range versions {
+		lines = append(lines, `{"record":`+strings.ReplaceAll(strings.Replace(someRecord, `"vers"`, `"description":"`+description+`","vers"`, 1), "#", strconv.Itoa(n))+"}\n"...)
+	}
+	c := &cache{dir: t.TempDir()}
+	data := snapshotOf(t, 1, versions, lines)
+	st := indexState{URL: "https://x/" + description}
+	x, err := c.buildIndex(st, nil, readSnapshot(t.Context(), st.URL, bytes.NewReader(data), 1<<30))
+	must(t, err)
+	return x
+}
+
+// TestIndexIsBounded has indexes with very many lines that say nothing.
+func TestIndexIsBounded(t *testing.T) {
+	t.Parallel()
+	begun := `{"package":{"kind":"template","name":"a/b"}}` + "\n"
+	for _, c := range []struct{ what, before, line string }{
+		{"nothing", "", "{}\n"},
+		{"what a later fnb writes", "", `{"later":"x"}` + "\n"},
+		{"packages without versions", "", `{"package":{"kind":"template","name":"a/p#"}}` + "\n"},
+		{"records that are none", begun, `{"record":{"v":1}}` + "\n"},
+		{"records of another package", begun, `{"record":` + strings.ReplaceAll(someRecord, "a/b", "a/c") + "}\n"},
+	} {
+		lines := func(n int) []byte {
+			var b bytes.Buffer
+			b.WriteString(c.before)
+			for i := range n {
+				b.WriteString(strings.ReplaceAll(c.line, "#", fmt.Sprintf("%06d", i)))
+			}
+			return b.Bytes()
+		}
+		_, _, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle+2)))
+		if l, ok := errors.AsType[*LimitError](err); !ok || l.Limit != maxSnapshotIdle {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if _, _, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle/2))); is[*LimitError](err) {
+			t.Errorf("fewer of %s: %v", c.what, err)
+		}
+	}
+	// A kind that only a later fnb knows may have as many as it likes, up to the limit of all.
+	later := append([]byte(`{"package":{"kind":"later","name":"a/b"}}`+"\n"), bytes.Repeat([]byte(`{"record":{"v":1}}`+"\n"), 3*maxSnapshotIdle)...)
+	if _, passed, err := readAll(t.Context(), snapshotOf(t, 1, 3*maxSnapshotIdle, later)); err != nil || passed != 1 {
+		t.Errorf("a later kind: %d passed over, %v", passed, err)
+	}
+	for _, list := range []string{"[0" + strings.Repeat(",0", maxListEntries) + "]", `{"version":"0.2","functions":[0` + strings.Repeat(",0", maxListEntries) + "]}"} {
+		_, _, err := parseList("https://x/", "ns", []byte(list))
+		if l, ok := errors.AsType[*LimitError](err); !ok || l.Limit != maxListEntries {
+			t.Errorf("%.30s: %v", list, err)
+		}
+	}
+}
+
+// TestIndexEndsWithItsContext interrupts the reading of an index without end.
+func TestIndexEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	begun := `{"index":{"v":1}}` + "\n" + `{"package":{"kind":"later","name":"a/b"}}` + "\n"
+	go func() {
+		_, err := io.WriteString(w, begun)
+		for err == nil {
+			_, err = io.WriteString(w, `{"record":{"v":1}}`+"\n")
+		}
+	}()
+	time.AfterFunc(50*time.Millisecond, stop)
+	err := readSnapshot(ctx, "http://x/", r, 1<<60)(func(pack) error { return nil }, func(string, error) {})
+	must(t, r.Close())
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
