@@ -5,22 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/time/rate"
 )
 
 const (
 	gatewayIssuer = "http://gateway.openfaas:8080"
 	localIssuer   = "http://127.0.0.1:8000"
-	keysEvery     = 15 * time.Minute // keys are fetched again
-	keysUnknown   = 10 * time.Second // and, at most this often, when a token names a new one
 	issuerWait    = 10 * time.Second
 )
 
@@ -36,10 +33,34 @@ type authenticator struct {
 // claims are what the gateway says in a token.
 type claims struct {
 	jwt.RegisteredClaims
+	Expires  date `json:"exp"`
+	Begins   date `json:"nbf"`
+	Issued   date `json:"iat"`
 	Function struct {
 		Permissions []string `json:"permissions"`
 		Audience    []string `json:"audience"`
 	} `json:"function"`
+}
+
+// GetExpirationTime returns exp, for the parser.
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires.NumericDate, nil }
+
+// GetNotBefore returns nbf, for the parser.
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.Begins.NumericDate, nil }
+
+// GetIssuedAt returns iat, for the parser.
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.Issued.NumericDate, nil }
+
+// date is a time in a token, which is a number (RFC 7519, 2); the library also takes the text of one.
+type date struct{ *jwt.NumericDate }
+
+// UnmarshalJSON refuses all but a number.
+func (d *date) UnmarshalJSON(text []byte) error {
+	if text[0] != '-' && (text[0] < '0' || text[0] > '9') {
+		return errors.New("a time that is no number")
+	}
+	d.NumericDate = &jwt.NumericDate{}
+	return d.NumericDate.UnmarshalJSON(text)
 }
 
 // newAuthenticator asks the gateway who it is and for its keys, which it keeps up to date until ctx ends.
@@ -48,19 +69,16 @@ func newAuthenticator(ctx context.Context, c *config, l *logs) (*authenticator, 
 	if c.jwtAuthLocal {
 		gateway = localIssuer
 	}
-	client := &http.Client{Timeout: issuerWait}
+	client := &http.Client{Timeout: issuerWait, Transport: &boundedTransport{http.DefaultTransport}}
 	issuer, keysAt, err := discover(ctx, client, gateway)
 	if err != nil {
 		return nil, fmt.Errorf("jwt_auth: %w", err)
 	}
-	must := false
-	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{keysAt}, keyfunc.Override{
-		Client: client, HTTPTimeout: issuerWait, NoErrorReturnFirstHTTPReq: &must,
-		RefreshInterval: keysEvery, RefreshUnknownKID: rate.NewLimiter(rate.Every(keysUnknown), 1), RateLimitWaitMax: issuerWait, // the fetch included
-		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
-			return func(_ context.Context, err error) { l.printf("jwt_auth: fetching keys: %v", err) }
-		},
-	})
+	set, err := newKeySet(ctx, client, keysAt, l)
+	if err != nil {
+		return nil, fmt.Errorf("jwt_auth: %w", err)
+	}
+	keys, err := keyfunc.New(keyfunc.Options{Ctx: ctx, Storage: set, UseWhitelist: []jwkset.USE{jwkset.UseSig, ""}})
 	if err != nil {
 		return nil, fmt.Errorf("jwt_auth: %w", err)
 	}
@@ -92,8 +110,7 @@ func discover(ctx context.Context, client *http.Client, gateway string) (issuer,
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
 	}
-	const most = 1 << 20
-	if err := json.NewDecoder(io.LimitReader(answer.Body, most)).Decode(&said); err != nil {
+	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
 		return "", "", fmt.Errorf("reading %s: %w", address, err)
 	}
 	if said.Issuer == "" || said.Keys == "" {
@@ -137,6 +154,9 @@ func (a *authenticator) check(r *http.Request) error {
 	_, err := a.parser.ParseWithClaims(strings.TrimSpace(token), &said, func(t *jwt.Token) (any, error) {
 		if _, ok := t.Header["kid"].(string); !ok {
 			return nil, errors.New("the token names no key")
+		}
+		if _, ok := t.Header["crit"]; ok {
+			return nil, errors.New("the token has an extension that must be understood, and none is") // RFC 7515, 4.1.11
 		}
 		return a.keys.Keyfunc(t)
 	})

@@ -5,6 +5,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -21,6 +23,9 @@ import (
 type gateway struct {
 	mu      sync.Mutex
 	keys    map[string]*ecdsa.PrivateKey
+	marks   map[string]jwkset.JWKMetadataOptions // of keys that are not simply for signatures
+	slow    time.Duration                        // how long it takes to show them
+	shown   int
 	address string
 }
 
@@ -36,6 +41,11 @@ func newGateway(t *testing.T) *gateway {
 		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": gatewayIssuer, "jwks_uri": gatewayIssuer + "/keys"}) // the watchdog complains
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.shown++
+		slow := g.slow
+		g.mu.Unlock()
+		time.Sleep(slow)
 		_, _ = w.Write(g.keySet(t)) // the watchdog complains
 	})
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
@@ -56,12 +66,33 @@ func (g *gateway) rotate(t *testing.T, kid string) {
 	g.keys = map[string]*ecdsa.PrivateKey{kid: key}
 }
 
+// add adds a key that is marked for some use.
+func (g *gateway) add(t *testing.T, kid string, mark jwkset.JWKMetadataOptions) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark.KID = kid
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.keys[kid] = key
+	if g.marks == nil {
+		g.marks = map[string]jwkset.JWKMetadataOptions{}
+	}
+	g.marks[kid] = mark
+}
+
 func (g *gateway) keySet(t *testing.T) []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	set := jwkset.NewMemoryStorage()
 	for kid, key := range g.keys {
-		jwk, err := jwkset.NewJWKFromKey(key.Public(), jwkset.JWKOptions{Metadata: jwkset.JWKMetadataOptions{KID: kid, ALG: jwkset.AlgES256, USE: jwkset.UseSig}})
+		mark, ok := g.marks[kid]
+		if !ok {
+			mark = jwkset.JWKMetadataOptions{KID: kid, ALG: jwkset.AlgES256, USE: jwkset.UseSig}
+		}
+		jwk, err := jwkset.NewJWKFromKey(key.Public(), jwkset.JWKOptions{Metadata: mark})
 		if err != nil {
 			t.Error(err)
 			return nil
@@ -80,6 +111,12 @@ func (g *gateway) keySet(t *testing.T) []byte {
 // token signs claims that change turns from good ones into others.
 func (g *gateway) token(t *testing.T, kid string, change func(jwt.MapClaims)) string {
 	t.Helper()
+	return g.tokenWith(t, kid, nil, change)
+}
+
+// tokenWith is token with more in the token's head.
+func (g *gateway) tokenWith(t *testing.T, kid string, head map[string]any, change func(jwt.MapClaims)) string {
+	t.Helper()
 	said := jwt.MapClaims{
 		"iss": gatewayIssuer, "aud": gatewayIssuer, "sub": "user", "exp": time.Now().Add(time.Minute).Unix(), "iat": time.Now().Unix(),
 		"function": map[string]any{"permissions": []string{"fn:*"}},
@@ -92,6 +129,7 @@ func (g *gateway) token(t *testing.T, kid string, change func(jwt.MapClaims)) st
 	g.mu.Unlock()
 	token := jwt.NewWithClaims(jwt.SigningMethodES256, said)
 	token.Header["kid"] = kid
+	maps.Copy(token.Header, head)
 	text, err := token.SignedString(key)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +152,15 @@ func TestTokens(t *testing.T) {
 	ours(t)
 	g := newGateway(t)
 	g.rotate(t, "k1")
+	g.add(t, "unmarked", jwkset.JWKMetadataOptions{})
+	g.add(t, "verifies", jwkset.JWKMetadataOptions{KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsVerify}})
+	g.add(t, "encrypts", jwkset.JWKMetadataOptions{USE: jwkset.UseEnc})
+	g.add(t, "wraps", jwkset.JWKMetadataOptions{KEYOPS: []jwkset.KEYOPS{jwkset.KeyOpsEncrypt, jwkset.KeyOpsWrapKey}})
 	d := withToken(t, g, "jwt_auth_debug=1", "ready_path=/status/202")
+	claim := func(name string, value any) string {
+		return g.token(t, "k1", func(c jwt.MapClaims) { c[name] = value })
+	}
+	soon := time.Now().Add(time.Minute).Unix()
 	hs := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": gatewayIssuer, "aud": gatewayIssuer})
 	hs.Header["kid"] = "k1"
 	forged, err := hs.SignedString([]byte("guess"))
@@ -147,6 +193,22 @@ func TestTokens(t *testing.T) {
 		{"of another issuer", "Bearer " + g.token(t, "k1", func(c jwt.MapClaims) { c["iss"] = "http://evil" }), 401},
 		{"for another service", "Bearer " + g.token(t, "k1", func(c jwt.MapClaims) { c["aud"] = "http://other" }), 401},
 		{"signed with a password", "Bearer " + forged, 401},
+		{"whose end is a text", "Bearer " + claim("exp", fmt.Sprint(soon)), 401},
+		{"whose end is null", "Bearer " + claim("exp", nil), 401},
+		{"whose end is a list", "Bearer " + claim("exp", []int64{soon}), 401},
+		{"whose end is true", "Bearer " + claim("exp", true), 401},
+		{"whose end is a fraction", "Bearer " + claim("exp", float64(soon)+0.5), 200},
+		{"that begins in time", "Bearer " + claim("nbf", time.Now().Add(-time.Minute).Unix()), 200},
+		{"that begins too late", "Bearer " + claim("nbf", soon), 401},
+		{"whose beginning is a text", "Bearer " + claim("nbf", "0"), 401},
+		{"whose beginning is null", "Bearer " + claim("nbf", nil), 401},
+		{"whose time of issue is a text", "Bearer " + claim("iat", "0"), 401},
+		{"with what must be understood", "Bearer " + g.tokenWith(t, "k1", map[string]any{"crit": []string{"exp"}}, nil), 401},
+		{"with a crit of another type", "Bearer " + g.tokenWith(t, "k1", map[string]any{"crit": nil}, nil), 401},
+		{"by a key for anything", "Bearer " + g.token(t, "unmarked", nil), 200},
+		{"by a key that verifies", "Bearer " + g.token(t, "verifies", nil), 200},
+		{"by a key for encryption", "Bearer " + g.token(t, "encrypts", nil), 401},
+		{"by a key whose operations are others", "Bearer " + g.token(t, "wraps", nil), 401},
 		{"with a changed signature", "Bearer " + g.token(t, "k1", nil) + "AA", 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -182,6 +244,43 @@ func TestTokenKeysRotate(t *testing.T) {
 	g.rotate(t, "k2")
 	d.get("/", "Authorization: Bearer "+g.token(t, "k2", nil)).wantStatus(t, http.StatusOK)
 	d.get("/", "Authorization: Bearer "+old).wantStatus(t, http.StatusUnauthorized)
+}
+
+// TestUnknownKeysCostLittle sends many tokens that name keys nobody knows, to a gateway that takes its time.
+func TestUnknownKeysCostLittle(t *testing.T) {
+	ours(t)
+	g := newGateway(t)
+	g.rotate(t, "k1")
+	d := withToken(t, g)
+	good := g.token(t, "k1", nil)
+	g.mu.Lock()
+	g.slow, g.shown = 3*time.Second, 0
+	g.mu.Unlock()
+	var clients sync.WaitGroup
+	for i := range 100 {
+		clients.Go(func() {
+			for j := range 3 {
+				token, begun := g.tokenWith(t, "k1", map[string]any{"kid": fmt.Sprintf("unknown-%d-%d", i, j)}, nil), time.Now()
+				d.get("/", "Authorization: Bearer "+token).wantStatus(t, http.StatusUnauthorized)
+				if took := time.Since(begun); took > 2*keysWait {
+					t.Errorf("an unknown key held a request for %v", took)
+				}
+			}
+		})
+	}
+	clients.Go(func() {
+		begun := time.Now()
+		d.get("/", "Authorization: Bearer "+good).wantStatus(t, http.StatusOK)
+		if took := time.Since(begun); took > keysWait/2 {
+			t.Errorf("unknown keys held a good token's request for %v", took)
+		}
+	})
+	clients.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shown != 1 {
+		t.Errorf("300 unknown keys had the keys fetched %d times", g.shown)
+	}
 }
 
 func TestTokensWithoutAGateway(t *testing.T) {
