@@ -186,7 +186,7 @@ func (p *proxy) exchangeHeads(x *exchange, r *http.Request, out []byte, s *sende
 		if fresh {
 			take = p.up.dial
 		}
-		conn, err := take(deadline, !again)
+		conn, err := take(deadline)
 		if err != nil {
 			return nil, nil, fmt.Errorf("connecting to the function: %w", err)
 		}
@@ -307,8 +307,8 @@ func (p *proxy) answer(x *exchange, r *http.Request, conn *upstreamConn, a *answ
 		}
 	}
 	x.onGone(nil)
-	if err == nil && !a.last && conn.in.Buffered() == 0 {
-		p.up.put(conn)
+	if err == nil && !a.last {
+		p.up.put(conn, a.bodiless)
 		return
 	}
 	_ = conn.Close() // nothing is expected from it any more

@@ -67,7 +67,7 @@ func (r *readiness) ask() int {
 // status asks over a connection of its own, which nothing else is ever read from.
 func (r *readiness) status() int {
 	deadline := time.Now().Add(r.limit)
-	conn, err := r.up.dial(deadline, true)
+	conn, err := r.up.dial(deadline)
 	if err != nil {
 		return http.StatusServiceUnavailable
 	}

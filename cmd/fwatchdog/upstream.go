@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +22,7 @@ import (
 const (
 	idleMost = 100                    // idle connections kept
 	idleTime = 500 * time.Millisecond // and for how long; shorter than any server keeps them
-	idleSure = 5 * time.Millisecond   // after which a connection is looked at before it is used again
+	restTime = 10 * time.Millisecond  // idle before use, after an answer without a body that a broken function may send all the same
 )
 
 // upstream is the address of the function's own server and the idle connections to it.
@@ -30,9 +32,11 @@ type upstream struct {
 	tls              *tls.Config // nil: plain HTTP
 	proxyAuth        string      // value of Proxy-Authorization, for a plain request through a proxy
 	tunnel           *tunnel     // nil: no CONNECT
+	logs             *logs       // nil: nowhere
 
 	mu      sync.Mutex
 	idle    []*upstreamConn // the most recently used is last
+	surplus bool            // it has sent what belongs to no answer, so that no connection is kept
 	sweeper *time.Timer
 }
 
@@ -87,10 +91,12 @@ func hostPort(u *url.URL) string {
 // upstreamConn is one connection to the function's server.
 type upstreamConn struct {
 	net.Conn
-	raw    syscall.RawConn // nil: TLS
+	raw    syscall.RawConn // the socket; nil where there is none
+	tls    bool            // between the socket and direct
 	direct io.ReadWriter
 	in     *bufio.Reader
 	since  time.Time // idle since
+	rests  bool      // it has to be idle for restTime
 	used   bool
 
 	mu       sync.Mutex
@@ -128,12 +134,28 @@ func (c *upstreamConn) limit(deadline time.Time) {
 	_ = c.SetDeadline(deadline) // a closed connection fails anyway
 }
 
-// stale reports whether the server has closed the idle connection, or sent something nobody asked for.
-func (c *upstreamConn) stale(careful bool) bool {
-	if c.raw == nil || !careful && time.Since(c.since) < idleSure {
-		return false
+// state looks at an idle connection: whether it can carry a request, and if not, whether that is because the function
+// sent something that nobody asked for. Whatever came would be taken for the answer to the next request.
+func (c *upstreamConn) state() (usable, surplus bool) {
+	switch {
+	case c.in.Buffered() > 0:
+		return false, true
+	case c.raw == nil:
+		return false, false
+	case readable(c.raw):
+		if !c.tls { // in TLS what came may be a record that carries nothing
+			_ = c.SetReadDeadline(time.Now().Add(time.Second)) // what has come is there
+			_, err := c.in.Peek(1)
+			surplus = err == nil
+		}
+		return false, surplus
+	case c.tls:
+		// TLS reads whole records, and keeps what was not asked for yet.
+		c.limit(time.Unix(1, 0))
+		_, err := c.in.Peek(1)
+		return errors.Is(err, os.ErrDeadlineExceeded), err == nil
 	}
-	return readable(c.raw)
+	return true, false
 }
 
 // readable reports whether reading a connection would not wait: for bytes, for its end, or for nothing as it fails.
@@ -146,35 +168,65 @@ func readable(raw syscall.RawConn) bool {
 	return !errors.Is(err, syscall.EAGAIN)
 }
 
-// get returns an idle connection, or a new one when there is none. With careful it looks at an idle one
-// however short it was idle, for a request that cannot be sent again.
-func (u *upstream) get(deadline time.Time, careful bool) (*upstreamConn, error) {
+// get returns an idle connection, which has been looked at, or a new one when there is none.
+func (u *upstream) get(deadline time.Time) (*upstreamConn, error) {
 	for {
-		u.mu.Lock()
-		n := len(u.idle)
-		if n == 0 {
-			u.mu.Unlock()
-			break
+		c := u.take()
+		if c == nil {
+			return u.dial(deadline)
 		}
-		c := u.idle[n-1]
-		u.idle[n-1] = nil
-		u.idle = u.idle[:n-1]
-		u.mu.Unlock()
-		if !c.stale(careful) {
+		usable, surplus := c.state()
+		if usable {
 			c.used = true
 			return c, nil
 		}
 		_ = c.Close() // it is of no use either way
+		if surplus {
+			u.distrust()
+		}
 	}
-	return u.dial(deadline, careful)
 }
 
-// put keeps c for a later request.
-func (u *upstream) put(c *upstreamConn) {
-	c.since = time.Now()
+// take takes the connection that was used last, of those that need not rest.
+func (u *upstream) take() *upstreamConn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if c.dead || len(u.idle) >= idleMost {
+	for i := len(u.idle) - 1; i >= 0; i-- {
+		if c := u.idle[i]; !c.rests || time.Since(c.since) >= restTime {
+			u.idle = slices.Delete(u.idle, i, i+1)
+			return c
+		}
+	}
+	return nil
+}
+
+// distrust keeps no connection from here on: the function sends what belongs to no answer, and the moment in which it
+// comes is not known.
+func (u *upstream) distrust() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.surplus && u.logs != nil {
+		u.logs.printf("the function sends more than its answers: from now on no connection to it is used for a second request")
+	}
+	u.surplus = true
+	for _, c := range u.idle {
+		_ = c.Close() // it is of no use any more
+	}
+	u.idle = nil
+}
+
+// put keeps c for a later request. It rests first where a body would have belonged to the answer that it has brought,
+// and none came: functions that send one all the same do so a moment later.
+func (u *upstream) put(c *upstreamConn, rests bool) {
+	if c.in.Buffered() > 0 {
+		_ = c.Close() // what came belongs to nothing
+		u.distrust()
+		return
+	}
+	c.since, c.rests = time.Now(), rests
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if c.dead || u.surplus || len(u.idle) >= idleMost {
 		_ = c.Close() // it is of no use any more
 		return
 	}
@@ -200,8 +252,8 @@ func (u *upstream) sweep() {
 	}
 }
 
-// dial makes a new connection, which is as good as one can be.
-func (u *upstream) dial(deadline time.Time, _ bool) (*upstreamConn, error) {
+// dial makes a new connection.
+func (u *upstream) dial(deadline time.Time) (*upstreamConn, error) {
 	d := net.Dialer{Deadline: deadline}
 	if deadline.IsZero() {
 		d.Timeout = 30 * time.Second
@@ -210,13 +262,15 @@ func (u *upstream) dial(deadline time.Time, _ bool) (*upstreamConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &upstreamConn{}
-	if u.tls == nil {
-		c.raw = rawConn(conn)
-	} else if conn, err = u.secure(conn, deadline); err != nil {
-		return nil, err
+	c := &upstreamConn{Conn: conn, raw: rawConn(conn), tls: u.tls != nil}
+	if c.tls {
+		if c.Conn, err = u.secure(conn, deadline); err != nil {
+			return nil, err
+		}
+		c.direct = c.Conn
+	} else {
+		c.direct = newDirectIO(conn, c.raw)
 	}
-	c.Conn, c.direct = conn, newDirectIO(conn, c.raw)
 	c.in = bufio.NewReaderSize(c.direct, 8<<10)
 	return c, nil
 }

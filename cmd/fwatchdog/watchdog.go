@@ -151,6 +151,7 @@ func (l *life) startFunction() (chan struct{}, error) {
 		if l.upstream, err = newUpstream(l.config.upstream); err != nil {
 			return nil, fmt.Errorf("upstream_url: %w", err)
 		}
+		l.upstream.logs = l.logs
 		if l.process, err = startServer(l.config, l.logs, l.kids, l.pairs); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,8 @@ type answer struct {
 	length  int64 // unknownLength: to the last chunk, or to the end of the connection
 	chunked bool
 	last    bool // the connection ends with this response
+
+	bodiless bool // it has no body, whatever its fields say of one
 }
 
 // endless reports whether only the end of the connection ends the body.
@@ -282,6 +284,7 @@ func (a *answer) frame(method string, h http.Header) error {
 	coding := h["Transfer-Encoding"]
 	switch {
 	case a.status < 200 || a.status == http.StatusNoContent || a.status == http.StatusNotModified || method == http.MethodHead:
+		a.bodiless = true
 		return nil
 	case len(coding) == 1 && strings.EqualFold(coding[0], "chunked") && a.http11:
 		a.chunked, a.length = true, unknownLength
