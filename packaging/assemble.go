@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 
 	"fnb/schema"
@@ -22,9 +20,12 @@ const dockerfileName = "Dockerfile"
 type Input struct {
 	Function schema.Function
 	Template *templates.Template
-	Root     string // folder of the stack file, which the stack's paths are relative to
+	// Root is the folder of the stack file. The stack's paths are relative to it, and one
+	// that leads elsewhere is a [*schema.OutsideError], unless it leads to what Allow names.
+	Root  string
+	Allow []string // absolute
 
-	Copy         []string          // configuration.copy and --copy; relative to Root, and inside it
+	Copy         []string          // configuration.copy and --copy; relative to Root
 	BuildOptions []string          // beside Function.BuildOptions
 	BuildArgs    map[string]string // beside Function.BuildArgs, and before them
 	Watchdog     string            // before what Function and Template say; "" is what they say
@@ -39,30 +40,6 @@ type Input struct {
 
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
-}
-
-// Hidden are files that no build context has: their absolute paths, as they were
-// named and with links resolved. The zero value hides nothing.
-type Hidden map[string]bool
-
-// Hide looks up files that are to be hidden; relative ones are below root. One that
-// does not exist is no error.
-func Hide(root string, files []string) Hidden {
-	h := Hidden{}
-	for _, file := range files {
-		if file = filepath.FromSlash(file); !filepath.IsAbs(file) {
-			file = filepath.Join(root, file)
-		}
-		full, err := filepath.Abs(file)
-		if err != nil || h[full] {
-			continue
-		}
-		h[full] = true
-		if resolved, err := filepath.EvalSymlinks(full); err == nil {
-			h[resolved] = true
-		}
-	}
-	return h
 }
 
 // A Context is a build context and what becomes of the image it builds.
@@ -164,6 +141,7 @@ type assembly struct {
 	handler *os.Root
 	dir     string // of the handler, absolute, with links resolved
 	ignore  *ignore
+	logins  logins
 	entries []tree.Entry
 	args    map[string]string
 	secrets map[string]string
@@ -178,14 +156,8 @@ func (a *assembly) note(format string, args ...any) {
 	a.notes = append(a.notes, fmt.Sprintf(format, args...))
 }
 
-// path returns the absolute path of one that the stack file says.
-func (a *assembly) path(p string) string {
-	p = filepath.FromSlash(p)
-	if filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(a.in.Root, p)
-}
+// reach is how far the paths of the stack file may lead.
+func (a *assembly) reach() schema.Reach { return schema.Reach{Root: a.in.Root, Allow: a.in.Allow} }
 
 func (a *assembly) openHandler(context.Context) error {
 	handler := a.in.Function.Handler
@@ -193,81 +165,23 @@ func (a *assembly) openHandler(context.Context) error {
 	if handler == "" {
 		return fmt.Errorf("function %s has no handler", a.in.Function.Name)
 	}
-	dir, err := filepath.EvalSymlinks(a.path(handler))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fail(fmt.Errorf("there is no such folder: %w", fs.ErrNotExist))
-	}
+	dir, err := a.reach().Path(handler)
 	if err != nil {
 		return fail(err)
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(fmt.Errorf("there is no such folder: %w", fs.ErrNotExist))
+	}
+	if err != nil || !info.IsDir() {
 		return fail(errors.Join(errors.New("it is not a folder"), err))
 	}
 	if a.handler, err = os.OpenRoot(dir); err != nil {
 		return fail(err)
 	}
-	if a.dir, err = filepath.Abs(dir); err != nil {
-		return fail(err)
-	}
+	a.dir = dir
 	a.ignore, err = readIgnore(a.in.Template.FS, a.handler.FS(), a.folder)
 	return err
-}
-
-// findSecrets looks for the files of build secrets, and notes where they are so that
-// they stay out of the context.
-func (a *assembly) findSecrets(context.Context) error {
-	for _, id := range slices.Sorted(maps.Keys(a.in.Function.BuildSecrets)) {
-		file := a.in.Function.BuildSecrets[id]
-		full, err := filepath.Abs(a.path(file))
-		if err != nil {
-			return err
-		}
-		info, err := os.Stat(full)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && a.in.AbsentSecrets:
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("build secret %s: %s: %w", id, file, fs.ErrNotExist)
-		case err != nil:
-			return fmt.Errorf("build secret %s: %w", id, err)
-		case !info.Mode().IsRegular():
-			return fmt.Errorf("build secret %s: %s is not a file", id, file)
-		}
-		if a.secrets == nil {
-			a.secrets = map[string]string{}
-		}
-		a.secrets[id] = full
-	}
-	a.hidden = Hide(a.in.Root, slices.Collect(maps.Values(a.secrets)))
-	return nil
-}
-
-// noSecret refuses a secret that is among the files that a template brings: each of its
-// functions would have it.
-func (a *assembly) noSecret(name string) error {
-	dir := a.in.Template.Dir
-	if dir == "" || len(a.hidden)+len(a.in.Hidden) == 0 {
-		return nil
-	}
-	file := filepath.Join(dir, filepath.FromSlash(name))
-	stored := file + templates.StoredSuffix
-	if !a.hidden[file] && !a.in.Hidden[file] && !a.hidden[stored] && !a.in.Hidden[stored] {
-		return nil
-	}
-	return fmt.Errorf("the build secret %s is a file of template %s, which every function of it would have; move it out of the template's folder", name, a.in.Template.Name)
-}
-
-// secret reports whether a file below a folder has to stay out, and notes that. The
-// folder is absolute, with links resolved; prefix is where the folder goes.
-func (a *assembly) secret(dir, name, prefix string) bool {
-	if len(a.hidden)+len(a.in.Hidden) == 0 {
-		return false
-	}
-	full := filepath.Join(dir, filepath.FromSlash(name))
-	if !a.hidden[full] && !a.in.Hidden[full] {
-		return false
-	}
-	a.note("%s is a build secret and not copied", path.Join(prefix, name))
-	return true
 }
 
 // addTemplate adds the template's files but those of its starter.
@@ -301,7 +215,11 @@ func (a *assembly) addHandler(ctx context.Context) error {
 		if a.secret(a.dir, name, a.folder) {
 			return true, nil
 		}
-		return a.ignore.handler(name, folder)
+		skip, err := a.ignore.handler(name, folder)
+		if skip || err != nil || folder {
+			return skip, err
+		}
+		return a.login(a.dir, name, name), nil
 	}}.Entries(ctx, tree.FolderAt(a.handler, a.dir))
 	if err != nil {
 		return &FolderError{Dir: a.in.Function.Handler, Err: err}
@@ -372,6 +290,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	}
 	out.Unread = a.unread(dockerfile)
 	a.configure(out, dockerfile)
+	a.noteLogins()
 	out.Notes, out.Cached = a.notes, a.cached
 	return out, nil
 }

@@ -253,11 +253,11 @@ func TestAssembleErrors(t *testing.T) {
 		"a bad name":               {stack: map[string]string{"hello/x": ""}, in: func(i *Input) { i.Function.Name = "../x" }, want: `"../x" is not a function's name`},
 		"an unknown option":        {stack: map[string]string{"hello/x": ""}, in: func(i *Input) { i.BuildOptions = []string{"devv"} }, want: `the template has no build option "devv"; it has ["dev" "web"]`},
 		"a copy that is missing":   {stack: map[string]string{"hello/x": ""}, in: copies("nothing"), want: "copy nothing: there is no such file or folder"},
-		"a copy outside":           {stack: map[string]string{"hello/x": ""}, in: copies("../proj-evil"), want: "copy ../proj-evil: it is not inside the stack file's folder"},
-		"an absolute copy":         {stack: map[string]string{"hello/x": ""}, in: copies("/etc"), want: "copy /etc: it is not inside"},
+		"a copy outside":           {stack: map[string]string{"hello/x": ""}, in: copies("../proj-evil"), want: `copy ../proj-evil: "../proj-evil" leads out of the stack file's folder`},
+		"an absolute copy":         {stack: map[string]string{"hello/x": ""}, in: copies("/etc"), want: `copy /etc: "/etc" leads out of the stack file's folder`},
 		"a copy of all":            {stack: map[string]string{"hello/x": ""}, in: copies("a/.."), want: "copy a/..: it is the stack file's folder itself"},
 		"an empty copy":            {stack: map[string]string{"hello/x": ""}, in: copies(""), want: "copy: a path is empty"},
-		"a copy that links out":    {stack: map[string]string{"hello/x": "", "out": "-> /etc"}, in: copies("out"), want: "copy out: it is not inside the stack file's folder"},
+		"a copy that links out":    {stack: map[string]string{"hello/x": "", "out": "-> /etc"}, in: copies("out"), want: `copy out: "out" leads out of the stack file's folder, to /etc`},
 		"a copy with a link out":   {stack: map[string]string{"hello/x": "", "c/l": "-> ../hello/x"}, in: copies("c"), path: "l"},
 		"a copy over the handler":  {stack: map[string]string{"hello/c/x": "", "c/x": ""}, in: copies("c"), path: "function/c/x"},
 		"a copy file on a folder":  {stack: map[string]string{"hello/c/x": "", "c": ""}, in: copies("c"), path: "function/c"},
@@ -355,14 +355,20 @@ func TestAssembleWithTheHandlersDockerfile(t *testing.T) {
 	}
 }
 
+// TestHandlerMayLieElsewhere: where it is allowed, and only there.
 func TestHandlerMayLieElsewhere(t *testing.T) {
 	t.Parallel()
-	root := files(t, map[string]string{"stack/x": "", "shared/fn/a": "a", "shared/fn/list.txt": "", "linked": "-> shared/fn"})
-	for _, handler := range []string{"../shared/fn", "../linked", filepath.Join(root, "shared/fn")} {
+	root := files(t, map[string]string{"stack/x": "", "stack/in": "-> ../shared/fn", "shared/fn/a": "a", "shared/fn/list.txt": "", "linked": "-> shared/fn"})
+	for _, handler := range []string{"../shared/fn", "../linked", "in", filepath.Join(root, "shared/fn")} {
 		f := function()
 		f.Handler = handler
-		got := assemble(t, Input{Function: f, Template: plainTemplate(t), Root: filepath.Join(root, "stack")})
-		if _, err := fs.Stat(got.FS, "function/a"); err != nil {
+		in := Input{Function: f, Template: plainTemplate(t), Root: filepath.Join(root, "stack")}
+		_, err := Assemble(t.Context(), in)
+		if e, ok := errors.AsType[*schema.OutsideError](err); !ok || e.Path != handler {
+			t.Errorf("handler %s: %v", handler, err)
+		}
+		in.Allow = []string{filepath.Join(root, "shared")}
+		if _, err := fs.Stat(assemble(t, in).FS, "function/a"); err != nil {
 			t.Errorf("handler %s: %v", handler, err)
 		}
 	}

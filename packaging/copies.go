@@ -19,30 +19,19 @@ func inside(folder, name string) bool {
 	return folder == "." || strings.HasPrefix(name, folder+"/")
 }
 
-// addCopies adds what Copy names, each at the place it has relative to the
-// stack file's folder, below the handler.
+// addCopies adds what Copy names, below the handler: each at the place it has relative
+// to the stack file's folder, and what is elsewhere under its own name.
 func (a *assembly) addCopies(ctx context.Context) error {
 	paths, err := copyPaths(a.in.Copy)
 	if err != nil || len(paths) == 0 {
 		return err
-	}
-	at, err := filepath.Abs(a.in.Root)
-	if err != nil {
-		return fmt.Errorf("copy: %w", err)
-	}
-	root, err := os.OpenRoot(at)
-	if err != nil {
-		return fmt.Errorf("copy: %w", err)
 	}
 	taken := make(map[string]bool, len(a.entries))
 	for _, e := range a.entries {
 		taken[e.Path] = true
 	}
 	for _, p := range paths {
-		if err := a.circular(at, p); err != nil {
-			return fmt.Errorf("copy %s: %w", p, err)
-		}
-		entries, err := a.copied(ctx, root, at, p)
+		entries, err := a.copied(ctx, p)
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", p, err)
 		}
@@ -68,8 +57,6 @@ func copyPaths(list []string) ([]string, error) {
 			return nil, errors.New("copy: a path is empty")
 		case clean == ".":
 			return nil, fmt.Errorf("copy %s: it is the stack file's folder itself", p)
-		case !fs.ValidPath(clean) || !filepath.IsLocal(filepath.FromSlash(clean)):
-			return nil, fmt.Errorf("copy %s: it is not inside the stack file's folder", p)
 		}
 		paths = append(paths, clean)
 	}
@@ -83,11 +70,7 @@ func copyPaths(list []string) ([]string, error) {
 
 // circular refuses to copy a folder that the handler lies in, which would put
 // the handler into itself.
-func (a *assembly) circular(at, name string) error {
-	full, err := filepath.EvalSymlinks(filepath.Join(at, filepath.FromSlash(name)))
-	if err != nil {
-		return nil // reading it says why
-	}
+func (a *assembly) circular(full string) error {
 	if below, err := filepath.Rel(full, a.dir); err != nil || !filepath.IsLocal(below) {
 		return nil
 	}
@@ -95,37 +78,52 @@ func (a *assembly) circular(at, name string) error {
 }
 
 // copied returns the entries of one path to copy: a file, or a folder and what
-// is in it. The root's absolute path is at.
-func (a *assembly) copied(ctx context.Context, root *os.Root, at, name string) ([]tree.Entry, error) {
-	from := filepath.Join(at, filepath.FromSlash(name))
-	full, err := filepath.EvalSymlinks(from)
+// is in it.
+func (a *assembly) copied(ctx context.Context, name string) ([]tree.Entry, error) {
+	full, err := a.reach().Path(name)
 	if err != nil {
-		full = from // reading it says why
+		return nil, err
 	}
-	info, err := root.Stat(filepath.FromSlash(name))
+	if err := a.circular(full); err != nil {
+		return nil, err
+	}
+	place := name
+	if !filepath.IsLocal(filepath.FromSlash(name)) {
+		place = filepath.Base(full)
+	}
+	info, err := os.Stat(full)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no such file or folder: %w", fs.ErrNotExist)
 	case err != nil:
-		return nil, errors.New("it is not inside the stack file's folder")
-	case !info.IsDir() && a.secret(full, "", name):
+		return nil, err
+	case info.IsDir():
+		return a.copiedFolder(ctx, full, place)
+	case a.secret(full, "", place), a.login(full, "", place):
 		return nil, nil
-	case !info.IsDir():
-		e, err := tree.File(tree.FolderAt(root, at), name, name)
-		return []tree.Entry{e}, err
 	}
-	below, err := root.OpenRoot(filepath.FromSlash(name))
+	root, err := os.OpenRoot(filepath.Dir(full))
 	if err != nil {
 		return nil, err
 	}
-	entries, err := tree.Scan{Skip: func(file string, _ bool) (bool, error) {
-		return a.secret(full, file, name), nil
-	}}.Entries(ctx, tree.FolderAt(below, from))
+	e, err := tree.File(tree.FolderAt(root, filepath.Dir(full)), filepath.Base(full), place)
+	return []tree.Entry{e}, err
+}
+
+// copiedFolder returns the entries of a folder to copy, which goes to place.
+func (a *assembly) copiedFolder(ctx context.Context, full, place string) ([]tree.Entry, error) {
+	root, err := os.OpenRoot(full)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := tree.Scan{Skip: func(file string, folder bool) (bool, error) {
+		return a.secret(full, file, place) || !folder && a.login(full, file, path.Join(place, file)), nil
+	}}.Entries(ctx, tree.FolderAt(root, full))
 	if err != nil {
 		return nil, err
 	}
 	for i := range entries {
-		entries[i].Path = path.Join(name, entries[i].Path)
+		entries[i].Path = path.Join(place, entries[i].Path)
 	}
 	return entries, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
@@ -67,6 +68,7 @@ func (ig *ignore) handler(name string, folder bool) (bool, error) {
 type matcher struct {
 	patterns *patternmatcher.PatternMatcher
 	back     []string // what the patterns with "!" begin with, before any wildcard
+	named    []string // the last names of the patterns with "!"
 }
 
 func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
@@ -103,6 +105,7 @@ func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
 		if after, ok := strings.CutPrefix(p, "!"); ok {
 			before, _, _ := strings.Cut(after, "*")
 			m.back = append(m.back, before)
+			m.named = append(m.named, path.Base(path.Clean(after)))
 		}
 	}
 	return m, nil
@@ -119,6 +122,16 @@ func (m *matcher) skip(name string, folder bool) (bool, error) {
 		return false, err
 	}
 	return !folder || !m.mayTakeBack(name), nil
+}
+
+// names reports whether a pattern with "!" takes back a file by its own name, rather
+// than by that of a folder or by a wildcard.
+func (m *matcher) names(file string) bool {
+	if m == nil || !slices.Contains(m.named, path.Base(file)) {
+		return false
+	}
+	match, err := m.patterns.MatchesOrParentMatches(file)
+	return err == nil && !match
 }
 
 // mayTakeBack reports whether a pattern with "!" can match below a folder.

@@ -4,18 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 )
 
 // ReadEnvironment returns the variables of a function: those of its environment,
-// and over them, as in OpenFaaS, those of its environment files, whose paths are
-// relative to root.
-func (f Function) ReadEnvironment(root string) (map[string]string, error) {
+// and over them, as in OpenFaaS, those of its environment files. One that leads too
+// far is an [*OutsideError].
+func (f Function) ReadEnvironment(reach Reach) (map[string]string, error) {
 	env := maps.Clone(f.Environment)
 	for _, file := range f.EnvironmentFile {
-		path := filepath.FromSlash(file)
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(root, path)
+		path, err := reach.Path(file)
+		if err != nil {
+			return nil, fmt.Errorf("the environment file: %w", err)
 		}
 		vars, err := ReadEnvironmentFile(path)
 		if err != nil {

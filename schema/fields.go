@@ -36,6 +36,9 @@ func (r *reader) text(v value) (text string, ok bool) {
 		r.wrongType(v, "a text")
 		return "", false
 	}
+	if r.positions != nil {
+		r.positions[v.field] = spot{v.line, v.col}
+	}
 	if r.raw && strings.Contains(text, "$") {
 		return text, false
 	}

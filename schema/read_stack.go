@@ -83,11 +83,11 @@ func readFile(path string, most int64) ([]byte, error) {
 // [*FieldError], joined. A variable that is not set is none of them: it is an
 // error where its value is used, which [Stack.Needs] tells.
 func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Stack, error) {
-	r := &reader{file: file, raw: env == nil}
+	r := &reader{file: file, raw: env == nil, positions: map[string]spot{}}
 	if env != nil {
 		r.substitute = substituteIn(env)
 	}
-	stack := &Stack{File: file}
+	stack := &Stack{File: file, positions: r.positions}
 	if v, ok := r.document(data); ok {
 		r.stack(v, stack)
 	}

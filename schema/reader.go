@@ -24,6 +24,8 @@ type reader struct {
 	unset []unsetValue
 	// within is the name of the function that is being read; "" between functions.
 	within string
+	// positions is where each text is that was read, by its field; nil notes none.
+	positions map[string]spot
 	// raw is true where texts with a $ in them are neither replaced nor checked.
 	raw bool
 }

@@ -12,7 +12,8 @@ type Stack struct {
 	Functions     []Function    `yaml:"functions"` // a mapping in the file; file order here
 	Configuration Configuration `yaml:"configuration,omitempty"`
 
-	unset []unsetValue
+	unset     []unsetValue
+	positions map[string]spot // of the texts of the file, by their fields
 }
 
 // A Provider is where OpenFaaS deploys a stack to. fnb keeps it and does not use it.

@@ -56,7 +56,7 @@ func TestPipes(t *testing.T) {
 	tmpl := filepath.Join(dir, "tmpl")
 	writeTemplate(t, tmpl, "1.0.0")
 	pipe("tmpl/function/pipe")
-	if _, _, _, err := s.Resolve(t.Context(), tmpl, Where{Root: t.TempDir(), Lock: &schema.Lock{}}); err == nil || !strings.Contains(err.Error(), "function/pipe: is a FIFO") {
+	if _, _, _, err := s.Resolve(t.Context(), tmpl, Where{Root: dir, Lock: &schema.Lock{}}); err == nil || !strings.Contains(err.Error(), "function/pipe: is a FIFO") {
 		t.Errorf("a template: %v", err)
 	}
 }

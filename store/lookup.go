@@ -90,7 +90,11 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 	case schema.RefFolder:
 		dir := at.Dir
 		// The folder is the template, or has it below template/.
-		if _, err := os.Stat(filepath.Join(l.abs(dir), templates.ManifestName)); errors.Is(err, fs.ErrNotExist) {
+		abs, err := l.abs(dir)
+		if err != nil {
+			return found{}, err
+		}
+		if _, err := os.Stat(filepath.Join(abs, templates.ManifestName)); errors.Is(err, fs.ErrNotExist) {
 			dir = filepath.Join(dir, vendorDir, l.parsed.Name)
 		}
 		f, err := l.fromFolder(dir)
@@ -138,15 +142,23 @@ func (l *lookup) gitRange() (rng, ref string, isSemver bool) {
 	return "", l.parsed.Range, false
 }
 
-func (l *lookup) abs(dir string) string {
-	if filepath.IsAbs(dir) {
-		return dir
+// abs is where a folder is that the reference or the stack names, by the name that they
+// give it, which is the template's too.
+func (l *lookup) abs(dir string) (string, error) {
+	if _, err := (schema.Reach{Root: l.where.Root, Allow: l.where.Allow}).Path(dir); err != nil {
+		return "", fmt.Errorf("template %s: %w", l.ref, err)
 	}
-	return filepath.Join(l.where.Root, filepath.FromSlash(dir))
+	if filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	return filepath.Join(l.where.Root, filepath.FromSlash(dir)), nil
 }
 
 func (l *lookup) fromFolder(dir string) (found, error) {
-	abs := l.abs(dir)
+	abs, err := l.abs(dir)
+	if err != nil {
+		return found{}, err
+	}
 	if info, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return found{}, &NotFoundError{Name: l.ref, Err: fmt.Errorf("there is no folder %s", abs)}
 	}
@@ -205,12 +217,12 @@ func (l *lookup) vendored() (found, error) {
 	if l.parsed.Range != "" {
 		full += "@" + l.parsed.Range
 		dir := filepath.Join(vendorDir, full)
-		if filepath.IsLocal(dir) && isFolder(l.abs(dir)) {
+		if filepath.IsLocal(dir) && isFolder(filepath.Join(l.where.Root, dir)) {
 			return l.fromFolder(dir)
 		}
 	}
 	dir := filepath.Join(vendorDir, l.parsed.Name)
-	if !isFolder(l.abs(dir)) {
+	if !isFolder(filepath.Join(l.where.Root, dir)) {
 		return found{}, &NotFoundError{Name: l.ref}
 	}
 	f, err := l.fromFolder(dir)

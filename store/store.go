@@ -79,7 +79,10 @@ type Store struct {
 
 // Where says for whom a template is looked up.
 type Where struct {
-	Root    string                  // the stack file's folder
+	// Root is the stack file's folder. A folder of templates elsewhere, that the stack
+	// names or that a link leads to, is a [*schema.OutsideError], unless Allow names it.
+	Root    string
+	Allow   []string                // absolute
 	Sources []schema.TemplateSource // what the stack names; exclusive
 	Lock    *schema.Lock            // nil means that nothing is pinned
 	Frozen  bool                    // the lock must have the template
@@ -212,8 +215,10 @@ func (s *Store) List(ctx context.Context, where Where) ([]Entry, error) {
 		t, _, _, err := offline.Resolve(ctx, src.Name, where)
 		if err == nil {
 			e = entry(e.Name, e.Store, t)
-		} else if _, ok := errors.AsType[*OfflineError](err); !ok {
-			return nil, err
+		} else if _, offline := errors.AsType[*OfflineError](err); !offline {
+			if _, outside := errors.AsType[*schema.OutsideError](err); !outside {
+				return nil, err
+			}
 		}
 		add(e)
 	}

@@ -105,6 +105,15 @@ func TestResolveFolder(t *testing.T) {
 	writeTemplate(t, filepath.Join(root, "beside"), "2.0.0")
 	s := newStore(t, Options{})
 	where := Where{Root: filepath.Join(root, "stack")}
+	if err := os.Symlink("../beside", filepath.Join(root, "stack", "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"../beside", filepath.Join(root, "beside"), "./link"} {
+		if _, _, _, err := s.Resolve(t.Context(), ref, where); !is[*schema.OutsideError](err) {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	where.Allow = []string{filepath.Join(root, "beside")}
 	for ref, store := range map[string]string{
 		"./mine": "./mine", "./mine/": "./mine", "../beside": "../beside",
 		filepath.Join(root, "beside"): filepath.Join(root, "beside"),

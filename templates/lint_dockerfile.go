@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,15 +11,13 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-var secretName = regexp.MustCompile(`(?i)(^|_)(api_?key|apikey|auth|credentials?|password|passwd|pword|private_?key|secret|secrets|token|access_?key)(_|$)`)
-
 // dockerfile checks the steps of a Dockerfile.
 func (l *linter) dockerfile(d *Dockerfile) {
 	if d.syntax > 0 {
 		l.add(SeverityWarning, PartDockerfile, d.File, d.syntax, "a syntax directive makes the builder fetch another Dockerfile frontend from a registry")
 	}
 	for _, a := range d.args {
-		if secretName.MatchString(a.name) {
+		if LooksSecret(a.name, "?") {
 			l.add(SeverityWarning, PartDockerfile, d.File, a.line, "ARG %s looks like a secret, which stays in the image's history: use RUN --mount=type=secret", a.name)
 		}
 	}
@@ -57,7 +54,7 @@ func (l *linter) environment(d *Dockerfile, s stage) {
 			continue
 		}
 		for _, kv := range env.Env {
-			if secretName.MatchString(kv.Key) {
+			if LooksSecret(kv.Key, kv.Value) {
 				l.add(SeverityWarning, PartDockerfile, d.File, firstLine(c.Location()), "ENV %s looks like a secret, which stays in the image: use RUN --mount=type=secret", kv.Key)
 			}
 		}

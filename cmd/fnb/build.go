@@ -57,6 +57,7 @@ type buildOptions struct {
 	insecure     []string
 	noInputTag   bool
 	why          bool
+	outside      []string
 
 	// Parsed from the above.
 	buildArgs   map[string]string
@@ -99,6 +100,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 
 // addInputFlags adds those flags that decide what an image is made of.
 func (o *buildOptions) addInputFlags(f *pflag.FlagSet) {
+	addOutsideFlag(f, &o.outside)
 	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
 	f.StringArrayVar(&o.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
 	f.StringArrayVar(&o.rawSecrets, "secret", nil, "let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
@@ -242,6 +244,9 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 		leaving:  make(chan struct{}, deliveries*max(o.parallel, 1)),
 	}
 	p.hidden = sync.OnceValue(p.secretFiles)
+	if p.reach, err = reach(stack.File, slices.Concat(o.outside, g.alone.paths())); err != nil {
+		return nil, nil, err
+	}
 	if p.epoch, err = epoch(); err != nil {
 		return nil, nil, err
 	}

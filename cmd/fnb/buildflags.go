@@ -46,6 +46,14 @@ func (o *buildOptions) parse(command string) error {
 		o.tags = []string{"latest"}
 	}
 	o.tags = append(o.tags, o.extraTags...)
+	for _, agent := range o.ssh {
+		for _, key := range agent.Paths {
+			if key, err = filepath.Abs(key); err != nil {
+				bad("--ssh %w", err)
+			}
+			o.secretFiles = append(o.secretFiles, key)
+		}
+	}
 	for _, rule := range o.tags {
 		if err := schema.ValidateTag(rule); err != nil && rule != "" {
 			bad("--tag %q: %w", rule, err)

@@ -90,6 +90,12 @@ func (g *globals) pipelineAt(p *pipeline, o *buildOptions) (*past, error) {
 	if err == nil {
 		all := *o
 		all.choice = choice{} // of what is now
+		all.outside = p.reach.Allow
+		for _, path := range p.reach.Allow { // in the checkout that is where it was
+			if below, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(below) {
+				all.outside = append(all.outside, filepath.Join(dir, below))
+			}
+		}
 		then, _, err = old.newPipeline(&all, nil, nil)
 	}
 	if err == nil {

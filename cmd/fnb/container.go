@@ -38,6 +38,7 @@ func (o *containerOptions) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.buildOptions.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
 	f.StringSliceVar(&o.platforms, "platform", nil, "build and run for `PLATFORM`")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
+	addOutsideFlag(f, &o.outside)
 }
 
 func (o *containerOptions) parse(command string) error {
@@ -99,7 +100,7 @@ func (p *pipeline) container(ctx context.Context, j *job, o *containerOptions) (
 
 func (p *pipeline) containerOf(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context, o *containerOptions) (builder.RunRequest, error) {
 	j.doing = "setting its environment"
-	env, err := j.fn.ReadEnvironment(filepath.Dir(p.stack.File))
+	env, err := j.fn.ReadEnvironment(p.reach)
 	if err != nil {
 		return builder.RunRequest{}, err
 	}

@@ -97,6 +97,18 @@ func (l *lone) addFlags(f *pflag.FlagSet) {
 // notFromEnvironment is the annotation of flags that no variable sets.
 const notFromEnvironment = "fnb_not_from_environment"
 
+// paths are the folders that the command line names, which so are the user's own word.
+func (l lone) paths() []string {
+	var paths []string
+	if l.handler != "" {
+		paths = append(paths, l.handler)
+	}
+	if ref, err := schema.ParseTemplateRef(l.lang); err == nil && ref.Kind == schema.RefFolder {
+		paths = append(paths, filepath.FromSlash(ref.Dir))
+	}
+	return paths
+}
+
 // stack is one of the function, in the working directory.
 func (l lone) stack() (*schema.Stack, error) {
 	var missing []string

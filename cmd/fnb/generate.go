@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -38,6 +37,7 @@ With --offline the digests are those of the local image store.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&namespace, "namespace", "n", "", "deploy to the namespace `NAME` (default the stack's, then the platform's)")
+	addOutsideFlag(f, &o.outside)
 	o.choice.addFlags(f, "write")
 	f.StringArrayVar(&o.tags, "tag", nil, "take the image of the tag that `RULE` gives, as in fnb build")
 	f.StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
@@ -80,7 +80,10 @@ func (g *globals) runGenerate(ctx context.Context, o *buildOptions, write deploy
 
 // manifests writes one function's.
 func (p *pipeline) manifests(ctx context.Context, fn schema.Function, write deploy.Writer, namespace string) ([]byte, error) {
-	env, err := fn.ReadEnvironment(filepath.Dir(p.stack.File))
+	if err := p.checkPaths(fn); err != nil {
+		return nil, err
+	}
+	env, err := fn.ReadEnvironment(p.reach)
 	if err != nil {
 		return nil, err
 	}

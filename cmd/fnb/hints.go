@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -108,7 +109,36 @@ func hints(err error) []string {
 	return out
 }
 
+// outsidePaths are the flags that allow the paths of a stack that led too far.
+func outsidePaths(err error) []string {
+	var flags []string
+	for _, e := range flatten(err) {
+		if o, ok := errors.AsType[*schema.OutsideError](e); ok {
+			flags = append(flags, "--"+outsideFlag+" "+shellWord(relative(o.Leads)))
+		}
+	}
+	slices.Sort(flags)
+	return slices.Compact(flags)
+}
+
+func outsideHints(err error) []string {
+	flags := outsidePaths(err)
+	if len(flags) == 0 {
+		return nil
+	}
+	out := []string{"see what the stack file wants there, and if it may have it, allow it with: " + strings.Join(flags, " ")}
+	for _, e := range flatten(err) {
+		if o, ok := errors.AsType[*schema.OutsideError](e); ok && strings.Contains(o.Place.Field, ".build_secrets") {
+			return append(out, "or name the file of a build secret yourself with: --secret id=ID,src=FILE")
+		}
+	}
+	return out
+}
+
 func functionHints(err error) []string {
+	if out := outsideHints(err); out != nil {
+		return out
+	}
 	if f, ok := errors.AsType[*unknownFunctionError](err); ok && len(f.near) > 0 {
 		return []string{"did you mean: " + strings.Join(f.near, ", ")}
 	}

@@ -32,6 +32,7 @@ With --upgrade everything is looked up anew, and entries that no function of the
 		},
 	}
 	f := cmd.Flags()
+	addOutsideFlag(f, &o.outside)
 	f.BoolVar(&upgrade, "upgrade", false, "look everything up anew")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringSliceVar(&o.platforms, "platform", nil, "pin watchdogs for `PLATFORMS`, such as linux/amd64,linux/arm64")

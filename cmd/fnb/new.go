@@ -22,6 +22,7 @@ type newOptions struct {
 	handler string
 	prefix  string
 	list    bool
+	outside []string
 	from    string // a function of the store whose handler it begins with
 	source  store.Source
 }
@@ -57,6 +58,7 @@ The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFI
 	f.StringVarP(&o.prefix, "prefix", "p", os.Getenv("OPENFAAS_PREFIX"), "registry and owner of the image, such as ghcr.io/acme")
 	f.StringVar(&o.from, "from-store", "", "begin with the handler of the function `REF` of the store, and with its template")
 	_ = cmd.RegisterFlagCompletionFunc("from-store", g.completeStoreFunctions) // the flag exists
+	addOutsideFlag(f, &o.outside)
 	f.BoolVar(&o.list, "list", false, "list the templates and stop")
 	_ = cmd.RegisterFlagCompletionFunc("lang", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return g.completeTemplates(), cobra.ShellCompDirectiveNoFileComp
@@ -112,7 +114,7 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 				fmt.Fprintln(g.err, clean(strings.TrimRight(line, "\n")))
 			}
 		}
-		fmt.Fprintf(g.err, "\nnext: fnb build %s\n", name)
+		fmt.Fprintf(g.err, "\nnext: fnb build %s%s\n", name, clean(d.outside()))
 	}
 	_, err = fmt.Fprintln(g.out, name, relative(d.dir))
 	return err
@@ -138,7 +140,15 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 	if err != nil {
 		return nil, err
 	}
-	tmpl, pin, notes, err := st.Resolve(ctx, o.lang, store.Where{Root: root, Sources: stack.Configuration.Templates, Lock: d.lock})
+	may, err := reach(d.stackFile, o.outside)
+	if err != nil {
+		return nil, err
+	}
+	where := store.Where{Root: root, Allow: may.Allow, Sources: stack.Configuration.Templates, Lock: d.lock}
+	if o.from == "" {
+		where = ownWord(where, o.lang)
+	}
+	tmpl, pin, notes, err := st.Resolve(ctx, o.lang, where)
 	if err != nil {
 		return nil, resolving(o.lang, err)
 	}
@@ -174,6 +184,16 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 		return nil, fmt.Errorf("adding %s to %s: %w", name, relative(d.stackFile), err)
 	}
 	return d, nil
+}
+
+// outside are the flags that a build of the function needs beside its name.
+func (d *draft) outside() string {
+	var flags string
+	err := (&schema.Stack{File: d.stackFile}).CheckPaths(d.fn, schema.Reach{Root: filepath.Dir(d.stackFile)})
+	for _, path := range outsidePaths(err) {
+		flags += " " + path
+	}
+	return flags
 }
 
 // readSource gets the handler of a function of the store.

@@ -38,6 +38,7 @@ NEWEST is what fnb update would take. LATEST is the newest version of a template
 			return g.runOutdated(cmd.Context(), o, args)
 		},
 	}
+	addOutsideFlag(cmd.Flags(), &o.outside)
 	cmd.Flags().StringSliceVar(&o.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
 	return cmd
 }

@@ -28,6 +28,7 @@ import (
 // guards.
 type pipeline struct {
 	stack    *schema.Stack
+	reach    schema.Reach // of the stack's paths
 	opts     *buildOptions
 	offline  bool
 	store    *store.Store
@@ -127,9 +128,13 @@ type resolution struct {
 
 // resolve finds the function's template, once for all functions that want it.
 func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, error) {
-	j.doing = "resolving template " + j.fn.Lang
 	defer j.clock("resolve")()
 	key := fmt.Sprint(j.fn.Lang, " ", j.fn.Platforms)
+	j.doing = "checking its paths"
+	if err := p.checkPaths(j.fn); err != nil {
+		return nil, err
+	}
+	j.doing = "resolving template " + j.fn.Lang
 	p.mu.Lock()
 	r, known := p.resolved[key]
 	if !known {
@@ -165,7 +170,10 @@ func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Tem
 		mu.Lock()
 		defer mu.Unlock()
 	}
-	where := store.Where{Root: filepath.Dir(p.stack.File), Sources: p.stack.Configuration.Templates, Lock: p.pins.lock(), Frozen: p.opts.frozen, Platforms: fn.Platforms}
+	where := store.Where{
+		Root: p.reach.Root, Allow: p.reach.Allow, Sources: p.stack.Configuration.Templates,
+		Lock: p.pins.lock(), Frozen: p.opts.frozen, Platforms: fn.Platforms,
+	}
 	tmpl, pin, notes, err := p.store.Resolve(ctx, fn.Lang, where)
 	if err != nil {
 		return nil, pin, notes, ofTemplate(err)
@@ -182,7 +190,7 @@ func (p *pipeline) pack(ctx context.Context, j *job, tmpl *templates.Template) (
 	j.doing = "packaging " + j.fn.Handler
 	defer j.clock("package")()
 	bc, err := packaging.Assemble(ctx, packaging.Input{
-		Function: p.titled(j.fn), Template: tmpl, Root: filepath.Dir(p.stack.File),
+		Function: p.ownSecrets(p.titled(j.fn)), Template: tmpl, Root: p.reach.Root, Allow: p.reach.Allow,
 		Copy:         slices.Concat(p.stack.Configuration.Copy, p.opts.copies),
 		BuildOptions: p.opts.buildOptions, BuildArgs: p.opts.buildArgs, Watchdog: p.opts.watchdog,
 		Target: p.opts.target, NoAccelerate: p.opts.noAccelerate, Hidden: p.hidden(),

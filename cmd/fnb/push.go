@@ -25,6 +25,7 @@ For each function a line is printed: its name, the reference and the digest.`,
 		},
 	}
 	f := cmd.Flags()
+	addOutsideFlag(f, &o.outside)
 	o.choice.addFlags(f, "push")
 	f.IntVar(&o.parallel, "parallel", 4, "push `N` functions at a time")
 	f.StringArrayVar(&o.tags, "tag", nil, "push the tag that `RULE` gives, as in fnb build (repeatable)")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -113,6 +114,46 @@ func choose(stack *schema.Stack, names []string, c choice) ([]schema.Function, e
 		return nil, fmt.Errorf("no function of %s matches --filter %q", relative(stack.File), c.filter)
 	}
 	return nil, hint(fmt.Errorf("%s has no functions", relative(stack.File)), "add one with: fnb new hello --lang go")
+}
+
+// addOutsideFlag adds the flag that lets paths of the stack lead elsewhere.
+func addOutsideFlag(f *pflag.FlagSet, dst *[]string) {
+	f.StringArrayVar(dst, outsideFlag, nil, "let paths of the stack file lead to `PATH`, outside of its folder (repeatable)")
+}
+
+const outsideFlag = "allow-outside"
+
+// reach is how far the paths of a stack may lead: to where whoever types allows, beside
+// the stack file's folder.
+func reach(stackFile string, outside []string) (schema.Reach, error) {
+	r := schema.Reach{Root: filepath.Dir(stackFile)}
+	for _, path := range outside {
+		full, err := filepath.Abs(path)
+		if err != nil {
+			return r, err
+		}
+		r.Allow = append(r.Allow, full)
+	}
+	return r, nil
+}
+
+// checkPaths refuses paths of a function that lead too far, all at once.
+func (p *pipeline) checkPaths(fn schema.Function) error {
+	err := p.stack.CheckPaths(p.ownSecrets(fn), p.reach)
+	for _, e := range flatten(err) {
+		if outside, ok := errors.AsType[*schema.OutsideError](e); ok {
+			outside.Place.File = relative(outside.Place.File)
+		}
+	}
+	return err
+}
+
+// ownSecrets is a function without those build secrets that the command line gives
+// another value, whatever the stack says of them.
+func (p *pipeline) ownSecrets(fn schema.Function) schema.Function {
+	fn.BuildSecrets = maps.Clone(fn.BuildSecrets)
+	maps.DeleteFunc(fn.BuildSecrets, func(id, _ string) bool { _, given := p.opts.secrets[id]; return given })
+	return fn
 }
 
 // An unknownFunctionError names a function that the stack does not have.

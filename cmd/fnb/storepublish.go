@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,10 +15,8 @@ import (
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
+	"fnb/templates"
 )
-
-// secretName is the name of a variable whose value is likely not for everybody.
-var secretName = regexp.MustCompile(`(?i)(^|_)(password|passwd|secret|token|api_?key|private_?key|credentials?)$`)
 
 type publishOptions struct {
 	store.FunctionPublication
@@ -56,6 +53,7 @@ A version that is there already with the same record is a success; with another 
 		store: &o.Store, name: &o.Name, version: &o.Version, source: &o.Source, fnb: &o.FNB, tags: &o.Tags, propose: &o.Propose,
 	})
 	f := cmd.Flags()
+	addOutsideFlag(f, &o.build.outside)
 	f.StringVar(&o.image, "image", "", "record the image `REF` instead of the stack's")
 	f.StringVar(&o.about, "about", "", "read function.yml and README.md in `DIR` instead of the handler's folder")
 	f.StringArrayVar(&o.platforms, "platform", nil, "claim `PLATFORM` (repeatable; default the stack's, or all that the image has)")
@@ -209,14 +207,17 @@ func (p *publishing) readFunction(ctx context.Context) error {
 	if len(p.claimed) == 0 {
 		p.claimed = fn.Platforms
 	}
+	if err := line.checkPaths(fn); err != nil {
+		return err
+	}
 	if fn.Handler != "" {
 		o.Dir = filepath.Join(filepath.Dir(line.stack.File), filepath.FromSlash(fn.Handler))
 	}
-	if o.Run, err = runSettings(fn, filepath.Dir(line.stack.File)); err != nil {
+	if o.Run, err = runSettings(fn, line.reach); err != nil {
 		return err
 	}
 	o.Built.Template = fn.Lang
-	where := store.Where{Root: filepath.Dir(line.stack.File), Sources: line.stack.Configuration.Templates, Lock: line.pins.lock()}
+	where := store.Where{Root: line.reach.Root, Allow: line.reach.Allow, Sources: line.stack.Configuration.Templates, Lock: line.pins.lock()}
 	if t, _, _, err := line.store.Resolve(ctx, fn.Lang, where); err == nil { // it only helps those who search
 		o.Language = t.Manifest.Language
 	}
@@ -224,8 +225,8 @@ func (p *publishing) readFunction(ctx context.Context) error {
 }
 
 // runSettings is what a record says of how a function is run.
-func runSettings(fn schema.Function, root string) (schema.RecordRun, error) {
-	env, err := fn.ReadEnvironment(root)
+func runSettings(fn schema.Function, reach schema.Reach) (schema.RecordRun, error) {
+	env, err := fn.ReadEnvironment(reach)
 	if err != nil {
 		return schema.RecordRun{}, err
 	}
@@ -235,7 +236,7 @@ func runSettings(fn schema.Function, root string) (schema.RecordRun, error) {
 		Limits: (*schema.RecordResources)(fn.Limits), Requests: (*schema.RecordResources)(fn.Requests),
 	}
 	for _, k := range slices.Sorted(maps.Keys(run.Environment)) {
-		if secretName.MatchString(k) && run.Environment[k] != "" {
+		if templates.LooksSecret(k, run.Environment[k]) {
 			return run, hint(fmt.Errorf("the variable %s looks like a secret, and a store is for everybody to read", k),
 				"name it under secrets in the stack file, and read it from /var/openfaas/secrets")
 		}

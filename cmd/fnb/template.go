@@ -56,13 +56,32 @@ func (g *globals) where() (store.Where, error) {
 	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock}, err
 }
 
+// ownWord allows the folder that a template reference of the command line names: only
+// the paths of a stack are to be confirmed.
+func ownWord(where store.Where, ref string) store.Where {
+	if r, err := schema.ParseTemplateRef(ref); err == nil && r.Kind == schema.RefFolder {
+		dir := filepath.FromSlash(r.Dir)
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(where.Root, dir)
+		}
+		where.Allow = append(where.Allow, dir)
+	}
+	return where
+}
+
 // storeHere is the store, and what the stack file at hand means for templates.
-func (g *globals) storeHere() (*store.Store, store.Where, error) {
+// Outside is what paths of that file may lead to beside its folder.
+func (g *globals) storeHere(outside ...string) (*store.Store, store.Where, error) {
 	st, err := g.newStore()
 	if err != nil {
 		return nil, store.Where{}, err
 	}
 	where, err := g.where()
+	if err != nil {
+		return st, where, err
+	}
+	may, err := reach("", outside)
+	where.Allow = may.Allow
 	return st, where, err
 }
 
@@ -105,7 +124,8 @@ func (g *globals) completeTemplates() []string {
 }
 
 func newTemplateShow(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var outside []string
+	cmd := &cobra.Command{
 		Use:     "show REF",
 		Short:   "show the four parts of a template",
 		Long:    "Show prints what a template is made of, under its four parts: Dockerfile, entrypoint, handler and package list. Of a template in a store it also prints the versions.",
@@ -114,16 +134,18 @@ func newTemplateShow(g *globals) *cobra.Command {
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return g.completeTemplates(), cobra.ShellCompDirectiveDefault
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return g.showTemplate(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return g.showTemplate(cmd.Context(), args[0], outside) },
 	}
+	addOutsideFlag(cmd.Flags(), &outside)
+	return cmd
 }
 
-func (g *globals) showTemplate(ctx context.Context, ref string) error {
-	st, where, err := g.storeHere()
+func (g *globals) showTemplate(ctx context.Context, ref string, outside []string) error {
+	st, where, err := g.storeHere(outside...)
 	if err != nil {
 		return err
 	}
-	t, pin, notes, err := st.Resolve(ctx, ref, where)
+	t, pin, notes, err := st.Resolve(ctx, ref, ownWord(where, ref))
 	g.tell(notes)
 	if err != nil {
 		return ofTemplate(err)

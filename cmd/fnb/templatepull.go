@@ -21,7 +21,8 @@ func oneOrTwo(cmd *cobra.Command, args []string) error {
 }
 
 func newTemplatePull(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var outside []string
+	cmd := &cobra.Command{
 		Use:     "pull REF [DIR]",
 		Short:   "write a template into the project",
 		Long:    `Pull writes all files of a template to DIR, or to template/NAME beside the stack file, where fnb and faas-cli find it by its name. It is there to be kept in the project and changed; nothing else that fnb does needs it. Pull never overwrites: DIR has to be new or empty.`,
@@ -35,17 +36,19 @@ func newTemplatePull(g *globals) *cobra.Command {
 			if len(args) > 1 {
 				dir = filepath.Clean(args[1])
 			}
-			return g.pullTemplate(cmd.Context(), args[0], dir)
+			return g.pullTemplate(cmd.Context(), args[0], dir, outside)
 		},
 	}
+	addOutsideFlag(cmd.Flags(), &outside)
+	return cmd
 }
 
-func (g *globals) pullTemplate(ctx context.Context, ref, dir string) error {
-	st, where, err := g.storeHere()
+func (g *globals) pullTemplate(ctx context.Context, ref, dir string, outside []string) error {
+	st, where, err := g.storeHere(outside...)
 	if err != nil {
 		return err
 	}
-	t, pin, notes, err := st.Resolve(ctx, ref, where)
+	t, pin, notes, err := st.Resolve(ctx, ref, ownWord(where, ref))
 	g.tell(notes)
 	if err != nil {
 		return resolving(ref, err)

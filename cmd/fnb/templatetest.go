@@ -57,7 +57,7 @@ func (g *globals) testTemplate(ctx context.Context, o *testOptions, dir string) 
 	}
 	fn := schema.Function{Name: name, Lang: tmpl.Name, Handler: "./handler"}
 	stack := &schema.Stack{File: filepath.Join(place, "stack.yaml"), Functions: []schema.Function{fn}}
-	p := &pipeline{stack: stack, opts: &o.buildOptions, pins: newPins(&schema.Lock{}), builder: &lazyBuilder{g: g, memory: place}}
+	p := &pipeline{stack: stack, reach: schema.Reach{Root: place}, opts: &o.buildOptions, pins: newPins(&schema.Lock{}), builder: &lazyBuilder{g: g, memory: place}}
 	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
 		return err
 	}

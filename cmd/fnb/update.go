@@ -46,6 +46,7 @@ With --dry-run nothing is written.`,
 		},
 	}
 	f := cmd.Flags()
+	addOutsideFlag(f, &o.build.outside)
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would change, and write nothing")
 	f.BoolVar(&o.noMerge, "no-merge", false, "leave the handlers as they are")
 	f.StringSliceVar(&o.build.insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST` (repeatable)")
@@ -170,7 +171,7 @@ func (n *newest) mergeStarters(ctx context.Context, u *updated) error {
 			continue
 		}
 		done[dir] = true
-		was, err := p.store.Pinned(ctx, j.fn.Lang, store.Where{Root: root, Sources: p.stack.Configuration.Templates, Lock: n.before})
+		was, err := p.store.Pinned(ctx, j.fn.Lang, store.Where{Root: root, Allow: p.reach.Allow, Sources: p.stack.Configuration.Templates, Lock: n.before})
 		if err != nil {
 			err = fmt.Errorf("the starter that %s began with cannot be had any more: %w", j.fn.Handler, err)
 			return &functionError{name: j.fn.Name, doing: "updating template " + j.fn.Lang, err: hint(err, "move the pin and merge by hand with: fnb update "+j.fn.Name+" --no-merge")}

@@ -1,0 +1,148 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// A Reach is how far the paths of a stack may lead: into the folder of the stack
+// file, and to what Allow names. A stack may be somebody else's, and what its paths
+// lead to goes into images, to builders and into manifests. The zero value allows the
+// working directory alone.
+type Reach struct {
+	Root  string   // folder of the stack file, which its paths are relative to
+	Allow []string // files and folders elsewhere, which whoever runs the command allows; absolute
+}
+
+// Path returns where a path of the stack leads: absolute, and with links resolved as
+// far as it exists. It is what is to be opened then. A path that leads too far is an
+// [*OutsideError].
+func (r Reach) Path(path string) (string, error) {
+	full, err := filepath.Abs(r.at(path))
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", path, err)
+	}
+	root, err := filepath.Abs(r.Root)
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", r.Root, err)
+	}
+	leads := resolved(full)
+	for _, allowed := range append([]string{root}, r.Allow...) {
+		below, err := filepath.Rel(resolved(allowed), leads)
+		if err == nil && filepath.IsLocal(below) {
+			return leads, nil
+		}
+	}
+	return "", &OutsideError{Path: path, Leads: leads}
+}
+
+// at is a path of the stack without its links resolved.
+func (r Reach) at(path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(r.Root, path)
+}
+
+// resolved resolves the links of an absolute path as far as it exists.
+func resolved(path string) string {
+	for at, rest := filepath.Clean(path), ""; ; at, rest = filepath.Dir(at), filepath.Join(filepath.Base(at), rest) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if at == filepath.Dir(at) {
+			return path
+		}
+	}
+}
+
+// An OutsideError says that a path of a stack leads out of the folder of the stack
+// file, to where nobody has allowed.
+type OutsideError struct {
+	Path  string // as the stack says it
+	Leads string // absolute, with links resolved: what to allow
+
+	Place FieldError // where the stack says it; the zero value is not known
+}
+
+func (e *OutsideError) Error() string {
+	problem := fmt.Sprintf("%q leads out of the stack file's folder, to %s", e.Path, e.Leads)
+	if e.Place.File == "" {
+		return problem
+	}
+	at := e.Place
+	at.Problem = problem
+	return at.Error()
+}
+
+// Unwrap returns the place, a [*FieldError]; nil where it is not known.
+func (e *OutsideError) Unwrap() error {
+	if e.Place.File == "" {
+		return nil
+	}
+	return &e.Place
+}
+
+// A spot is a place in a file, from 1.
+type spot struct{ line, column int }
+
+// CheckPaths returns an [*OutsideError] with its place for each path of the stack that
+// a function is made of or run with and that leads too far, joined.
+func (s *Stack) CheckPaths(fn Function, reach Reach) error {
+	var errs []error
+	check := func(field, path string) {
+		if path == "" {
+			return
+		}
+		_, err := reach.Path(path)
+		var outside *OutsideError
+		if errors.As(err, &outside) {
+			at := s.positions[field]
+			outside.Place = FieldError{File: s.File, Line: at.line, Column: at.column, Field: field, Problem: "leads out of the stack file's folder"}
+		}
+		errs = append(errs, err)
+	}
+	of := func(key string) string { return below(below("functions", fn.Name), key) }
+	check(of("handler"), fn.Handler)
+	check(of("lang"), templateDir(fn.Lang))
+	for _, id := range slices.Sorted(maps.Keys(fn.BuildSecrets)) {
+		check(below(of("build_secrets"), id), fn.BuildSecrets[id])
+	}
+	for i, file := range fn.EnvironmentFile {
+		check(of("environment_file")+index(i), file)
+	}
+	for i, path := range s.Configuration.Copy {
+		check("configuration.copy"+index(i), path)
+	}
+	for i, src := range s.Configuration.Templates {
+		if src.names(fn.Lang) {
+			check("configuration.templates"+index(i)+".source", templateDir(src.Source))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
+// templateDir is the folder that a template reference names; "" where it names none.
+func templateDir(ref string) string {
+	if r, err := ParseTemplateRef(ref); err == nil && r.Kind == RefFolder {
+		return r.Dir
+	}
+	return ""
+}
+
+// names reports whether the template of a function comes from this source.
+func (t TemplateSource) names(lang string) bool {
+	ref, err := ParseTemplateRef(lang)
+	if err != nil {
+		return false
+	}
+	ref.Range = ""
+	return t.Name == lang || ref.Kind == RefName && t.Name == ref.String()
+}
