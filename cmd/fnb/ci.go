@@ -25,8 +25,13 @@ import (
 //go:embed ci
 var pipelineFiles embed.FS //nolint:gochecknoglobals // the compiler fills it
 
-// buildkitImage is the builder that a pipeline starts.
-const buildkitImage = "docker.io/moby/buildkit:v0.34.2"
+// The images of pipelines: the builder that they start, which runs with all rights, and
+// what jobs run in where a system wants an image. Those who keep them newer find the
+// digest of a tag with docker buildx imagetools inspect.
+const (
+	buildkitImage = "docker.io/moby/buildkit:v0.34.0@sha256:b059f8d7226d0b326bc871af489a5dddf65e36af4d20d14251b072974d9ee87c"
+	jobImage      = "docker.io/library/debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716"
+)
 
 // ciSystems are the systems that fnb ci init knows, and the files they read.
 func ciSystems() map[string]string {
@@ -50,6 +55,7 @@ type ciOptions struct {
 	out    string
 	url    string
 	sha256 string
+	image  string // of the builder
 }
 
 func newCIInit(g *globals) *cobra.Command {
@@ -57,7 +63,7 @@ func newCIInit(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init github|gitlab|tekton",
 		Short: "write a pipeline for the stack at hand",
-		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock has to cover everything, the build cache is in the registry, and permissions are the least that do.
+		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock has to cover everything, the build cache is in the registry, and permissions are the least that do: the job of a proposed change has the password of no registry and may write nothing. Images are taken by digest.
 
 With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
 
@@ -74,6 +80,7 @@ The pipeline downloads fnb from --fnb-url and checks it against --fnb-sha256. Wi
 	f.StringVar(&o.branch, "branch", "main", "push what is merged to the branch `NAME`")
 	f.StringVarP(&o.out, "out", "o", "", "write to `FILE` instead of the one that the system reads, - for standard output")
 	f.StringVar(&o.url, "fnb-url", "", "download fnb from `URL`")
+	f.StringVar(&o.image, "buildkit", buildkitImage, "start the BuildKit of the image `REF`, which has to have a digest")
 	f.StringVar(&o.sha256, "fnb-sha256", "", "the SHA-256 of the program at --fnb-url, as `HEX`")
 	return cmd
 }
@@ -124,6 +131,7 @@ func (g *globals) runCIInit(system string, o *ciOptions) error {
 var (
 	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	pinnedRef  = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}$`)
 	plainURL   = regexp.MustCompile(`^https://[A-Za-z0-9._~:/?&=%@+,;-]+$`)
 )
 
@@ -138,6 +146,9 @@ func (o *ciOptions) check(system string) error {
 	}
 	if o.sha256 != "" && !sha256Hex.MatchString(o.sha256) {
 		errs = append(errs, fmt.Errorf("--fnb-sha256 %q: it has to be 64 hexadecimal digits", o.sha256))
+	}
+	if !pinnedRef.MatchString(o.image) {
+		errs = append(errs, fmt.Errorf("--buildkit %q: it has to have a digest, such as %s", o.image, buildkitImage))
 	}
 	if !branchName.MatchString(o.branch) {
 		errs = append(errs, fmt.Errorf("--branch %q is no name for a branch", o.branch))
@@ -180,7 +191,8 @@ type login struct{ Host, User, Password string }
 // A pipelineText is what the template of a pipeline is filled with.
 type pipelineText struct {
 	Stack, Branch, URL, SHA256, BuildKit string
-	Pinned, Matrix, Packages             bool // Pinned: URL and SHA256 are known
+	Image                                string // that jobs run in
+	Pinned, Matrix, Packages             bool   // Pinned: URL and SHA256 are known
 	Functions                            []string
 	Logins                               []login
 }
@@ -210,7 +222,7 @@ func pipelineFor(system string, stack *schema.Stack, root string, o *ciOptions) 
 		return pipelineText{}, err
 	}
 	t := pipelineText{
-		Stack: quoteYAML(filepath.ToSlash(rel)), Branch: o.branch, URL: o.url, SHA256: o.sha256, BuildKit: buildkitImage,
+		Stack: quoteYAML(filepath.ToSlash(rel)), Branch: o.branch, URL: o.url, SHA256: o.sha256, BuildKit: o.image, Image: jobImage,
 		Pinned: o.url != "", Matrix: o.matrix,
 	}
 	if system == "github" && !t.Pinned {

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 // componentHead is what GitLab has to know of a component.
@@ -36,7 +40,7 @@ spec:
 func TestPipelines(t *testing.T) {
 	t.Parallel()
 	component, err := pipelineText{
-		Stack: "$[[ inputs.file ]]", Branch: "$[[ inputs.branch ]]", BuildKit: "$[[ inputs.buildkit ]]",
+		Stack: "$[[ inputs.file ]]", Branch: "$[[ inputs.branch ]]", BuildKit: "$[[ inputs.buildkit ]]", Image: jobImage,
 		URL: "$[[ inputs.fnb-url ]]", SHA256: "$[[ inputs.fnb-sha256 ]]", Pinned: true,
 		Logins: []login{{`"$CI_REGISTRY"`, "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"}},
 	}.write("gitlab")
@@ -44,7 +48,7 @@ func TestPipelines(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, component, _ = bytes.Cut(component, []byte("functions:\n"))
-	task, err := pipelineText{Stack: "stack.yaml", BuildKit: buildkitImage}.write("tekton")
+	task, err := pipelineText{Stack: "stack.yaml", BuildKit: buildkitImage, Image: jobImage}.write("tekton")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +90,93 @@ func TestPipelines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(string(action), buildkitImage) {
+		t.Error("action.yml starts another builder than the pipelines do")
+	}
 	if !strings.Contains(string(action), indent(8, setup)) {
 		t.Error("action.yml does not get fnb as the pipelines do")
+	}
+}
+
+// TestPipelinesArePinned: what fnb ci init writes, and what stands ready to be used, takes
+// each image by its digest and each action by its commit, gives no expression to a shell,
+// and lets only the job that pushes write.
+func TestPipelinesArePinned(t *testing.T) {
+	t.Parallel()
+	texts := map[string]string{}
+	for system := range ciSystems() {
+		for _, matrix := range []bool{false, true} {
+			text, err := pipelineText{
+				Stack: "stack.yaml", Branch: "main", BuildKit: buildkitImage, Image: jobImage, Matrix: matrix, Packages: true,
+				Functions: []string{"hello"}, Logins: []login{loginFor(system, "ghcr.io")},
+			}.write(system)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[fmt.Sprint(system, matrix)] = string(text)
+		}
+	}
+	for _, file := range []string{"action.yml", "templates/functions.yml", "ci/tekton/fnb-build.yaml"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[file] = string(data)
+	}
+	image := regexp.MustCompile(`(?m)(?:image: +|^ +- name: +(?:docker\.io)?|--name fnb-buildkit )([a-z][^ \n]*[:/][^ \n]*)$`)
+	action := regexp.MustCompile(`uses: +([^ \n]+)`)
+	commit := regexp.MustCompile(`^[^@]+@[0-9a-f]{40}$`)
+	found := 0
+	for name, text := range texts {
+		for _, m := range image.FindAllStringSubmatch(text, -1) {
+			found++
+			if !pinnedRef.MatchString(m[1]) {
+				t.Errorf("%s takes the image %s without a digest", name, m[1])
+			}
+		}
+		for _, m := range action.FindAllStringSubmatch(text, -1) {
+			found++
+			if !commit.MatchString(m[1]) {
+				t.Errorf("%s uses %s, not by a commit", name, m[1])
+			}
+		}
+		if strings.Count(text, "uses: actions/checkout@") != strings.Count(text, "persist-credentials: false") {
+			t.Errorf("%s leaves credentials in a checkout", name)
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d images and actions were looked at", found)
+	}
+	for _, system := range []string{"githubfalse", "githubtrue"} {
+		var doc struct {
+			Permissions map[string]string `yaml:"permissions"`
+			Jobs        map[string]struct {
+				If          string            `yaml:"if"`
+				Permissions map[string]string `yaml:"permissions"`
+				Steps       []scripted        `yaml:"steps"`
+			} `yaml:"jobs"`
+		}
+		if err := yaml.Unmarshal([]byte(texts[system]), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if len(doc.Permissions) != 1 || doc.Permissions["contents"] != "read" {
+			t.Errorf("%s: %v", system, doc.Permissions)
+		}
+		for name, job := range doc.Jobs {
+			pushes := strings.HasPrefix(job.If, "github.event_name != 'pull_request'")
+			if writes := job.Permissions["packages"] == "write"; writes != (name == "build") || writes && !pushes {
+				t.Errorf("%s: job %s has %v and runs if %s", system, name, job.Permissions, job.If)
+			}
+			for _, s := range job.Steps {
+				if strings.Contains(s.Run, "${{") {
+					t.Errorf("%s: job %s: the shell of %q reads an expression", system, name, s.Name)
+				}
+				for _, v := range s.Env {
+					if strings.Contains(v, "secrets.") && !pushes {
+						t.Errorf("%s: job %s has %s", system, name, v)
+					}
+				}
+			}
+		}
 	}
 }
