@@ -108,7 +108,7 @@ func locked(path string) (bool, error) {
 // others wait for it. A builder that does not come up is an
 // [*UnreachableError] with the end of its log.
 func (m Managed) Start(ctx context.Context) (string, error) {
-	if err := m.trusted(); err != nil {
+	if err := CheckSocketFolder(filepath.Dir(m.Socket)); err != nil {
 		return "", err
 	}
 	if s, err := m.State(); err != nil {
@@ -230,34 +230,7 @@ func (m Managed) folders() error {
 		return err
 	}
 	// The socket is the owner's alone; its folder must not let others replace it.
-	if err := privateDir(filepath.Dir(m.Socket), 0o022); err != nil {
-		return err
-	}
-	return m.trusted()
-}
-
-// trusted refuses a socket's folder that somebody else may put another one in the place
-// of: who may write to one of the folders above it. What is not there yet is nobody's.
-func (m Managed) trusted() error {
-	dir, err := filepath.EvalSymlinks(filepath.Dir(m.Socket))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for dir != filepath.Dir(dir) && err == nil {
-		dir = filepath.Dir(dir)
-		fi, serr := os.Stat(dir)
-		if serr != nil {
-			return fmt.Errorf("looking at the folder of the builder's socket: %w", serr)
-		}
-		open := fi.Mode().Perm()&0o002 != 0 && fi.Mode()&fs.ModeSticky == 0
-		if open || !OwnFile(fi) && !rootFile(fi) {
-			return fmt.Errorf("the builder's socket is below %s, where another user could put one of his own: set XDG_RUNTIME_DIR to a folder that only you can write to", dir)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("looking at the folder of the builder's socket: %w", err)
-	}
-	return nil
+	return MakeSocketFolder(filepath.Dir(m.Socket), 0o022)
 }
 
 // privateDir makes a folder that only its owner can enter. It refuses one that

@@ -203,6 +203,9 @@ func runningFunction(ctx context.Context, stackFile, name string) http.RoundTrip
 	if info, err := os.Lstat(filepath.Dir(path)); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !builder.OwnFile(info) {
 		return nil
 	}
+	if builder.CheckSocketFolder(filepath.Dir(path)) != nil {
+		return nil
+	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil

@@ -129,11 +129,11 @@ func (s *serving) open(ctx context.Context, stackFile string) error {
 	if err != nil {
 		return err
 	}
+	if err := builder.MakeSocketFolder(filepath.Dir(path), 0o077); err != nil {
+		return fmt.Errorf("listening for fnb invoke: %w", err)
+	}
 	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
 		return conn.Close() // another fnb run has it
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
 	}
 	_ = os.Remove(path) // of one that was killed
 	if s.socket, err = (&net.ListenConfig{}).Listen(ctx, "unix", path); err != nil {
