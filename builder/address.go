@@ -2,8 +2,10 @@ package builder
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,11 +19,39 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("builder address %q: %s", e.Address, e.Problem)
 }
 
+// A PlaintextError says that what a build sends to a builder, secrets and credentials
+// too, would go to another machine in clear text.
+type PlaintextError struct{ Address string }
+
+func (e *PlaintextError) Error() string {
+	return fmt.Sprintf("the builder at %s is on another machine, and without TLS build secrets and the credentials of registries would go there in clear text", e.Address)
+}
+
+// mayReach refuses to reach a builder of another machine in clear text, unless that is
+// asked for. It returns a [*PlaintextError].
+func (o *Options) mayReach(u *url.URL) error {
+	clear := u.Scheme == "tcp" && o.TLSDir == "" || u.Scheme == "docker" && u.Host != ""
+	if !clear || o.Plaintext || loopback(u.Hostname()) {
+		return nil
+	}
+	return &PlaintextError{o.Address}
+}
+
+// loopback reports whether a host is this machine by its name alone.
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
 // ParseAddresses reads one builder address or a comma-separated list of them,
 // which is a fleet. Each gets the settings of base; tcp://HOST:PORT may carry
-// its own as ?tlsdir=DIR&servername=NAME. kube-pod://?selector=LABELS stands for
+// its own as ?tlsdir=DIR&servername=NAME&plaintext=true. kube-pod://?selector=LABELS stands for
 // every ready pod that has the labels, and [Expand] finds them. An address that
-// is named twice counts once. A mistake is an [*AddressError].
+// is named twice counts once. A mistake is an [*AddressError]; an address of another
+// machine without TLS is a [*PlaintextError], unless Plaintext is set.
 func ParseAddresses(list string, base Options) ([]Options, error) {
 	var out []Options
 	for _, address := range splitAddresses(list) {
@@ -40,6 +70,9 @@ func ParseAddresses(list string, base Options) ([]Options, error) {
 			if _, err := parseSelector(u); err != nil {
 				return nil, &AddressError{address, err.Error()}
 			}
+		}
+		if err := o.mayReach(u); err != nil {
+			return nil, err
 		}
 		if !slices.ContainsFunc(out, func(have Options) bool { return have.Address == o.Address }) {
 			out = append(out, o)
@@ -94,8 +127,12 @@ func (o *Options) endpoint(u *url.URL) error {
 			o.TLSDir = query.Get(k)
 		case "servername":
 			o.ServerName = query.Get(k)
+		case "plaintext":
+			if o.Plaintext, err = strconv.ParseBool(query.Get(k)); err != nil {
+				return &AddressError{o.Address, fmt.Sprintf("plaintext=%q is neither true nor false", query.Get(k))}
+			}
 		default:
-			return &AddressError{o.Address, fmt.Sprintf("%q is neither tlsdir nor servername", k)}
+			return &AddressError{o.Address, fmt.Sprintf("%q is none of tlsdir, servername and plaintext", k)}
 		}
 	}
 	bare := *u

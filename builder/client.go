@@ -40,6 +40,9 @@ type Options struct {
 	// ServerName is the name in the builder's certificate; "" is the host of
 	// Address.
 	ServerName string
+	// Plaintext lets tcp:// without TLSDir, and docker://HOST, reach another machine than
+	// this one: secrets and credentials go there in clear text.
+	Plaintext bool
 	// Silence is how long a builder may answer nothing at all before it is
 	// given up; 0 is 30 seconds.
 	Silence time.Duration
@@ -74,6 +77,9 @@ type Info struct {
 func Dial(ctx context.Context, opts Options) (*Client, error) {
 	u, err := checkAddress(opts.Address)
 	if err != nil {
+		return nil, err
+	}
+	if err := opts.mayReach(u); err != nil {
 		return nil, err
 	}
 	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{

@@ -30,7 +30,7 @@ func FullReference(ref string) (string, error) {
 // cannot resolve is missing in the result.
 func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[string]string, error) {
 	var opt client.SolveOpt
-	if err := attach(&opt, &req); err != nil {
+	if err := attach(&opt, &req, refs...); err != nil {
 		return nil, err
 	}
 	opt.Internal = true

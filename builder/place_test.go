@@ -135,7 +135,7 @@ func TestParseAddresses(t *testing.T) {
 		{"kube-pod://pod?container=c", "kube-pod://pod?container=c|/certs|"},
 		{"", "names no builder"},
 		{"a:1,b:2", "has to begin with one of unix://"},
-		{"tcp://a:1?tls=x", `"tls" is neither tlsdir nor servername`},
+		{"tcp://a:1?tls=x", `"tls" is none of tlsdir, servername and plaintext`},
 		{"tcp://a:1?%zz", "invalid URL escape"},
 		{"kube-pod://?namespace=n", "it names neither a pod"},
 		{"kube-pod://", "it names neither a pod"},

@@ -63,6 +63,13 @@ type Request struct {
 	// ended. A [Fleet] calls it for each builder that makes a part of the image.
 	Turn func(ctx context.Context) (end func(error), err error)
 
+	// Images are the references of all images that the Dockerfile reads, as it has them.
+	// With Bases, Output, the caches and the watchdog they say which registries the
+	// builder may have credentials for.
+	Images []string
+	// Registries are further hosts that the builder may have credentials for, such as
+	// its mirrors.
+	Registries []string
 	// Credentials returns the user name and password or token for a
 	// registry's host, both "" for none. nil is no credentials.
 	Credentials func(ctx context.Context, host string) (user, secret string, err error)

@@ -71,6 +71,9 @@ type RunRequest struct {
 	prefix string
 
 	Progress *Progress // of making or pulling the image; nil is that of Build
+	// Registries are further hosts that the builder may have credentials for, such as
+	// mirrors of that of Image.
+	Registries []string
 	// Credentials are for the registry of Image, as in [Request].
 	Credentials func(ctx context.Context, host string) (user, secret string, err error)
 }
@@ -97,7 +100,7 @@ func (r *RunRequest) request() (*Request, error) {
 		if _, ok := named.(reference.Digested); !ok {
 			return nil, fmt.Errorf("image %q: it has to have a digest", r.Image)
 		}
-		req.Credentials = r.Credentials
+		req.Credentials, req.Images, req.Registries = r.Credentials, []string{r.Image}, r.Registries
 	}
 	for name := range r.Secrets {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {

@@ -14,13 +14,11 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	digest "github.com/opencontainers/go-digest"
@@ -202,26 +200,12 @@ func unique(ps []schema.Platform) []schema.Platform {
 	return out
 }
 
-// attach gives the session what the build may ask for: credentials, secrets,
-// agents.
-func attach(opt *client.SolveOpt, req *Request) error {
+// attach gives the session what the build may ask for: credentials for its registries
+// and for those of further references, secrets, agents.
+func attach(opt *client.SolveOpt, req *Request, refs ...string) error {
 	var as []session.Attachable
 	if req.Credentials != nil {
-		as = append(as, authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
-			AuthConfigProvider: func(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-				if host == authprovider.DockerHubRegistryHost {
-					host = "index.docker.io"
-				}
-				user, secret, err := req.Credentials(ctx, host)
-				if err != nil {
-					return types.AuthConfig{}, err
-				}
-				if user == "<token>" { // Docker's mark of an identity token
-					return types.AuthConfig{ServerAddress: host, IdentityToken: secret}, nil
-				}
-				return types.AuthConfig{ServerAddress: host, Username: user, Password: secret}, nil
-			},
-		}))
+		as = append(as, req.credentials(refs...))
 	}
 	if len(req.Secrets) > 0 {
 		as = append(as, secretsprovider.FromMap(req.Secrets))

@@ -133,7 +133,7 @@ Templates and base images that fnb.lock does not name yet are added to it; what 
 Several builders with commas between are a fleet, which shares the functions and their platforms. With --cache auto builders also share build cache, in the repository fnb-cache beside the functions' own; a cache that cannot be read or written fails no build.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder tcp://one:1234,tcp://two:1234",
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder-tlsdir ~/certs --builder tcp://one:1234,tcp://two:1234",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -250,6 +250,11 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	if p.epoch, err = epoch(); err != nil {
 		return nil, nil, err
 	}
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	p.mirrors = mirrorsOf(cfg)
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, nil, err

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"fnb/builder"
 	"fnb/schema"
@@ -31,6 +33,20 @@ func readConfig() (schema.Config, error) {
 		}
 	}
 	return cfg, err
+}
+
+// mirrorsOf are the hosts that the settings name as mirrors of registries, which a
+// builder may have credentials for.
+func mirrorsOf(cfg schema.Config) []string {
+	var hosts []string
+	for _, r := range cfg.Builder.Registries {
+		for _, mirror := range r.Mirrors {
+			host, _, _ := strings.Cut(mirror, "/")
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // managedBuilder describes this user's managed builder.

@@ -19,6 +19,8 @@ type solver interface {
 	Close() error
 }
 
+const plaintextFlag = "builder-plaintext"
+
 // perBuilder is how many functions a fleet is given at a time, for each builder.
 const perBuilder = 4
 
@@ -29,7 +31,7 @@ func (g *globals) nodes(cfg schema.Config) ([]builder.Options, string, error) {
 	if address == "" {
 		return nil, "", nil
 	}
-	base := builder.Options{TLSDir: cfg.Builder.TLS}
+	base := builder.Options{TLSDir: cfg.Builder.TLS, Plaintext: g.plaintext}
 	if g.tlsDir != "" {
 		base.TLSDir = g.tlsDir
 	}

@@ -28,7 +28,7 @@ func exitCode(err error) int {
 		return runExitCode(run)
 	}
 	switch {
-	case is[*usageError](err), is[*builder.AddressError](err):
+	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
 		return exitRegistry
@@ -266,6 +266,12 @@ func builderHints(err error) []string {
 		return []string{
 			"install it with: sudo apt-get install " + m.Package,
 			"or use another BuildKit with: --builder ADDRESS",
+		}
+	}
+	if is[*builder.PlaintextError](err) {
+		return []string{
+			"give the folder with its certificates: --builder-tlsdir DIR, or reach it by ssh: --builder ssh://USER@HOST",
+			"if the network between is yours alone, allow it with: --" + plaintextFlag,
 		}
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Unsupported {

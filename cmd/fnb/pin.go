@@ -21,7 +21,7 @@ func (p *pipeline) pin(ctx context.Context, j *job) error {
 	}
 	j.doing = "pinning"
 	j.template = tmpl
-	req := builder.Request{Name: j.fn.Name, Pull: p.opts.pull, Credentials: p.registry.Credentials, Progress: p.progress}
+	req := builder.Request{Name: j.fn.Name, Pull: p.opts.pull, Credentials: p.registry.Credentials, Registries: p.mirrors, Progress: p.progress}
 	if req.Platforms, err = p.platformsOf(ctx, j.fn); err != nil {
 		return err
 	}

@@ -70,16 +70,22 @@ func (p *pipeline) digests(ctx context.Context, req builder.Request, refs []stri
 	return b.Digests(ctx, req, refs)
 }
 
+// imagesOf are the images that a solve reads from, as the Dockerfile has them, and that
+// of a frontend.
+func imagesOf(bc *packaging.Context) []string {
+	images := bc.Dockerfile.Summary().Bases
+	if frontend := builder.Frontend(bc.Dockerfile.Data, bc.BuildArgs); frontend != "" {
+		images = append(images, frontend)
+	}
+	return images
+}
+
 // baseReferences are the images that a solve reads from, and that of a frontend that
 // is not BuildKit's own, without those that are named by digest, and those that only
 // the builder knows: full, sorted, each once.
 func baseReferences(bc *packaging.Context) []string {
-	written := bc.Dockerfile.Summary().Bases
-	if frontend := builder.Frontend(bc.Dockerfile.Data, bc.BuildArgs); frontend != "" {
-		written = append(written, frontend)
-	}
 	var refs []string
-	for _, w := range written {
+	for _, w := range imagesOf(bc) {
 		if strings.ContainsAny(w, "$@") {
 			continue
 		}

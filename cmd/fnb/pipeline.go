@@ -48,6 +48,7 @@ type pipeline struct {
 	describe func() (string, error)
 	hidden   func() packaging.Hidden // looked up once
 	upgrade  bool                    // pins of watchdogs are moved too
+	mirrors  []string                // hosts that builders ask in the place of registries
 	source   map[string]string       // labels for the source in the place of git's; nil is git's
 	apart    bool                    // cache mounts are not shared with builds
 	epoch    *int64                  // of images, Unix seconds; nil is builder.DefaultEpoch
@@ -129,6 +130,11 @@ type resolution struct {
 // resolve finds the function's template, once for all functions that want it.
 func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, error) {
 	defer j.clock("resolve")()
+	j.doing = "checking its paths"
+	if err := p.checkPaths(j.fn); err != nil {
+		return nil, err
+	}
+	j.doing = "resolving template " + j.fn.Lang
 	key := fmt.Sprint(j.fn.Lang, " ", j.fn.Platforms)
 	j.doing = "checking its paths"
 	if err := p.checkPaths(j.fn); err != nil {

@@ -44,7 +44,7 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		Name: j.fn.Name, Context: bc.FS, Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: p.opts.target,
 		NoCache: p.opts.noCache, Pull: p.opts.pull, SSH: p.opts.ssh, Proxy: proxies(),
 		Config: bc.Config, Affinity: tmpl.Name + "@" + j.report.Pin.Checksum,
-		Progress: p.progress, Credentials: p.registry.Credentials,
+		Progress: p.progress, Credentials: p.registry.Credentials, Registries: p.mirrors, Images: imagesOf(bc),
 	}}
 	req := &pl.req
 	if len(bc.Files) > sumsFrom {

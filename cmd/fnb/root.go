@@ -25,6 +25,7 @@ type globals struct {
 	builder   string
 	alone     lone
 	tlsDir    string
+	plaintext bool
 	stores    []*store.Store // that were opened
 	summary   string
 	ci        ciSystem
@@ -57,6 +58,7 @@ func newRoot(s streams) *cobra.Command {
 	f.BoolVar(&g.offline, "offline", false, "use no network: what is cached works")
 	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS`, or several with commas between (default the managed builder)")
 	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
+	f.BoolVar(&g.plaintext, plaintextFlag, false, "send builds, with secrets and credentials, in clear text to a tcp:// builder of another machine")
 	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(

@@ -44,9 +44,14 @@ func (g *globals) startPublished(ctx context.Context, client *builder.Client, f 
 		return nil, usagef("fnb store", "%w", err)
 	}
 	defer progress.Close()
+	cfg, err := readConfig()
+	if err != nil {
+		return nil, err
+	}
 	req := builder.RunRequest{
 		Name: f.name, Image: f.image, Platform: f.platform, Env: map[string]string{}, Secrets: f.secrets, Stdout: g.functionLog(), Stderr: g.functionLog(),
 		Tunnel: builder.Watchdog{Layout: wd.FS, Manifests: wd.Manifests}, Progress: progress, Credentials: f.registry.Credentials,
+		Registries: mirrorsOf(cfg),
 	}
 	if f.run != nil {
 		maps.Copy(req.Env, f.run.Environment)

@@ -61,6 +61,11 @@ func (g *globals) testTemplate(ctx context.Context, o *testOptions, dir string) 
 	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
 		return err
 	}
+	cfg, err := readConfig()
+	if err != nil {
+		return err
+	}
+	p.mirrors = mirrorsOf(cfg)
 	defer p.close()
 	if err := p.settle(ctx, g); err != nil {
 		return err
