@@ -46,6 +46,7 @@ type config struct {
 	readyPath     string
 	suppressLock  bool
 	bufferBody    bool
+	bodyMost      int // body_buffer_size: bytes of a body that is held whole
 	prefixLogs    bool
 	logBufferSize int // -1: no limit
 	logCallID     bool
@@ -152,6 +153,7 @@ func readConfig(pairs []string) (*config, error) {
 		prefixLogs:   e.boolean("prefix_logs", true),
 		logCallID:    e.boolean("log_callid", false) || e.boolean("log_call_id", false),
 		logFormat:    e.text("text", "log_format"),
+		bodyMost:     e.integer("body_buffer_size", 16<<20, 64<<10, 1<<30),
 		jwtAuth:      e.boolean("jwt_auth", false),
 		jwtAuthDebug: e.boolean("jwt_auth_debug", false),
 		jwtAuthLocal: e.boolean("jwt_auth_local", false),

@@ -20,7 +20,7 @@ func TestReadConfigDefaults(t *testing.T) {
 		readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, execTimeout: 30 * time.Second,
 		drainPause: 30 * time.Second, queueTimeout: 10 * time.Second,
 		contentType: "application/octet-stream", staticPath: "/home/app/public",
-		prefixLogs: true, logBufferSize: 65536, logFormat: "text", lambdaConcurrency: 1,
+		prefixLogs: true, logBufferSize: 65536, logFormat: "text", bodyMost: 16 << 20, lambdaConcurrency: 1,
 	}
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(config{})); diff != "" {
 		t.Errorf("the defaults differ (-want +got):\n%s", diff)
@@ -59,6 +59,8 @@ func TestReadConfigNamesWhatIsWrong(t *testing.T) {
 		{"no write timeout", "write_timeout", set("write_timeout=0")},
 		{"a bad drain pause", "healthcheck_interval", set("healthcheck_interval=x")},
 		{"a limit that is no number", "max_inflight", set("max_inflight=many")},
+		{"a body that is too short to be held", "body_buffer_size", set("body_buffer_size=1000")},
+		{"bodies without a limit", "body_buffer_size", set("body_buffer_size=-1")},
 		{"a negative limit", "max_inflight", set("max_inflight=-1")},
 		{"a bad queue", "queue_depth", set("queue_depth=x")},
 		{"a bad queue time", "queue_timeout", set("queue_timeout=x")},

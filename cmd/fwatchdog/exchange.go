@@ -29,7 +29,7 @@ type function interface {
 type exchange struct {
 	http.ResponseWriter
 	conn    *clientConn // nil where the request did not come from a connection
-	body    *openBody   // nil where the body has been read before the answer begins
+	body    *openBody   // nil where there is none, or it has been read already
 	http11  bool
 	started time.Time
 	status  int
@@ -50,6 +50,7 @@ func begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.conn = c
 		x.http11 = r.ProtoAtLeast(1, 1)
 		c.attach(x)
+		x.openBody(r)
 	}
 	return x
 }
@@ -68,11 +69,12 @@ func (b *openBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// openBody lets the body of r be read while the answer is being sent. The server does not look whether it has been
-// read to its end then, and would take the rest of it for the next request; end sees to that.
+// openBody lets the body of r be read while the answer is being sent, and an answer be sent without it: the server
+// would wait for it first. Nor does the server look then whether it has been read to its end, and would take the rest of
+// it for the next request; end sees to that.
 func (x *exchange) openBody(r *http.Request) {
-	if x.conn == nil {
-		return // an event has no connection
+	if _, read := x.ResponseWriter.(*laneWriter); read || r.Body == http.NoBody {
+		return
 	}
 	_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // every writer of a connection can
 	x.body = &openBody{ReadCloser: r.Body}
@@ -202,6 +204,20 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap lets http.ResponseController reach the server's writer.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
+// mark says that the answer is not the function's but by's.
+func (x *exchange) mark(by string) {
+	x.Header()["X-Openfaas-Internal"] = []string{by}
+	x.leaveBody()
+}
+
+// leaveBody says that the connection ends with the answer if some of the request's body is still to be read, which nobody
+// will do.
+func (x *exchange) leaveBody() {
+	if x.unread() {
+		x.Header()["Connection"] = []string{"close"}
+	}
+}
+
 // fail answers with an error of the watchdog's own, marked as such; if the answer has begun it cuts it
 // off, so that no client takes half an answer for a whole one.
 func (x *exchange) fail(status int, why, note string) {
@@ -214,13 +230,10 @@ func (x *exchange) fail(status int, why, note string) {
 	h := x.Header()
 	last := h["Connection"]
 	clear(h)
-	switch {
-	case x.unread():
-		h["Connection"] = []string{"close"}
-	case last != nil:
+	if last != nil {
 		h["Connection"] = last
 	}
-	h["X-Openfaas-Internal"] = []string{"of-watchdog"}
+	x.mark("of-watchdog")
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	if status == http.StatusGatewayTimeout {
 		// The server's write_timeout may have run out together with exec_timeout.

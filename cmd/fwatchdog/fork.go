@@ -24,6 +24,7 @@ type forker struct {
 	exec        time.Duration
 	contentType []string
 	serializing bool
+	most        int // bytes of an answer that is held until the process has succeeded
 	logs        *logs
 	children    *children
 	copies      sync.Pool
@@ -37,7 +38,7 @@ func newForker(c *config, l *logs, kids *children, pairs []string) (*forker, err
 	}
 	f := &forker{
 		path: path, argv: c.process, environ: pairs, exec: c.execTimeout, contentType: []string{c.contentType},
-		serializing: c.mode == modeSerializing, logs: l, children: kids,
+		serializing: c.mode == modeSerializing, most: c.bodyMost, logs: l, children: kids,
 	}
 	f.places = make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	f.copies.New = func() any { b := make([]byte, 32<<10); return &b }
@@ -51,9 +52,6 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 	if err != nil {
 		x.failBody(err)
 		return
-	}
-	if !ahead {
-		x.openBody(r) // the process may answer while it is still being read
 	}
 	p, err := f.start(r, body, ahead)
 	if err != nil {
@@ -78,9 +76,12 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 		f.logs.pump("stderr", p.errs)
 	}()
 	fed := f.feed(p, r)
-	var kept bytes.Buffer
+	var kept []byte
 	if f.serializing {
-		_, err = kept.ReadFrom(p.out)
+		if kept, err = readWhole(nil, p.out, f.most); errors.Is(err, errTooLong) {
+			p.abort()
+			kept, err = nil, fmt.Errorf("the answer is %w", err)
+		}
 	} else {
 		err = f.stream(x, p, *pooled)
 	}
@@ -88,7 +89,7 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 	if cause := <-fed; err == nil && cause != nil {
 		err = cause
 	}
-	f.conclude(x, p, err, kept.Bytes())
+	f.conclude(x, p, err, kept)
 }
 
 // readAhead reads a body that can be in the process's pipe before there is a process to read it.

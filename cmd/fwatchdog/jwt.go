@@ -135,7 +135,7 @@ func (a *authenticator) admit(x *exchange, r *http.Request) bool {
 	if a.debug {
 		a.logs.printf("jwt_auth: %s %s: %v", r.Method, r.RequestURI, err)
 	}
-	x.Header()["X-Openfaas-Internal"] = []string{"of-watchdog"}
+	x.mark("of-watchdog")
 	if errors.Is(err, errForbidden) {
 		http.Error(x, errForbidden.Error(), http.StatusForbidden)
 		return false

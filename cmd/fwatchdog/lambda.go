@@ -172,9 +172,11 @@ func (a *lambda) invoke(ctx context.Context, in *invocation) error {
 	if a.stream && e.kind.streams() {
 		return a.invokeStreaming(in, r)
 	}
-	w := &eventWriter{header: http.Header{}}
+	w := &eventWriter{header: http.Header{}, most: a.watchdog.config.bodyMost}
 	whole := a.call(w, r)
 	switch {
+	case w.over:
+		return a.reportError(in.id, "Function.ResponseSizeTooLarge", "the function's answer is "+errTooLong.Error())
 	case !whole:
 		return a.reportError(in.id, "Function.ResponseCutOff", "the function's answer was cut off")
 	case e.kind == plainEvent && w.status >= http.StatusBadRequest:

@@ -281,6 +281,8 @@ type eventWriter struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	most   int  // bytes of body
+	over   bool // it was longer
 }
 
 func (w *eventWriter) Header() http.Header { return w.header }
@@ -293,6 +295,9 @@ func (w *eventWriter) WriteHeader(status int) {
 
 func (w *eventWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
+	if w.over = w.over || len(p) > w.most-w.body.Len(); w.over {
+		return 0, errTooLong
+	}
 	return w.body.Write(p)
 }
 

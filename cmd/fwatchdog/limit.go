@@ -51,7 +51,7 @@ func (l *limiter) acquire(x *exchange) bool {
 
 // refuse answers as OpenFaaS's middleware does.
 func (l *limiter) refuse(x *exchange) {
-	x.Header()["X-Openfaas-Internal"] = []string{"faas-middleware"}
+	x.mark("faas-middleware")
 	http.Error(x, fmt.Sprintf("Concurrent request limit exceeded. Max concurrent requests: %d", cap(l.slots)), http.StatusTooManyRequests)
 }
 

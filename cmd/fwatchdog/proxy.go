@@ -24,6 +24,7 @@ type proxy struct {
 	up     *upstream
 	exec   time.Duration
 	buffer bool            // read each body whole before it is sent
+	most   int             // bytes of such a body
 	ready  <-chan struct{} // closed once the upstream listens
 	heads  sync.Pool
 	pieces sync.Pool
@@ -32,7 +33,7 @@ type proxy struct {
 }
 
 func newProxy(up *upstream, c *config, ready <-chan struct{}) *proxy {
-	p := &proxy{up: up, exec: c.execTimeout, buffer: c.bufferBody, ready: ready}
+	p := &proxy{up: up, exec: c.execTimeout, buffer: c.bufferBody, most: c.bodyMost, ready: ready}
 	p.heads.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	p.pieces.New = func() any { b := make([]byte, pieceBuffer); return &b }
 	p.copies.New = func() any { b := make([]byte, copyBuffer); return &b }
@@ -143,12 +144,8 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 	case length == 0:
 		return appendRequestHead(out, p.up, r, 0), nil, nil
 	case p.buffer:
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return out, nil, err
-		}
-		r.Header.Del("Expect")
-		return append(appendRequestHead(out, p.up, r, int64(len(body))), body...), nil, nil
+		out, err := p.prepareWhole(r, out)
+		return out, nil, err
 	case length > 0 && length <= smallBody && !expects:
 		out = appendRequestHead(out, p.up, r, length)
 		start := len(out)
@@ -156,7 +153,6 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 		_, err := io.ReadFull(r.Body, out[start:])
 		return out, nil, err
 	}
-	x.openBody(r) // the upstream may answer while it is still being sent
 	s := newSender(p, r, expects)
 	out = appendRequestHead(out, p.up, r, length)
 	if x.conn == nil || length < 0 || expects {
@@ -165,11 +161,29 @@ func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *send
 	return s.begin(x.conn, out)
 }
 
+// prepareWhole writes the head of r and its whole body onto out. Memory is taken as the body arrives.
+func (p *proxy) prepareWhole(r *http.Request, out []byte) ([]byte, error) {
+	if r.ContentLength > int64(p.most) {
+		return out, errTooLong
+	}
+	r.Header.Del("Expect") // the body will be there
+	if r.ContentLength > 0 {
+		return readWhole(appendRequestHead(out, p.up, r, r.ContentLength), r.Body, int(r.ContentLength))
+	}
+	body, err := readWhole(nil, r.Body, p.most)
+	if err != nil {
+		return out, err
+	}
+	return append(appendRequestHead(out, p.up, r, int64(len(body))), body...), nil
+}
+
 // failBody answers a request whose body could not be read.
 func (x *exchange) failBody(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		x.fail(http.StatusRequestTimeout, "", "the request's body did not arrive within read_timeout")
+	case errors.Is(err, errTooLong):
+		x.fail(http.StatusRequestEntityTooLarge, "", "the request's body is "+err.Error())
 	case x.isGone():
 		x.fail(statusClientGone, "", "client closed the connection")
 	default:

@@ -9,4 +9,7 @@ func newStatic(c *config) *static {
 	return &static{http.FileServer(http.Dir(c.staticPath))}
 }
 
-func (s *static) serve(x *exchange, r *http.Request) { s.files.ServeHTTP(x, r) }
+func (s *static) serve(x *exchange, r *http.Request) {
+	x.leaveBody()
+	s.files.ServeHTTP(x, r)
+}

@@ -169,7 +169,7 @@ func endings() map[string]func(*net.TCPConn) {
 // TestEndedConnectionsLeaveNothing ends some hundreds of connections in every way, and counts what is left of them.
 func TestEndedConnectionsLeaveNothing(t *testing.T) {
 	ours(t)
-	const places = 60
+	const places = 20
 	d := launch(t, before(t, upgrading(t, func(_ net.Conn, in *bufio.Reader) { _, _ = in.ReadString('\n') }),
 		"exec_timeout=0", "read_timeout=30s", fmt.Sprintf("max_inflight=%d", places))...).serving()
 	round := func() {

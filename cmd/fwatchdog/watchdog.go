@@ -257,12 +257,23 @@ func (d *watchdog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refused := d.refusal(r)
 	switch {
 	case refused == 0 && r.URL.Path == "/_/health":
-		d.health.serve(w, r)
+		d.serveOwn(w, r, d.health.serve)
 	case refused == 0 && r.URL.Path == "/_/ready":
-		d.serveReady(w)
+		d.serveOwn(w, r, d.serveReady)
 	default:
 		d.serveFunction(w, r, refused)
 	}
+}
+
+// serveOwn answers one of the watchdog's own paths, which wants no body.
+func (d *watchdog) serveOwn(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+	x := begin(w, r)
+	defer x.end()
+	if x.conn != nil {
+		x.detach()
+	}
+	x.leaveBody()
+	serve(w, r)
 }
 
 // refusal is the status of a request that nobody is to see, or 0.
@@ -280,7 +291,7 @@ func (d *watchdog) refusal(r *http.Request) int {
 }
 
 // serveReady answers /_/ready with a status alone. Neither the limit nor the metrics count it.
-func (d *watchdog) serveReady(w http.ResponseWriter) {
+func (d *watchdog) serveReady(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case !d.health.ok():
 		w.WriteHeader(http.StatusServiceUnavailable)
