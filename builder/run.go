@@ -129,7 +129,7 @@ func (r *RunRequest) request() (*Request, error) {
 //
 // The container has a network of its own with nothing but the loopback
 // interface. User, working directory, environment and command are those of the
-// image's configuration. The watchdog's healthcheck_interval is 0 unless Env
+// image's configuration. The watchdog's healthcheck_interval is 1ms unless Env
 // sets it: nobody has to learn first that the function is about to stop.
 //
 // Errors are those of [Client.Solve].

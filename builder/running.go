@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,8 @@ type Running struct {
 	proc  gw.ContainerProcess
 	life  context.Context //nolint:containedctx // of the gateway's build function, in which everything has to happen
 	tail  tail
-	reach bool // there is a tunnel
+	env   []string // of the process
+	reach bool     // there is a tunnel
 
 	end      context.CancelCauseFunc // ends the solve, and with it the container
 	leave    chan struct{}           // closed to end the container in an orderly way
@@ -100,7 +102,8 @@ func (r *Running) begin(ctx context.Context, ctr gw.Container, req *RunRequest) 
 	if len(args) == 0 {
 		return &SolveError{Problem: "the image does not say what to run: it has neither an entrypoint nor a command"}
 	}
-	env := setEnv(slices.Clone(c.Env), "healthcheck_interval", "0s")
+	// No pause; of-watchdog, and OpenFaaS's Go templates, wait for ever for one of 0.
+	env := setEnv(slices.Clone(c.Env), "healthcheck_interval", "1ms")
 	for _, k := range sortedKeys(req.Env) {
 		env = setEnv(env, k, req.Env[k])
 	}
@@ -111,7 +114,7 @@ func (r *Running) begin(ctx context.Context, ctr gw.Container, req *RunRequest) 
 	if err != nil {
 		return err
 	}
-	r.ctr, r.proc, r.life = ctr, proc, ctx
+	r.ctr, r.proc, r.life, r.env = ctr, proc, ctx, env
 	close(r.started)
 	return nil
 }
@@ -307,15 +310,34 @@ const healthPath = "/_/health"
 
 // Ready waits until something answers at the container's port: the watchdog
 // with a 200 for its health, or where there is no watchdog anything with
-// anything. It returns an [*ExitError] when the process ends, a
+// anything. Another watchdog than fnb's says that it is healthy before its function
+// listens, so in http mode that function's port has to take connections, too. It returns an [*ExitError] when the process ends, a
 // [*NotListeningError] after limit, and what [Running.Wait] returns.
 func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r.awaitOutput(ctx)
+	if err := r.until(ctx, began, r.port, r.healthy); err != nil {
+		return err
+	}
+	host, port := r.upstream()
+	if port == 0 {
+		return nil
+	}
+	return r.until(ctx, began, port, func(ctx context.Context) (bool, error) {
+		conn, err := r.dial(ctx, net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return false, err
+		}
+		return true, conn.Close()
+	})
+}
+
+// until asks again and again, with growing pauses, until the answer is yes.
+func (r *Running) until(ctx context.Context, began time.Time, port int, ask func(context.Context) (bool, error)) error {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 25*time.Millisecond) {
-		ok, err := r.healthy(ctx)
+		ok, err := ask(ctx)
 		if ok {
 			return nil
 		}
@@ -327,7 +349,7 @@ func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
 			return r.ended()
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return &NotListeningError{Port: r.port, After: time.Since(began), Log: r.Tail()}
+				return &NotListeningError{Port: port, After: time.Since(began), Log: r.Tail()}
 			}
 			return ctx.Err()
 		case <-time.After(pause):
@@ -369,6 +391,31 @@ func (r *Running) HasWatchdog() bool {
 		}
 	}
 	return false
+}
+
+// Watchdog is what the image's labels say of its watchdog: "default" is fnb's own, and
+// "" means that they say nothing.
+func (r *Running) Watchdog() string { return r.image.Config.Labels["fnb.watchdog"] }
+
+// upstream is where the function behind another watchdog than fnb's listens, in this
+// container; no port where the watchdog calls none.
+func (r *Running) upstream() (host string, port int) {
+	if r.Watchdog() == "default" || !r.HasWatchdog() || getEnv(r.env, "mode") != "http" {
+		return "", 0
+	}
+	u, err := url.Parse(cmp.Or(getEnv(r.env, "upstream_url"), getEnv(r.env, "http_upstream_url")))
+	if err != nil {
+		return "", 0
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0
+	}
+	port, err = strconv.Atoi(cmp.Or(u.Port(), "80"))
+	if err != nil {
+		return "", 0
+	}
+	return u.Hostname(), port
 }
 
 func (r *Running) healthy(ctx context.Context) (bool, error) {

@@ -24,7 +24,10 @@ const tunnelBuffer = 16 << 20
 // 100 ms, so connections are worth keeping, as [Running.Transport] does. Nothing
 // is written before the process says that it is connected: BuildKit drops all
 // processes of a client that writes to one which has ended, the function too.
-func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
+func (r *Running) Dial(ctx context.Context) (net.Conn, error) { return r.dial(ctx, r.host()) }
+
+// dial is Dial to an address that the container knows.
+func (r *Running) dial(ctx context.Context, address string) (net.Conn, error) {
 	if !r.reach {
 		return nil, errNoTunnel
 	}
@@ -36,7 +39,7 @@ func (r *Running) Dial(ctx context.Context) (net.Conn, error) {
 		defer r.tunnels.Add(-1)
 		// Not ctx: it may end when the connection was made.
 		proc, err := r.ctr.Start(r.life, gw.StartRequest{
-			Args: []string{tunnelDir + watchdogPath, "tunnel", r.host()}, Cwd: "/",
+			Args: []string{tunnelDir + watchdogPath, "tunnel", address}, Cwd: "/",
 			Stdin: inside, Stdout: c.buffer, Stderr: &c.stderr,
 		})
 		begun <- err

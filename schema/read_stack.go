@@ -189,6 +189,10 @@ func (r *reader) functionFields(fn *Function) fields {
 		"requests":                 r.resources(&fn.Requests),
 		"readonly_root_filesystem": r.boolean(&fn.ReadOnlyRootFilesystem),
 		"namespace":                r.str(&fn.Namespace, nil),
+		"test": func(v value) {
+			fn.Test = &FunctionTest{}
+			r.object(v, fields{"target": r.str(&fn.Test.Target, nil), "skip": r.strs(&fn.Test.Skip, nil)})
+		},
 	}
 }
 

@@ -52,6 +52,15 @@ type Function struct {
 	Requests               *Resources        `yaml:"requests,omitempty"`
 	ReadOnlyRootFilesystem bool              `yaml:"readonly_root_filesystem,omitempty"`
 	Namespace              string            `yaml:"namespace,omitempty"`
+
+	// Test is what fnb test does with it; nil is what the template says.
+	Test *FunctionTest `yaml:"test,omitempty"`
+}
+
+// A FunctionTest says how a function is tested where that is not as its template says.
+type FunctionTest struct {
+	Target string   `yaml:"target,omitempty"` // stage of the Dockerfile that runs the handler's tests
+	Skip   []string `yaml:"skip,omitempty"`   // checks of the contract test that are left out
 }
 
 // Resources are the memory and CPU of a running function, in Kubernetes' units.

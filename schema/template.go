@@ -71,6 +71,9 @@ type Dockerfile struct {
 	// BringsWatchdog is true where the image's command is a watchdog that the
 	// Dockerfile copied in itself, as every OpenFaaS template does.
 	BringsWatchdog bool
+	// Watchdog is the image which that one is copied from, as written; "" where the
+	// Dockerfile does not say.
+	Watchdog string
 }
 
 // An Entrypoint is the second part: the program that calls the handler.

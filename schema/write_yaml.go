@@ -38,6 +38,7 @@ func functionPairs(fn Function) []pair {
 		{"requests", resourcePairs(fn.Requests)},
 		{"readonly_root_filesystem", fn.ReadOnlyRootFilesystem},
 		{"namespace", fn.Namespace},
+		{"test", testPairs(fn.Test)},
 	}
 	return slices.DeleteFunc(all, func(p pair) bool {
 		switch v := p.value.(type) {
@@ -67,6 +68,20 @@ func resourcePairs(r *Resources) []pair {
 		return nil
 	}
 	return slices.DeleteFunc([]pair{{"memory", r.Memory}, {"cpu", r.CPU}}, func(p pair) bool { return p.value == "" })
+}
+
+func testPairs(t *FunctionTest) []pair {
+	if t == nil {
+		return nil
+	}
+	pairs := []pair{{"target", t.Target}, {"skip", t.Skip}}
+	if len(t.Skip) == 0 {
+		pairs = pairs[:1]
+	}
+	if t.Target == "" {
+		pairs = pairs[1:]
+	}
+	return pairs
 }
 
 // blockYAML returns the lines of a mapping, each level indented by step spaces more.

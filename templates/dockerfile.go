@@ -2,6 +2,7 @@ package templates
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"path"
 	"regexp"
@@ -237,7 +238,7 @@ func (d *Dockerfile) Unpinned() []string {
 
 // Summary returns what the Dockerfile says about the image it makes.
 func (d *Dockerfile) Summary() schema.Dockerfile {
-	out := schema.Dockerfile{Path: d.File, BringsWatchdog: d.bringsWatchdog()}
+	out := schema.Dockerfile{Path: d.File, BringsWatchdog: d.bringsWatchdog(), Watchdog: d.watchdogImage()}
 	for _, s := range d.stages {
 		out.Stages = append(out.Stages, s.Name)
 		for _, ref := range append([]string{s.base}, s.images...) {
@@ -287,6 +288,34 @@ func (d *Dockerfile) bringsWatchdog() bool {
 		}
 	}
 	return false
+}
+
+// watchdogImage is the image whose watchdog gets into the final one, also by way of
+// other stages.
+func (d *Dockerfile) watchdogImage() string {
+	for _, s := range d.chain() {
+		if image := d.watchdogOf(s, len(d.stages)); image != "" {
+			return image
+		}
+	}
+	return ""
+}
+
+// watchdogOf is the image whose watchdog a stage copies; in steps stages at most.
+func (d *Dockerfile) watchdogOf(s stage, steps int) string {
+	for _, c := range s.Commands {
+		c, ok := c.(*instructions.CopyCommand)
+		if !ok || steps == 0 || c.From == "" || !copiesWatchdog(c.SourcesAndDest) {
+			continue
+		}
+		for i, from := range d.stages {
+			if strings.EqualFold(from.Name, c.From) || strconv.Itoa(i) == c.From {
+				return cmp.Or(d.watchdogOf(from, steps-1), from.base)
+			}
+		}
+		return c.From
+	}
+	return ""
 }
 
 const watchdogName = "fwatchdog"

@@ -52,7 +52,7 @@ func TestReadDockerfile(t *testing.T) {
 			Bases:          []string{"ghcr.io/openfaas/of-watchdog:0.11.3", "golang:1.25-alpine", "alpine:3.22.2"},
 			Stages:         []string{"watchdog", "build", "ship"},
 			Args:           []string{"GO111MODULE", "GOPROXY", "TARGETOS", "TARGETPLATFORM"},
-			BringsWatchdog: true,
+			BringsWatchdog: true, Watchdog: "ghcr.io/openfaas/of-watchdog:0.11.3",
 		}},
 		"global arguments": {"ARG V=3.12\nARG OS=alpine\nARG IMAGE=python:${V}-$OS\nFROM --platform=linux/amd64 $IMAGE AS build\nFROM ${BASE:-debian:12}\nFROM ${UNSET}/x:1\n", schema.Dockerfile{
 			Bases: []string{"python:3.12-alpine", "debian:12", "${UNSET}/x:1"}, Stages: []string{"build", "", ""}, Args: []string{"IMAGE", "OS", "V"},
@@ -62,7 +62,7 @@ func TestReadDockerfile(t *testing.T) {
 		}},
 		"a watchdog in shell form":    {"FROM a:1\nCMD exec /usr/bin/fwatchdog\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
 		"a watchdog behind an init":   {"FROM a:1\nENTRYPOINT [\"tini\", \"--\", \"fwatchdog\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
-		"a watchdog in a stage below": {"FROM a:1 AS base\nCOPY --from=w:1 /fwatchdog /usr/bin/\nFROM base\nCMD [\"./start\"]\n", schema.Dockerfile{Bases: []string{"a:1", "w:1"}, Stages: []string{"base", ""}, BringsWatchdog: true}},
+		"a watchdog in a stage below": {"FROM a:1 AS base\nCOPY --from=w:1 /fwatchdog /usr/bin/\nFROM base\nCMD [\"./start\"]\n", schema.Dockerfile{Bases: []string{"a:1", "w:1"}, Stages: []string{"base", ""}, BringsWatchdog: true, Watchdog: "w:1"}},
 		"a watchdog in process":       {"FROM a:1\nENV fprocess=\"\" mode=\"inproc\"\nCMD [\"./handler\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
 		"a watchdog that is not shipped": {
 			"FROM w:1 AS build\nCOPY --from=w:2 /fwatchdog /x/fwatchdog\nCMD [\"fwatchdog\"]\nFROM a:1\nCMD [\"cat\"]\n",

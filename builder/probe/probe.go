@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,12 +31,13 @@ const (
 	Passed  = "passed"
 	Failed  = "failed"
 	Skipped = "skipped"
+	Warning = "warning" // what the image's own watchdog cannot do, whatever the function does
 )
 
 // A Check is the result of one check.
 type Check struct {
 	Name    string  `json:"check"`
-	Status  string  `json:"status"` // passed, failed or skipped
+	Status  string  `json:"status"` // passed, failed, skipped or warning
 	Detail  string  `json:"detail,omitempty"`
 	Seconds float64 `json:"seconds"`
 }
@@ -51,7 +53,12 @@ type Options struct {
 	Contains string        // what the answer has to contain; "" is anything
 	Listen   time.Duration // to become healthy; 0 is 30 seconds
 	Drain    time.Duration // from SIGTERM to the end; 0 is 20 seconds
+	Skip     []string      // checks that are left out, of [Optional]
+	Watchdog string        // what the image's watchdog is called, where it is not fnb's; "" is its own
 }
+
+// Optional are the checks that can be left out.
+func Optional() []string { return []string{Ready, Request, NonRoot, LogLine, Drain} }
 
 // logLine is how long the line of the log check is: longer than what readers of
 // lines often hold, which is 64 KiB.
@@ -113,10 +120,15 @@ func (e errSkip) Error() string { return string(e) }
 
 func (p *prober) check(name string, do func() error) {
 	began := time.Now()
-	err := do()
+	var err error = errSkip("left out")
+	if !slices.Contains(p.o.Skip, name) {
+		err = do()
+	}
 	c := Check{Name: name, Status: Passed, Seconds: time.Since(began).Seconds()}
 	var skip errSkip
 	switch {
+	case err != nil && (name == Ready || name == LogLine) && !errors.As(err, &skip) && p.r.Watchdog() != "default":
+		c.Status, c.Detail = Warning, fmt.Sprintf("%s, the image's watchdog, cannot do this: %s", cmp.Or(p.o.Watchdog, "fwatchdog"), explain(err))
 	case errors.As(err, &skip):
 		c.Status, c.Detail = Skipped, string(skip)
 	case err != nil:

@@ -58,10 +58,9 @@ func (p *pipeline) plan(ctx context.Context, j *job, tmpl *templates.Template, b
 		return nil, err
 	}
 	if p.opts.test {
-		if tmpl.Manifest.Test == nil || tmpl.Manifest.Test.Target == "" {
-			return nil, fmt.Errorf("template %s has no test target; leave out --test", tmpl.Name)
+		if req.Test = testTarget(j.fn, tmpl); req.Test == "" {
+			return nil, fmt.Errorf("template %s has no test target; name the stage with test.target in the stack file, or leave out --test", tmpl.Name)
 		}
-		req.Test = tmpl.Manifest.Test.Target
 	}
 	req.Epoch = p.epoch
 	created := int64(builder.DefaultEpoch)

@@ -126,7 +126,7 @@ func (p *pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templat
 	if platform != (schema.Platform{}) {
 		req.Build.Platforms = []schema.Platform{platform}
 	}
-	po := probe.Options{Listen: o.timeout}
+	po := probe.Options{Listen: o.timeout, Skip: o.skip}
 	if t := tmpl.Manifest.Test; t != nil && t.Request != nil {
 		po.Contains = t.Request.Contains
 	}

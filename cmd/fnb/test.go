@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,6 +20,7 @@ import (
 type testOptions struct {
 	containerOptions
 	junit string
+	skip  []string
 }
 
 // A testResult is what fnb test found of one function on one platform.
@@ -60,8 +62,10 @@ func newTest(g *globals) *cobra.Command {
 
 The request has the body that the template's manifest gives; of the answer only the status counts, which is to be under 500.
 
+--skip leaves checks out, and so does test.skip of a function in the stack file; test.target names the stage that runs its tests, where the template names none. What an image's own watchdog cannot do is a warning.
+
 A table is printed, or with --json a list. The exit code is 3 where a check failed.`,
-		Example:           "  # all functions, for a CI system\n  fnb test --junit report.xml",
+		Example:           "  # all functions, for a CI system\n  fnb test --junit report.xml\n\n  # without a check that an image cannot pass\n  fnb test hello --skip drain",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -75,8 +79,16 @@ A table is printed, or with --json a list. The exit code is 3 where a check fail
 	return cmd
 }
 
+func (o *testOptions) parse(command string) (err error) {
+	if o.skip, err = checksNamed(o.skip); err != nil {
+		return usagef(command, "--skip %w", err)
+	}
+	return o.containerOptions.parse(command)
+}
+
 func (o *testOptions) addTestFlags(cmd *cobra.Command) {
 	o.addFlags(cmd.Flags())
+	cmd.Flags().StringSliceVar(&o.skip, "skip", nil, "leave out the check `NAME`: tests, ready, request, non-root, log-line or drain (repeatable)")
 	cmd.Flags().StringVar(&o.junit, "junit", "", "write the results to `FILE` as JUnit XML")
 }
 
@@ -99,7 +111,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 		r := &results[index[j]]
 		req, tmpl, err := p.container(ctx, j, &o.containerOptions)
 		if err == nil {
-			*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout})
+			*r, err = p.test(ctx, j, tmpl, req, probe.Options{Listen: o.timeout, Skip: o.skip})
 		}
 		if err != nil && ctx.Err() == nil { // a report in which it is missing would look well
 			r.Function, r.place = j.fn.Name, j.place
@@ -128,15 +140,23 @@ func (p *pipeline) test(ctx context.Context, j *job, tmpl *templates.Template, r
 	if len(req.Build.Platforms) > 0 {
 		r.Platform = req.Build.Platforms[0].String()
 	}
-	test := tmpl.Manifest.Test
-	if test != nil && test.Request != nil {
+	if test := tmpl.Manifest.Test; test != nil && test.Request != nil {
 		o.Body = test.Request.Body
 	}
-	if test == nil || test.Target == "" {
+	if o.Watchdog = tmpl.Dockerfile.Watchdog; j.fn.Test != nil {
+		skip, err := checksNamed(j.fn.Test.Skip)
+		if err != nil {
+			return r, fmt.Errorf("test.skip: %w", err)
+		}
+		o.Skip = slices.Concat(o.Skip, skip)
+	}
+	if target := testTarget(j.fn, tmpl); target == "" {
 		r.Checks = append(r.Checks, probe.Check{Name: checkTests, Status: probe.Skipped, Detail: "the template has no test target"})
+	} else if slices.Contains(o.Skip, checkTests) {
+		r.Checks = append(r.Checks, probe.Check{Name: checkTests, Status: probe.Skipped, Detail: "left out"})
 	} else {
 		only := *req.Build
-		only.Target, only.Watchdog, only.Config = test.Target, builder.Watchdog{}, schema.ImageConfig{}
+		only.Target, only.Watchdog, only.Config = target, builder.Watchdog{}, schema.ImageConfig{}
 		only.Name = j.fn.Name
 		if err := r.check(checkTests, func() error { _, err := p.machine.Solve(ctx, only); return err }); err != nil {
 			return r, err
@@ -158,6 +178,32 @@ func (p *pipeline) test(ctx context.Context, j *job, tmpl *templates.Template, r
 	r.Checks = append(r.Checks, checks...)
 	r.OK = probe.OK(r.Checks)
 	return r, err
+}
+
+// testTarget is the stage that runs a function's tests: the stack's, or the template's;
+// "" without.
+func testTarget(fn schema.Function, tmpl *templates.Template) string {
+	if fn.Test != nil && fn.Test.Target != "" {
+		return fn.Test.Target
+	}
+	if test := tmpl.Manifest.Test; test != nil {
+		return test.Target
+	}
+	return ""
+}
+
+// checksNamed are the checks that somebody leaves out; log-line is "log line" too.
+func checksNamed(names []string) ([]string, error) {
+	known := append(probe.Optional(), checkTests)
+	var out []string
+	for _, name := range names {
+		at := slices.IndexFunc(known, func(k string) bool { return k == name || strings.ReplaceAll(k, " ", "-") == name })
+		if at < 0 {
+			return nil, fmt.Errorf("%q is no check that can be left out: it is one of %s", name, strings.ReplaceAll(strings.Join(known, ", "), " line", "-line"))
+		}
+		out = append(out, known[at])
+	}
+	return out, nil
 }
 
 // check is one that a solve makes: only a step that fails is the function's own
@@ -233,7 +279,7 @@ func (g *globals) printTests(results []testResult) error {
 		for _, c := range r.Checks {
 			first, rest, _ := strings.Cut(c.Detail, "\n")
 			fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", clean(r.title()), c.Name, c.Status, c.Seconds, clean(first))
-			if c.Status == probe.Failed && rest != "" && !g.quiet {
+			if (c.Status == probe.Failed || c.Status == probe.Warning) && rest != "" && !g.quiet {
 				fmt.Fprintf(g.err, "--- %s: %s\n", clean(r.title()), c.Name)
 				for line := range strings.SplitSeq(rest, "\n") {
 					fmt.Fprintf(g.err, "    %s\n", clean(line))

@@ -281,7 +281,7 @@ func TestPlatformPort(t *testing.T) {
 	if got := d.get("/environment/PORT").body; got != upstream {
 		t.Errorf("the function's PORT is %q, want its own, %s", got, upstream)
 	}
-	if got := d.get("/environment/healthcheck_interval").body; got != "0s" {
+	if got := d.get("/environment/healthcheck_interval").body; got != "1ms" {
 		t.Errorf("the function's healthcheck_interval is %q", got)
 	}
 	begun := time.Now()

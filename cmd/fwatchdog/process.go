@@ -82,7 +82,7 @@ func serverEnvironment(c *config, pairs []string) []string {
 	own := slices.DeleteFunc(slices.Clone(pairs), func(pair string) bool {
 		return strings.HasPrefix(pair, "healthcheck_interval=") || c.ownsPort && strings.HasPrefix(pair, "PORT=")
 	})
-	own = append(own, "healthcheck_interval=0s")
+	own = append(own, "healthcheck_interval=1ms") // of-watchdog and OpenFaaS's Go templates wait for ever for 0
 	if c.ownsPort && c.upstream.Port() != "" {
 		own = append(own, "PORT="+c.upstream.Port())
 	}
