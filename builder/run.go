@@ -134,6 +134,7 @@ func (r *RunRequest) request() (*Request, error) {
 //
 // Errors are those of [Client.Solve].
 func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
+	again := c.runAgain(r)
 	r.prefix = "fnb-run-" + rand.Text() + "/"
 	req, err := r.request()
 	if err != nil {
@@ -167,7 +168,7 @@ func (c *Client) Run(ctx context.Context, r RunRequest) (*Running, error) {
 			return nil, err
 		}
 	}
-	return c.start(ctx, opt, &runner{RunRequest: &r, build: b, tunnel: tunnel})
+	return c.start(ctx, opt, &runner{RunRequest: &r, build: b, tunnel: tunnel, again: again})
 }
 
 // A runner makes one container inside of the gateway's build function.
@@ -175,6 +176,7 @@ type runner struct {
 	*RunRequest
 	build  *build
 	tunnel *build
+	again  func(context.Context) (int, bool)
 }
 
 // start calls the builder and waits for the container's process.
@@ -183,6 +185,7 @@ func (c *Client) start(ctx context.Context, opt client.SolveOpt, r *runner) (*Ru
 	unhook := context.AfterFunc(ctx, func() { end(ctx.Err()) })
 	defer unhook()
 	run := c.newRunning(r.RunRequest, end)
+	run.again = r.again
 	w := newWatch(r.build.req)
 	status := make(chan *client.SolveStatus)
 	shown := make(chan struct{})

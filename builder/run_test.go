@@ -247,13 +247,15 @@ func TestRunFails(t *testing.T) {
 	})
 	t.Run("it ends at once", func(t *testing.T) {
 		t.Parallel()
-		r := running(t, c, shell(t, "echo no database >&2; exit 3\n"))
-		var ee *ExitError
-		if err := r.Ready(t.Context(), 20*time.Second); !errors.As(err, &ee) || ee.Code != 3 && ee.Code != UnknownExitCode || strings.Join(ee.Log, "\n") != "no database" {
-			t.Errorf("%T %v", err, err)
-		}
-		if code, err := r.Stop(t.Context(), time.Second); code != 3 && code != UnknownExitCode || err != nil {
-			t.Errorf("stopped: %d %v", code, err)
+		for range 10 { // each time its end meets the connections otherwise
+			r := running(t, c, shell(t, "echo no database >&2; exit 3\n"))
+			var ee *ExitError
+			if err := r.Ready(t.Context(), 20*time.Second); !errors.As(err, &ee) || ee.Code != 3 || strings.Join(ee.Log, "\n") != "no database" {
+				t.Errorf("%T %v", err, err)
+			}
+			if code, err := r.Stop(t.Context(), time.Second); code != 3 && code != 0 && code != UnknownExitCode || err != nil {
+				t.Errorf("stopped: %d %v", code, err)
+			}
 		}
 	})
 	t.Run("it never listens and ignores SIGTERM", func(t *testing.T) {

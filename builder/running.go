@@ -33,8 +33,9 @@ type Running struct {
 	proc  gw.ContainerProcess
 	life  context.Context //nolint:containedctx // of the gateway's build function, in which everything has to happen
 	tail  tail
-	env   []string // of the process
-	reach bool     // there is a tunnel
+	env   []string                                  // of the process
+	again func(context.Context) (code int, ok bool) // runs it once more, and only waits for its end
+	reach bool                                      // there is a tunnel
 
 	end      context.CancelCauseFunc // ends the solve, and with it the container
 	leave    chan struct{}           // closed to end the container in an orderly way
@@ -346,7 +347,7 @@ func (r *Running) until(ctx context.Context, began time.Time, port int, ask func
 		}
 		select {
 		case <-r.gone:
-			return r.ended()
+			return r.endedEarly(ctx)
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return &NotListeningError{Port: port, After: time.Since(began), Log: r.Tail()}
@@ -379,6 +380,38 @@ func (r *Running) ended() error {
 		return &ExitError{Code: r.code, Log: r.Tail()}
 	}
 	return r.err
+}
+
+// endedEarly is ended for a container that nobody has stopped. Its end tears down
+// whatever reaches into it at that moment, and then BuildKit tells the main process's exit
+// code or loses it, as it happens. So a code that may not be true is asked of the
+// same container again, which nobody reaches into.
+func (r *Running) endedEarly(ctx context.Context) error {
+	if r.exited && (r.code == 0 || r.code == UnknownExitCode) && r.again != nil {
+		if code, ok := r.again(ctx); ok {
+			return &ExitError{Code: code, Log: r.Tail()}
+		}
+	}
+	return r.ended()
+}
+
+// againPatience is how long a container that is run again may take to end.
+const againPatience = 5 * time.Second
+
+// runAgain returns what [Running.endedEarly] needs.
+func (c *Client) runAgain(r RunRequest) func(context.Context) (int, bool) {
+	r.Stdout, r.Stderr = nil, nil
+	return func(ctx context.Context) (int, bool) {
+		ctx, cancel := context.WithTimeout(ctx, againPatience)
+		defer cancel()
+		run, err := c.Run(ctx, r)
+		if err != nil {
+			return 0, false
+		}
+		defer run.Close()
+		code, err := run.Wait(ctx)
+		return code, err == nil && code != UnknownExitCode
+	}
 }
 
 // HasWatchdog reports whether the image's entrypoint is a watchdog, fnb's or
