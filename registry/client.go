@@ -35,6 +35,8 @@ type Options struct {
 	// AuthFiles are further credential files, read where Docker's has nothing
 	// for a registry; nil means the places of Podman, and none is an empty slice.
 	AuthFiles []string
+	// Anonymous means that registries are asked without credentials, whatever there is.
+	Anonymous bool
 	// Progress, when not nil, is called for each step, from several goroutines.
 	Progress func(Event)
 }
@@ -74,6 +76,9 @@ func New(opts Options) (*Client, error) {
 		opts.AuthFiles = podmanFiles()
 	}
 	c.keys.files = append(c.keys.files, opts.AuthFiles...)
+	if opts.Anonymous {
+		c.keys = &keychain{}
+	}
 	c.trans = newTransport(opts, c.plain)
 	c.pings = &pingTransport{inner: c.trans}
 	return c, c.reset()

@@ -31,6 +31,9 @@ type CheckRequest struct {
 	// Registry is asked for the images of new functions; nil means that they are not
 	// compared.
 	Registry *registry.Client
+	// Credentials says that they are sent to every repository, and not to those alone
+	// that records of the base name.
+	Credentials bool
 }
 
 // A StoreProblem is one thing that is wrong with a store.
@@ -55,6 +58,8 @@ type check struct {
 	scan     *scan
 	records  map[string]schema.Record // by file
 	touched  []string                 // files that are new or different since base; all without base
+	known    map[string]bool          // repositories that records of the base name
+	private  map[string]bool          // those that credentials were sent to
 }
 
 func (k *check) fail(file, format string, args ...any) {
@@ -75,7 +80,7 @@ func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, er
 		return nil, err
 	}
 	defer remove()
-	k := &check{store: fresh, req: req, records: map[string]schema.Record{}}
+	k := &check{store: fresh, req: req, records: map[string]schema.Record{}, known: map[string]bool{}, private: map[string]bool{}}
 	done, err := k.open()
 	if err != nil {
 		return nil, err
@@ -92,6 +97,9 @@ func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, er
 		return nil, err
 	}
 	k.ownership()
+	if err := k.restrain(ctx); err != nil {
+		return nil, err
+	}
 	if err := k.templates(ctx); err != nil {
 		return nil, err
 	}
@@ -361,6 +369,56 @@ func (k *check) functions(ctx context.Context) error {
 	return nil
 }
 
+// restrain keeps what the change names from what only whoever checks may reach: it gets
+// no credentials, and leads to no host that is nearer than the store's repository.
+func (k *check) restrain(ctx context.Context) error {
+	opts := &k.store.opts
+	opts.least = max(opts.least, reachOfFolder(ctx, k.req.Dir))
+	opts.sent = func(url string) { k.private[url] = true }
+	if k.req.Credentials {
+		return nil
+	}
+	opts.maySend = func(url string) bool { return k.known[url] }
+	if k.base == nil {
+		return nil
+	}
+	return (&scan{tree: k.base}).packages(ctx, func(p pack) error {
+		for _, v := range p.versions {
+			k.known[v.Source.Git.URL] = true
+		}
+		return nil
+	}, func(string, error) {}) // what is wrong with it was so before
+}
+
+// template compares the template of a record with it. Of a repository that only
+// credentials open no more is told than that something is wrong: whoever proposes the
+// change may not be allowed to read it.
+func (k *check) template(file string, rec schema.Record, t *templates.Template) {
+	private := k.private[rec.Source.Git.URL]
+	tell := func(format string, detail any) {
+		if private {
+			detail = "something else; what, is not told of a private repository"
+		}
+		k.fail(file, format, detail)
+	}
+	if t.Checksum != rec.Checksum {
+		tell("cksum: the template has %s", t.Checksum)
+	}
+	if v := t.Manifest.Version; v != "" && v != rec.Version {
+		tell("vers: the template says %s", v)
+	}
+	for _, p := range t.Lint() {
+		if p.Severity != templates.SeverityError {
+			continue
+		}
+		if private {
+			k.fail(file, "its template does not pass lint; why, is not told of a private repository")
+			return
+		}
+		k.fail(file, "its template: %s", p)
+	}
+}
+
 // templates fetches what the new records name, compares it and has it linted.
 func (k *check) templates(ctx context.Context) error {
 	for file, rec := range k.records {
@@ -372,20 +430,15 @@ func (k *check) templates(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
+			if k.private[rec.Source.Git.URL] {
+				err = errors.New("why, is not told of a private repository")
+			} else if e, ok := errors.AsType[*AuthError](err); ok && !e.Sent && !k.req.Credentials {
+				err = fmt.Errorf("%w; no credentials are sent to a repository that only the change names", err)
+			}
 			k.fail(file, "its template cannot be fetched: %v", err)
 			continue
 		}
-		if t.Checksum != rec.Checksum {
-			k.fail(file, "cksum: the template has %s", t.Checksum)
-		}
-		if v := t.Manifest.Version; v != "" && v != rec.Version {
-			k.fail(file, "vers: the template says %s", v)
-		}
-		for _, p := range t.Lint() {
-			if p.Severity == templates.SeverityError {
-				k.fail(file, "its template: %s", p)
-			}
-		}
+		k.template(file, rec, t)
 	}
 	return nil
 }

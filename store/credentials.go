@@ -17,8 +17,15 @@ import (
 
 // credentials finds a user and a secret for a git server.
 type credentials struct {
-	getenv func(string) string
-	sent   bool
+	getenv  func(string) string
+	maySend func(url string) bool // nil is yes
+	told    func(url string)      // where some were sent; may be nil
+	sent    bool
+}
+
+// credentials is what may be sent to whom.
+func (s *Store) credentials() *credentials {
+	return &credentials{getenv: s.opts.Getenv, maySend: s.opts.maySend, told: s.opts.sent}
 }
 
 // A target is what credentials are looked for.
@@ -41,6 +48,9 @@ func (c *credentials) secrets(ctx context.Context, address string, use func(*ori
 	if err != nil {
 		return &UnreachableError{URL: clean(address), Err: err}
 	}
+	if c.maySend != nil && !c.maySend(address) {
+		return nil
+	}
 	to := target{Origin: origin.Of(u), path: strings.TrimPrefix(u.Path, "/")}
 	for _, find := range c.places() {
 		user, secret, err := find(ctx, to)
@@ -50,7 +60,9 @@ func (c *credentials) secrets(ctx context.Context, address string, use func(*ori
 		if secret == "" {
 			continue
 		}
-		c.sent = true
+		if c.sent = true; c.told != nil {
+			c.told(address)
+		}
 		if more, err := use(&origin.Secret{For: to.Origin, User: user, Password: secret}); err != nil || !more {
 			return err
 		}

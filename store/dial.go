@@ -27,10 +27,15 @@ func (r *remote) dial(ctx context.Context) error {
 	if err != nil {
 		return &UnreachableError{URL: r.url, Err: cleaned(err)}
 	}
+	isHTTP := ep.Protocol == "https" || ep.Protocol == "http"
+	if err := r.checkReach(ctx, ep.Host, !isHTTP); err != nil {
+		return err
+	}
 	if ep.Protocol == "ssh" {
 		return r.dialSSH(ctx, ep)
 	}
-	if ep.Protocol != "https" && ep.Protocol != "http" {
+	if !isHTTP {
+		r.reach, _ = origin.ReachOfHost(ep.Host)
 		client, err := r.otherClient(ep)
 		if err != nil {
 			return err
@@ -47,12 +52,14 @@ func (r *remote) dial(ctx context.Context) error {
 		}
 		guard := newGuard(r.store.opts)
 		guard.inner.Secret = secret
-		return r.start(ctx, githttp.NewClient(&http.Client{Transport: guard}), ep, nil)
+		err = r.start(ctx, githttp.NewClient(&http.Client{Transport: guard}), ep, nil)
+		r.reach = guard.met()
+		return err
 	}
 	if err = ask(nil); !wantsCredentials(err) || ctx.Err() != nil {
 		return r.explain(ctx, err, false)
 	}
-	finder := &credentials{getenv: r.store.opts.Getenv}
+	finder := r.store.credentials()
 	ferr := finder.secrets(ctx, r.url, func(secret *origin.Secret) (more bool, _ error) {
 		err = ask(secret)
 		return wantsCredentials(err), nil
@@ -168,6 +175,9 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 	if e, ok := errors.AsType[*PlainHTTPError](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*origin.ReachError](err); ok {
+		return &InwardError{URL: r.url, Host: e.Host, Reach: e.Reach}
+	}
 	if e, ok := errors.AsType[*stalledError](err); ok {
 		return &UnreachableError{URL: r.url, Err: e}
 	}
@@ -213,12 +223,14 @@ type guard struct {
 }
 
 func newGuard(opts Options) *guard {
-	return &guard{opts: opts, inner: origin.NewGuard(&http.Transport{
+	g := &guard{opts: opts, inner: origin.NewGuard(&http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		TLSClientConfig:   &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2: true,
 		IdleConnTimeout:   time.Minute,
 	}, net.Dialer{})}
+	g.inner.Least, g.inner.Exempt = opts.least, opts.anywhere
+	return g
 }
 
 // RoundTrip implements [http.RoundTripper].

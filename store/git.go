@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 
+	"fnb/origin"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -22,11 +23,12 @@ import (
 // A gitWant says which template of which repository is wanted.
 type gitWant struct {
 	url    string
-	path   string // of the template in the repository; "" to look for it
-	name   string // the template's; "" when only the repository is named
-	ref    string // tag, branch or commit; "" for the repository's own branch
-	rng    string // SemVer range of the tags, instead of ref
-	semver bool   // rng is to be used
+	path   string       // of the template in the repository; "" to look for it
+	name   string       // the template's; "" when only the repository is named
+	ref    string       // tag, branch or commit; "" for the repository's own branch
+	rng    string       // SemVer range of the tags, instead of ref
+	semver bool         // rng is to be used
+	from   origin.Reach // of whoever names it
 }
 
 // source is the wanted place as a stack would write it.
@@ -67,7 +69,7 @@ func (l *lookup) fromGit(ctx context.Context, w gitWant) (found, error) {
 	}
 	defer unlock()
 	record := c.record(w.url)
-	r := &remote{store: l.store, url: w.url}
+	r := &remote{store: l.store.within(w.from), url: w.url}
 	defer r.close()
 	at, err := l.commit(ctx, r, w, pinned, record)
 	if err != nil {

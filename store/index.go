@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"fnb/origin"
 	"fnb/schema"
 )
 
@@ -39,6 +41,7 @@ type index struct {
 	state indexState
 	dir   string
 	names map[string][]byte // by kind
+	again []string          // keys of state.Returned that are new in this reading
 }
 
 // namesFile is the file of an index that has the names of a kind.
@@ -52,6 +55,11 @@ type indexState struct {
 	Dir      string    `json:"dir"`
 	Problems []string  `json:"problems,omitempty"`
 	Passed   int       `json:"passed,omitempty"` // files that were passed over
+	// Reach is how far away the store was; 0 is this machine.
+	Reach origin.Reach `json:"reach,omitempty"`
+	// Returned are versions that were withdrawn and are not any more, as
+	// "kind name@version", and why they had been.
+	Returned map[string]string `json:"returned,omitempty"`
 
 	Names map[string]string `json:"sums"` // checksum of the names, by kind
 }
@@ -362,7 +370,7 @@ func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, 
 			return nil, err
 		}
 	}
-	if err := c.saveIndexState(st); err != nil {
+	if err := c.saveIndexState(x.state); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(parent)
@@ -377,15 +385,39 @@ func (c *cache) buildIndex(st indexState, old *index, packages feed) (_ *index, 
 	return x, nil
 }
 
+// returnedKey is a version's key in [indexState].Returned.
+func returnedKey(kind, name, version string) string { return kind + " " + name + "@" + version }
+
 // continues returns an error unless every version of old is in x as it was: a
-// store only grows.
+// store only grows. Versions that may be used again, which old had as withdrawn, are
+// noted for as long as that is so.
 func (x *index) continues(old *index) error {
+	x.state.Returned = maps.Clone(old.state.Returned)
 	for _, kind := range kinds() {
 		if err := x.continuesIn(kind, old); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// returned notes that a version was withdrawn and is not any more, or is again.
+func (x *index) returned(key string, before, now *schema.Yank) {
+	switch {
+	case now != nil:
+		delete(x.state.Returned, key)
+	case before != nil:
+		if x.state.Returned == nil {
+			x.state.Returned = map[string]string{}
+		}
+		x.state.Returned[key] = clean(before.Reason)
+		x.again = append(x.again, key)
+	}
+}
+
+// returnedNote says of a version with a key of Returned that it was withdrawn before.
+func (x *index) returnedNote(c Configured, key string) string {
+	return fmt.Sprintf("store %s: %s may be used again; it had been withdrawn: %s", c.Name, key, x.state.Returned[key])
 }
 
 func (x *index) continuesIn(kind string, old *index) error {
@@ -400,7 +432,7 @@ func (x *index) continuesIn(kind string, old *index) error {
 		}
 		before, err := old.versionsOf(was)
 		if err != nil {
-			return nil //nolint:nilerr // what is damaged cannot be compared with
+			continue // what is damaged cannot be compared with
 		}
 		var after []indexed
 		if ok {
@@ -417,6 +449,9 @@ func (x *index) continuesIn(kind string, old *index) error {
 			same := ok && content(a.Record) == content(b.Record) && a.Source.Git.Commit == b.Source.Git.Commit
 			if b.OpenFaaS == nil && !same {
 				return &RewrittenError{URL: x.state.URL, Name: was.Name, Version: b.Version}
+			}
+			if same {
+				x.returned(returnedKey(kind, was.Name, b.Version), b.Yanked, a.Yanked)
 			}
 		}
 	}

@@ -33,7 +33,8 @@ type lookup struct {
 	pin    schema.Pin
 	pinned bool
 	notes  []string
-	asked  bool // the store itself, and not the cache
+	asked  bool   // the store itself, and not the cache
+	index  *index // of the store that it is looked up in
 }
 
 func (l *lookup) note(format string, args ...any) {

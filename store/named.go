@@ -109,10 +109,9 @@ func (l *lookup) versions(ctx context.Context, c Configured, again bool) ([]inde
 		return nil, fmt.Errorf("store %s: %w", c.Name, err)
 	}
 	for _, n := range notes {
-		if !slices.Contains(l.notes, n) {
-			l.notes = append(l.notes, n)
-		}
+		l.noteOnce(n)
 	}
+	l.index = x
 	m, ok := x.find(l.kind, l.parsed.Namespace+"/"+l.parsed.Name)
 	if l.parsed.Namespace == "" {
 		m, ok, err = x.only(l.kind, l.parsed.Name)
@@ -214,6 +213,24 @@ func (l *lookup) noteYanked(v indexed) {
 	l.note("%s %s: version %s, which fnb.lock has, was withdrawn: %s", l.kind, l.ref, v.Version, clean(v.Yanked.Reason))
 }
 
+// noteReturned says of the chosen version that it had been withdrawn.
+func (l *lookup) noteReturned(c Configured, v indexed) {
+	if l.index == nil {
+		return
+	}
+	key := returnedKey(l.kind, v.Name, v.Version)
+	if _, ok := l.index.state.Returned[key]; ok {
+		l.noteOnce(l.index.returnedNote(c, key))
+	}
+}
+
+// noteOnce adds a note that is not there yet.
+func (l *lookup) noteOnce(note string) {
+	if !slices.Contains(l.notes, note) {
+		l.notes = append(l.notes, note)
+	}
+}
+
 // choose finds the version that the reference means among versions, which ascend.
 func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 	if l.pinned {
@@ -222,6 +239,7 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 				if v.Yanked != nil {
 					l.noteYanked(v)
 				}
+				l.noteReturned(c, v)
 				return v, nil
 			}
 		}
@@ -261,6 +279,7 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 			for _, p := range passed {
 				l.note("%s %s: skipped %s", l.kind, l.ref, p)
 			}
+			l.noteReturned(c, v)
 			return v, nil
 		}
 	}
@@ -353,7 +372,7 @@ func (l *lookup) fromRecord(ctx context.Context, c Configured, v indexed) (found
 		if path == "" {
 			path = "."
 		}
-		f, err := l.fromGit(ctx, gitWant{url: src.URL, path: path, ref: src.Commit})
+		f, err := l.fromGit(ctx, gitWant{url: src.URL, path: path, ref: src.Commit, from: l.store.reachOf(c)})
 		if err != nil {
 			return found{}, fmt.Errorf("store %s: %s %s: %w", c.Name, v.Name, v.Version, err)
 		}

@@ -142,7 +142,7 @@ func (l *lookup) fromList(ctx context.Context, c Configured, e *openFaaSEntry) (
 	if strings.HasPrefix(ref.URL, "file:") && !c.isHere() {
 		return found{}, &RefusedError{Source: "store " + c.Name, Path: l.ref, Reason: "its repository would be a folder of this machine"}
 	}
-	want := gitWant{url: ref.URL, path: path.Join(vendorDir, e.Template), ref: ref.Ref, name: e.Template}
+	want := gitWant{url: ref.URL, path: path.Join(vendorDir, e.Template), ref: ref.Ref, name: e.Template, from: l.store.reachOf(c)}
 	if l.parsed.Range != "" {
 		want.rng, want.ref, want.semver = l.gitRange()
 	}

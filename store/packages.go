@@ -58,7 +58,7 @@ func (s *Store) Package(ctx context.Context, kind, ref string) (Package, []strin
 // Fetch returns the files of one version of a template, which have to be those that
 // its record tells.
 func (s *Store) Fetch(ctx context.Context, rec schema.Record) (*templates.Template, error) {
-	t, err := s.fetchSource(ctx, rec.Source.Git)
+	t, err := s.within(s.reachOfPackage(rec.Name)).fetchSource(ctx, rec.Source.Git)
 	if err != nil {
 		return nil, err
 	}

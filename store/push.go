@@ -111,7 +111,9 @@ func (s *Store) expire(ctx context.Context, c Configured) error {
 	if !ok {
 		return nil
 	}
-	x.state.Checked = time.Time{}
+	if due := time.Now().Add(-s.opts.TTL); x.state.Checked.After(due) {
+		x.state.Checked = due
+	}
 	return s.cache.saveIndexState(x.state)
 }
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fnb/origin"
 )
 
 // storeTTL is how long what the cache has of a store is good without asking.
@@ -31,6 +33,8 @@ func (s *Store) index(ctx context.Context, c Configured) (x *index, notes []stri
 		age = time.Since(x.state.Checked)
 	}
 	switch {
+	case ok && s.opts.Offline && !c.isHere() && age >= staleAfter:
+		return x, append(x.notes(c), fmt.Sprintf("store %s: used as it was %s ago", c.Name, ageText(age))), false, nil
 	case ok && s.opts.Offline && !c.isHere(), ok && !c.isHere() && age >= 0 && age < s.opts.TTL:
 		return x, x.notes(c), false, nil
 	case s.opts.Offline && !c.isHere():
@@ -38,7 +42,11 @@ func (s *Store) index(ctx context.Context, c Configured) (x *index, notes []stri
 	}
 	now, notes, err := s.refresh(ctx, c)
 	if _, unreachable := errors.AsType[*UnreachableError](err); unreachable && ok && ctx.Err() == nil {
-		note := fmt.Sprintf("store %s: used as it was %v ago: %v", c.Name, age.Round(time.Second), err)
+		age = max(age, 0)
+		if age >= staleAfter {
+			return nil, nil, true, &StaleError{Name: c.Name, Age: age, Err: err}
+		}
+		note := fmt.Sprintf("store %s: used as it was %s ago: %v", c.Name, ageText(age), err)
 		return x, append(x.notes(c), note), true, nil
 	}
 	if err != nil {
@@ -50,11 +58,44 @@ func (s *Store) index(ctx context.Context, c Configured) (x *index, notes []stri
 
 // notes tells of the files that were passed over, once for a store.
 func (x *index) notes(c Configured) []string {
-	if x.state.Passed == 0 || len(x.state.Problems) == 0 {
-		return nil
+	var notes []string
+	if x.state.Passed > 0 && len(x.state.Problems) > 0 {
+		notes = append(notes, fmt.Sprintf("store %s: %d files were passed over, the first because of this: %s", c.Name, x.state.Passed, x.state.Problems[0]))
 	}
-	note := fmt.Sprintf("store %s: %d files were passed over, the first because of this: %s", c.Name, x.state.Passed, x.state.Problems[0])
-	return []string{note}
+	for i, key := range x.again {
+		if i == maxProblems {
+			return append(notes, fmt.Sprintf("store %s: and %d other versions that had been withdrawn", c.Name, len(x.again)-i))
+		}
+		notes = append(notes, x.returnedNote(c, key))
+	}
+	return notes
+}
+
+// staleAfter is how long a store that does not answer is used as it was. Whoever can
+// keep it from answering keeps back what was withdrawn since.
+const staleAfter = 7 * 24 * time.Hour
+
+// A StaleError says that a store did not answer, and has not for so long that it is
+// not used as it was.
+type StaleError struct {
+	Name string
+	Age  time.Duration // since it last answered
+	Err  error         // why it did not answer now
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("it last answered %s ago, which is too long to use it as it was: %v", ageText(e.Age), e.Err)
+}
+
+// Unwrap returns why the store did not answer.
+func (e *StaleError) Unwrap() error { return e.Err }
+
+// ageText is a time in words, in days where it is two or more.
+func ageText(age time.Duration) string {
+	if days := int(age / (24 * time.Hour)); days >= 2 {
+		return fmt.Sprintf("%d days", days)
+	}
+	return age.Round(time.Second).String()
 }
 
 // refresh asks a store and brings the cache up to date.
@@ -113,14 +154,14 @@ func (s *Store) refreshGit(ctx context.Context, c Configured, old *index) (*inde
 	}
 	defer tip.close()
 	if tip.tree == nil { // nothing has changed
-		old.state.Checked = time.Now().UTC()
+		old.state.Checked, old.state.Reach = time.Now().UTC(), tip.remote.reach
 		return old, s.cache.saveIndexState(old.state)
 	}
 	sc := &scan{tree: tip.tree}
 	if err := sc.check(c.URL); err != nil {
 		return nil, err
 	}
-	return s.cache.buildIndex(indexState{URL: c.URL, Commit: tip.commit, Checked: time.Now().UTC()}, old, sc.into(ctx))
+	return s.cache.buildIndex(indexState{URL: c.URL, Commit: tip.commit, Checked: time.Now().UTC(), Reach: tip.remote.reach}, old, sc.into(ctx))
 }
 
 // A tip is the newest commit of a store's repository.
@@ -208,7 +249,7 @@ const (
 
 // refreshList reads a list of OpenFaaS'.
 func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
-	data, err := s.readList(ctx, c.URL)
+	data, reach, err := s.readList(ctx, c.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +257,7 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := indexState{URL: c.URL, Commit: hexSum(data), Checked: time.Now().UTC()}
+	st := indexState{URL: c.URL, Commit: hexSum(data), Checked: time.Now().UTC(), Reach: reach}
 	// A list may change as it likes: it pins nothing.
 	return s.cache.buildIndex(st, nil, func(add func(pack) error, pass func(string, error)) error {
 		for _, p := range problems {
@@ -231,32 +272,34 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 	})
 }
 
-func (s *Store) readList(ctx context.Context, url string) ([]byte, error) {
+// readList gets a list, and how far away it is.
+func (s *Store) readList(ctx context.Context, url string) ([]byte, origin.Reach, error) {
 	if path, ok := strings.CutPrefix(url, "file://"); ok || filepath.IsAbs(url) {
 		info, err := os.Stat(path)
 		if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its other end
 			err = errors.New("it is not a plain file")
 		}
 		if err != nil {
-			return nil, &UnreachableError{URL: url, Err: err}
+			return nil, origin.Machine, &UnreachableError{URL: url, Err: err}
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, &UnreachableError{URL: url, Err: err}
+			return nil, origin.Machine, &UnreachableError{URL: url, Err: err}
 		}
 		defer func() { _ = f.Close() }() // it was only read from
-		return io.ReadAll(io.LimitReader(f, maxListSize))
+		data, err := io.ReadAll(io.LimitReader(f, maxListSize))
+		return data, origin.Machine, err
 	}
 	resp, err := s.get(ctx, url, "")
 	if err != nil {
-		return nil, err
+		return nil, origin.Public, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read from
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxListSize))
 	if err != nil {
-		return nil, s.explainGet(ctx, url, err)
+		return nil, origin.Public, s.explainGet(ctx, url, err)
 	}
-	return data, nil
+	return data, resp.reach, nil
 }
 
 // checkRedirect refuses to be led from HTTPS to anything else, and away from

@@ -18,6 +18,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"fnb/origin"
 )
 
 // A remote is one repository that is being asked.
@@ -30,6 +32,7 @@ type remote struct {
 	receive transport.ReceivePackSession // instead of session, with push
 	adv     *packp.AdvRefs
 	local   storer.EncodedObjectStorer // of a repository in a folder, instead of session
+	reach   origin.Reach               // how far away it is, once it has answered
 	done    func() error               // closes what objects are read from
 }
 

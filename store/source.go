@@ -51,7 +51,7 @@ func (s *Store) Source(ctx context.Context, f Function) (Source, error) {
 			return Source{}, &RefusedError{Source: "store " + f.Package.Store, Path: f.Record.Name, Reason: "its repository would be a folder of this machine"}
 		}
 	}
-	dir, err := s.checkOut(ctx, *built.Git)
+	dir, err := s.within(s.reachOfPackage(f.Record.Name)).checkOut(ctx, *built.Git)
 	if err != nil {
 		return Source{}, fmt.Errorf("function %s: %w", f.Record.Name, err)
 	}

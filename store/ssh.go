@@ -16,6 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"fnb/origin"
 )
 
 // An sshAuth is how one connection is made: with the keys of ssh-agent, to a host
@@ -29,6 +31,7 @@ type sshAuth struct {
 	silent   bool
 	refused  error // why the host's key was not taken
 	closeNow func()
+	reach    origin.Reach // of whoever showed a key
 }
 
 // Name implements [transport.AuthMethod].
@@ -53,6 +56,9 @@ func (r *remote) dialSSH(ctx context.Context, ep *transport.Endpoint) error {
 		defer auth.closeNow()
 		return late.start(ctx, gitssh.NewClient(nil), ep, auth)
 	})
+	if err == nil {
+		r.reach = auth.reach
+	}
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -78,7 +84,14 @@ func newSSHAuth(ctx context.Context, r *remote, ep *transport.Endpoint) (*sshAut
 	if err := a.knowHosts(opts.Getenv, sshAddress(ep)); err != nil {
 		return nil, &UnreachableError{URL: r.url, Err: cleaned(err)}
 	}
-	signers := a.askAgent(ctx, opts.Getenv("SSH_AUTH_SOCK"), opts.Timeout)
+	socket := opts.Getenv("SSH_AUTH_SOCK")
+	if opts.maySend != nil && !opts.maySend(r.url) {
+		socket = ""
+	}
+	signers := a.askAgent(ctx, socket, opts.Timeout)
+	if len(signers) > 0 && opts.sent != nil {
+		opts.sent(r.url)
+	}
 	a.keys = len(signers)
 	a.config.Auth = []ssh.AuthMethod{ssh.PublicKeys(signers...)}
 	return a, nil
@@ -150,6 +163,10 @@ func (a *sshAuth) knowHosts(getenv func(string) string, address string) error {
 		a.config.HostKeyAlgorithms = db.HostKeyAlgorithms(address)
 	}
 	a.config.HostKeyCallback = func(host string, addr net.Addr, key ssh.PublicKey) error {
+		a.reach = origin.Public
+		if tcp, ok := addr.(*net.TCPAddr); ok {
+			a.reach = origin.ReachOf(tcp.AddrPort().Addr())
+		}
 		err := check(host, addr, key)
 		if err == nil {
 			return nil

@@ -96,7 +96,7 @@ func (s *Store) refreshIndex(ctx context.Context, c Configured, old *index) (*in
 		st.ETag = old.state.ETag
 	}
 	address := c.URL + snapshotFile
-	f, err := s.openSnapshot(ctx, address, &st.ETag)
+	f, err := s.openSnapshot(ctx, address, &st)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *Store) refreshIndex(ctx context.Context, c Configured, old *index) (*in
 		}
 	}
 	if f == nil || old != nil && old.state.Commit == st.Commit {
-		old.state.Checked, old.state.ETag = st.Checked, st.ETag
+		old.state.Checked, old.state.ETag, old.state.Reach = st.Checked, st.ETag, st.Reach
 		return old, s.cache.saveIndexState(old.state)
 	}
 	x, err := s.cache.buildIndex(st, old, readSnapshot(ctx, address, f, s.opts.Limits.Unpacked))
@@ -147,9 +147,9 @@ func (f *snapshotCopy) digest(address string, limit int64) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// openSnapshot gets the snapshot at an address, and a new ETag; nil where it is still
-// the one with the ETag.
-func (s *Store) openSnapshot(ctx context.Context, address string, etag *string) (_ *snapshotCopy, err error) {
+// openSnapshot gets the snapshot at an address, and notes its ETag and how far away it
+// is; nil where it is still the one with the ETag.
+func (s *Store) openSnapshot(ctx context.Context, address string, st *indexState) (_ *snapshotCopy, err error) {
 	if filepath.IsAbs(address) {
 		if info, err := os.Lstat(address); err != nil || !info.Mode().IsRegular() {
 			return nil, &UnreachableError{URL: address, Err: errors.New("it is not a plain file")}
@@ -160,16 +160,17 @@ func (s *Store) openSnapshot(ctx context.Context, address string, etag *string) 
 		}
 		return &snapshotCopy{File: f}, nil
 	}
-	resp, err := s.get(ctx, address, *etag)
+	resp, err := s.get(ctx, address, st.ETag)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read from
+	st.Reach = resp.reach
 	if resp.StatusCode == http.StatusNotModified {
 		return nil, nil //nolint:nilnil // as documented
 	}
-	if *etag = resp.Header.Get("ETag"); len(*etag) > maxETag {
-		*etag = ""
+	if st.ETag = resp.Header.Get("ETag"); len(st.ETag) > maxETag {
+		st.ETag = ""
 	}
 	f := &snapshotCopy{}
 	if f.dir, err = s.cache.unfinished(); err != nil {
@@ -197,7 +198,7 @@ func (s *Store) explainGet(ctx context.Context, address string, err error) error
 // get asks a server for a file, and with an ETag only for another one than has that:
 // without credentials first, and then with each that is found for the host. The answer
 // is 200 or, with an ETag, 304.
-func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, error) {
+func (s *Store) get(ctx context.Context, address, etag string) (answered, error) {
 	guard := newGuard(s.opts)
 	client := &http.Client{Transport: guard, CheckRedirect: checkRedirect}
 	ask := func(secret *origin.Secret) (*http.Response, error) {
@@ -220,11 +221,11 @@ func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, 
 	}
 	resp, sent, err := s.withCredentials(ctx, address, ask)
 	if err != nil {
-		return nil, err
+		return answered{}, err
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK, code == http.StatusNotModified && etag != "":
-		return resp, nil
+		return answered{resp, guard.met()}, nil
 	case code == http.StatusNotFound, code == http.StatusGone:
 		err = &NotFoundError{Name: address, Err: errors.New("the server has no such file")}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
@@ -233,7 +234,7 @@ func (s *Store) get(ctx context.Context, address, etag string) (*http.Response, 
 		err = &UnreachableError{URL: address, Err: fmt.Errorf("the server answered %d %s", code, http.StatusText(code))}
 	}
 	_ = resp.Body.Close() // it is of no interest
-	return nil, err
+	return answered{}, err
 }
 
 // withCredentials asks, and while the answer is that credentials are wanted, asks with
@@ -243,7 +244,7 @@ func (s *Store) withCredentials(ctx context.Context, address string, ask func(*o
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, false, err
 	}
-	finder := &credentials{getenv: s.opts.Getenv}
+	finder := s.credentials()
 	err = finder.secrets(ctx, address, func(secret *origin.Secret) (more bool, _ error) {
 		_ = resp.Body.Close() // it is of no interest
 		resp, err = ask(secret)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"fnb/origin"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -48,6 +49,11 @@ type Options struct {
 	// Getenv is where tokens and the like are looked up; nil means the process'
 	// environment.
 	Getenv func(string) string
+
+	least origin.Reach // that whoever is asked must have
+	// maySend says whether credentials may be sent to a repository; nil is yes.
+	maySend func(url string) bool
+	sent    func(url string) // is told where they were; may be nil
 }
 
 // Limits bound what is taken from a repository.

@@ -61,6 +61,12 @@ func storeHints(err error) []string {
 	if is[*store.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
 	}
+	if is[*store.StaleError](err) {
+		return []string{"use it as it was, if that will do, with: --offline"}
+	}
+	if is[*store.InwardError](err) {
+		return []string{"if a store may lead there, name the host: export FNB_PRIVATE_HOSTS=HOST"}
+	}
 	if is[*store.PlainHTTPError](err) {
 		return []string{"write https:// or ssh:// instead"}
 	}
