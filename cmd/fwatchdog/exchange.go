@@ -218,6 +218,9 @@ func (x *exchange) leaveBody() {
 	}
 }
 
+// failLimit is how long an error of the watchdog's own may take to be sent.
+const failLimit = time.Second
+
 // fail answers with an error of the watchdog's own, marked as such; if the answer has begun it cuts it
 // off, so that no client takes half an answer for a whole one.
 func (x *exchange) fail(status int, why, note string) {
@@ -235,10 +238,8 @@ func (x *exchange) fail(status int, why, note string) {
 	}
 	x.mark("of-watchdog")
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
-	if status == http.StatusGatewayTimeout {
-		// The server's write_timeout may have run out together with exec_timeout.
-		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(time.Second)) // best effort
-	}
+	// The server's write_timeout may have run out together with exec_timeout or read_timeout.
+	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(failLimit)) // best effort
 	x.WriteHeader(status)
 	if why != "" {
 		_, _ = io.WriteString(x, why) // the client may be gone; nothing else can be told

@@ -87,6 +87,11 @@ func TestBrokenAnswers(t *testing.T) {
 		{"a header without a colon", "HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"},
 		{"a space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok"},
 		{"a folded header", "HTTP/1.1 200 OK\r\nX-A: 1\r\n folded\r\nContent-Length: 2\r\n\r\nok"},
+		{"an escape in a value", "HTTP/1.1 200 OK\r\nX-A: a\x1b[2Jb\r\nContent-Length: 2\r\n\r\nok"},
+		{"a bell in a value", "HTTP/1.1 200 OK\r\nX-A: a\x07\r\nContent-Length: 2\r\n\r\nok"},
+		{"a delete in a value", "HTTP/1.1 200 OK\r\nX-A: a\x7f\r\nContent-Length: 2\r\n\r\nok"},
+		{"a carriage return in a value", "HTTP/1.1 200 OK\r\nX-A: a\rX-B: b\r\nContent-Length: 2\r\n\r\nok"},
+		{"an escape in an interim value", "HTTP/1.1 103 Early Hints\r\nLink: \x1bb\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
 		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"},
 		{"a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok"},
 		{"a length with a sign", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"},
@@ -118,6 +123,8 @@ func TestCutOffAnswersStayCutOff(t *testing.T) {
 		{"before a large declared length", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf"},
 		{"before the last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"},
 		{"within a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf"},
+		{"within a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nX-T: 1\r\n"},
+		{"at an escape in a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\nX-T: \x1b[2J\r\n\r\n"},
 		{"a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"},
 	}
 	var answers []string
@@ -193,5 +200,59 @@ func TestUnsafeRequestsAreNotSentTwice(t *testing.T) {
 	}
 	if n := posts.Load(); n != 5 {
 		t.Errorf("the function got %d POST requests, want 5", n)
+	}
+}
+
+// forbiddenTrailers frame a message, route it, or say how to read it.
+const forbiddenTrailers = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\nConnection: x\r\nHost: evil\r\nContent-Type: text/evil\r\n" +
+	"Authorization: evil\r\nSet-Cookie: evil\r\nIf-Match: evil\r\nX-Good: yes\r\n"
+
+// TestForbiddenTrailers are not passed on in either direction, nor announced.
+func TestForbiddenTrailers(t *testing.T) {
+	ours(t)
+	const body = "4\r\nbody\r\n0\r\n" + forbiddenTrailers + "\r\n"
+	asked := make(chan string, 1)
+	up := rawUpstream(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		head := readHeadText(in)
+		if strings.HasPrefix(head, "POST ") {
+			rest := make([]byte, 2048)
+			for n := 0; !strings.HasSuffix(head, "\r\n\r\n") || !strings.Contains(head, "\r\n0\r\n"); head += string(rest[:n]) {
+				var err error
+				if n, err = in.Read(rest); err != nil {
+					break
+				}
+			}
+		}
+		select {
+		case asked <- head:
+		default:
+		}
+		announced := "Trailer: Content-Length, X-Good, Transfer-Encoding\r\nTrailer: connection, foo bar: baz, X-Sent\r\nX-Sent: once\r\n"
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+announced+"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"+body) // the test sees it
+	})
+	d := launch(t, before(t, up.address)...).serving()
+	check := func(what, text string) {
+		t.Helper()
+		if strings.Contains(text, "evil") || strings.Contains(text, "foo bar") || strings.Contains(text, "\r\n0\r\nC") || strings.Contains(text, "\r\n0\r\nT") {
+			t.Errorf("%s has what may not be in a trailer:\n%s", what, text)
+		}
+		if strings.Count(text, "X-Good: yes") != 1 || strings.Count(strings.ToLower(text), "content-length") > 0 {
+			t.Errorf("%s:\n%s", what, text)
+		}
+	}
+	for _, extra := range []string{"", "Connection: close\r\n"} { // a lane's own writer, and net/http's
+		got := d.rawConn("GET / HTTP/1.1\r\nHost: h\r\n"+extra+"\r\n", true)
+		check("the answer", got)
+		if strings.Count(got, "X-Sent: once") != 1 {
+			t.Errorf("a field of the head that is announced as trailer:\n%s", got)
+		}
+	}
+	for _, announced := range []string{"", "Trailer: X-Good, foo bar: baz, Host\r\n"} {
+		for len(asked) > 0 {
+			<-asked
+		}
+		d.rawConn("POST / HTTP/1.1\r\nHost: h\r\n"+announced+"Transfer-Encoding: chunked\r\n\r\n"+body, true)
+		check("the request", <-asked)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,38 +153,99 @@ func TestRequestsInPieces(t *testing.T) {
 	}
 }
 
+// readsFirst is a process that answers once it has read everything.
+const readsFirst = "fprocess=sh -c 'cat >/dev/null; echo done'"
+
 func TestSlowClients(t *testing.T) {
 	ours(t)
-	d := launch(t, fn(t, "server", "read_timeout=400ms", "max_inflight=1")...).serving()
-	for _, request := range []string{
-		"GET / HTTP/1.1\r\nHost",
-		"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf",
-		"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nhalf",
-		"POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
-		"",
+	limits := []string{"read_timeout=400ms", "write_timeout=400ms", "max_inflight=1"}
+	for mode, d := range map[string]*dog{
+		"http":        launch(t, fn(t, "server", limits...)...).serving(),
+		"buffering":   launch(t, fn(t, "server", append(limits, "buffer_http=true")...)...).serving(),
+		"streaming":   launch(t, append(limits, readsFirst, "mode=streaming")...).serving(),
+		"serializing": launch(t, append(limits, "fprocess=cat", "mode=serializing")...).serving(),
 	} {
-		begun := time.Now()
-		got := d.raw(request)
-		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("%q: the connection stays open for %v", request, took)
+		answered := 0
+		for _, request := range []string{
+			"GET / HTTP/1.1\r\nHost",
+			"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf",
+			"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nhalf",
+			"POST /count HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhalf",
+			"POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+			"",
+		} {
+			begun := time.Now()
+			got := d.raw(request)
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("%s, %q: the connection stays open for %v", mode, request, took)
+			}
+			if !strings.HasPrefix(request, "POST ") {
+				continue
+			}
+			answered++
+			if !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "Connection: close\r\n") || strings.Count(got, "HTTP/1.1") != 1 {
+				t.Errorf("%s, %q got\n%s", mode, request, got)
+			}
+			if n, _ := d.metric(`http_requests_total{code="408",method="post"}`); n != float64(answered) {
+				t.Errorf("%s, %q: %v are counted, want %d", mode, request, n, answered)
+			}
 		}
-		if strings.Contains(got, " 200 ") {
-			t.Errorf("%q got\n%s", request, got)
+		if n := strings.Count(d.errs.String(), " 408 "); n != answered {
+			t.Errorf("%s: %d are logged, want %d", mode, n, answered)
 		}
+		d.get("/").wantStatus(t, http.StatusOK)
 	}
-	d.get("/").wantStatus(t, http.StatusOK)
 }
 
 func TestHalfABodyIsNotAnswered(t *testing.T) {
 	ours(t)
-	d := launch(t, fn(t, "server")...).serving()
-	for _, request := range []string{
-		"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf",
-		"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nhalf",
-		"POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+	for mode, d := range map[string]*dog{
+		"http":        launch(t, fn(t, "server")...).serving(),
+		"buffering":   launch(t, fn(t, "server", "buffer_http=true")...).serving(),
+		"streaming":   launch(t, readsFirst, "mode=streaming").serving(),
+		"serializing": launch(t, readsFirst, "mode=serializing").serving(),
 	} {
-		if got := d.rawConn(request, true); strings.Contains(got, " 200 ") {
-			t.Errorf("%q got\n%s", request, got)
+		requests := []string{
+			"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf",
+			"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n",
+			"POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nhalf",
+			"POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+		}
+		for _, request := range requests {
+			if got := d.rawConn(request, true); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+				t.Errorf("%s, %q got\n%s", mode, request, got)
+			}
+		}
+		if n, _ := d.metric(`http_requests_total{code="400",method="post"}`); n != float64(len(requests)) || strings.Count(d.errs.String(), " 400 ") != len(requests) {
+			t.Errorf("%s: %v are counted, want %d; the log: %s", mode, n, len(requests), d.errs.String())
+		}
+	}
+}
+
+// TestEmptyLinesBeforeARequest are sent by clients that end a body with one.
+func TestEmptyLinesBeforeARequest(t *testing.T) {
+	ours(t)
+	d := launch(t, fn(t, "server")...).serving()
+	const post = "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"
+	const chunked = "POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+	const get = "GET /status/201 HTTP/1.1\r\nHost: h\r\n\r\n"
+	for _, tt := range []struct {
+		pieces []string
+		want   []int
+	}{
+		{[]string{"\r\n" + get}, []int{201}},
+		{[]string{"\r\n\r\n" + get}, []int{201}},
+		{[]string{"\r\n", get}, []int{201}},
+		{[]string{"\r", "\n", get}, []int{201}},
+		{[]string{post + "\r\n" + get}, []int{200, 201}},
+		{[]string{post, "\r\n", get + "\r\n" + post}, []int{200, 201, 200}},
+		{[]string{post + "\r\n", chunked + "\r\n" + get}, []int{200, 200, 201}},
+		{[]string{post + "\r\n\r\n\r\n" + get}, []int{200, 400}},
+		{[]string{"\r" + get}, []int{400}},
+		{[]string{"\r\nx\r\n\r\n"}, []int{400}},
+	} {
+		if got, closed := d.statuses(tt.pieces...); !slices.Equal(got, tt.want) || closed != (got[len(got)-1] == 400) {
+			t.Errorf("%q: statuses %v, closed: %v; want %v", tt.pieces, got, closed, tt.want)
 		}
 	}
 }

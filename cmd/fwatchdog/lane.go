@@ -17,6 +17,7 @@ import (
 const (
 	laneHead   = 8 << 10 // a longer request head is not plain
 	laneOutput = 8 << 10 // an answer up to this size is sent in one piece
+	emptyLines = 2       // are ignored before a request line, for clients that send one after a body (RFC 9112, 2.2)
 	watchAfter = 50 * time.Millisecond
 )
 
@@ -128,10 +129,8 @@ func (c *laneConn) serve() (handed bool) {
 		if !plain {
 			return c.handOver()
 		}
-		if err := c.readBody(end, length); err != nil {
-			return false
-		}
-		if !c.answer() {
+		whole := c.readBody(end, length)
+		if !c.answer(!whole) {
 			return false
 		}
 		c.in = c.in[:copy(c.in, c.in[end+length:])]
@@ -153,8 +152,12 @@ func (c *laneConn) handOver() bool {
 // readHead reads until the end of a request's head, and returns where that is; 0 if the head is not plain.
 func (c *laneConn) readHead() (int, error) {
 	c.limitRead()
+	empty := 0
 	for from := 0; ; {
-		if len(c.in) > 0 {
+		for ; empty < emptyLines && bytes.HasPrefix(c.in, []byte("\r\n")); empty++ {
+			c.in = c.in[:copy(c.in, c.in[2:])]
+		}
+		if len(c.in) > 0 && (c.in[0] != '\r' || len(c.in) > 1 || empty == emptyLines) {
 			if !c.state.CompareAndSwap(laneIdle, laneBusy) && c.state.Load() == laneClosed {
 				return 0, net.ErrClosed
 			}
@@ -192,20 +195,25 @@ func (c *laneConn) readMore() error {
 	return err
 }
 
-// readBody makes the body of length bytes, which follows the head that ends at end, the request's.
-func (c *laneConn) readBody(end, length int) error {
+// readBody makes the body of length bytes, which follows the head that ends at end, the request's. It is false for one
+// that broke off: whoever reads it is told.
+func (c *laneConn) readBody(end, length int) (whole bool) {
 	if length == 0 {
 		c.request.Body = http.NoBody
-		return nil
+		return true
 	}
 	for len(c.in) < end+length {
 		if err := c.readMore(); err != nil {
-			return err
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			c.request.Body = io.NopCloser(io.MultiReader(bytes.NewReader(c.in[end:]), brokenOff{err}))
+			return false
 		}
 	}
 	c.body.Reset(c.in[end : end+length])
 	c.request.Body = &c.body
-	return nil
+	return true
 }
 
 // memoryBody is a request's body that has been read already.
@@ -214,13 +222,24 @@ type memoryBody struct{ bytes.Reader }
 // Close has nothing to do.
 func (*memoryBody) Close() error { return nil }
 
-// answer has the handler answer the request, and reports whether another one may follow.
-func (c *laneConn) answer() (again bool) {
+// brokenOff is the end of a body that broke off.
+type brokenOff struct{ err error }
+
+func (b brokenOff) Read([]byte) (int, error) { return 0, b.err }
+
+// answer has the handler answer the request, and reports whether another one may follow; not after the last.
+func (c *laneConn) answer(last bool) (again bool) {
 	c.limitWrite()
 	c.out.reset(&c.request)
+	if last {
+		c.out.header["Connection"] = []string{"close"}
+	}
 	c.watch.Reset(watchAfter)
 	defer func() {
 		c.endWatch()
+		if last {
+			c.refuse() // what comes is the rest of the body
+		}
 		if problem := recover(); problem != nil {
 			again = false
 			if err, ok := problem.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {

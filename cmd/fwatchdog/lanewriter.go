@@ -54,7 +54,7 @@ func (w *laneWriter) WriteHeader(status int) {
 		w.out = time.Now().UTC().AppendFormat(w.out, http.TimeFormat)
 		w.out = append(w.out, "\r\n"...)
 	}
-	if w.conn.lane.draining.Load() {
+	if w.conn.lane.draining.Load() || w.header["Connection"] != nil { // which can be "close" only
 		w.out = append(w.out, "Connection: close\r\n"...)
 	}
 	lengths := w.header["Content-Length"]

@@ -184,7 +184,7 @@ func (x *exchange) failBody(err error) {
 		x.fail(http.StatusRequestTimeout, "", "the request's body did not arrive within read_timeout")
 	case errors.Is(err, errTooLong):
 		x.fail(http.StatusRequestEntityTooLarge, "", "the request's body is "+err.Error())
-	case x.isGone():
+	case x.isGone(), isReset(err):
 		x.fail(statusClientGone, "", "client closed the connection")
 	default:
 		x.fail(http.StatusBadRequest, "", "reading the request's body: "+err.Error())

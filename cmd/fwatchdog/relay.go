@@ -162,6 +162,9 @@ func frameChunk(buf []byte, room, n int) []byte {
 func appendTrailer(b []byte, trailer http.Header) []byte {
 	b = append(b, "0\r\n"...)
 	for name, values := range trailer {
+		if !inTrailer(name) {
+			continue
+		}
 		for _, value := range values {
 			b = appendField(b, name, value)
 		}

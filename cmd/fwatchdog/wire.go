@@ -73,7 +73,8 @@ func appendRequestHead(b []byte, u *upstream, r *http.Request, length int64) []b
 	b = append(b, "\r\n"...)
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if name == "Content-Length" || name == "Host" || hopByHop(name) || connection != nil && listed(connection, name) {
+		// A trailer is announced below, if one can come.
+		if name == "Content-Length" || name == "Host" || name == "Trailer" || hopByHop(name) || connection != nil && listed(connection, name) {
 			continue
 		}
 		for _, value := range values {
@@ -84,7 +85,9 @@ func appendRequestHead(b []byte, u *upstream, r *http.Request, length int64) []b
 	case length == unknownLength:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		for name := range r.Trailer {
-			b = appendField(b, "Trailer", name)
+			if inTrailer(name) {
+				b = appendField(b, "Trailer", name)
+			}
 		}
 	case length > 0 || r.Header["Content-Length"] != nil || expectsBody(r.Method):
 		b = append(b, "Content-Length: "...)
@@ -163,6 +166,9 @@ func readAnswer(in *bufio.Reader, method string, h http.Header) (*answer, error)
 		return nil, err
 	}
 	dropConnection(h, a.status == http.StatusSwitchingProtocols)
+	if h["Trailer"] != nil {
+		announce(h)
+	}
 	return a, nil
 }
 
@@ -231,7 +237,7 @@ func readFields(in *bufio.Reader, budget *int, h http.Header) error {
 			return fmt.Errorf("%w: header line %q", errMalformed, shorten(line))
 		}
 		value := bytes.Trim(line[colon+1:], " \t")
-		if bytes.ContainsAny(value, "\x00\r") {
+		if !isValue(value) {
 			return fmt.Errorf("%w: header line %q", errMalformed, shorten(line))
 		}
 		name := canonical(line[:colon])
@@ -275,6 +281,44 @@ func isToken(name []byte) bool {
 		}
 	}
 	return len(name) > 0
+}
+
+// isValue reports whether value can be a header field's value: no control character but the tab (RFC 9110, 5.5).
+func isValue(value []byte) bool {
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// inTrailer reports whether the field name, in canonical form, may come after a body. One that frames the message, routes
+// it or says how to read it may not: who reads it late has acted without it, or acts a second time (RFC 9110, 6.5.1).
+func inTrailer(name string) bool {
+	switch name {
+	case "Authorization", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Expect", "Host",
+		"Max-Forwards", "Pragma", "Range", "Set-Cookie", "Trailer", "Www-Authenticate":
+		return false
+	}
+	return !hopByHop(name) && !strings.HasPrefix(name, "If-") && isToken([]byte(name))
+}
+
+// announce leaves of the Trailer field of h what may be in a trailer and is not in the head already.
+func announce(h http.Header) {
+	var names []string
+	for _, value := range h["Trailer"] {
+		for name := range strings.SplitSeq(value, ",") {
+			name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name))
+			if _, sent := h[name]; !sent && inTrailer(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	delete(h, "Trailer")
+	if names != nil {
+		h["Trailer"] = names
+	}
 }
 
 // frame finds where the body ends (RFC 9112, 6.3).
@@ -336,6 +380,11 @@ func readTrailer(in *bufio.Reader) (http.Header, error) {
 	trailer := http.Header{}
 	if err := readFields(in, &budget, trailer); err != nil {
 		return nil, err
+	}
+	for name := range trailer {
+		if !inTrailer(name) {
+			delete(trailer, name)
+		}
 	}
 	return trailer, nil
 }
