@@ -108,7 +108,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &UnreachableError{Address: opts.Address, Err: plain(err)}
+		return nil, &UnreachableError{Address: opts.Address, Err: withoutGRPC(err)}
 	}
 	bc.meet(workers)
 	return bc, nil
@@ -146,7 +146,7 @@ func (c *Client) Address() string { return c.address }
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	workers, err := c.c.ListWorkers(ctx)
 	if err != nil {
-		return Info{}, &UnreachableError{Address: c.address, Err: plain(err)}
+		return Info{}, &UnreachableError{Address: c.address, Err: withoutGRPC(err)}
 	}
 	info := Info{Address: c.address}
 	// An old Docker Engine does not implement Info; its version stays unknown.
@@ -219,7 +219,7 @@ func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
 		if err := c.stopped(ctx); err != nil {
 			return 0, err
 		}
-		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, plain(err))
+		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, withoutGRPC(err))
 	}
 	var n int64
 	for _, r := range records {
@@ -253,13 +253,13 @@ func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
 		if err := c.stopped(ctx); err != nil {
 			return freed, err
 		}
-		return freed, fmt.Errorf("pruning %s: %w", c.address, plain(err))
+		return freed, fmt.Errorf("pruning %s: %w", c.address, withoutGRPC(err))
 	}
 	return freed, nil
 }
 
-// plain takes the wrappers of gRPC off an error.
-func plain(err error) error {
+// withoutGRPC takes the wrappers of gRPC off an error.
+func withoutGRPC(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == grpccodes.DeadlineExceeded {
 		return errors.New("no answer in time")
 	}

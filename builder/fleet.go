@@ -230,7 +230,7 @@ func (f *Fleet) ask(ctx context.Context, n *node) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &UnreachableError{Address: n.client.address, Err: plain(err)}
+		return &UnreachableError{Address: n.client.address, Err: withoutGRPC(err)}
 	}
 	f.mu.Lock()
 	n.seen = time.Now()

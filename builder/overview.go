@@ -8,10 +8,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/moby/buildkit/client"
 	"golang.org/x/term"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -110,7 +111,7 @@ func (o *overview) update(name string, s *client.SolveStatus) {
 			o.running[i].step = v.Name
 		case v.Started != nil && !v.Cached && v.Error == "" && o.width == 0:
 			if took := v.Completed.Sub(*v.Started); took >= slowStep {
-				fmt.Fprintf(o.w, "%s: %s took %s\n", name, printable(v.Name), seconds(took))
+				fmt.Fprintf(o.w, "%s: %s took %s\n", name, plain.Short(v.Name), seconds(took))
 			}
 		}
 	}
@@ -130,9 +131,9 @@ func (o *overview) result(name string, r Outcome) {
 	line := fmt.Sprintf("[%*d/%d] %s: %s", len(fmt.Sprint(o.total)), o.done, o.total, name, r.Status)
 	switch {
 	case r.Error != "":
-		line += ": " + printable(r.Error)
+		line += ": " + plain.Short(r.Error)
 	case r.Reason != "":
-		line += ": " + printable(r.Reason)
+		line += ": " + plain.Short(r.Reason)
 	}
 	if r.Took > 0 {
 		line += " (" + seconds(r.Took) + ")"
@@ -154,7 +155,7 @@ func (o *overview) draw() {
 			lines = append(lines, fmt.Sprintf("  and %d more", len(o.running)-overviewed))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("  %s %s %s", u.name, seconds(time.Since(u.since)), printable(u.step)))
+		lines = append(lines, fmt.Sprintf("  %s %s %s", u.name, seconds(time.Since(u.since)), plain.Short(u.step)))
 	}
 	o.erase()
 	for _, line := range lines {
@@ -177,16 +178,3 @@ func (o *overview) summary() string {
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
-
-// printable is text that comes from a build, as one line that drives no terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
-			return -1
-		}
-		return r
-	}, s)
-}

@@ -151,7 +151,7 @@ func (r *Running) wait(ctx context.Context, g gw.Client) error {
 					r.code = UnknownExitCode
 				}
 			default:
-				return fmt.Errorf("running the container: %w", plain(err))
+				return fmt.Errorf("running the container: %w", withoutGRPC(err))
 			}
 			return nil
 		}

@@ -153,7 +153,7 @@ func (c *Client) DefaultPlatform(ctx context.Context) (schema.Platform, error) {
 		if ctx.Err() != nil {
 			return schema.Platform{}, ctx.Err()
 		}
-		return schema.Platform{}, &UnreachableError{Address: c.address, Err: plain(err)}
+		return schema.Platform{}, &UnreachableError{Address: c.address, Err: withoutGRPC(err)}
 	}
 	for _, w := range workers {
 		for _, p := range w.Platforms {

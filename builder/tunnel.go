@@ -58,7 +58,7 @@ func (r *Running) dial(ctx context.Context, address string) (net.Conn, error) {
 	case err := <-begun:
 		if err != nil {
 			_ = inside.Close()
-			return nil, fmt.Errorf("reaching into the container: %w", plain(err))
+			return nil, fmt.Errorf("reaching into the container: %w", withoutGRPC(err))
 		}
 	}
 	connected := make(chan error, 1)
@@ -104,7 +104,7 @@ func (c *tunnel) cause(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("the connection into the container broke: %w", plain(err))
+	return fmt.Errorf("the connection into the container broke: %w", withoutGRPC(err))
 }
 
 // deliver moves what comes from the container to the reader, but for the first

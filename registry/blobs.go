@@ -15,6 +15,8 @@ import (
 	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -81,7 +83,7 @@ func (s *ImageStore) walkInto(ctx context.Context, t *tree, seen map[v1.Hash]boo
 			return err
 		}
 	default:
-		return &DamagedError{Digest: desc.Digest.String(), Reason: fmt.Sprintf("is neither an image nor an index but %q", clean(string(desc.MediaType)))}
+		return &DamagedError{Digest: desc.Digest.String(), Reason: fmt.Sprintf("is neither an image nor an index but %q", plain.Short(string(desc.MediaType)))}
 	}
 	t.raw[desc.Digest] = raw
 	t.Manifests = append(t.Manifests, desc)
@@ -130,7 +132,7 @@ func (s *ImageStore) checkSize(d v1.Descriptor) error {
 
 func (s *ImageStore) blobPath(h v1.Hash) (string, error) {
 	if h.Algorithm != "sha256" || !hexDigest.MatchString(h.Hex) {
-		return "", &DamagedError{Digest: clean(h.String()), Reason: "is not a SHA-256 digest"}
+		return "", &DamagedError{Digest: plain.Short(h.String()), Reason: "is not a SHA-256 digest"}
 	}
 	return filepath.Join(s.dir, "blobs", "sha256", h.Hex), nil
 }

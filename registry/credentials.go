@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"fnb/internal/plain"
 )
 
 // dockerHubKey is Docker Hub's name in credential files and helpers.
@@ -258,7 +260,7 @@ func (e *helperError) Unwrap() error { return e.err }
 // wrote. The secrets pass through pipes only.
 func runHelper(ctx context.Context, helper, action string, input []byte) ([]byte, error) {
 	if !helperName.MatchString(helper) {
-		return nil, fmt.Errorf("credential helper %q: this is not the name of one", clean(helper))
+		return nil, fmt.Errorf("credential helper %q: this is not the name of one", plain.Short(helper))
 	}
 	cmd := exec.CommandContext(ctx, "docker-credential-"+helper, action)
 	cmd.Stdin = bytes.NewReader(input)
@@ -273,7 +275,7 @@ func runHelper(ctx context.Context, helper, action string, input []byte) ([]byte
 			return nil, e
 		}
 		// Helpers explain themselves on standard output when they fail.
-		e.said = clean(string(out))
+		e.said = plain.Short(string(out))
 		return nil, e
 	}
 	return out, nil

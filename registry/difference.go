@@ -15,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -31,7 +32,7 @@ type Difference struct {
 func (d *Difference) String() string {
 	s := d.What
 	if d.Path != "" {
-		s = clean(d.Path) + ": " + s
+		s = plain.Short(d.Path) + ": " + s
 	}
 	if d.Layer > 0 {
 		s = fmt.Sprintf("layer %d of %d: %s", d.Layer, d.Layers, s)
@@ -197,11 +198,11 @@ func unpack(ctx context.Context, img v1.Image, layer v1.Hash) (names []string, e
 		}
 		header := fmt.Sprintf("%s of %d:%d from %s", h.FileInfo().Mode(), h.Uid, h.Gid, h.ModTime.UTC().Format("2006-01-02T15:04:05.999999999Z"))
 		if h.Linkname != "" {
-			header += " linked to " + clean(h.Linkname)
+			header += " linked to " + plain.Short(h.Linkname)
 		}
 		for _, k := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 			if k != "mtime" && k != "path" && k != "linkpath" {
-				header += " " + clean(k) + "=" + clean(h.PAXRecords[k])
+				header += " " + plain.Short(k) + "=" + plain.Short(h.PAXRecords[k])
 			}
 		}
 		names = append(names, h.Name)
@@ -216,7 +217,7 @@ func jsonDifference(was, is []byte) string {
 	if json.Unmarshal(was, &a) != nil || json.Unmarshal(is, &b) != nil {
 		return "it is not JSON"
 	}
-	return clean(valueDifference("", a, b))
+	return plain.Short(valueDifference("", a, b))
 }
 
 func valueDifference(path string, a, b any) string {

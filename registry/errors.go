@@ -9,14 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-)
 
-// maxMessage is how much of a registry's message goes into an error, in bytes.
-const maxMessage = 500
+	"fnb/internal/plain"
+)
 
 // An AuthError says that a registry refused the credentials, or wants some.
 type AuthError struct {
@@ -140,13 +137,13 @@ func explain(ctx context.Context, err error, host, ref string) error {
 	// Where plain HTTP is allowed HTTPS is tried too, and err holds what came of
 	// both; what follows goes from the telling to the less telling.
 	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &UnavailableError{Host: host, Reference: ref, Err: plain(bad)}
+		return &UnavailableError{Host: host, Reference: ref, Err: withoutURL(bad)}
 	}
 	if t, ok := errors.AsType[*transport.Error](err); ok {
 		return explainStatus(t, host, ref)
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return &UnavailableError{Host: host, Reference: ref, Err: plain(op)}
+		return &UnavailableError{Host: host, Reference: ref, Err: withoutURL(op)}
 	}
 	if own != nil {
 		return own
@@ -154,7 +151,7 @@ func explain(ctx context.Context, err error, host, ref string) error {
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return &PlainHTTPError{Host: host}
 	}
-	return &UnavailableError{Host: host, Reference: ref, Err: plain(err)}
+	return &UnavailableError{Host: host, Reference: ref, Err: withoutURL(err)}
 }
 
 func explainStatus(t *transport.Error, host, ref string) error {
@@ -176,7 +173,7 @@ func said(t *transport.Error) (code, message string) {
 	var words []string
 	for _, d := range t.Errors {
 		if code == "" {
-			code = clean(string(d.Code))
+			code = plain.Short(string(d.Code))
 		}
 		text := d.Message
 		if text == "" {
@@ -187,7 +184,7 @@ func said(t *transport.Error) (code, message string) {
 		}
 		words = append(words, text)
 	}
-	return code, clean(strings.Join(words, "; "))
+	return code, plain.Short(strings.Join(words, "; "))
 }
 
 // ours returns the error of this package that err wraps, without what is around
@@ -217,46 +214,13 @@ func ours(err error) error {
 	return nil
 }
 
-// plain takes the URL, which may hold a token, and the control characters out of
+// withoutURL takes the URL, which may hold a token, and the control characters out of
 // a network error, and keeps what it wraps.
-func plain(err error) error {
+func withoutURL(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return &cleanError{text: clean(err.Error()), err: err}
-}
-
-type cleanError struct {
-	text string
-	err  error
-}
-
-func (e *cleanError) Error() string { return e.text }
-func (e *cleanError) Unwrap() error { return e.err }
-
-// clean makes text from outside fit for a terminal: one line, no control or
-// formatting characters, valid UTF-8, not too long.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return '?'
-		case unicode.IsSpace(r), unicode.IsControl(r):
-			return ' '
-		case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= maxMessage {
-		return s
-	}
-	cut := maxMessage
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return plain.Error(err)
 }
 
 func withMessage(s, message string) string {

@@ -7,40 +7,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestClean(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain words":               "plain words",
-		" two\r\nlines\tand a tab ": "two lines and a tab",
-		"\x1b[31mred\x1b[0m":        "[31mred [0m",
-		"a\u202eb\u200bc":           "abc",
-		"\x00nul\x7f":               "nul",
-		"bad \xff utf-8":            "bad ? utf-8",
-		"Überlauf":                  "Überlauf",
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := clean(strings.Repeat("ü", 10_000)); len(got) > maxMessage+3 || !utf8.ValidString(got) {
-		t.Errorf("a long message has %d bytes", len(got))
-	}
-}
-
-func FuzzClean(f *testing.F) {
-	f.Add("a\x1b[2Jb")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := clean(s)
-		if !utf8.ValidString(got) || strings.ContainsAny(got, "\x1b\n\r\x00\u202e") || len(got) > maxMessage+3 {
-			t.Errorf("%q became %q", s, got)
-		}
-	})
-}
 
 func TestParseReference(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -137,7 +138,7 @@ func (s *ImageStore) WriteDocker(ctx context.Context, ref string, platform schem
 	}
 	to, err := name.ParseReference(desc.Annotations[refName])
 	if err != nil {
-		return &ReferenceError{Reference: clean(ref), Reason: clean(err.Error())}
+		return &ReferenceError{Reference: plain.Short(ref), Reason: plain.Short(err.Error())}
 	}
 	if err := tarball.Write(to, img, &interruptibleWriter{ctx: ctx, w: w}); err != nil {
 		if ctx.Err() != nil {

@@ -9,13 +9,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"fnb/internal/plain"
 )
 
 // Image returns the image that desc, which came from [ImageStore.Resolve] or from
 // an index, describes. What is read from it is compared with its digests.
 func (s *ImageStore) Image(desc v1.Descriptor) (v1.Image, error) {
 	if !desc.MediaType.IsImage() {
-		return nil, fmt.Errorf("%s is not an image but %q", desc.Digest, clean(string(desc.MediaType)))
+		return nil, fmt.Errorf("%s is not an image but %q", desc.Digest, plain.Short(string(desc.MediaType)))
 	}
 	raw, err := s.readSmall(desc)
 	if err != nil {
@@ -27,7 +29,7 @@ func (s *ImageStore) Image(desc v1.Descriptor) (v1.Image, error) {
 // Index returns the multi-platform image that desc describes.
 func (s *ImageStore) Index(desc v1.Descriptor) (v1.ImageIndex, error) {
 	if !desc.MediaType.IsIndex() {
-		return nil, fmt.Errorf("%s is not an index but %q", desc.Digest, clean(string(desc.MediaType)))
+		return nil, fmt.Errorf("%s is not an index but %q", desc.Digest, plain.Short(string(desc.MediaType)))
 	}
 	raw, err := s.readSmall(desc)
 	if err != nil {
@@ -174,7 +176,7 @@ func (s *ImageStore) Platforms(ctx context.Context, desc v1.Descriptor) ([]v1.De
 		}
 		config, err := img.ConfigFile()
 		if err != nil {
-			return nil, &DamagedError{Digest: desc.Digest.String(), Reason: "its configuration: " + clean(err.Error())}
+			return nil, &DamagedError{Digest: desc.Digest.String(), Reason: "its configuration: " + plain.Short(err.Error())}
 		}
 		desc.Platform = config.Platform()
 		return []v1.Descriptor{desc}, nil
@@ -185,7 +187,7 @@ func (s *ImageStore) Platforms(ctx context.Context, desc v1.Descriptor) ([]v1.De
 	}
 	m, err := index.IndexManifest()
 	if err != nil {
-		return nil, &DamagedError{Digest: desc.Digest.String(), Reason: clean(err.Error())}
+		return nil, &DamagedError{Digest: desc.Digest.String(), Reason: plain.Short(err.Error())}
 	}
 	var all []v1.Descriptor
 	for _, d := range m.Manifests {

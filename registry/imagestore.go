@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -76,7 +77,7 @@ func (s *ImageStore) Put(ctx context.Context, ref string, desc v1.Descriptor) er
 		return err
 	}
 	if r.digest != "" && r.digest != desc.Digest.String() {
-		return &ReferenceError{Reference: clean(ref), Reason: "its digest is not the image's, " + desc.Digest.String()}
+		return &ReferenceError{Reference: plain.Short(ref), Reason: "its digest is not the image's, " + desc.Digest.String()}
 	}
 	return s.changeIndex(ctx, func(index *v1.IndexManifest) error {
 		if _, err := s.walk(ctx, desc); err != nil {

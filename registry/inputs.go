@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -148,7 +149,7 @@ func (c *Client) Tag(ctx context.Context, known *Known, ref string) error {
 		return err
 	}
 	if at, err := c.parse(known.Reference); err != nil || at.repo.Name() != r.repo.Name() {
-		return &ReferenceError{Reference: clean(ref), Reason: "it is not in the repository of " + known.Reference}
+		return &ReferenceError{Reference: plain.Short(ref), Reason: "it is not in the repository of " + known.Reference}
 	}
 	ctx, _ = withPatience(ctx, nil)
 	pusher, _ := c.remotes()

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"fnb/internal/plain"
 )
 
 // A Stored says where [Client.Login] put the credentials.
@@ -126,7 +128,7 @@ func (c *Client) registry(host string) (name.Registry, error) {
 	}
 	reg, err := name.NewRegistry(host, append(opts, name.StrictValidation)...)
 	if err != nil {
-		return name.Registry{}, &ReferenceError{Reference: clean(host), Reason: "want the host of a registry, such as ghcr.io or localhost:5000"}
+		return name.Registry{}, &ReferenceError{Reference: plain.Short(host), Reason: "want the host of a registry, such as ghcr.io or localhost:5000"}
 	}
 	return reg, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
+
+	"fnb/internal/plain"
 )
 
 // A Pushed is what one [Client.Push] did.
@@ -70,7 +72,7 @@ func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, err
 			return nil, err
 		}
 		if r.digest != "" && r.digest != desc.Digest.String() {
-			return nil, &ReferenceError{Reference: clean(t), Reason: "its digest is not the image's, " + desc.Digest.String()}
+			return nil, &ReferenceError{Reference: plain.Short(t), Reason: "its digest is not the image's, " + desc.Digest.String()}
 		}
 		refs = append(refs, r)
 	}
@@ -227,7 +229,7 @@ func reason(err error) string {
 	if t, ok := errors.AsType[*transport.Error](err); ok {
 		return "answered " + strconv.Itoa(t.StatusCode)
 	}
-	return plain(err).Error()
+	return withoutURL(err).Error()
 }
 
 // layer returns a stored blob as go-containerregistry wants it.

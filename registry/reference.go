@@ -6,6 +6,8 @@ import (
 
 	dref "github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"fnb/internal/plain"
 )
 
 // A reference is a parsed image reference. It has a tag, a digest, or both.
@@ -20,7 +22,7 @@ type reference struct {
 // "latest". The error is a [*ReferenceError].
 func parseReference(s string, opts ...name.Option) (reference, error) {
 	bad := func(err error) (reference, error) {
-		return reference{}, &ReferenceError{Reference: clean(s), Reason: clean(strings.TrimPrefix(err.Error(), "invalid reference format: "))}
+		return reference{}, &ReferenceError{Reference: plain.Short(s), Reason: plain.Short(strings.TrimPrefix(err.Error(), "invalid reference format: "))}
 	}
 	named, err := dref.ParseNormalizedNamed(s)
 	if errors.Is(err, dref.ErrReferenceInvalidFormat) {

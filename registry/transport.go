@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -63,7 +65,7 @@ func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
+	return nil, &PlainHTTPError{Host: plain.Short(r.URL.Host)}
 }
 
 // isLoopback reports whether host, with or without a port, is this machine.
@@ -222,7 +224,7 @@ func rewound(r *http.Request) (*http.Request, error) {
 func (t *retryTransport) again(resp *http.Response, err error) (asked time.Duration, why string) {
 	if err != nil {
 		if isTransient(err) {
-			return 0, clean(err.Error())
+			return 0, plain.Short(err.Error())
 		}
 		return 0, ""
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/utils/merkletrie"
 
+	"fnb/internal/plain"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/templates"
@@ -63,7 +64,7 @@ type check struct {
 }
 
 func (k *check) fail(file, format string, args ...any) {
-	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityError, clean(fmt.Sprintf(format, args...))})
+	k.problems = append(k.problems, StoreProblem{plainPath(file), templates.SeverityError, plain.Short(fmt.Sprintf(format, args...))})
 }
 
 func (k *check) warn(file, message string) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -52,7 +53,7 @@ func (r *Records) Each(ctx context.Context, each func(Package) error) (passed []
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err = r.scan.packages(ctx, func(p pack) error { return each(p.exported("")) }, func(file string, err error) {
-		passed = append(passed, clean(file+": "+err.Error()))
+		passed = append(passed, plain.Short(file+": "+err.Error()))
 	})
 	return passed, err
 }

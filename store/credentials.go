@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -46,7 +47,7 @@ func (c *credentials) places() []finder {
 func (c *credentials) secrets(ctx context.Context, address string, use func(*origin.Secret) (more bool, err error)) error {
 	u, err := origin.Check(address)
 	if err != nil {
-		return &UnreachableError{URL: clean(address), Err: err}
+		return &UnreachableError{URL: plain.Short(address), Err: err}
 	}
 	if c.maySend != nil && !c.maySend(address) {
 		return nil
@@ -209,10 +210,10 @@ func (c *credentials) helper(ctx context.Context, to target) (user, secret strin
 func (to target) question() (string, error) {
 	text := fmt.Sprintf("protocol=%s\nhost=%s\npath=%s\n", to.Scheme, to.HostPort(), to.path)
 	if strings.Count(text, "\n") != 3 || strings.ContainsAny(text, "\r\x00") {
-		return "", &UnreachableError{URL: clean(to.HostPort()), Err: origin.ErrControl}
+		return "", &UnreachableError{URL: plain.Short(to.HostPort()), Err: origin.ErrControl}
 	}
 	if to.Host == "" || to.Scheme == "" {
-		return "", &UnreachableError{URL: clean(to.HostPort()), Err: origin.ErrNoHost}
+		return "", &UnreachableError{URL: plain.Short(to.HostPort()), Err: origin.ErrNoHost}
 	}
 	return text + "\n", nil
 }
@@ -228,7 +229,7 @@ func readAnswer(out string, to target) (user, secret string, err error) {
 		case key == "password":
 			secret = value
 		case key == "protocol" && value != to.Scheme, key == "host" && value != to.HostPort():
-			return "", "", fmt.Errorf("asking git's credential helper for %s: it answered for another host", clean(to.HostPort()))
+			return "", "", fmt.Errorf("asking git's credential helper for %s: it answered for another host", plain.Short(to.HostPort()))
 		}
 	}
 	return user, secret, nil

@@ -17,6 +17,7 @@ import (
 	gitproto "github.com/go-git/go-git/v5/plumbing/transport/git"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -25,7 +26,7 @@ import (
 func (r *remote) dial(ctx context.Context) error {
 	ep, err := transport.NewEndpoint(r.url)
 	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		return &UnreachableError{URL: r.url, Err: plain.Error(err)}
 	}
 	isHTTP := ep.Protocol == "https" || ep.Protocol == "http"
 	if err := r.checkReach(ctx, ep.Host, !isHTTP); err != nil {
@@ -48,7 +49,7 @@ func (r *remote) dial(ctx context.Context) error {
 		// A failed session may have changed the endpoint by following redirects.
 		ep, err := transport.NewEndpoint(r.url)
 		if err != nil {
-			return &UnreachableError{URL: r.url, Err: cleaned(err)}
+			return &UnreachableError{URL: r.url, Err: plain.Error(err)}
 		}
 		guard := newGuard(r.store.opts)
 		guard.inner.Secret = secret
@@ -150,11 +151,11 @@ func (r *remote) otherClient(ep *transport.Endpoint) (transport.Transport, error
 			host = fmt.Sprintf("%s:%d", host, ep.Port)
 		}
 		if !plainAllowed(r.store.opts, host) {
-			return nil, &PlainHTTPError{Host: clean(host)}
+			return nil, &PlainHTTPError{Host: plain.Short(host)}
 		}
 		return gitproto.DefaultClient, nil
 	}
-	return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("%q is no protocol for repositories", clean(ep.Protocol))}
+	return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("%q is no protocol for repositories", plain.Short(ep.Protocol))}
 }
 
 // explain makes a typed error of one of go-git's.
@@ -205,9 +206,9 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 		return &UnreachableError{URL: r.url, Err: fmt.Errorf("the server answered %d %s", answer.StatusCode(), http.StatusText(answer.StatusCode()))}
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return &UnreachableError{URL: r.url, Err: cleaned(u.Err)}
+		return &UnreachableError{URL: r.url, Err: plain.Error(u.Err)}
 	}
-	return &UnreachableError{URL: r.url, Err: cleaned(fmt.Errorf("talking git's protocol: %w", err))}
+	return &UnreachableError{URL: r.url, Err: plain.Error(fmt.Errorf("talking git's protocol: %w", err))}
 }
 
 // plainAllowed reports whether host may be spoken to without encryption.
@@ -236,7 +237,7 @@ func newGuard(opts Options) *guard {
 // RoundTrip implements [http.RoundTripper].
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && (r.URL.Scheme != "http" || !plainAllowed(g.opts, r.URL.Host)) {
-		return nil, &PlainHTTPError{Host: clean(r.URL.Host)}
+		return nil, &PlainHTTPError{Host: plain.Short(r.URL.Host)}
 	}
 	ctx, quiet := newPatience(r.Context(), g.opts.Timeout)
 	r = r.Clone(ctx)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"fnb/schema"
 	"fnb/templates"
@@ -259,33 +258,3 @@ func (e *DeclinedError) Error() string {
 type AuthorError struct{}
 
 func (*AuthorError) Error() string { return "git does not know your name and e-mail address" }
-
-// cleanError is an error whose text came from outside, made fit for a terminal.
-type cleanError struct {
-	text string
-	err  error
-}
-
-func (e *cleanError) Error() string { return e.text }
-func (e *cleanError) Unwrap() error { return e.err }
-
-func cleaned(err error) error { return &cleanError{text: clean(err.Error()), err: err} }
-
-// clean makes text from outside one short line without control or formatting
-// characters.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r), unicode.IsControl(r):
-			return ' '
-		case unicode.Is(unicode.Cf, r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 300 {
-		return string(r[:300]) + "…"
-	}
-	return s
-}

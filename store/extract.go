@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -22,6 +21,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"golang.org/x/text/unicode/norm"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -51,7 +51,7 @@ func (x *extract) refuse(name, reason string) error {
 
 // plainPath quotes a path that a terminal should not see as it is.
 func plainPath(s string) string {
-	if clean(s) == s {
+	if plain.Short(s) == s {
 		return s
 	}
 	return fmt.Sprintf("%q", s)
@@ -69,11 +69,11 @@ func (x *extract) root(hash string) (*object.Tree, error) {
 	}
 	commit, err := object.GetCommit(x.objects, h)
 	if err != nil {
-		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, cleaned(err))}
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, plain.Error(err))}
 	}
 	tree, err := commit.Tree()
 	if err != nil {
-		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, cleaned(err))}
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading commit %s: %w", hash, plain.Error(err))}
 	}
 	return tree, nil
 }
@@ -141,7 +141,7 @@ func (x *extract) below(root *object.Tree) []string {
 	}
 	var names []string
 	for _, e := range dir.Entries {
-		if _, ok := templateAt(dir, e.Name); ok && clean(e.Name) == e.Name {
+		if _, ok := templateAt(dir, e.Name); ok && plain.Short(e.Name) == e.Name {
 			names = append(names, e.Name)
 		}
 	}
@@ -208,7 +208,7 @@ func (x *extract) entry(ctx context.Context, root *os.Root, e object.TreeEntry, 
 	case filemode.Dir:
 		sub, err := object.GetTree(x.objects, e.Hash)
 		if err != nil {
-			return &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+			return &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))}
 		}
 		if err := root.Mkdir(filepath.FromSlash(name), 0o700); err != nil {
 			return fmt.Errorf("using the cache: %w", err)
@@ -231,7 +231,7 @@ func (x *extract) entry(ctx context.Context, root *os.Root, e object.TreeEntry, 
 func (x *extract) checkName(name, base string) error {
 	lower := strings.ToLower(base)
 	switch {
-	case !utf8.ValidString(base) || strings.ContainsFunc(base, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }):
+	case !utf8.ValidString(base) || strings.ContainsFunc(base, plain.Acts):
 		return x.refuse(name, "has characters that a file's name should not have")
 	case base == "" || base == "." || base == ".." || strings.ContainsAny(base, `/\`):
 		return x.refuse(name, "leaves its folder")
@@ -259,7 +259,7 @@ func (x *extract) blob(e object.TreeEntry, name string) ([]byte, error) {
 		return nil, &LimitError{Source: x.source, What: plainPath(name) + " has more bytes", Limit: x.limits.File}
 	}
 	if err != nil {
-		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))}
 	}
 	if blob.Size > x.limits.File {
 		return nil, &LimitError{Source: x.source, What: fmt.Sprintf("%s has %d bytes, more", plainPath(name), blob.Size), Limit: x.limits.File}
@@ -269,11 +269,11 @@ func (x *extract) blob(e object.TreeEntry, name string) ([]byte, error) {
 	}
 	r, err := blob.Reader()
 	if err != nil {
-		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))}
 	}
 	content, err := io.ReadAll(io.LimitReader(r, blob.Size+1))
 	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))}
+		return nil, &UnreachableError{URL: x.source, Err: fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))}
 	}
 	return content, nil
 }
@@ -301,7 +301,7 @@ func (x *extract) link(root *os.Root, e object.TreeEntry, name string) error {
 	target := string(content)
 	to := path.Join(path.Dir(name), target)
 	if target == "" || path.IsAbs(target) || strings.ContainsAny(target, "\\\x00\n") || to == ".." || strings.HasPrefix(to, "../") {
-		return x.refuse(name, "is a link that leaves the template, to "+plainPath(clean(target)))
+		return x.refuse(name, "is a link that leaves the template, to "+plainPath(plain.Short(target)))
 	}
 	if err := root.Symlink(target, filepath.FromSlash(name)); err != nil {
 		return fmt.Errorf("using the cache: %w", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-git/go-git/v5"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -108,7 +109,7 @@ func (r *Records) write(ctx context.Context, g *generator) (err error) {
 		return errors.Join(err, g.close())
 	}
 	err = r.scan.packages(ctx, g.add, func(file string, err error) {
-		g.out.Passed = append(g.out.Passed, clean(file+": "+err.Error()))
+		g.out.Passed = append(g.out.Passed, plain.Short(file+": "+err.Error()))
 	})
 	if err == nil {
 		err = g.finish()

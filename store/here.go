@@ -19,6 +19,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -41,7 +43,7 @@ func openHere(at string) (repo *git.Repository, objects *filesystem.Storage, err
 		objects, err = leanObjects(repo)
 	}
 	if err != nil {
-		return nil, nil, &UnreachableError{URL: at, Err: cleaned(err)}
+		return nil, nil, &UnreachableError{URL: at, Err: plain.Error(err)}
 	}
 	return repo, objects, nil
 }
@@ -130,7 +132,7 @@ func (p *push) sendHere() error {
 	}
 	for _, o := range p.objects.Objects {
 		if _, err := repo.Storer.SetEncodedObject(o); err != nil {
-			return &UnreachableError{URL: p.url, Err: cleaned(err)}
+			return &UnreachableError{URL: p.url, Err: plain.Error(err)}
 		}
 	}
 	return p.move(held)
@@ -170,7 +172,7 @@ func (p *push) move(repo *filesystem.Storage) (err error) {
 	case rerr == nil:
 		now = ref.Hash()
 	case !errors.Is(rerr, plumbing.ErrReferenceNotFound):
-		return errors.Join(&UnreachableError{URL: p.url, Err: cleaned(rerr)}, lock.Close())
+		return errors.Join(&UnreachableError{URL: p.url, Err: plain.Error(rerr)}, lock.Close())
 	}
 	if now != p.old {
 		return errors.Join(errRejected, lock.Close())

@@ -20,6 +20,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 	"fnb/schema"
 )
@@ -108,17 +109,17 @@ func parseSummary(line string) (summary, bool) {
 func summarize(p pack) summary {
 	v := newestOf(p.versions)
 	m := summary{
-		Name: p.name, Language: clean(v.Language), Tags: clean(strings.Join(p.about.Tags, " ")), Description: clean(v.Description),
-		Title: clean(v.Title), Categories: clean(strings.Join(v.Categories, " ")), Platforms: clean(strings.Join(v.RunsOn(), " ")),
+		Name: p.name, Language: plain.Short(v.Language), Tags: plain.Short(strings.Join(p.about.Tags, " ")), Description: plain.Short(v.Description),
+		Title: plain.Short(v.Title), Categories: plain.Short(strings.Join(v.Categories, " ")), Platforms: plain.Short(strings.Join(v.RunsOn(), " ")),
 	}
 	if v.Yanked == nil {
 		m.Latest = v.Version
 	}
 	if p.about.Description != "" {
-		m.Description = clean(p.about.Description)
+		m.Description = plain.Short(p.about.Description)
 	}
 	if d := p.about.Deprecated; d != nil {
-		m.Deprecated = clean("deprecated: " + d.Reason)
+		m.Deprecated = plain.Short("deprecated: " + d.Reason)
 	}
 	return m
 }
@@ -330,7 +331,7 @@ type feed func(add func(pack) error, pass func(file string, err error)) error
 // note remembers a file that was passed over, of very many the first.
 func (st *indexState) note(file string, err error) {
 	if st.Passed++; len(st.Problems) < maxProblems {
-		st.Problems = append(st.Problems, clean(file+": "+err.Error()))
+		st.Problems = append(st.Problems, plain.Short(file+": "+err.Error()))
 	}
 }
 
@@ -410,7 +411,7 @@ func (x *index) returned(key string, before, now *schema.Yank) {
 		if x.state.Returned == nil {
 			x.state.Returned = map[string]string{}
 		}
-		x.state.Returned[key] = clean(before.Reason)
+		x.state.Returned[key] = plain.Short(before.Reason)
 		x.again = append(x.again, key)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -115,7 +116,7 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 		return f, l.fits(f.template, src.Source)
 	case schema.RefName:
 	}
-	return found{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, clean(src.Source))
+	return found{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, plain.Short(src.Source))
 }
 
 // parseSource reads what a stack writes as a source. OpenFaaS' users also write a
@@ -129,7 +130,7 @@ func sourceName(s string) string {
 	if r, err := parseSource(s); err == nil {
 		return r.String()
 	}
-	return clean(s)
+	return plain.Short(s)
 }
 
 // gitRange splits the reference's range into a SemVer range or a git reference.

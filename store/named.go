@@ -9,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -210,7 +211,7 @@ func (l *lookup) noteIfYanked() {
 }
 
 func (l *lookup) noteYanked(v indexed) {
-	l.note("%s %s: version %s, which fnb.lock has, was withdrawn: %s", l.kind, l.ref, v.Version, clean(v.Yanked.Reason))
+	l.note("%s %s: version %s, which fnb.lock has, was withdrawn: %s", l.kind, l.ref, v.Version, plain.Short(v.Yanked.Reason))
 }
 
 // noteReturned says of the chosen version that it had been withdrawn.
@@ -270,9 +271,9 @@ func (l *lookup) choose(c Configured, versions []indexed) (indexed, error) {
 		case why != "" && exact:
 			return indexed{}, &IncompatibleError{Kind: l.kind, Name: v.Name, Version: v.Version, Reason: why}
 		case v.Yanked != nil && exact:
-			return indexed{}, &YankedError{Kind: l.kind, Name: v.Name, Version: v.Version, Reason: clean(v.Yanked.Reason), Use: v.Yanked.Use}
+			return indexed{}, &YankedError{Kind: l.kind, Name: v.Name, Version: v.Version, Reason: plain.Short(v.Yanked.Reason), Use: v.Yanked.Use}
 		case v.Yanked != nil:
-			passed = append(passed, v.Version+" because it was withdrawn: "+clean(v.Yanked.Reason))
+			passed = append(passed, v.Version+" because it was withdrawn: "+plain.Short(v.Yanked.Reason))
 		case why != "":
 			passed = append(passed, v.Version+" because it "+why)
 		default:

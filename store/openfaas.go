@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -35,7 +36,7 @@ func (t *truth) UnmarshalJSON(data []byte) error {
 		*t = strings.Trim(text, `"`) == "true"
 		return nil
 	default:
-		return fmt.Errorf("%s is neither true nor false", clean(text))
+		return fmt.Errorf("%s is neither true nor false", plain.Short(text))
 	}
 }
 
@@ -56,7 +57,7 @@ func parseList(url, ns string, data []byte) ([]pack, []fileProblem, error) {
 // is none is remembered, and would take ten times the memory.
 func listEntries(url, what string, data []byte) ([]json.RawMessage, error) {
 	none := func(err error) error {
-		return &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of %s: %w", what, cleaned(err))}
+		return &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of %s: %w", what, plain.Error(err))}
 	}
 	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
 		return nil, none(err)
@@ -96,11 +97,11 @@ func parseTemplateList(url string, data []byte) ([]pack, []fileProblem, error) {
 		at := fmt.Sprintf("entry %d", i+1)
 		var e openFaaSEntry
 		if err := json.Unmarshal(raw, &e); err != nil {
-			problems = append(problems, fileProblem{at, cleaned(err)})
+			problems = append(problems, fileProblem{at, plain.Error(err)})
 			continue
 		}
 		name := strings.ToLower(e.Source) + "/" + strings.ToLower(e.Template)
-		at += " (" + clean(name) + ")"
+		at += " (" + plain.Short(name) + ")"
 		if err := schema.ValidatePackageName(name); err != nil {
 			problems = append(problems, fileProblem{at, err})
 			continue

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -48,10 +49,10 @@ func openFaaSPlatforms() map[string]string {
 func parseFunctionList(url, ns string, data []byte) ([]pack, []fileProblem, error) {
 	var list openFaaSFunctions
 	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of functions: %w", cleaned(err))}
+		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is not a list of functions: %w", plain.Error(err))}
 	}
 	if !strings.HasPrefix(list.Version, "0.") {
-		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is a list of functions in the format %q, and this fnb reads 0.2", clean(list.Version))}
+		return nil, nil, &UnreachableError{URL: url, Err: fmt.Errorf("it is a list of functions in the format %q, and this fnb reads 0.2", plain.Short(list.Version))}
 	}
 	var entries []json.RawMessage
 	if list.Functions != nil {
@@ -65,7 +66,7 @@ func parseFunctionList(url, ns string, data []byte) ([]pack, []fileProblem, erro
 	for i, raw := range entries {
 		var e openFaaSFunction
 		err := json.Unmarshal(raw, &e)
-		at := fmt.Sprintf("entry %d (%s)", i+1, clean(e.Name))
+		at := fmt.Sprintf("entry %d (%s)", i+1, plain.Short(e.Name))
 		var rec schema.Record
 		if err == nil {
 			rec, err = e.record(ns)
@@ -74,7 +75,7 @@ func parseFunctionList(url, ns string, data []byte) ([]pack, []fileProblem, erro
 			err = errors.New("it is there twice; the first one counts")
 		}
 		if err != nil {
-			problems = append(problems, fileProblem{at, cleaned(err)})
+			problems = append(problems, fileProblem{at, plain.Error(err)})
 			continue
 		}
 		byName[rec.Name] = pack{name: rec.Name, versions: []indexed{{Record: rec}}}

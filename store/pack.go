@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+
+	"fnb/internal/plain"
 )
 
 // checkPack reads a pack without keeping anything of it and returns a
@@ -14,7 +16,7 @@ import (
 // kilobytes can stand for gigabytes, by compression or by deltas.
 func checkPack(ctx context.Context, pack io.Reader, source string, limits Limits) error {
 	damaged := func(err error) error {
-		return &UnreachableError{URL: source, Err: fmt.Errorf("what it sent is damaged: %w", cleaned(err))}
+		return &UnreachableError{URL: source, Err: fmt.Errorf("what it sent is damaged: %w", plain.Error(err))}
 	}
 	s := packfile.NewScanner(pack)
 	_, count, err := s.Header()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -72,7 +73,7 @@ func (s *Store) Fetch(ctx context.Context, rec schema.Record) (*templates.Templa
 func (s *Store) lookup(kind, ref string, where Where) (*lookup, error) {
 	parsed, err := schema.ParseTemplateRef(ref)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", kind, clean(ref), err)
+		return nil, fmt.Errorf("%s %s: %w", kind, plain.Short(ref), err)
 	}
 	if parsed.Kind != schema.RefName {
 		return nil, &NotFoundError{Kind: kind, Name: ref, Err: errors.New("it is not the name of one in a store")}

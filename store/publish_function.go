@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -133,7 +134,7 @@ func (s *Store) Deprecate(ctx context.Context, kind, ref string, why schema.Depr
 		return Published{}, err
 	}
 	if l.parsed.Namespace == "" || l.parsed.Range != "" {
-		return Published{}, fmt.Errorf("%q is not NAMESPACE/NAME", clean(ref))
+		return Published{}, fmt.Errorf("%q is not NAMESPACE/NAME", plain.Short(ref))
 	}
 	c, err := l.home(ctx)
 	if err != nil {

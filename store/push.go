@@ -21,6 +21,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -259,7 +261,7 @@ func (p *push) send(ctx context.Context, s *Store) error {
 // is not known to be a decision may be that somebody else was faster.
 func refusal(url string, report *packp.ReportStatus) error {
 	if report.UnpackStatus != "ok" {
-		return &DeclinedError{URL: url, Reason: clean(report.UnpackStatus)}
+		return &DeclinedError{URL: url, Reason: plain.Short(report.UnpackStatus)}
 	}
 	for _, c := range report.CommandStatuses {
 		if c.Status == "ok" {
@@ -267,10 +269,10 @@ func refusal(url string, report *packp.ReportStatus) error {
 		}
 		for _, word := range []string{"declined", "denied", "prohibited", "protected", "checked out"} {
 			if strings.Contains(strings.ToLower(c.Status), word) {
-				return &DeclinedError{URL: url, Reason: clean(c.Status)}
+				return &DeclinedError{URL: url, Reason: plain.Short(c.Status)}
 			}
 		}
-		return fmt.Errorf("%w: %s", errRejected, clean(c.Status))
+		return fmt.Errorf("%w: %s", errRejected, plain.Short(c.Status))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-git/go-git/v5"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -29,7 +30,7 @@ type InwardError struct {
 }
 
 func (e *InwardError) Error() string {
-	return e.URL + ": " + clean(e.Host) + " is " + e.Reach.String() + ", where the store that names it is not"
+	return e.URL + ": " + plain.Short(e.Host) + " is " + e.Reach.String() + ", where the store that names it is not"
 }
 
 // anywhere reports whether a host, with its port, is one that any store may name.

@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -93,7 +94,7 @@ func (t *gitTree) folder(dir string) (*object.Tree, error) {
 		}
 		sub, err := object.GetTree(t.objects, e.Hash)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", plainPath(dir), cleaned(err))
+			return nil, fmt.Errorf("reading %s: %w", plainPath(dir), plain.Error(err))
 		}
 		t.names, t.way = append(t.names, name), append(t.way, sub)
 	}
@@ -136,11 +137,11 @@ func (t *gitTree) read(name string) ([]byte, error) {
 		return nil, tooLarge(name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
+		return nil, fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))
 	}
 	r, err := blob.Reader()
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", plainPath(name), cleaned(err))
+		return nil, fmt.Errorf("reading %s: %w", plainPath(name), plain.Error(err))
 	}
 	data, err := io.ReadAll(r)
 	return data, errors.Join(err, r.Close())

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -309,7 +310,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return errors.New("it redirects more than five times")
 	}
 	if s := req.URL.Scheme; s != "https" && s != via[0].URL.Scheme {
-		return fmt.Errorf("it redirects to %s://%s", s, clean(req.URL.Host))
+		return fmt.Errorf("it redirects to %s://%s", s, plain.Short(req.URL.Host))
 	}
 	return nil
 }

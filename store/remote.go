@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -77,7 +78,7 @@ func (r *remote) connect(ctx context.Context) error {
 		return err
 	}
 	if r.adv, err = advertise(objects); err != nil {
-		return errors.Join(&UnreachableError{URL: r.url, Err: cleaned(err)}, objects.Close())
+		return errors.Join(&UnreachableError{URL: r.url, Err: plain.Error(err)}, objects.Close())
 	}
 	r.local, r.done = objects, objects.Close
 	return nil
@@ -242,7 +243,7 @@ func (r *remote) unpack(ctx context.Context, pack io.Reader, dir string) (storer
 		return nil, fmt.Errorf("using the cache: %w", err)
 	}
 	if err != nil {
-		return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("what it sent is damaged: %w", cleaned(err))}
+		return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("what it sent is damaged: %w", plain.Error(err))}
 	}
 	return storage, nil
 }
@@ -259,7 +260,7 @@ func (r *remote) complete(objects storer.EncodedObjectStorer, at *commitAt) erro
 	}
 	commits, err := objects.IterEncodedObjects(plumbing.CommitObject)
 	if err != nil {
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		return &UnreachableError{URL: r.url, Err: plain.Error(err)}
 	}
 	var fit []string
 	err = commits.ForEach(func(o plumbing.EncodedObject) error {
@@ -270,7 +271,7 @@ func (r *remote) complete(objects storer.EncodedObjectStorer, at *commitAt) erro
 	})
 	switch {
 	case err != nil:
-		return &UnreachableError{URL: r.url, Err: cleaned(err)}
+		return &UnreachableError{URL: r.url, Err: plain.Error(err)}
 	case len(fit) == 0:
 		return missing
 	case len(fit) > 1:

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"unicode"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -68,7 +69,7 @@ func rank(entries []Entry, words []string) (found []Match, notes []string) {
 				}
 			}
 			if len(near) > 0 {
-				notes = append(notes, fmt.Sprintf("nothing has %q; it was taken for %s", clean(word), strings.Join(near, ", ")))
+				notes = append(notes, fmt.Sprintf("nothing has %q; it was taken for %s", plain.Short(word), strings.Join(near, ", ")))
 			}
 		}
 		for i := range scores {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -169,7 +170,7 @@ func (r *snapshotReader) finish(err error) error {
 }
 
 func (r *snapshotReader) damaged(err error) error {
-	return &UnreachableError{URL: r.url, Err: fmt.Errorf("the index is damaged: %w", cleaned(err))}
+	return &UnreachableError{URL: r.url, Err: fmt.Errorf("the index is damaged: %w", plain.Error(err))}
 }
 
 func (r *snapshotReader) damagedf(format string, args ...any) error {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 )
 
@@ -82,7 +83,7 @@ func newSSHAuth(ctx context.Context, r *remote, ep *transport.Endpoint) (*sshAut
 		a.config.User = me.Username
 	}
 	if err := a.knowHosts(opts.Getenv, sshAddress(ep)); err != nil {
-		return nil, &UnreachableError{URL: r.url, Err: cleaned(err)}
+		return nil, &UnreachableError{URL: r.url, Err: plain.Error(err)}
 	}
 	socket := opts.Getenv("SSH_AUTH_SOCK")
 	if opts.maySend != nil && !opts.maySend(r.url) {

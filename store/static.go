@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"fnb/internal/plain"
 	"fnb/origin"
 	"fnb/schema"
 )
@@ -204,7 +205,7 @@ func (s *Store) get(ctx context.Context, address, etag string) (answered, error)
 	ask := func(secret *origin.Secret) (*http.Response, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			return nil, &UnreachableError{URL: address, Err: cleaned(err)}
+			return nil, &UnreachableError{URL: address, Err: plain.Error(err)}
 		}
 		if etag != "" {
 			req.Header.Set("If-None-Match", etag)

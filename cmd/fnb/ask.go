@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/huh"
 	"golang.org/x/term"
 
+	"fnb/internal/plain"
 	"fnb/store"
 )
 
@@ -52,7 +53,7 @@ func templateOptions(entries []store.Entry) []huh.Option[string] {
 	}
 	var opts []huh.Option[string]
 	for _, e := range entries {
-		opts = append(opts, huh.NewOption(fmt.Sprintf("%-*s  %s", width, clean(e.Name), clean(e.Description)), e.Name))
+		opts = append(opts, huh.NewOption(fmt.Sprintf("%-*s  %s", width, plain.Line(e.Name), plain.Line(e.Description)), e.Name))
 	}
 	return opts
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
@@ -176,11 +177,11 @@ func (g *globals) runBuild(ctx context.Context, o *buildOptions, names []string)
 	}
 	err = p.run(ctx, jobs)
 	for _, lost := range p.builder.retired() {
-		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", clean(lost.Error()))
+		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", plain.Line(lost.Error()))
 	}
 	p.close()
 	for _, name := range unreadArgs(jobs) {
-		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", clean(name), clean(name))
+		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", plain.Line(name), plain.Line(name))
 	}
 	if serr := p.stats.Save(); serr != nil {
 		jobs[0].report.Warnings = append(jobs[0].report.Warnings, "the cache of file checksums was not written: "+serr.Error())
@@ -356,7 +357,7 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 		g.printWhy(j)
 		for _, w := range j.report.Warnings {
 			if !g.quiet {
-				fmt.Fprintf(g.err, "fnb: %s: note: %s\n", j.fn.Name, clean(w))
+				fmt.Fprintf(g.err, "fnb: %s: note: %s\n", j.fn.Name, plain.Line(w))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -119,7 +120,7 @@ func (g *globals) printStatus(s *builderStatus) error {
 		state = "running"
 	}
 	if s.Error != "" {
-		state = clean(s.Error)
+		state = plain.Line(s.Error)
 	}
 	if s.PID != 0 {
 		state += fmt.Sprintf(" (process %d)", s.PID)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -44,7 +45,7 @@ func (c ciSystem) fold(w io.Writer, title string) (end func()) {
 		return func() { fmt.Fprintln(w, "::endgroup::") }
 	case "gitlab":
 		id := "fnb_" + strings.ToLower(rand.Text())
-		fmt.Fprintf(w, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s\n", time.Now().Unix(), id, clean(title))
+		fmt.Fprintf(w, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s\n", time.Now().Unix(), id, plain.Line(title))
 		return func() { fmt.Fprintf(w, "\x1b[0Ksection_end:%d:%s\r\x1b[0K\n", time.Now().Unix(), id) }
 	}
 	return func() {}
@@ -79,7 +80,7 @@ func (c ciSystem) remarks(err error) []remark {
 }
 
 func (c ciSystem) remark(title string, at place, err error) remark {
-	r := remark{title: title, text: clean(err.Error()), path: c.relative(at.stack), line: at.line}
+	r := remark{title: title, text: plain.Line(err.Error()), path: c.relative(at.stack), line: at.line}
 	if se, ok := errors.AsType[*builder.SolveError](err); ok && se.Line > 0 && at.dockerfile != "" {
 		r.path, r.line = c.relative(at.dockerfile), se.Line
 	}
@@ -287,7 +288,7 @@ func summarize(rep schema.Report) string {
 // cell is text inside a table of Markdown: what could be markup is shown as it
 // is, but for the asterisks that fnb puts there.
 func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", `\[`, "\n", " ").Replace(clean(s))
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", `\[`, "\n", " ").Replace(plain.Line(s))
 }
 
 // appendTo adds text to a file that other steps write to as well.

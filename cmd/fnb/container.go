@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/schema"
 	"fnb/templates"
@@ -158,7 +159,7 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		if !whole && len(rest) < lineLimit {
 			break
 		}
-		out.WriteString(l.prefix + clean(strings.TrimSuffix(line, "\r")) + "\n")
+		out.WriteString(l.prefix + plain.Line(strings.TrimSuffix(line, "\r")) + "\n")
 		rest = after
 	}
 	l.part = append(l.part[:0], rest...)
@@ -216,7 +217,7 @@ func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerOp
 func (g *globals) say(mu *sync.Mutex, name, format string, args ...any) {
 	mu.Lock()
 	defer mu.Unlock()
-	fmt.Fprintf(g.err, "fnb: %s: %s\n", name, clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(g.err, "fnb: %s: %s\n", name, plain.Line(fmt.Sprintf(format, args...)))
 }
 
 // failing shows an error of one function while others go on.

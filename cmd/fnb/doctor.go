@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
@@ -101,11 +102,11 @@ func check(name string, do func() (string, error)) finding {
 	case err != nil:
 		var lines []string
 		for _, e := range flatten(err) {
-			lines = append(lines, clean(e.Error()))
+			lines = append(lines, plain.Line(e.Error()))
 		}
 		return finding{Check: name, State: "problem", Detail: strings.Join(lines, "; "), Hints: hints(err)}
 	}
-	return finding{Check: name, State: "ok", Detail: clean(detail)}
+	return finding{Check: name, State: "ok", Detail: plain.Line(detail)}
 }
 
 func checkSettings() (string, error) {
@@ -264,7 +265,7 @@ func (g *globals) printFindings(found []finding) error {
 	for _, f := range found {
 		fmt.Fprintf(tw, "%s\t%s\t%s\n", f.State, f.Check, f.Detail)
 		for _, h := range f.Hints {
-			fmt.Fprintf(tw, "\t\thint: %s\n", clean(h))
+			fmt.Fprintf(tw, "\t\thint: %s\n", plain.Line(h))
 		}
 	}
 	return tw.Flush()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 )
 
 // Exit codes, as fnb help exit-codes explains them.
@@ -105,7 +106,7 @@ func report(w io.Writer, err error) int {
 		show(w, f)
 	}
 	if run.all > 1 {
-		fmt.Fprintln(w, "fnb: "+clean(run.Error()))
+		fmt.Fprintln(w, "fnb: "+plain.Line(run.Error()))
 	}
 	return exitCode(run)
 }
@@ -115,15 +116,15 @@ func report(w io.Writer, err error) int {
 func show(w io.Writer, err error) {
 	var se *builder.SolveError
 	if errors.As(err, &se) && se.Step != "" {
-		fmt.Fprintf(w, "--- %s\n", clean(se.Step))
+		fmt.Fprintf(w, "--- %s\n", plain.Line(se.Step))
 		for _, line := range se.Log {
-			fmt.Fprintf(w, "    %s\n", clean(line))
+			fmt.Fprintf(w, "    %s\n", plain.Line(line))
 		}
 	}
 	var ue *builder.UnreachableError
 	if errors.As(err, &ue) {
 		for _, line := range ue.Log {
-			fmt.Fprintf(w, "    %s\n", clean(line))
+			fmt.Fprintf(w, "    %s\n", plain.Line(line))
 		}
 	}
 	prefix := "fnb: "
@@ -136,10 +137,10 @@ func show(w io.Writer, err error) {
 		err = fe.err
 	}
 	for _, e := range flatten(err) {
-		fmt.Fprintln(w, clean(prefix+e.Error()))
+		fmt.Fprintln(w, plain.Line(prefix+e.Error()))
 	}
 	for _, h := range hints(err) {
-		fmt.Fprintln(w, "hint: "+clean(h))
+		fmt.Fprintln(w, "hint: "+plain.Line(h))
 	}
 }
 
@@ -155,34 +156,5 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-// cleanLines is clean for a text whose lines stay.
-func cleanLines(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(s) {
-		b.WriteString(clean(strings.TrimRight(line, "\r\n")) + "\n")
-	}
-	return b.String()
-}
-
-// clean takes out what could drive a terminal: much of an error's text comes
-// from templates, registries and builds.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r':
-			return ' '
-		case r != '\t' && drives(r):
-			return -1
-		}
-		return r
-	}, s)
-}
-
 // column is a text that stays in its column of a table.
-func column(s string) string { return strings.ReplaceAll(clean(s), "\t", " ") }
-
-// drives reports whether a character does something to a terminal, or changes in
-// which order those around it are shown.
-func drives(r rune) bool {
-	return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f || r == 0x061c
-}
+func column(s string) string { return strings.ReplaceAll(plain.Line(s), "\t", " ") }

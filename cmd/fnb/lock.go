@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -204,7 +205,7 @@ func (g *globals) printPins(changes []pinChange) error {
 	}
 	var errs []error
 	for _, c := range changes {
-		_, err := fmt.Fprintln(g.out, c.Kind, clean(c.Name), clean(c.Newest.String()))
+		_, err := fmt.Fprintln(g.out, c.Kind, plain.Line(c.Name), plain.Line(c.Newest.String()))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

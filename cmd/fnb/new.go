@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
@@ -111,10 +112,10 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 		if w := strings.TrimSpace(d.tmpl.Manifest.WelcomeMessage); w != "" {
 			fmt.Fprintln(g.err)
 			for line := range strings.Lines(w) {
-				fmt.Fprintln(g.err, clean(strings.TrimRight(line, "\n")))
+				fmt.Fprintln(g.err, plain.Line(strings.TrimRight(line, "\n")))
 			}
 		}
-		fmt.Fprintf(g.err, "\nnext: fnb build %s%s\n", name, clean(d.outside()))
+		fmt.Fprintf(g.err, "\nnext: fnb build %s%s\n", name, plain.Line(d.outside()))
 	}
 	_, err = fmt.Fprintln(g.out, name, relative(d.dir))
 	return err
@@ -153,7 +154,7 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 		return nil, resolving(o.lang, err)
 	}
 	for _, n := range notes {
-		fmt.Fprintln(g.err, "fnb: note: "+clean(n))
+		fmt.Fprintln(g.err, "fnb: note: "+plain.Line(n))
 	}
 	if d.tmpl = tmpl; o.source.Files != nil {
 		if d.tmpl, err = tmpl.WithStarter(o.source.Files); err != nil {

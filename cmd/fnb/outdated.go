@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -93,7 +94,7 @@ func (g *globals) printOutdated(changes []pinChange) error {
 		if locked == newest && *c.Locked != *c.Newest {
 			locked, newest = shortDigest(c.Locked.Digest), shortDigest(c.Newest.Digest) // the version has stayed
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", c.Kind, clean(c.Name), clean(locked), clean(newest), clean(cmp.Or(c.Latest, "-")))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", c.Kind, plain.Line(c.Name), plain.Line(locked), plain.Line(newest), plain.Line(cmp.Or(c.Latest, "-")))
 	}
 	return tw.Flush()
 }

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fnb/internal/plain"
 )
 
 // A target is a file or a daemon that receives an image. What was written
@@ -166,7 +168,7 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 		return fmt.Errorf("loading into the Docker Engine: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("loading into the Docker Engine: %s: %s", res.Status, clean(string(body)))
+		return fmt.Errorf("loading into the Docker Engine: %s: %s", res.Status, plain.Line(string(body)))
 	}
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	for lines.Scan() {
@@ -174,7 +176,7 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 			Error string `json:"error"`
 		}
 		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Error != "" {
-			return errors.New("loading into the Docker Engine: " + clean(m.Error))
+			return errors.New("loading into the Docker Engine: " + plain.Line(m.Error))
 		}
 	}
 	return lines.Err()

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
@@ -461,7 +462,7 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 func oneLine(err error) string {
 	var se *builder.SolveError
 	if errors.As(err, &se) {
-		return clean(se.Error())
+		return plain.Line(se.Error())
 	}
-	return clean(err.Error())
+	return plain.Line(err.Error())
 }

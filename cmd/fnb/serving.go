@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 )
 
 // stopGrace is how long a function has to end after SIGTERM.
@@ -102,7 +103,7 @@ func (s *serving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			http.Error(w, "fnb run: "+clean(err.Error()), http.StatusBadGateway)
+			http.Error(w, "fnb run: "+plain.Line(err.Error()), http.StatusBadGateway)
 		},
 	}
 	proxy.ServeHTTP(w, r)

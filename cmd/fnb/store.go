@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"fnb/internal/plain"
 )
 
 func newStoreCommand(g *globals) *cobra.Command {
@@ -28,7 +30,7 @@ func storesFile() (string, error) {
 // tell prints notes.
 func (g *globals) tell(notes []string) {
 	for _, n := range notes {
-		fmt.Fprintln(g.err, "fnb: note: "+clean(n))
+		fmt.Fprintln(g.err, "fnb: note: "+plain.Line(n))
 	}
 }
 
@@ -63,7 +65,7 @@ func (g *globals) addStore(ctx context.Context, name, url string, namespaces []s
 	if g.json {
 		return g.printJSON(c)
 	}
-	_, err = fmt.Fprintln(g.out, c.Name, clean(c.URL), strings.Join(c.Namespaces, ","))
+	_, err = fmt.Fprintln(g.out, c.Name, plain.Line(c.URL), strings.Join(c.Namespaces, ","))
 	return err
 }
 
@@ -73,7 +75,7 @@ func (g *globals) completeStores(*cobra.Command, []string, string) ([]string, co
 	if st, err := g.newStore(); err == nil {
 		all, _ := st.Stores() // what cannot be read cannot be completed
 		for _, c := range all {
-			names = append(names, c.Name+"\t"+clean(c.URL))
+			names = append(names, c.Name+"\t"+plain.Line(c.URL))
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

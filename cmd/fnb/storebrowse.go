@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/store/site"
@@ -52,7 +53,7 @@ A published function can be tried on its page: it runs in the builder, as with f
 
 func (g *globals) browseStore(ctx context.Context, req browseRequest) error {
 	if _, _, err := net.SplitHostPort(req.listen); err != nil {
-		return usagef("fnb store browse", "--listen %s: it has to be HOST:PORT", clean(req.listen))
+		return usagef("fnb store browse", "--listen %s: it has to be HOST:PORT", plain.Line(req.listen))
 	}
 	st, where, err := g.storeHere()
 	if err != nil {

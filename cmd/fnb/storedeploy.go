@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/schema/deploy"
 )
@@ -42,7 +43,7 @@ func describeUse(ref string, rec schema.Record) string {
 			text = "it cannot be: " + err.Error()
 		}
 		var lines strings.Builder
-		for line := range strings.Lines(cleanLines(text)) {
+		for line := range strings.Lines(plain.Lines(text)) {
 			lines.WriteString("  " + line)
 		}
 		title := titles[way]

@@ -19,6 +19,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/store/site"
@@ -256,7 +257,7 @@ func harmless(t *testing.T, what, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
-		if at := strings.IndexFunc(line, func(r rune) bool { return r != '\t' && drives(r) }); at >= 0 {
+		if at := strings.IndexFunc(line, func(r rune) bool { return r != '\t' && plain.Acts(r) }); at >= 0 {
 			t.Errorf(terminalText, line[max(0, at-40):at+4], what)
 		}
 		if strings.HasPrefix(line, "FAKE: line") && !strings.Contains(text, "FAKE: line\nFAKE") {

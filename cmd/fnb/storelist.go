@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/store"
 )
 
@@ -96,7 +97,7 @@ func (g *globals) listStores() error {
 	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "NAME\tURL\tNAMESPACES")
 	for _, c := range all {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", clean(c.Name), clean(c.URL), strings.Join(c.Namespaces, ","))
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", plain.Line(c.Name), plain.Line(c.URL), strings.Join(c.Namespaces, ","))
 	}
 	return tw.Flush()
 }
@@ -107,7 +108,7 @@ func (g *globals) completeStoreFunctions(cmd *cobra.Command, args []string, _ st
 	if st, err := g.newStore(); err == nil && len(args) == 0 {
 		found, _, _ := st.Functions(cmd.Context(), store.Query{}) // what cannot be read cannot be completed
 		for _, m := range found {
-			names = append(names, m.Name+"\t"+clean(m.Description))
+			names = append(names, m.Name+"\t"+plain.Line(m.Description))
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -19,7 +20,7 @@ type publishCheck struct {
 
 // note keeps a check and prints it.
 func (p *publishing) note(c publishCheck) {
-	c.Text = clean(c.Text)
+	c.Text = plain.Line(c.Text)
 	p.checks = append(p.checks, c)
 	word := "FAILED"
 	switch {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
@@ -131,7 +132,7 @@ func (p *publishing) printDraft() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "%s", escapeJSON(data))
+	_, err = fmt.Fprintf(p.out, "%s", plain.JSON(data))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/store"
 )
 
@@ -85,7 +86,7 @@ func describeVersions(versions []store.VersionEntry) string {
 		if v.Yanked != "" {
 			line += "  withdrawn: " + v.Yanked
 		}
-		b.WriteString(clean(line) + "\n")
+		b.WriteString(plain.Line(line) + "\n")
 	}
 	return b.String()
 }

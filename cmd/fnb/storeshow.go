@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 )
@@ -53,11 +54,11 @@ func (g *globals) showFunction(ctx context.Context, ref, as string, readme bool)
 		if err != nil {
 			return fmt.Errorf("%s as %s: %w", ref, as, err)
 		}
-		_, err = fmt.Fprint(g.out, cleanLines(text))
+		_, err = fmt.Fprint(g.out, plain.Lines(text))
 		return err
 	}
 	if readme {
-		_, err := fmt.Fprint(g.out, cleanLines(f.Record.README))
+		_, err := fmt.Fprint(g.out, plain.Lines(f.Record.README))
 		return err
 	}
 	if g.json {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
@@ -199,7 +200,7 @@ func (c *cleanWriter) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		c.rest = rest
-		if _, err := fmt.Fprintln(c.w, c.prefix+clean(line)); err != nil {
+		if _, err := fmt.Fprintln(c.w, c.prefix+plain.Line(line)); err != nil {
 			return len(p), err
 		}
 	}
@@ -217,7 +218,7 @@ func (g *globals) printExamples(name string, results []exampleResult, failed int
 			if r.Problem != "" {
 				word, what = "FAILED", r.Problem
 			}
-			if _, err := fmt.Fprintf(g.out, "%s  %s  %s\n", word, clean(describeRequest(r.Example)), clean(what)); err != nil {
+			if _, err := fmt.Fprintf(g.out, "%s  %s  %s\n", word, plain.Line(describeRequest(r.Example)), plain.Line(what)); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
@@ -118,7 +119,7 @@ func (g *globals) completeTemplates() []string {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name+"\t"+clean(e.Description))
+		names = append(names, e.Name+"\t"+plain.Line(e.Description))
 	}
 	return names
 }
@@ -202,10 +203,10 @@ func describeTemplate(t *templates.Template, pin schema.Pin) string {
 	row("  Starter", strings.Join(t.Handler.Files, ", "))
 	head("Package list")
 	for _, l := range t.Packages.Lists {
-		row("  "+clean(l.Ecosystem), strings.TrimSpace(l.Manifest+" "+l.Lock))
+		row("  "+plain.Line(l.Ecosystem), strings.TrimSpace(l.Manifest+" "+l.Lock))
 	}
 	for _, o := range t.Packages.Options {
-		row("  option "+clean(o.Name), strings.Join(o.Packages, " "))
+		row("  option "+plain.Line(o.Name), strings.Join(o.Packages, " "))
 	}
 	_ = tw.Flush() // a strings.Builder takes everything
 	return b.String()
@@ -257,7 +258,7 @@ func printProblems[P fmt.Stringer](g *globals, doing string, problems []P, sever
 			failed++
 		}
 		if !g.json {
-			if _, err := fmt.Fprintln(g.out, clean(p.String())); err != nil {
+			if _, err := fmt.Fprintln(g.out, plain.Line(p.String())); err != nil {
 				return err
 			}
 		}

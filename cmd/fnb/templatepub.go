@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 )
@@ -85,7 +86,7 @@ func (g *globals) printPublished(out store.Published) error {
 		if where == "" {
 			where = "branch " + out.Branch
 		}
-		_, err = fmt.Fprintln(g.out, clean(where))
+		_, err = fmt.Fprintln(g.out, plain.Line(where))
 	}
 	return err
 }

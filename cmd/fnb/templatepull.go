@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -78,10 +79,10 @@ func (g *globals) printWritten(name, dir string, files []string, pin schema.Pin)
 	}
 	if !g.quiet {
 		for _, f := range files {
-			fmt.Fprintf(g.err, "  %s\n", clean(relative(filepath.Join(dir, filepath.FromSlash(f)))))
+			fmt.Fprintf(g.err, "  %s\n", plain.Line(relative(filepath.Join(dir, filepath.FromSlash(f)))))
 		}
 	}
-	_, err := fmt.Fprintln(g.out, clean(name), clean(relative(dir)), pin.Checksum)
+	_, err := fmt.Fprintln(g.out, plain.Line(name), plain.Line(relative(dir)), pin.Checksum)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/probe"
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -278,11 +279,11 @@ func (g *globals) printTests(results []testResult) error {
 	for _, r := range results {
 		for _, c := range r.Checks {
 			first, rest, _ := strings.Cut(c.Detail, "\n")
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", clean(r.title()), c.Name, c.Status, c.Seconds, clean(first))
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", plain.Line(r.title()), c.Name, c.Status, c.Seconds, plain.Line(first))
 			if (c.Status == probe.Failed || c.Status == probe.Warning) && rest != "" && !g.quiet {
-				fmt.Fprintf(g.err, "--- %s: %s\n", clean(r.title()), c.Name)
+				fmt.Fprintf(g.err, "--- %s: %s\n", plain.Line(r.title()), c.Name)
 				for line := range strings.SplitSeq(rest, "\n") {
-					fmt.Fprintf(g.err, "    %s\n", clean(line))
+					fmt.Fprintf(g.err, "    %s\n", plain.Line(line))
 				}
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
@@ -201,14 +202,14 @@ func (g *globals) printUpdated(u *updated) error {
 	}
 	var b strings.Builder
 	for _, c := range u.Pins {
-		fmt.Fprintln(&b, c.Kind, clean(c.Name), clean(c.Locked.String()), "->", clean(c.Newest.String()))
+		fmt.Fprintln(&b, c.Kind, plain.Line(c.Name), plain.Line(c.Locked.String()), "->", plain.Line(c.Newest.String()))
 	}
 	for _, f := range u.Files {
 		line := f.Action + " " + f.Path
 		if f.Beside != "" {
 			line += ": the template's is in " + f.Beside
 		}
-		fmt.Fprintln(&b, clean(line))
+		fmt.Fprintln(&b, plain.Line(line))
 	}
 	_, err := g.out.Write([]byte(b.String()))
 	return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/schema"
 )
@@ -181,6 +182,6 @@ func (g *globals) printWhy(j *job) {
 			fmt.Fprintf(g.err, "fnb: %s: and %d more\n", j.fn.Name, len(j.why)-whyLines)
 			return
 		}
-		fmt.Fprintf(g.err, "fnb: %s: %s\n", j.fn.Name, clean(line))
+		fmt.Fprintf(g.err, "fnb: %s: %s\n", j.fn.Name, plain.Line(line))
 	}
 }

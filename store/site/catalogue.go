@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"fnb/internal/plain"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 type query struct{ Text, Kind, Language, Tag, Platform string }
 
 func parseQuery(v url.Values) query {
-	text, _ := cut(strings.Join(strings.Fields(plain(v.Get("q"))), " "), 200)
+	text, _ := cut(strings.Join(strings.Fields(plain.Visible(v.Get("q"))), " "), 200)
 	return query{Text: text, Kind: v.Get("kind"), Language: v.Get("lang"), Tag: v.Get("tag"), Platform: v.Get("platform")}
 }
 

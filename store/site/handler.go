@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -61,7 +62,7 @@ type Handler struct {
 
 // New returns a handler.
 func New(opts Options) (*Handler, error) {
-	s, err := newShell(shell{store: storeName(opts.About), intro: plain(opts.Intro), about: "Served by fnb store browse on this machine."})
+	s, err := newShell(shell{store: storeName(opts.About), intro: plain.Visible(opts.Intro), about: "Served by fnb store browse on this machine."})
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,7 @@ func (h *Handler) read(ctx context.Context) (*catalogue, error) {
 // answer writes what was rendered.
 func (h *Handler) answer(w http.ResponseWriter, status int, data []byte, err error) {
 	if err != nil {
-		http.Error(w, plain(err.Error()), http.StatusInternalServerError)
+		http.Error(w, plain.Visible(err.Error()), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -252,7 +253,7 @@ func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name 
 	}
 	if try.Try = h.opts.Try != nil; try.Try {
 		try.Token = h.token
-		if try.Answer == nil && plain(d.Begin.Body+d.Begin.Path) == d.Begin.Body+d.Begin.Path {
+		if try.Answer == nil && plain.Visible(d.Begin.Body+d.Begin.Path) == d.Begin.Body+d.Begin.Path {
 			try.Request = d.Begin
 		}
 		try.Methods = schema.ExampleMethods()
@@ -279,7 +280,7 @@ func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
 	name := r.PostForm.Get("name")
 	request := schema.Example{Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Body: strings.ReplaceAll(r.PostForm.Get("body"), "\r\n", "\n")}
 	if err := schema.ValidateExample(request); err != nil {
-		h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &Answer{Line: plain("It was not sent: " + err.Error())}})
+		h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &Answer{Line: plain.Visible("It was not sent: " + err.Error())}})
 		return
 	}
 	if c, err := h.catalogue(r.Context()); err != nil || !c.has(KindFunction, name) {
@@ -292,7 +293,7 @@ func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		answer = Answer{Line: "It could not be run: " + err.Error()}
 	}
-	answer = Answer{Line: plain(answer.Line), Body: plain(answer.Body), Log: plain(answer.Log)}
+	answer = Answer{Line: plain.Visible(answer.Line), Body: plain.Visible(answer.Body), Log: plain.Visible(answer.Log)}
 	h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &answer})
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -235,6 +236,6 @@ func (s *shell) detail(ctx context.Context, c *catalogue, d Detail, root string,
 // gone renders a page that says what is not there.
 func (s *shell) gone(c *catalogue, root, heading, text string) ([]byte, error) {
 	p := s.page(c, root)
-	p.Heading, p.Title, p.Text = heading, heading+" – "+s.store, plain(text)
+	p.Heading, p.Title, p.Text = heading, heading+" – "+s.store, plain.Visible(text)
 	return s.execute("gone", p)
 }

@@ -4,43 +4,14 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode"
 	"unicode/utf8"
-)
 
-// plain returns a text in which nothing acts on its reader: control characters and
-// those that turn the direction of writing, or that cannot be seen, are written out.
-func plain(s string) string {
-	bad := func(r rune) bool {
-		switch r {
-		case '\n', '\t':
-			return false
-		case '\u200d', '\u200c': // join or part the letters of scripts and emoji
-			return false
-		}
-		return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-	}
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	if utf8.ValidString(s) && strings.IndexFunc(s, bad) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == utf8.RuneError:
-			b.WriteRune(r)
-		case bad(r):
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+	"fnb/internal/plain"
+)
 
 // plainItem makes each text of an item plain.
 func plainItem(i Item) Item {
-	line := func(s string) string { return strings.Join(strings.Fields(plain(s)), " ") }
+	line := func(s string) string { return strings.Join(strings.Fields(plain.Visible(s)), " ") }
 	i.Name, i.Version, i.Title, i.Description = line(i.Name), line(i.Version), line(i.Title), line(i.Description)
 	i.Language, i.Store = line(i.Language), line(i.Store)
 	i.Tags, i.Platforms = each(i.Tags, line), each(i.Platforms, line)
@@ -52,33 +23,33 @@ func plainDetail(d Detail) Detail {
 	d.Item = plainItem(d.Item)
 	facts := func(all []Fact) []Fact {
 		return each(all, func(f Fact) Fact {
-			return Fact{Name: plain(f.Name), Value: plain(f.Value), Link: webLink(f.Link), Code: f.Code}
+			return Fact{Name: plain.Visible(f.Name), Value: plain.Visible(f.Value), Link: webLink(f.Link), Code: f.Code}
 		})
 	}
 	commands := func(all []Command) []Command {
-		return each(all, func(c Command) Command { return Command{Title: plain(c.Title), Text: plain(c.Text)} })
+		return each(all, func(c Command) Command { return Command{Title: plain.Visible(c.Title), Text: plain.Visible(c.Text)} })
 	}
 	if was := d.Deprecated; was != nil {
 		now := *was
-		now.Reason, now.Replacement = plain(was.Reason), plain(was.Replacement)
+		now.Reason, now.Replacement = plain.Visible(was.Reason), plain.Visible(was.Replacement)
 		d.Deprecated = &now
 	}
-	d.YankText, d.README = plain(d.YankText), plain(d.README)
-	d.Notes = each(d.Notes, plain)
+	d.YankText, d.README = plain.Visible(d.YankText), plain.Visible(d.README)
+	d.Notes = each(d.Notes, plain.Visible)
 	d.Facts, d.Settings = facts(d.Facts), facts(d.Settings)
 	d.Commands, d.Deploy = commands(d.Commands), commands(d.Deploy)
 	d.Parts = each(d.Parts, func(p Part) Part {
 		return Part{Title: p.Title, What: p.What, Facts: facts(p.Facts), Files: each(p.Files, func(f File) File {
-			return File{Path: plain(f.Path), Size: f.Size, Text: plain(f.Text), Note: plain(f.Note), Open: f.Open}
+			return File{Path: plain.Visible(f.Path), Size: f.Size, Text: plain.Visible(f.Text), Note: plain.Visible(f.Note), Open: f.Open}
 		})}
 	})
 	d.Examples = each(d.Examples, func(e Example) Example {
-		return Example{Title: plain(e.Title), Request: plain(e.Request), Body: plain(e.Body), Status: plain(e.Status), Answer: plain(e.Answer)}
+		return Example{Title: plain.Visible(e.Title), Request: plain.Visible(e.Request), Body: plain.Visible(e.Body), Status: plain.Visible(e.Status), Answer: plain.Visible(e.Answer)}
 	})
 	d.Versions = each(d.Versions, func(v Version) Version {
 		return Version{
-			Version: plain(v.Version), Published: plain(v.Published), Digest: plain(v.Digest), Yanked: plain(v.Yanked),
-			Platforms: each(v.Platforms, func(p Platform) Platform { return Platform{Name: plain(p.Name), Size: p.Size} }),
+			Version: plain.Visible(v.Version), Published: plain.Visible(v.Published), Digest: plain.Visible(v.Digest), Yanked: plain.Visible(v.Yanked),
+			Platforms: each(v.Platforms, func(p Platform) Platform { return Platform{Name: plain.Visible(p.Name), Size: p.Size} }),
 		}
 	})
 	return d

@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
+
+	"fnb/internal/plain"
 )
 
 // About says what a store is, as its pages show it.
@@ -23,7 +25,7 @@ type About struct {
 // any address. It works below any path, and mostly without a server. The same
 // source gives the same bytes.
 func Write(ctx context.Context, dir string, source Source, about About) error {
-	s, err := newShell(shell{store: storeName(about), intro: plain(about.Intro), about: "Made by fnb store index.", static: true})
+	s, err := newShell(shell{store: storeName(about), intro: plain.Visible(about.Intro), about: "Made by fnb store index.", static: true})
 	if err != nil {
 		return err
 	}
