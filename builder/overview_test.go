@@ -37,7 +37,7 @@ func TestOverview(t *testing.T) {
 	p.Close()
 	p.Close()
 	p.Result("late", Outcome{Status: "pushed"})
-	want := `fn197: [build 2/3] RUN [2Jslow took 6.0s
+	want := `fn197: [build 2/3] RUN slow took 6.0s
 [198/200] fn197: pushed (7.0s)
 [199/200] fn198: failed: exit code: 1
 [200/200] fn199: failed: exit code: 1

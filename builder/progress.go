@@ -12,8 +12,11 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/progress/progressui"
 	digest "github.com/opencontainers/go-digest"
+
+	"fnb/internal/plain"
 )
 
 // A Progress shows the solves of several functions on one display, each line
@@ -22,7 +25,7 @@ type Progress struct {
 	mu     sync.Mutex
 	ch     chan *client.SolveStatus // nil with events
 	done   chan struct{}
-	events *json.Encoder // nil without
+	events io.Writer // of the mode json; nil without
 	prefix bool
 	closed bool
 
@@ -40,7 +43,7 @@ func NewProgress(w io.Writer, mode string, several bool) (*Progress, error) {
 		close(p.done)
 		return p, nil
 	case "json":
-		p.events = json.NewEncoder(w)
+		p.events = w
 		close(p.done)
 		return p, nil
 	case "auto", "tty", "plain", "":
@@ -101,7 +104,8 @@ func (p *Progress) update(name string, s *client.SolveStatus) {
 }
 
 // own gives a function's steps digests of their own, since a step that two
-// functions share would show under one of them only.
+// functions share would show under one of them only, and makes their texts plain:
+// BuildKit's displays show them as they are.
 func (p *Progress) own(name string, s *client.SolveStatus) *client.SolveStatus {
 	id := func(d digest.Digest) digest.Digest {
 		return digest.NewDigestFromBytes(digest.SHA256, sum(name, d))
@@ -113,24 +117,35 @@ func (p *Progress) own(name string, s *client.SolveStatus) *client.SolveStatus {
 		for _, in := range v.Inputs {
 			c.Inputs = append(c.Inputs, id(in))
 		}
-		if p.prefix {
-			c.Name = label(name, v.Name)
+		if c.Name, c.Error = plain.Line(v.Name), plain.Line(v.Error); p.prefix {
+			c.Name = label(name, c.Name)
+		}
+		if v.ProgressGroup != nil {
+			c.ProgressGroup = &pb.ProgressGroup{Id: v.ProgressGroup.Id, Name: plain.Line(v.ProgressGroup.Name), Weak: v.ProgressGroup.Weak}
 		}
 		out.Vertexes = append(out.Vertexes, &c)
 	}
 	for _, v := range s.Statuses {
 		c := *v
-		c.Vertex = id(v.Vertex)
+		c.Vertex, c.ID, c.Name = id(v.Vertex), plain.Line(v.ID), plain.Line(v.Name)
 		out.Statuses = append(out.Statuses, &c)
 	}
 	for _, v := range s.Logs {
 		c := *v
-		c.Vertex = id(v.Vertex)
-		out.Logs = append(out.Logs, &c)
+		c.Vertex, c.Data = id(v.Vertex), nil
+		for _, line := range plain.Log(string(v.Data)) {
+			c.Data = append(append(c.Data, line...), '\n')
+		}
+		if len(c.Data) > 0 {
+			out.Logs = append(out.Logs, &c)
+		}
 	}
 	for _, v := range s.Warnings {
 		c := *v
-		c.Vertex = id(v.Vertex)
+		c.Vertex, c.Short, c.URL, c.Detail = id(v.Vertex), []byte(plain.Line(string(v.Short))), plain.Line(v.URL), nil
+		for _, d := range v.Detail {
+			c.Detail = append(c.Detail, []byte(plain.Line(string(d))))
+		}
 		out.Warnings = append(out.Warnings, &c)
 	}
 	return out
@@ -202,5 +217,7 @@ func (p *Progress) encode(name string, s *client.SolveStatus) {
 }
 
 func (p *Progress) emit(e event) {
-	_ = p.events.Encode(e) // progress that nobody reads does not stop a build
+	if line, err := json.Marshal(e); err == nil { // an event is plain data
+		_, _ = p.events.Write(append(plain.JSON(line), '\n')) // progress that nobody reads does not stop a build
+	}
 }

@@ -13,10 +13,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
+
+	"fnb/internal/plain"
 )
 
 func TestLabel(t *testing.T) {
@@ -216,7 +220,7 @@ func TestProgressOwnSteps(t *testing.T) {
 	a, b := digest.FromString("a"), digest.FromString("b")
 	s := &client.SolveStatus{
 		Vertexes: []*client.Vertex{{Digest: a, Inputs: []digest.Digest{b}, Name: "[1/2] FROM x"}},
-		Statuses: []*client.VertexStatus{{Vertex: a}}, Logs: []*client.VertexLog{{Vertex: a}}, Warnings: []*client.VertexWarning{{Vertex: a}},
+		Statuses: []*client.VertexStatus{{Vertex: a}}, Logs: []*client.VertexLog{{Vertex: a, Data: []byte("x\n")}}, Warnings: []*client.VertexWarning{{Vertex: a}},
 	}
 	one, two := p.own("one", s), p.own("two", s)
 	v := one.Vertexes[0]
@@ -225,6 +229,56 @@ func TestProgressOwnSteps(t *testing.T) {
 	}
 	if one.Statuses[0].Vertex != v.Digest || one.Logs[0].Vertex != v.Digest || one.Warnings[0].Vertex != v.Digest {
 		t.Error("what belongs to a step went elsewhere")
+	}
+}
+
+// Nothing that a build says acts on who watches it, whatever it is said with.
+func TestProgressHostile(t *testing.T) {
+	t.Parallel()
+	const bad = "a\x1b[2J\x1b]52;c;Zm5i\ab\r::set-output name=x::y\u009b1m\u202e ##[error]\xff"
+	a := digest.FromString("a")
+	now := time.Now()
+	status := func() *client.SolveStatus {
+		return &client.SolveStatus{
+			Vertexes: []*client.Vertex{{Digest: a, Name: bad, Error: bad, Started: &now, Completed: &now, ProgressGroup: &pb.ProgressGroup{Id: "g", Name: bad}}},
+			Statuses: []*client.VertexStatus{{Vertex: a, ID: bad, Name: bad, Timestamp: now, Started: &now, Completed: &now}},
+			Logs:     []*client.VertexLog{{Vertex: a, Data: []byte(bad + "\n"), Timestamp: now}},
+			Warnings: []*client.VertexWarning{{Vertex: a, Short: []byte(bad), Detail: [][]byte{[]byte(bad)}, URL: bad}},
+		}
+	}
+	var log, events, overview bytes.Buffer
+	for mode, w := range map[string]*bytes.Buffer{"plain": &log, "json": &events, "overview": &overview} {
+		p, err := NewProgress(w, mode, false)
+		if mode == "overview" {
+			p, err = NewOverview(w, "plain", 2)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.update("f", status())
+		p.Result("f", Outcome{Status: "failed", Error: bad})
+		p.Close()
+		for line := range strings.Lines(w.String()) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.ContainsFunc(line, plain.Acts) || strings.Contains(line, "##[") || strings.HasPrefix(line, "::") || !utf8.ValidString(line) {
+				t.Errorf("%s shows %q", mode, line)
+			}
+		}
+		if w.Len() == 0 {
+			t.Errorf("%s shows nothing", mode)
+		}
+	}
+	if !strings.Contains(log.String(), "ab\n") || !strings.Contains(log.String(), ": :set-output name=x::y ## [error]") {
+		t.Errorf("the log is %q", log.String())
+	}
+	var e event
+	first, _, _ := strings.Cut(events.String(), "\n")
+	if err := json.Unmarshal([]byte(first), &e); err != nil || e.Name != strings.ToValidUTF8(bad, "\uFFFD") {
+		t.Errorf("the event is %s: %v", first, err)
+	}
+	g := (&Progress{}).own("f", status()).Vertexes[0].ProgressGroup
+	if strings.ContainsFunc(g.Name, plain.Acts) {
+		t.Errorf("the group is %q", g.Name)
 	}
 }
 

@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/errdefs"
 	digest "github.com/opencontainers/go-digest"
+
+	"fnb/internal/plain"
 )
 
 // logTail is how many lines of a failing step's output an error shows.
@@ -38,6 +41,7 @@ type step struct {
 	problem string   // why it failed
 	lines   []string // the last of its output
 	partial string   // of the line that has not ended
+	back    bool     // the last byte was a carriage return
 }
 
 func newWatch(req *Request) *watch {
@@ -190,15 +194,30 @@ func (w *watch) step(d digest.Digest) *step {
 // end, so that a secret cut in two is still found.
 func (w *watch) whole(st *step, data []byte) []byte {
 	text := st.partial + string(data)
+	if st.back { // and this may be the second half of the line's end
+		text = strings.TrimPrefix(text, "\n")
+	}
 	end := strings.LastIndexAny(text, "\n\r") + 1
+	st.back = end > 0 && end == len(text) && text[end-1] == '\r'
 	if end == 0 && len(text) > partialLimit {
 		text = w.redact.clean(text)
 		end = len(text) - min(len(text), w.redact.longest)
+		for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+			end--
+		}
 	}
 	st.partial = text[end:]
 	text = w.redact.clean(text[:end])
-	for line := range strings.Lines(text) {
-		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" {
+	lines := plain.Log(text)
+	if w.redact.longest > 0 {
+		// A secret of which a part is coloured is one when the colour is gone.
+		shown := strings.Join(append(lines, ""), "\n")
+		if hidden := w.redact.clean(shown); hidden != shown {
+			text, lines = hidden, plain.Log(hidden)
+		}
+	}
+	for _, line := range lines {
+		if strings.TrimSpace(line) != "" {
 			st.lines = append(st.lines, line)
 		}
 	}

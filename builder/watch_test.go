@@ -2,11 +2,14 @@ package builder
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
+
+	"fnb/internal/plain"
 )
 
 func TestRedact(t *testing.T) {
@@ -99,6 +102,35 @@ func TestLogTail(t *testing.T) {
 	w.whole(st, []byte("last\n"))
 	if len(st.lines) != logTail || st.lines[logTail-1] != "last" {
 		t.Errorf("got %d lines, the last %q", len(st.lines), st.lines[len(st.lines)-1])
+	}
+}
+
+// A line that is drawn again is a line each time, wherever its output was cut.
+func TestLogDrawnAgain(t *testing.T) {
+	t.Parallel()
+	w := newWatch(&Request{})
+	st := &step{}
+	var shown string
+	for _, piece := range []string{"10%\r50", "%\r", "\nnext\r", "\n\nlast"} {
+		shown += string(w.whole(st, []byte(piece)))
+	}
+	shown += string(w.whole(st, []byte("\n")))
+	if want := "10%\r50%\rnext\r\nlast\n"; shown != want {
+		t.Errorf("shown as %q, want %q", shown, want)
+	}
+	if want := []string{"10%", "50%", "next", "last"}; !slices.Equal(st.lines, want) {
+		t.Errorf("the end of it is %q", st.lines)
+	}
+}
+
+// A secret is one when the colour of a part of it is gone, too.
+func TestRedactColoured(t *testing.T) {
+	t.Parallel()
+	w := newWatch(&Request{Secrets: map[string][]byte{"a": []byte("hunter22")}})
+	st := &step{}
+	got := string(w.whole(st, []byte("is \x1b[1mhunt\x1b[0mer22\nand \x1b[1mnone\n")))
+	if strings.Contains(strings.Join(plain.Log(got), " "), "hunter22") || strings.Contains(strings.Join(st.lines, " "), "hunter22") {
+		t.Errorf("shown as %q, kept as %q", got, st.lines)
 	}
 }
 

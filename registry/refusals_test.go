@@ -60,7 +60,7 @@ func TestRefusals(t *testing.T) {
 			"403 for an upload", "POST", "/blobs/uploads/", 403, `{"errors":[{"code":"DENIED","message":"no push\u001b[31m for\u202e you\n"}]}`,
 			func(t *testing.T, err error) {
 				e, ok := errors.AsType[*AuthError](err)
-				if !ok || e.Status != 403 || e.Message != "no push [31m for you" {
+				if !ok || e.Status != 403 || e.Message != "no push for you" {
 					t.Errorf("%#v", err)
 				}
 			},

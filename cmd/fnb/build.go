@@ -369,7 +369,7 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 		return err
 	}
 	if g.json {
-		if _, err := g.out.Write(raw); err != nil {
+		if err := g.writeJSON(raw); err != nil {
 			return err
 		}
 	} else if err := printResults(g, jobs); err != nil {

@@ -37,18 +37,36 @@ func findCI() ciSystem {
 	return ciSystem{}
 }
 
-// fold begins a part of the log that is shown folded, and returns what ends it.
+// fold begins a part of the log that is shown folded, and returns what ends it. Its
+// lines are quoted.
 func (c ciSystem) fold(w io.Writer, title string) (end func()) {
 	switch c.name {
 	case "github":
 		fmt.Fprintf(w, "::group::%s\n", escapeGitHub(title))
-		return func() { fmt.Fprintln(w, "::endgroup::") }
+		unquote := c.quote(w)
+		return func() {
+			unquote()
+			fmt.Fprintln(w, "::endgroup::")
+		}
 	case "gitlab":
 		id := "fnb_" + strings.ToLower(rand.Text())
 		fmt.Fprintf(w, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s\n", time.Now().Unix(), id, plain.Line(title))
 		return func() { fmt.Fprintf(w, "\x1b[0Ksection_end:%d:%s\r\x1b[0K\n", time.Now().Unix(), id) }
 	}
 	return func() {}
+}
+
+// quote begins a part of the log with lines of builds, functions and servers, in
+// which GitHub carries out no commands, and returns what ends it. What ends it is
+// known to nobody before, and used once. The lines are plain as well; this is for
+// what a runner may know and fnb does not.
+func (c ciSystem) quote(w io.Writer) (end func()) {
+	if c.name != "github" {
+		return func() {}
+	}
+	word := rand.Text()
+	fmt.Fprintf(w, "::stop-commands::%s\n", word)
+	return func() { fmt.Fprintf(w, "::%s::\n", word) }
 }
 
 // A remark is a problem at a place in the checkout.
@@ -172,11 +190,9 @@ func (c ciSystem) annotate(w io.Writer, err error) {
 	}
 }
 
-// escapeGitHub keeps a message of a workflow command on its line; text from
-// elsewhere can begin no command of its own.
-func escapeGitHub(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
-}
+// escapeGitHub makes a message of a workflow command: text from elsewhere can neither
+// end it nor begin one of its own.
+func escapeGitHub(s string) string { return strings.ReplaceAll(plain.Line(s), "%", "%25") }
 
 func escapeProperty(s string) string {
 	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escapeGitHub(s))
@@ -271,24 +287,18 @@ func summarize(rep schema.Report) string {
 			weight = size(bytes)
 		}
 		if f.Digest != "" {
-			digest = "`" + f.Digest + "`"
+			digest = plain.Markdown(f.Digest)
 		}
 		what := f.Status
 		if f.Reason != "" {
-			what += ": " + f.Reason
+			what += ": " + plain.Markdown(f.Reason)
 		}
 		if f.Error != "" {
-			what = "**failed**: " + f.Error
+			what = "**failed**: " + plain.Markdown(f.Error)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(f.Name), cell(f.Reference), digest, weight, took, cell(what))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", plain.Markdown(f.Name), plain.Markdown(f.Reference), digest, weight, took, what)
 	}
 	return b.String() + "\n"
-}
-
-// cell is text inside a table of Markdown: what could be markup is shown as it
-// is, but for the asterisks that fnb puts there.
-func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", `\[`, "\n", " ").Replace(plain.Line(s))
 }
 
 // appendTo adds text to a file that other steps write to as well.

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -132,55 +130,6 @@ func (g *globals) showing(p *pipeline, functions int) error {
 		return usagef("fnb run", "%w", err)
 	}
 	return nil
-}
-
-// A lineWriter writes whole lines to a stream that it shares, each behind a
-// function's name and without what could drive a terminal.
-type lineWriter struct {
-	mu     *sync.Mutex
-	w      io.Writer
-	prefix string
-	part   []byte
-	own    sync.Mutex
-}
-
-// lineLimit is how long a piece of a line may become.
-const lineLimit = 64 << 10
-
-// Write implements [io.Writer].
-func (l *lineWriter) Write(p []byte) (int, error) {
-	l.own.Lock()
-	defer l.own.Unlock()
-	l.part = append(l.part, p...)
-	rest := string(l.part)
-	var out strings.Builder
-	for {
-		line, after, whole := strings.Cut(rest, "\n")
-		if !whole && len(rest) < lineLimit {
-			break
-		}
-		out.WriteString(l.prefix + plain.Line(strings.TrimSuffix(line, "\r")) + "\n")
-		rest = after
-	}
-	l.part = append(l.part[:0], rest...)
-	if out.Len() > 0 {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		_, _ = io.WriteString(l.w, out.String()) // a log that nobody reads does not stop a function
-	}
-	return len(p), nil
-}
-
-// Close writes what is left of a line whose end never came.
-func (l *lineWriter) Close() error {
-	l.own.Lock()
-	left := len(l.part) > 0
-	l.own.Unlock()
-	if !left {
-		return nil
-	}
-	_, err := l.Write([]byte("\n"))
-	return err
 }
 
 // functionSocket is where fnb run takes the requests of fnb invoke for a

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -90,6 +91,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 		return err
 	}
 	defer p.close()
+	p.unfold = g.ci.quote(g.err)
 	var mu sync.Mutex
 	err = each(ctx, jobs, 1, func(ctx context.Context, j *job) error { return g.invokeOnce(ctx, p, j, o, req, &mu) })
 	if lerr := p.writeLock(); lerr != nil {
@@ -114,9 +116,8 @@ func (g *globals) invokeOnce(ctx context.Context, p *pipeline, j *job, o *invoke
 	if err != nil {
 		return err
 	}
-	log := &lineWriter{mu: mu, w: g.err, prefix: j.fn.Name + " | "}
-	if !g.quiet {
-		req.Stdout, req.Stderr = log, &lineWriter{mu: mu, w: g.err, prefix: log.prefix}
+	if prefix := j.fn.Name + " | "; !g.quiet {
+		req.Stdout, req.Stderr = plain.NewWriter(mu, g.err, prefix), plain.NewWriter(mu, g.err, prefix)
 	}
 	g.noteSecrets(mu, j.fn, &o.containerOptions)
 	word := time.AfterFunc(slowBuild, func() {

@@ -33,8 +33,13 @@ func run() int {
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
-	code := report(s.err, err)
 	ci := findCI()
+	unquote := func() {}
+	if err != nil { // much of which may be a failing step's log
+		unquote = ci.quote(s.err)
+	}
+	code := report(s.err, err)
+	unquote()
 	ci.annotate(s.err, err)
 	if file := root.PersistentFlags().Lookup(codeQualityFlag).Value.String(); file != "" {
 		if err := ci.writeCodeQuality(file, err); err != nil {

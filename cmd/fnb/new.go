@@ -107,7 +107,7 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 	}
 	if !g.quiet {
 		for _, f := range files {
-			fmt.Fprintf(g.err, "  %s\n", relative(filepath.Join(d.dir, filepath.FromSlash(f))))
+			fmt.Fprintf(g.err, "  %s\n", plain.Line(relative(filepath.Join(d.dir, filepath.FromSlash(f)))))
 		}
 		if w := strings.TrimSpace(d.tmpl.Manifest.WelcomeMessage); w != "" {
 			fmt.Fprintln(g.err)
@@ -117,7 +117,7 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 		}
 		fmt.Fprintf(g.err, "\nnext: fnb build %s%s\n", name, plain.Line(d.outside()))
 	}
-	_, err = fmt.Fprintln(g.out, name, relative(d.dir))
+	_, err = fmt.Fprintln(g.out, plain.Line(name), plain.Line(relative(d.dir)))
 	return err
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fnb/builder"
+	"fnb/internal/plain"
 )
 
 type runOptions struct {
@@ -84,6 +84,7 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 			return &functionError{name: j.fn.Name, place: j.place, err: err}
 		}
 	}
+	p.unfold = g.ci.quote(g.err)
 	if err := g.showing(p, len(jobs)); err != nil {
 		return err
 	}
@@ -181,7 +182,7 @@ func (r *runner) announce(ctx context.Context, s *serving) error {
 	r.out.Lock()
 	defer r.out.Unlock()
 	if r.g.json {
-		return json.NewEncoder(r.g.out).Encode(struct {
+		return r.g.printJSON(struct {
 			Function string `json:"function"`
 			URL      string `json:"url"`
 		}{s.job.fn.Name, s.address()})
@@ -197,8 +198,8 @@ func (r *runner) start(ctx context.Context, s *serving) error {
 		return err
 	}
 	prefix := s.job.fn.Name + " | "
-	req.Stdout = &lineWriter{mu: &r.out, w: r.g.err, prefix: prefix}
-	req.Stderr = &lineWriter{mu: &r.out, w: r.g.err, prefix: prefix}
+	req.Stdout = plain.NewWriter(&r.out, r.g.err, prefix)
+	req.Stderr = plain.NewWriter(&r.out, r.g.err, prefix)
 	c, err := r.p.machine.Run(ctx, req)
 	if err != nil {
 		return err

@@ -89,6 +89,7 @@ func (p *publishing) runIt(ctx context.Context) error {
 
 // runOn runs the image on one platform.
 func (p *publishing) runOn(ctx context.Context, client *builder.Client, f publishedFunction, emulated bool) error {
+	defer p.ci.quote(p.err)()
 	running, err := p.startPublished(ctx, client, f)
 	if err != nil {
 		return err

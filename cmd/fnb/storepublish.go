@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"fnb/internal/plain"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
@@ -132,8 +131,7 @@ func (p *publishing) printDraft() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "%s", plain.JSON(data))
-	return err
+	return p.writeJSON(data)
 }
 
 // read takes what the stack file and the handler's folder say.

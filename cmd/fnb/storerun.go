@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"fnb/builder"
@@ -48,8 +49,9 @@ func (g *globals) startPublished(ctx context.Context, client *builder.Client, f 
 	if err != nil {
 		return nil, err
 	}
+	var shared sync.Mutex
 	req := builder.RunRequest{
-		Name: f.name, Image: f.image, Platform: f.platform, Env: map[string]string{}, Secrets: f.secrets, Stdout: g.functionLog(), Stderr: g.functionLog(),
+		Name: f.name, Image: f.image, Platform: f.platform, Env: map[string]string{}, Secrets: f.secrets, Stdout: g.functionLog(&shared), Stderr: g.functionLog(&shared),
 		Tunnel: builder.Watchdog{Layout: wd.FS, Manifests: wd.Manifests}, Progress: progress, Credentials: f.registry.Credentials,
 		Registries: mirrorsOf(cfg),
 	}

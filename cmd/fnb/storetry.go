@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -117,6 +118,7 @@ func (g *globals) tryFunction(ctx context.Context, ref string, o *tryOptions) er
 	if f.platform, err = choosePlatform(ctx, client, rec.RunsOn()); err != nil {
 		return fmt.Errorf("function %s: %w", rec.Name, err)
 	}
+	defer g.ci.quote(g.err)()
 	running, err := g.startPublished(ctx, client, f)
 	if err != nil {
 		return fmt.Errorf("function %s: %w", rec.Name, err)
@@ -176,34 +178,13 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 	return f, nil
 }
 
-// functionLog is where a function's own log goes.
-func (g *globals) functionLog() io.Writer {
+// functionLog is where a function's own log goes, which shares standard error with
+// another.
+func (g *globals) functionLog(shared *sync.Mutex) io.Writer {
 	if g.quiet {
 		return nil
 	}
-	return &cleanWriter{w: g.err, prefix: "  | "}
-}
-
-// A cleanWriter writes lines of a log so that they cannot drive a terminal.
-type cleanWriter struct {
-	w      io.Writer
-	prefix string
-	rest   string
-}
-
-// Write implements [io.Writer].
-func (c *cleanWriter) Write(p []byte) (int, error) {
-	c.rest += string(p)
-	for {
-		line, rest, ok := strings.Cut(c.rest, "\n")
-		if !ok && len(c.rest) < 16<<10 {
-			return len(p), nil
-		}
-		c.rest = rest
-		if _, err := fmt.Fprintln(c.w, c.prefix+plain.Line(line)); err != nil {
-			return len(p), err
-		}
-	}
+	return plain.NewWriter(shared, g.err, "  | ")
 }
 
 // printExamples prints what came of the examples.

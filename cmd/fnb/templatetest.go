@@ -70,6 +70,7 @@ func (g *globals) testTemplate(ctx context.Context, o *testOptions, dir string) 
 	if err := p.settle(ctx, g); err != nil {
 		return err
 	}
+	p.unfold = g.ci.quote(g.err)
 	if err := g.showing(p, 1); err != nil {
 		return err
 	}

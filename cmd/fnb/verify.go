@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -225,9 +224,7 @@ func (p *pipeline) rebuild(ctx context.Context, j *job) (v1.Descriptor, string, 
 func (g *globals) printVerified(v verified, revision string) error {
 	var err error
 	if g.json {
-		e := json.NewEncoder(g.out)
-		e.SetIndent("", "  ")
-		err = e.Encode(v)
+		err = g.printIndented(v)
 	} else if v.Difference == nil {
 		_, err = fmt.Fprintln(g.out, v.Reference, v.Digest)
 	}

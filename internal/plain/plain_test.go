@@ -3,12 +3,14 @@ package plain
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
+
+	"fnb/internal/growth"
 )
 
 func TestLine(t *testing.T) {
@@ -196,30 +198,20 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// TestLinear doubles what is worst for each function: the work may not grow faster.
-func TestLinear(t *testing.T) {
+// What is worst for each function takes a time that grows with its length. It is not
+// parallel: it measures.
+func TestGrowth(t *testing.T) {
+	var readers []growth.Reader
 	for _, piece := range []string{"\x1b[", "\u009d\u009bm", "\x1b]0;", "##a", "::", "\r", "`|", `\|`, "\u202e", "\xff"} {
-		if testing.CoverMode() != "" {
-			break // which counts, rather than does the work
-		}
-		work := func(n int) time.Duration {
-			s := strings.Repeat(piece, n)
-			best := time.Hour
-			for range 5 {
-				began := time.Now()
+		readers = append(readers, growth.Reader{Name: fmt.Sprintf("%q", piece), Size: 32 << 10, Begin: func(n int) func() {
+			s := strings.Repeat(piece, n/len(piece))
+			return func() {
 				_, _, _, _, _ = Lines(s), Log(s), Short(s), Markdown(s), Visible(s)
 				JSON([]byte(s))
-				best = min(best, time.Since(began))
 			}
-			return best
-		}
-		const n = 8 << 10
-		if one, two := work(n), work(2*n); two > 5*one/2+time.Millisecond {
-			if one, two = work(n), work(2*n); two > 5*one/2+time.Millisecond {
-				t.Errorf("%q: %d take %v, twice as many %v", piece, n, one, two)
-			}
-		}
+		}})
 	}
+	growth.Check(t, readers...)
 }
 
 func FuzzPlain(f *testing.F) {
