@@ -10,7 +10,6 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
 // Accelerate adds cache mounts to the RUN steps of a Dockerfile that was not
@@ -30,9 +29,13 @@ func (d *Dockerfile) Accelerate(target string, caches []string) (faster *Dockerf
 		return d, nil
 	}
 	cached = map[int][]string{}
+	scopes := make([]*scope, len(d.stages))
+	for i, s := range d.stages {
+		scopes[i] = d.scopeOf(s)
+	}
 	for i, s := range d.stages {
 		if s.parent < 0 && i != d.root(final) {
-			f := d.family(i)
+			f := d.family(i, scopes)
 			folders := slices.DeleteFunc(append(slices.Clone(caches), knownCaches(s.base)...), f.touches)
 			slices.Sort(folders)
 			for _, line := range f.runs {
@@ -160,12 +163,13 @@ func overlap(a, b string) bool {
 	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
 }
 
-// family describes the stages that are built from the stage with index first.
-func (d *Dockerfile) family(first int) *stageFamily {
+// family describes the stages that are built from the stage with index first; the
+// scopes are those of all stages.
+func (d *Dockerfile) family(first int, scopes []*scope) *stageFamily {
 	f := &stageFamily{}
 	dirs := map[int]string{} // working directories; "" is not known
 	for i, s := range d.stages {
-		scope := d.scopeOf(s)
+		scope := scopes[i]
 		if d.root(i) != first {
 			f.readBy(d, s, scope, first)
 			continue
@@ -190,7 +194,7 @@ func (d *Dockerfile) scopeOf(s stage) *scope {
 			twice[k] = true
 		}
 		if v != nil {
-			sc.values[k] = *v
+			sc.set(k, *v)
 		}
 	}
 	for _, c := range s.Commands {
@@ -328,11 +332,7 @@ func plainPart(p string) string {
 // resolvePath returns the absolute path of p in dir, or "" where a variable or
 // dir is not known.
 func resolvePath(dir, p string, sc *scope) string {
-	var env []string
-	for k, v := range sc.values {
-		env = append(env, k+"="+v)
-	}
-	p, missing, err := sc.lex.ProcessWord(p, shell.EnvsFromSlice(env))
+	p, missing, err := sc.process(p)
 	if err != nil || len(missing) > 0 || !path.IsAbs(p) && dir == "" {
 		return ""
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -24,7 +26,8 @@ type Dockerfile struct {
 
 	given  map[string]string // build args
 	stages []stage
-	syntax int // line of a "# syntax=" directive; 0 for none
+	named  map[string]int // the last stage with a name, in small letters
+	syntax int            // line of a "# syntax=" directive; 0 for none
 	args   []argument
 }
 
@@ -53,22 +56,40 @@ type copied struct {
 	sources []string // without those whose variables have no value, and URLs
 }
 
+// What a Dockerfile may have. Beyond it the builder's parser takes minutes; each step is
+// compared with the stages, and with the variables that are set.
+const (
+	maxDockerfile   = 1 << 20 // bytes
+	maxStages       = 200
+	maxInstructions = 2_000
+	maxValue        = 1 << 20 // bytes of a variable, which may be made of others
+)
+
 // ReadDockerfile reads a Dockerfile: text of a file with the given name, with build
 // args. What it declares has the value of these, or its default. An error is a
 // [*schema.FieldError].
 func ReadDockerfile(file string, data []byte, args map[string]string) (*Dockerfile, error) {
+	if len(data) > maxDockerfile {
+		return nil, &schema.FieldError{File: file, Problem: fmt.Sprintf("is larger than %d bytes", maxDockerfile)}
+	}
 	result, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
 		return nil, dockerfileError(file, err)
+	}
+	if n := len(result.AST.Children); n > maxInstructions {
+		return nil, &schema.FieldError{File: file, Line: result.AST.Children[maxInstructions].StartLine, Problem: fmt.Sprintf("has %d instructions, more than %d", n, maxInstructions)}
 	}
 	stages, meta, err := instructions.Parse(result.AST, nil)
 	if err != nil {
 		return nil, dockerfileError(file, err)
 	}
+	if len(stages) > maxStages {
+		return nil, &schema.FieldError{File: file, Line: firstLine(stages[maxStages].Location), Problem: fmt.Sprintf("has %d stages, more than %d", len(stages), maxStages)}
+	}
 	if len(stages) == 0 {
 		return nil, &schema.FieldError{File: file, Line: 1, Problem: "has no FROM"}
 	}
-	d := &Dockerfile{File: file, Data: data, given: args}
+	d := &Dockerfile{File: file, Data: data, given: args, named: map[string]int{}}
 	if _, _, where, ok := parser.DetectSyntax(data); ok && len(where) > 0 {
 		d.syntax = where[0].Start.Line
 	}
@@ -81,6 +102,12 @@ func ReadDockerfile(file string, data []byte, args map[string]string) (*Dockerfi
 	}
 	for i, s := range stages {
 		d.stages = append(d.stages, d.newStage(i, s, global))
+		if s.Name != "" {
+			d.named[strings.ToLower(s.Name)] = i
+		}
+		if *global.tooLong {
+			return nil, &schema.FieldError{File: file, Line: firstLine(s.Location), Problem: fmt.Sprintf("has a variable in this stage that becomes larger than %d bytes", maxValue)}
+		}
 	}
 	return d, nil
 }
@@ -136,7 +163,7 @@ func (d *Dockerfile) step(st *stage, c instructions.Command, global, local *scop
 		}
 	case *instructions.EnvCommand:
 		for _, kv := range c.Env {
-			local.values[kv.Key] = local.expand(kv.Value)
+			local.set(kv.Key, local.expand(kv.Value))
 		}
 	case *instructions.CopyCommand:
 		if c.From != "" {
@@ -177,10 +204,8 @@ func (d *Dockerfile) reads(st *stage, from string) {
 
 // stageNamed returns the index of the last stage so far with a name, or -1.
 func (d *Dockerfile) stageNamed(name string) int {
-	for i, s := range slices.Backward(d.stages) {
-		if s.Name != "" && strings.EqualFold(s.Name, name) {
-			return i
-		}
+	if i, ok := d.named[strings.ToLower(name)]; ok {
+		return i
 	}
 	return -1
 }
@@ -355,25 +380,54 @@ type scope struct {
 	args   map[string]string // build args that are given
 	empty  map[string]bool   // build args without a value
 	lex    *shell.Lex
+
+	longest int   // bytes of a value
+	tooLong *bool // a word would have become too long
 }
 
+// variables are values as the builder's lexer asks for them.
+type variables map[string]string
+
+// Get implements [shell.EnvGetter].
+func (v variables) Get(key string) (string, bool) {
+	value, ok := v[key]
+	return value, ok
+}
+
+// Keys implements [shell.EnvGetter].
+func (v variables) Keys() []string { return slices.Sorted(maps.Keys(v)) }
+
 func newScope(escape rune, args map[string]string) *scope {
-	return &scope{values: map[string]string{}, args: args, empty: map[string]bool{}, lex: shell.NewLex(escape)}
+	return &scope{values: map[string]string{}, args: args, empty: map[string]bool{}, lex: shell.NewLex(escape), tooLong: new(bool)}
 }
 
 // inside returns the empty scope of a stage.
 func (s *scope) inside() *scope {
-	return &scope{values: map[string]string{}, args: s.args, empty: map[string]bool{}, lex: s.lex}
+	return &scope{values: map[string]string{}, args: s.args, empty: map[string]bool{}, lex: s.lex, tooLong: s.tooLong}
+}
+
+func (s *scope) set(key, value string) {
+	s.values[key] = value
+	s.longest = max(s.longest, len(value))
+}
+
+// process replaces the variables of a word. One that would become too long has no value.
+func (s *scope) process(word string) (result string, missing map[string]struct{}, err error) {
+	if strings.Count(word, "$")*s.longest > maxValue {
+		*s.tooLong = true
+		return "", nil, errors.New("the value is too long")
+	}
+	return s.lex.ProcessWord(word, variables(s.values))
 }
 
 // declare gives a build arg its value: the one that is given, or else its default.
 func (s *scope) declare(a instructions.KeyValuePairOptional) {
 	if given, ok := s.args[a.Key]; ok {
-		s.values[a.Key] = given
+		s.set(a.Key, given)
 	} else if a.Value == nil {
 		s.empty[a.Key] = true
 	} else {
-		s.values[a.Key] = s.expand(*a.Value)
+		s.set(a.Key, s.expand(*a.Value))
 	}
 }
 
@@ -388,11 +442,7 @@ func (s *scope) expand(word string) string {
 }
 
 func (s *scope) try(word string) (string, bool) {
-	var env []string
-	for k, v := range s.values {
-		env = append(env, k+"="+v)
-	}
-	result, missing, err := s.lex.ProcessWord(word, shell.EnvsFromSlice(env))
+	result, missing, err := s.process(word)
 	if err != nil {
 		return "", false
 	}

@@ -9,9 +9,13 @@ import (
 	"github.com/sergi/go-diff/diffmatchpatch"
 )
 
-// maxMergeLines bounds what is compared line by line: the time grows with the
-// square of what differs.
-const maxMergeLines = 20_000
+const (
+	// maxMergeLines bounds what is compared line by line.
+	maxMergeLines = 20_000
+	// maxCompared bounds how many lines of one text are compared with how many of the
+	// other where no line is there once in both. The time grows with their product.
+	maxCompared = 1 << 20
+)
 
 // The first characters of the lines that mark a conflict.
 const (
@@ -44,7 +48,7 @@ func mergeText(base, ours, theirs []byte, names Sides) (merged []byte, conflicts
 	}
 	text := m.out.Bytes()
 	if !closed && len(text) > 0 && m.conflicts == 0 {
-		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+		text = text[:len(text)-m.last]
 	}
 	return text, m.conflicts
 }
@@ -117,6 +121,7 @@ type merger struct {
 	end                string // of lines that are not ours
 
 	out       bytes.Buffer
+	last      int // bytes of the end of the line that was written last
 	conflicts int
 }
 
@@ -180,6 +185,7 @@ func (m *merger) writeOurs(from, to int) {
 	for i := from; i < to; i++ {
 		m.out.WriteString(m.ours.lines[i])
 		m.out.WriteString(m.ours.ends[i])
+		m.last = len(m.ours.ends[i])
 	}
 }
 
@@ -187,11 +193,95 @@ func (m *merger) writeLines(lines []string) {
 	for _, l := range lines {
 		m.out.WriteString(l)
 		m.out.WriteString(m.end)
+		m.last = len(m.end)
 	}
 }
 
-// matches returns for each line of a the line of b that it has become, or -1.
+// matches returns for each line of a the line of b that it has become, or -1. Equal
+// lines at the beginning and at the end are the same, and so are those that each text
+// has once, as far as they are in the same order; what is between these is compared
+// line by line.
 func matches(a, b []string) []int {
+	at := make([]int, len(a))
+	for i := range at {
+		at[i] = -1
+	}
+	from, endA, endB := 0, len(a), len(b)
+	for ; from < min(endA, endB) && a[from] == b[from]; from++ {
+		at[from] = from
+	}
+	for ; endA > from && endB > from && a[endA-1] == b[endB-1]; endA, endB = endA-1, endB-1 {
+		at[endA-1] = endB - 1
+	}
+	i, j := from, from
+	for _, same := range append(sharedOnce(a[from:endA], b[from:endB]), [2]int{endA - from, endB - from}) {
+		nextA, nextB := from+same[0], from+same[1]
+		for n, to := range compare(a[i:nextA], b[j:nextB]) {
+			if to >= 0 {
+				at[i+n] = j + to
+			}
+		}
+		if nextA < endA {
+			at[nextA] = nextB
+		}
+		i, j = nextA+1, nextB+1
+	}
+	return at
+}
+
+// sharedOnce returns the places, in a and in b, of lines that each of them has once:
+// as many as are in the same order in both.
+func sharedOnce(a, b []string) [][2]int {
+	inA, inB := once(a), once(b)
+	var all [][2]int // in a's order
+	for i, line := range a {
+		j, ok := inB[line]
+		if ok && j >= 0 && inA[line] == i {
+			all = append(all, [2]int{i, j})
+		}
+	}
+	// The longest part whose places in b ascend (patience sorting): the smallest last
+	// one of each length, and what comes before each.
+	var ends []int
+	before := make([]int, len(all))
+	for n, p := range all {
+		k, _ := slices.BinarySearchFunc(ends, p[1], func(e, j int) int { return all[e][1] - j })
+		if before[n] = -1; k > 0 {
+			before[n] = ends[k-1]
+		}
+		if k == len(ends) {
+			ends = append(ends, n)
+		} else {
+			ends[k] = n
+		}
+	}
+	kept := make([][2]int, len(ends))
+	if len(ends) > 0 {
+		for k, n := len(ends)-1, ends[len(ends)-1]; k >= 0; k, n = k-1, before[n] {
+			kept[k] = all[n]
+		}
+	}
+	return kept
+}
+
+// once has the place of each line that is there once, and -1 for the others.
+func once(lines []string) map[string]int {
+	at := make(map[string]int, len(lines))
+	for i, l := range lines {
+		if _, again := at[l]; again {
+			i = -1
+		}
+		at[l] = i
+	}
+	return at
+}
+
+// compare returns for each line of a the line of b that it has become, or -1. What would
+// take long to compare has become nothing.
+func compare(a, b []string) []int {
+	if len(a) == 0 || len(b) == 0 || len(a)*len(b) > maxCompared {
+		return nil
+	}
 	known := map[string]rune{}
 	encode := func(lines []string) []rune {
 		out := make([]rune, len(lines))

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,13 +40,25 @@ func (e *UnresolvedError) Error() string {
 	return e.File + " still has the marks of an earlier conflict"
 }
 
+// A ChangedError names a file that somebody changed between [MergeStarter], which has
+// merged what it was before, and [StarterMerge.Write].
+type ChangedError struct{ File string }
+
+func (e *ChangedError) Error() string {
+	return e.File + " was changed while it was merged, and stays as it is now"
+}
+
 // A StarterMerge is what [MergeStarter] has found, and will write.
 type StarterMerge struct {
 	Changes []StarterChange // by file
 
 	dir    string
-	writes []starterFile // a nil file is removed
+	writes []starterWrite
 }
+
+// A starterWrite is a file as it was found, and as it is to be: one that is not there is
+// removed.
+type starterWrite struct{ found, file starterFile }
 
 // Conflicts returns the files in which a person has to choose.
 func (m *StarterMerge) Conflicts() []string {
@@ -187,7 +200,7 @@ func (m *StarterMerge) file(root *os.Root, base, ours, theirs starterFile, names
 		} else if !theirs.there {
 			action = StarterRemoved
 		}
-		m.add(StarterChange{File: theirs.name, Action: action}, theirs)
+		m.add(StarterChange{File: theirs.name, Action: action}, starterWrite{ours, theirs})
 		return nil
 	case !ours.there:
 		m.add(StarterChange{File: theirs.name, Action: StarterDeleted})
@@ -206,14 +219,14 @@ func (m *StarterMerge) file(root *os.Root, base, ours, theirs starterFile, names
 	}
 	switch {
 	case conflicts > 0:
-		m.add(StarterChange{File: ours.name, Action: StarterConflict}, merged)
+		m.add(StarterChange{File: ours.name, Action: StarterConflict}, starterWrite{ours, merged})
 	case !merged.same(ours):
-		m.add(StarterChange{File: ours.name, Action: StarterMerged}, merged)
+		m.add(StarterChange{File: ours.name, Action: StarterMerged}, starterWrite{ours, merged})
 	}
 	return nil
 }
 
-func (m *StarterMerge) add(c StarterChange, writes ...starterFile) {
+func (m *StarterMerge) add(c StarterChange, writes ...starterWrite) {
 	m.Changes = append(m.Changes, c)
 	m.writes = append(m.writes, writes...)
 }
@@ -223,8 +236,9 @@ func (m *StarterMerge) beside(root *os.Root, base, ours, theirs starterFile) err
 	if bytes.Equal(base.data, theirs.data) && base.link == theirs.link && base.there {
 		// Only whether it can be run has changed.
 		if !ours.link && !ours.folder && ours.exec != theirs.exec {
-			ours.exec = theirs.exec
-			m.add(StarterChange{File: ours.name, Action: StarterMerged}, ours)
+			now := ours
+			now.exec = theirs.exec
+			m.add(StarterChange{File: ours.name, Action: StarterMerged}, starterWrite{ours, now})
 		}
 		return nil
 	}
@@ -241,7 +255,7 @@ func (m *StarterMerge) beside(root *os.Root, base, ours, theirs starterFile) err
 		if there.there && !there.same(beside) {
 			continue
 		}
-		m.add(StarterChange{File: ours.name, Action: StarterConflict, Beside: beside.name}, beside)
+		m.add(StarterChange{File: ours.name, Action: StarterConflict, Beside: beside.name}, starterWrite{there, beside})
 		return nil
 	}
 	return fmt.Errorf("merging %s: there are too many files %s.new already", ours.name, ours.name)
@@ -263,7 +277,9 @@ func blocked(root *os.Root, name string) bool {
 }
 
 // Write writes what was found. Each file is replaced in one step, and none of them
-// before all have been written beside their places.
+// before all have been written beside their places. A file that somebody has changed
+// meanwhile is not replaced: the error is a [*ChangedError], and nothing is written where
+// it was changed before the first one is.
 func (m *StarterMerge) Write() (err error) {
 	root, err := os.OpenRoot(m.dir)
 	if err != nil {
@@ -278,27 +294,27 @@ func (m *StarterMerge) Write() (err error) {
 			}
 		}
 	}()
-	for i, f := range m.writes {
-		if !f.there {
+	for i, w := range m.writes {
+		if !w.file.there {
 			continue
 		}
-		if staged[i], err = writeBeside(root, f); err != nil {
-			return fmt.Errorf("writing %s: %w", filepath.Join(m.dir, filepath.FromSlash(f.name)), err)
+		if staged[i], err = writeBeside(root, w.file); err != nil {
+			return fmt.Errorf("writing %s: %w", m.path(w), err)
 		}
 	}
-	for i, f := range m.writes {
-		if f.there {
-			err = root.Rename(staged[i], filepath.FromSlash(f.name))
-		} else {
-			err = root.Remove(filepath.FromSlash(f.name))
+	for _, w := range m.writes {
+		if err := m.unchanged(root, w); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("writing %s: %w", filepath.Join(m.dir, filepath.FromSlash(f.name)), err)
+	}
+	for i, w := range m.writes {
+		if err := m.replace(root, staged[i], w); err != nil {
+			return err
 		}
 		staged[i] = ""
 	}
-	for _, f := range m.writes {
-		for dir := path.Dir(f.name); !f.there && dir != "."; dir = path.Dir(dir) {
+	for _, w := range m.writes {
+		for dir := path.Dir(w.file.name); !w.file.there && dir != "."; dir = path.Dir(dir) {
 			if root.Remove(filepath.FromSlash(dir)) != nil {
 				break // it is not empty
 			}
@@ -307,17 +323,47 @@ func (m *StarterMerge) Write() (err error) {
 	return nil
 }
 
-// writeBeside writes a file beside its place and returns its name.
+func (m *StarterMerge) path(w starterWrite) string {
+	return filepath.Join(m.dir, filepath.FromSlash(w.file.name))
+}
+
+// unchanged returns an error unless a file is as it was found.
+func (m *StarterMerge) unchanged(root *os.Root, w starterWrite) error {
+	now, err := handlerFile(root, w.file.name)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", m.path(w), err)
+	}
+	if !now.same(w.found) {
+		return &ChangedError{File: m.path(w)}
+	}
+	return nil
+}
+
+// replace puts a file that was written beside its place there, or removes it.
+func (m *StarterMerge) replace(root *os.Root, staged string, w starterWrite) error {
+	if err := m.unchanged(root, w); err != nil {
+		return err
+	}
+	var err error
+	if name := filepath.FromSlash(w.file.name); w.file.there {
+		err = root.Rename(staged, name)
+	} else {
+		err = root.Remove(name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", m.path(w), err)
+	}
+	return nil
+}
+
+// writeBeside writes a file beside its place and returns its name, which nobody has used.
 func writeBeside(root *os.Root, f starterFile) (temp string, err error) {
 	file := filepath.FromSlash(f.name)
 	dir := filepath.Dir(file)
 	if err := root.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	temp = filepath.Join(dir, "."+filepath.Base(file)+".merging")
-	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
+	temp = filepath.Join(dir, "."+filepath.Base(file)+".merging-"+rand.Text())
 	if f.link {
 		return temp, root.Symlink(string(f.data), temp)
 	}

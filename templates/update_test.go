@@ -160,3 +160,49 @@ func TestMergeStarterStaysInside(t *testing.T) {
 		t.Errorf("written outside: %v", got)
 	}
 }
+
+// TestMergeStarterMeetsAChange changes a file after it was merged: whatever somebody has
+// written stays, and nothing else is written.
+func TestMergeStarterMeetsAChange(t *testing.T) {
+	t.Parallel()
+	was := starter(t, "1.0.0", map[string]string{"a": "1\n", "b": "1\n2\n3\n", "gone": "1\n", "picture": "\x001", "z": "1\n"})
+	now := starter(t, "1.1.0", map[string]string{"a": "2\n", "b": "1\n2\n4\n", "new": "2\n", "picture": "\x002", "z": "2\n"})
+	begun := map[string]string{"a": "1\n", "b": "mine\n1\n2\n3\n", "gone": "1\n", "picture": "\x00mine", "z": "1\n", ".a.merging": "mine"}
+	for name, change := range map[string]func(dir string) error{
+		"a":           func(dir string) error { return os.WriteFile(filepath.Join(dir, "a"), []byte("meanwhile\n"), 0o600) },
+		"b":           func(dir string) error { return os.WriteFile(filepath.Join(dir, "b"), []byte("meanwhile\n"), 0o600) },
+		"gone":        func(dir string) error { return os.WriteFile(filepath.Join(dir, "gone"), []byte("meanwhile\n"), 0o600) },
+		"new":         func(dir string) error { return os.WriteFile(filepath.Join(dir, "new"), []byte("meanwhile\n"), 0o600) },
+		"picture.new": func(dir string) error { return os.WriteFile(filepath.Join(dir, "picture.new"), []byte("mine"), 0o600) },
+		"z":           func(dir string) error { return os.Remove(filepath.Join(dir, "z")) },
+	} {
+		dir := t.TempDir()
+		for file, content := range begun {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := MergeStarter(was, now, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(dir); err != nil {
+			t.Fatal(err)
+		}
+		want := contents(t, dir)
+		err = m.Write()
+		if c, ok := errors.AsType[*ChangedError](err); !ok || c.File != filepath.Join(dir, name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, contents(t, dir)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		// The next time what is there now is merged.
+		if m, err = MergeStarter(was, now, dir); err == nil {
+			err = m.Write()
+		}
+		if got := contents(t, dir); err != nil || got[".a.merging"] != "mine" || len(got) > len(begun)+3 {
+			t.Errorf("%s: %v, %v", name, err, got)
+		}
+	}
+}

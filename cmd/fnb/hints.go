@@ -151,6 +151,9 @@ func functionHints(err error) []string {
 	if c, ok := errors.AsType[*conflictError](err); ok {
 		return []string{"choose in each file between the marks, and delete the marks: " + strings.Join(c.files, ", ")}
 	}
+	if is[*templates.ChangedError](err) {
+		return []string{"merge what it is now with: fnb update"}
+	}
 	if u, ok := errors.AsType[*templates.UnresolvedError](err); ok {
 		return []string{"choose between the marks in the file, and delete them: " + u.File}
 	}

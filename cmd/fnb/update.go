@@ -89,7 +89,11 @@ func (g *globals) runUpdate(ctx context.Context, o *updateOptions, names []strin
 	}
 	if !o.dryRun {
 		for _, m := range u.merges {
-			if err := m.Write(); err != nil {
+			err := m.Write()
+			if c, ok := errors.AsType[*templates.ChangedError](err); ok {
+				c.File = relative(c.File)
+			}
+			if err != nil {
 				return err
 			}
 		}
