@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,7 +179,11 @@ func TestEarlyAnswersAreNoPanics(t *testing.T) {
 		"http":        launch(t, before(t, up.address)...).serving(),
 		"streaming":   launch(t, "fprocess=echo no", "mode=streaming").serving(),
 		"serializing": launch(t, "fprocess=echo no", "mode=serializing").serving(),
+		"static":      launch(t, "mode=static", "static_path="+t.TempDir()).serving(),
+		"full":        launch(t, fn(t, "server", "max_inflight=1")...).serving(),
 	}
+	held := early["full"].dial()
+	fmt.Fprint(held, "GET /slow/20000 HTTP/1.1\r\nHost: h\r\n\r\n") // so that everything else is refused
 	for name, d := range early {
 		for _, request := range []string{
 			"Content-Length: 100000\r\n\r\nhalf",
@@ -186,9 +193,10 @@ func TestEarlyAnswersAreNoPanics(t *testing.T) {
 			"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n4\r\nhalf\r\n0\r\n\r\n",
 			"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n",
 		} {
-			for range 10 {
+			for i := range 12 {
 				conn := d.dial()
-				fmt.Fprint(conn, "POST /early HTTP/1.1\r\nHost: h\r\n"+request)
+				path := []string{"/early", "/_/health", "/_/ready"}[max(0, i-9)]
+				fmt.Fprint(conn, "POST "+path+" HTTP/1.1\r\nHost: h\r\n"+request)
 				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // it is open
 				if head := readHeadText(bufio.NewReader(conn)); !strings.HasPrefix(head, "HTTP/1.1 ") {
 					t.Errorf("%s: %.60q got %q", name, request, head)
@@ -197,4 +205,46 @@ func TestEarlyAnswersAreNoPanics(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzFraming holds what follows a connection against net/http's own reader: no request with both a length and chunks
+// passes for one that is not in doubt, however the connection is cut into pieces.
+func FuzzFraming(f *testing.F) {
+	const chunked = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"
+	const both = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	for _, s := range []string{
+		both, chunked + both, "GET / HTTP/1.1\r\nHost: h\r\n\r\n" + both, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" + both,
+		"POST /p HTTP/1.1\nHost: h\nContent-Length: 6\nTransfer-Encoding: chunked\n\n0\r\n\r\n", "\r\n" + both, chunked + "\r\n" + both,
+		"POST /p HTTP/1.1\r\nHost: h\r\nX: a\r\n Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + both,
+		"POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0 ;x\r\n\r\n" + both,
+		"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nX: POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + both,
+	} {
+		f.Add([]byte(s), 7)
+	}
+	length := regexp.MustCompile(`(?i)\ncontent-length[ \t]*:`)
+	f.Fuzz(func(t *testing.T, in []byte, step int) {
+		follow := &framing{}
+		for piece := range slices.Chunk(in, min(max(1, step), 4096)) {
+			follow.feed(piece)
+		}
+		all := bytes.NewReader(in)
+		src := bufio.NewReader(all)
+		at := func() int { return len(in) - all.Len() - src.Buffered() }
+		for {
+			begin := at()
+			r, err := http.ReadRequest(src)
+			if err != nil {
+				return
+			}
+			both := r.TransferEncoding != nil && length.Match(in[begin:at()])
+			if both && !follow.ambiguous(r) {
+				t.Fatalf("%q has both a length and chunks, and is not in doubt", in[begin:at()])
+			} else if !both {
+				follow.ambiguous(r) // as for every request
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return
+			}
+		}
+	})
 }

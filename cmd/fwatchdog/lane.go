@@ -248,7 +248,7 @@ func (c *laneConn) answer(last bool) (again bool) {
 		}
 	}()
 	c.lane.handler.ServeHTTP(&c.out, &c.request)
-	return c.out.finish()
+	return c.out.finish() && !last
 }
 
 // watchClient notices that the client goes away while its answer takes long. What it reads belongs to
