@@ -70,6 +70,7 @@ type Info struct {
 	Platforms   []string `json:"platforms"`
 	Snapshotter string   `json:"snapshotter,omitempty"`
 	Executor    string   `json:"executor,omitempty"`
+	Network     string   `json:"network,omitempty"` // of RUN steps: schema.NetworkOwn, schema.NetworkHost or another BuildKit's "cni"; "" is unknown
 }
 
 // Dial connects to a builder and makes one round trip, so that a wrong address
@@ -156,6 +157,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	for _, w := range workers {
 		info.Snapshotter = w.Labels["org.mobyproject.buildkit.worker.snapshotter"]
 		info.Executor = w.Labels["org.mobyproject.buildkit.worker.executor"]
+		info.Network = w.Labels["org.mobyproject.buildkit.worker.network"]
 		for _, p := range w.Platforms {
 			s := platformString(p)
 			if !slices.Contains(info.Platforms, s) {

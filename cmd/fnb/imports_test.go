@@ -22,7 +22,8 @@ func rooms() map[string][]string {
 		"store":            {"origin", "schema", "templates", "registry", "internal/plain"},
 		"store/site":       {"schema", "store", "internal/plain"},
 		"packaging":        {"schema", "templates"},
-		"builder":          {"schema", "internal/plain"},
+		"builder":          {"schema", "builder/stepnet", "internal/plain"},
+		"builder/stepnet":  {"schema"},
 		"schema/deploy":    {"schema"},
 		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "store/site", "packaging", "builder", "internal/start", "internal/plain"},
 		"internal/plain":   {},
@@ -52,6 +53,8 @@ func libraries() map[string][]string {
 		"github.com/moby/buildkit/client":            {"builder", "internal/bench"},
 		"github.com/moby/buildkit/control":           {"builder"},
 		"github.com/minio/minio-go/":                 {"builder"},
+		"gvisor.dev/gvisor/":                         {"builder/stepnet"},
+		"github.com/vishvananda/netlink":             {"builder/stepnet"},
 		"github.com/moby/buildkit/frontend/gateway/": {"builder"},
 	}
 }
