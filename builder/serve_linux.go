@@ -49,7 +49,6 @@ import (
 	"github.com/moby/buildkit/version"
 	"github.com/moby/buildkit/worker"
 	"github.com/moby/buildkit/worker/base"
-	workerlabel "github.com/moby/buildkit/worker/label"
 	"github.com/moby/buildkit/worker/runc"
 	"github.com/sirupsen/logrus"
 	bolt "go.etcd.io/bbolt"
@@ -287,8 +286,8 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 		return nil, err
 	}
 	labels := map[string]string{
-		cachesLabel:         "registry,local,inline,gha,s3", // as in newController
-		workerlabel.Network: steps.mode,
+		cachesLabel:  "registry,local,inline,gha,s3", // as in newController
+		networkLabel: steps.mode,
 	}
 	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
 		netproviders.Opt{Mode: "host"}, steps.dns, binary, "", false, nil, "", "", nil)

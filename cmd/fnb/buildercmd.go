@@ -156,11 +156,11 @@ func (g *globals) printStatus(s *builderStatus) error {
 func stepsReach(network string) string {
 	switch network {
 	case schema.NetworkOwn:
-		return "RUN steps have one of their own, without the builder's machine"
+		return "RUN steps reach the internet, not the builder's machine"
 	case schema.NetworkHost:
-		return "RUN steps have that of the builder's machine, its loopback included"
+		return "RUN steps reach what the builder's machine does, its loopback included"
 	case "cni":
-		return "RUN steps have one of their own"
+		return "RUN steps have a network of their own"
 	}
 	return ""
 }
