@@ -40,7 +40,7 @@ func rooms() map[string][]string {
 // bring along belongs there.
 func libraries() map[string][]string {
 	return map[string][]string{
-		"github.com/moby/buildkit/":                  {"builder", "templates", "packaging", "internal/bench"},
+		"github.com/moby/buildkit/":                  {"builder", "builder/stepnet", "templates", "packaging", "internal/bench"},
 		"github.com/go-git/go-git/":                  {"store"},
 		"github.com/spf13/cobra":                     {"cmd/fnb"},
 		"github.com/google/go-containerregistry/":    {"registry", "packaging", "cmd/fnb", "internal/servers"},
@@ -48,7 +48,7 @@ func libraries() map[string][]string {
 		"go.yaml.in/yaml/v3":                         {"schema/deploy"},
 		"github.com/yuin/goldmark":                   {"store/site"},
 		"github.com/Masterminds/semver/":             {"schema", "store"},
-		"github.com/containerd/containerd/v2/":       {"builder"},
+		"github.com/containerd/containerd/v2/":       {"builder", "builder/stepnet"},
 		"github.com/distribution/distribution/v3/":   {},
 		"github.com/moby/buildkit/client":            {"builder", "internal/bench"},
 		"github.com/moby/buildkit/control":           {"builder"},
