@@ -21,6 +21,9 @@ type Config struct {
 // A TemplatesConfig says what is kept of templates.
 type TemplatesConfig struct {
 	Cache int64 `yaml:"cache,omitempty"` // bytes that the cache of templates keeps, written 1GB; 0 is the default
+	// OpenFaaS is false where the names of OpenFaaS's template store are not to be found
+	// for a stack whose provider is openfaas; nil is true.
+	OpenFaaS *bool `yaml:"openfaas,omitempty"`
 }
 
 // A BuilderConfig says which builder to use, and how the managed one runs.
@@ -65,10 +68,16 @@ func ReadConfig(path string) (Config, error) {
 		r.object(v, fields{
 			"builder": func(v value) { r.object(v, r.builderFields(&c.Builder)) },
 			"templates": func(v value) {
-				r.object(v, fields{"cache": r.str(new(string), func(s string) (err error) {
-					c.Templates.Cache, err = parseBytes(s)
-					return err
-				})})
+				r.object(v, fields{
+					"cache": r.str(new(string), func(s string) (err error) {
+						c.Templates.Cache, err = parseBytes(s)
+						return err
+					}),
+					"openfaas": func(v value) {
+						c.Templates.OpenFaaS = new(bool)
+						r.boolean(c.Templates.OpenFaaS)(v)
+					},
+				})
 			},
 		})
 	}

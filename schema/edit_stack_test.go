@@ -168,6 +168,7 @@ func everything() schema.Function {
 		Secrets: []string{"s"}, Constraints: []string{"node.platform.os == linux"}, Labels: odd, Annotations: odd,
 		Limits: &schema.Resources{Memory: "128Mi", CPU: "100m"}, Requests: &schema.Resources{CPU: "1"},
 		ReadOnlyRootFilesystem: true, Namespace: "fn",
+		Test: &schema.FunctionTest{Target: "t", Skip: []string{"drain", "log-line"}},
 	}
 }
 

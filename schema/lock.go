@@ -27,4 +27,5 @@ type Pin struct {
 	Version  string `json:"version,omitempty"` // SemVer, where the template has one
 	Checksum string `json:"checksum"`          // of the content: "fnb1:sha256:…"
 	Commit   string `json:"commit,omitempty"`  // git commit, 40 hex digits
+	Source   string `json:"source,omitempty"`  // git URL with the folder in it, where a store's record names it: for machines that have not added the store
 }

@@ -101,7 +101,7 @@ func TestParseTemplateRef(t *testing.T) {
 func TestParseTemplateRefRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", " go", "go ", "go\n", "Go", "go@", "@1", "a/b/c", "a/", "a:b:c", "go@--upload-pack=x", "go@a..b", "go@a b",
+		"", " go", "go ", "go\n", "go@", "@1", "a/b/c", "a/", "a:b:c", "go@--upload-pack=x", "go@a..b", "go@a b",
 		"go@x.lock", "con", "go@sha256:abc", "--upload-pack=x", "-u:x", "ext::sh -c x",
 		"https://", "https://host", "https://host/", "https:///t", "https://host/t#", "https://host/t#-x", "https://host/t//", "https://host/t//../x",
 		"https://host/t///x", "https://host/t?x=y", "https://u:p@host/t", "https://token@host/t", "ssh://u:p@host/t", "ssh://-oProxyCommand=x/t",

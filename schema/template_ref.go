@@ -104,7 +104,8 @@ func parseNamedRef(name, rng string) (TemplateRef, error) {
 			return TemplateRef{}, err
 		}
 	}
-	if err := checkStoreName(ref.Name); err != nil {
+	// A bare name may be that of a folder in template/, which faas-cli gives any name.
+	if err := checkStoreName(ref.Name); err != nil && (name != ref.Name || !folderName.MatchString(name) || deviceName.MatchString(name)) {
 		return TemplateRef{}, err
 	}
 	if rng == "" || contentRange.MatchString(rng) {

@@ -16,6 +16,9 @@ type NotFoundError struct {
 	Name string
 	Near []string // names that may have been meant, best first
 	Err  error    // why; nil where no store has the name
+	// OpenFaaS is the repository in which OpenFaaS's template store has the name; "" where
+	// it has none, or has been asked.
+	OpenFaaS string
 }
 
 func (e *NotFoundError) Error() string {

@@ -56,7 +56,7 @@ func (l *lookup) find(ctx context.Context) (found, error) {
 			return l.fromStores(ctx)
 		}
 	}
-	return l.byName()
+	return l.byName(ctx)
 }
 
 // source returns the source that the stack names for the reference: by the whole
@@ -88,6 +88,7 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 	if err != nil {
 		return found{}, fmt.Errorf("the source of template %s: %w", src.Name, err)
 	}
+	l.noteSetAside(at)
 	switch at.Kind {
 	case schema.RefFolder:
 		dir := at.Dir
@@ -117,6 +118,22 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 	case schema.RefName:
 	}
 	return found{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, plain.Short(src.Source))
+}
+
+// noteSetAside says that a folder which faas-cli would build with is not used.
+func (l *lookup) noteSetAside(at schema.TemplateRef) {
+	dir := filepath.Join(l.where.Root, vendorDir, l.parsed.Name)
+	if l.kind == schema.KindFunction || l.parsed.Kind != schema.RefName || !isFolder(dir) {
+		return
+	}
+	if at.Kind == schema.RefFolder {
+		for _, used := range []string{at.Dir, filepath.Join(at.Dir, vendorDir, l.parsed.Name)} {
+			if filepath.Join(l.where.Root, filepath.FromSlash(used)) == dir {
+				return
+			}
+		}
+	}
+	l.note("template %s: ./%s/%s is set aside, because the stack file names a source: %s", l.ref, vendorDir, l.parsed.Name, at)
 }
 
 // parseSource reads what a stack writes as a source. OpenFaaS' users also write a
@@ -176,8 +193,9 @@ func (l *lookup) fromFolder(dir string) (found, error) {
 	return found{template: t, folder: true, pin: schema.Pin{Store: store, Version: t.Manifest.Version, Checksum: t.Checksum}}, nil
 }
 
-// byName looks in ./template and among the official templates.
-func (l *lookup) byName() (found, error) {
+// byName looks in ./template, among the official templates, and where the stack is
+// OpenFaaS's among the names of its template store.
+func (l *lookup) byName(ctx context.Context) (found, error) {
 	var refused error
 	if l.parsed.Store == "" {
 		f, err := l.vendored()
@@ -197,7 +215,7 @@ func (l *lookup) byName() (found, error) {
 		if refused != nil {
 			return found{}, refused
 		}
-		return found{}, &NotFoundError{Name: l.ref, Near: l.near()}
+		return l.fromOpenFaaS(ctx)
 	}
 	if err != nil {
 		return found{}, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,11 @@ func (l *lookup) fromStores(ctx context.Context) (found, error) {
 		}
 	}
 	c, err := l.home(ctx)
+	if isMissing(err) && l.pinned {
+		if f, ok, ferr := l.fromPin(ctx); ok {
+			return f, ferr
+		}
+	}
 	if err != nil {
 		return found{}, err
 	}
@@ -39,6 +45,22 @@ func (l *lookup) fromStores(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	return l.fromRecord(ctx, c, v)
+}
+
+// fromPin finds a template by the lock alone, on a machine that has not added the store
+// it is from; ok is false where the lock does not say enough. That it is what the lock
+// pins is checked as always.
+func (l *lookup) fromPin(ctx context.Context) (f found, ok bool, err error) {
+	at, err := schema.ParseTemplateRef(cmp.Or(l.pin.Source, l.pin.Store))
+	if err != nil || at.Kind != schema.RefGit || l.pin.Commit == "" {
+		return found{}, false, nil
+	}
+	f, err = l.fromGit(ctx, gitWant{url: at.URL, path: cmp.Or(at.Path, "."), ref: l.pin.Commit})
+	if err != nil {
+		return found{}, true, fmt.Errorf("as fnb.lock has it: %w", err)
+	}
+	f.template.Name, f.template.Source = l.parsed.Name, l.pin.Store
+	return found{template: f.template, pin: schema.Pin{Store: l.pin.Store, Version: l.pin.Version, Checksum: f.template.Checksum, Commit: l.pin.Commit, Source: l.pin.Source}}, true, nil
 }
 
 // chooseOrAsk is choose, which asks the store where its cache has no such version.
@@ -362,7 +384,7 @@ func (l *lookup) unfit(v indexed) string {
 // fromRecord gets the files of a version, which have to be those of its record.
 func (l *lookup) fromRecord(ctx context.Context, c Configured, v indexed) (found, error) {
 	src := v.Source.Git
-	pin := schema.Pin{Store: c.Name, Version: v.Version, Checksum: v.Checksum, Commit: src.Commit}
+	pin := schema.Pin{Store: c.Name, Version: v.Version, Checksum: v.Checksum, Commit: src.Commit, Source: pinSource(src)}
 	_, name, _ := strings.Cut(v.Name, "/")
 	t, ok := l.store.cache.open(v.Checksum)
 	if !ok {
@@ -385,4 +407,13 @@ func (l *lookup) fromRecord(ctx context.Context, c Configured, v indexed) (found
 	}
 	t.Name, t.Source = name, c.Name
 	return found{template: t, pin: pin}, nil
+}
+
+// pinSource is where the files of a record are, for a machine that does not know the
+// store; "" for a folder of this one.
+func pinSource(src schema.GitSource) string {
+	if strings.HasPrefix(src.URL, "file:") {
+		return ""
+	}
+	return schema.TemplateRef{Kind: schema.RefGit, URL: src.URL, Path: strings.TrimPrefix(src.Path, ".")}.String()
 }

@@ -94,6 +94,9 @@ type Where struct {
 	Frozen  bool                    // the lock must have the template
 	// Platforms are those that the template has to be for; none means any.
 	Platforms schema.Platforms
+	// OpenFaaS lets a name that nothing else has be that of a template of OpenFaaS's
+	// template store, whose repository is asked.
+	OpenFaaS bool
 }
 
 // New returns a store. It touches neither disk nor network yet.

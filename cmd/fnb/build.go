@@ -266,6 +266,7 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	if p.store, err = g.newStore(); err != nil {
 		return nil, nil, err
 	}
+	p.openFaaS = g.ofOpenFaaS(stack)
 	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
 		return nil, nil, err
 	}

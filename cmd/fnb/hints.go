@@ -175,6 +175,9 @@ func templateHints(err error) []string {
 		if n.Kind == schema.KindFunction {
 			return append(out, "see all functions with: fnb store list")
 		}
+		if n.OpenFaaS != "" {
+			out = append(out, "it is one of OpenFaaS's: name its source in the stack file: configuration: {templates: [{name: "+n.Name+", source: "+n.OpenFaaS+"}]}")
+		}
 		return append(out, "see all templates with: fnb template list")
 	}
 	if ref := unpushed(err); ref != "" && denied(err) == "" {

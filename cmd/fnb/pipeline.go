@@ -48,6 +48,7 @@ type pipeline struct {
 	git      func() (store.Revision, error)
 	describe func() (string, error)
 	hidden   func() packaging.Hidden // looked up once
+	openFaaS bool                    // names of OpenFaaS's template store are found
 	upgrade  bool                    // pins of watchdogs are moved too
 	mirrors  []string                // hosts that builders ask in the place of registries
 	source   map[string]string       // labels for the source in the place of git's; nil is git's
@@ -170,6 +171,11 @@ func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, er
 	return r.tmpl, nil
 }
 
+// where says what the stack and a lock mean for templates.
+func (p *pipeline) where(lock *schema.Lock) store.Where {
+	return store.Where{Root: p.reach.Root, Allow: p.reach.Allow, Sources: p.stack.Configuration.Templates, Lock: lock, OpenFaaS: p.openFaaS}
+}
+
 // find looks a template up, and pins it where it is not.
 func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Template, schema.Pin, []string, error) {
 	one, _ := p.langs.LoadOrStore(fn.Lang, &sync.Mutex{})
@@ -177,10 +183,8 @@ func (p *pipeline) find(ctx context.Context, fn schema.Function) (*templates.Tem
 		mu.Lock()
 		defer mu.Unlock()
 	}
-	where := store.Where{
-		Root: p.reach.Root, Allow: p.reach.Allow, Sources: p.stack.Configuration.Templates,
-		Lock: p.pins.lock(), Frozen: p.opts.frozen, Platforms: fn.Platforms,
-	}
+	where := p.where(p.pins.lock())
+	where.Frozen, where.Platforms = p.opts.frozen, fn.Platforms
 	tmpl, pin, notes, err := p.store.Resolve(ctx, fn.Lang, where)
 	if err != nil {
 		return nil, pin, notes, ofTemplate(err)

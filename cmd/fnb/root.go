@@ -24,6 +24,7 @@ type globals struct {
 	progress  string
 	builder   string
 	alone     lone
+	openFaaS  bool // the names of OpenFaaS's template store are found; known once a store is open
 	tlsDir    string
 	plaintext bool
 	stores    []*store.Store // that were opened

@@ -186,6 +186,13 @@ func (g *globals) newStore() (*store.Store, error) {
 		return nil, err
 	}
 	st, err := store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
+	g.openFaaS = cfg.Templates.OpenFaaS == nil || *cfg.Templates.OpenFaaS
 	g.stores = append(g.stores, st) // it keeps the cache from being pruned while the command runs
 	return st, err
+}
+
+// ofOpenFaaS reports whether the names of OpenFaaS's template store are found for a
+// stack. A store has to be open.
+func (g *globals) ofOpenFaaS(stack *schema.Stack) bool {
+	return g.openFaaS && stack.Provider.Name == "openfaas"
 }

@@ -216,8 +216,7 @@ func (p *publishing) readFunction(ctx context.Context) error {
 		return err
 	}
 	o.Built.Template = fn.Lang
-	where := store.Where{Root: line.reach.Root, Allow: line.reach.Allow, Sources: line.stack.Configuration.Templates, Lock: line.pins.lock()}
-	if t, _, _, err := line.store.Resolve(ctx, fn.Lang, where); err == nil { // it only helps those who search
+	if t, _, _, err := line.store.Resolve(ctx, fn.Lang, line.where(line.pins.lock())); err == nil { // it only helps those who search
 		o.Language = t.Manifest.Language
 	}
 	return nil

@@ -54,7 +54,7 @@ func (g *globals) where() (store.Where, error) {
 		return store.Where{}, err
 	}
 	lock, err := schema.ReadLock(lockFile(stack.File))
-	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock}, err
+	return store.Where{Root: filepath.Dir(stack.File), Sources: stack.Configuration.Templates, Lock: lock, OpenFaaS: g.ofOpenFaaS(stack)}, err
 }
 
 // ownWord allows the folder that a template reference of the command line names: only

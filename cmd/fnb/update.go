@@ -12,7 +12,6 @@ import (
 
 	"fnb/internal/plain"
 	"fnb/schema"
-	"fnb/store"
 	"fnb/templates"
 )
 
@@ -176,7 +175,7 @@ func (n *newest) mergeStarters(ctx context.Context, u *updated) error {
 			continue
 		}
 		done[dir] = true
-		was, err := p.store.Pinned(ctx, j.fn.Lang, store.Where{Root: root, Allow: p.reach.Allow, Sources: p.stack.Configuration.Templates, Lock: n.before})
+		was, err := p.store.Pinned(ctx, j.fn.Lang, p.where(n.before))
 		if err != nil {
 			err = fmt.Errorf("the starter that %s began with cannot be had any more: %w", j.fn.Handler, err)
 			return &functionError{name: j.fn.Name, doing: "updating template " + j.fn.Lang, err: hint(err, "move the pin and merge by hand with: fnb update "+j.fn.Name+" --no-merge")}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"path"
+	"strings"
+)
+
+// openFaaSNames has a name and a repository a line. What is fetched comes from the
+// repository, not from here.
+//
+//go:embed openfaas_names.txt
+var openFaaSNames string //nolint:gochecknoglobals // embedded
+
+// openFaaSDate is the day of which the names are.
+const openFaaSDate = "2026-07-24"
+
+// openFaaSRepository returns the repository in which OpenFaaS's template store has a
+// template; "" for a name that it does not have.
+func openFaaSRepository(name string) string {
+	for line := range strings.Lines(openFaaSNames) {
+		if n, repo, ok := strings.Cut(strings.TrimSpace(line), " "); ok && n == name {
+			return "https://github.com/" + repo
+		}
+	}
+	return ""
+}
+
+// fromOpenFaaS finds a template of OpenFaaS's template store by its bare name, as
+// faas-cli does: in the repository that the store names, at the tag, branch or commit
+// behind @.
+func (l *lookup) fromOpenFaaS(ctx context.Context) (found, error) {
+	url := openFaaSRepository(l.parsed.Name)
+	if url == "" || l.parsed.Store != "" || !l.where.OpenFaaS {
+		return found{}, &NotFoundError{Name: l.ref, Near: l.near(), OpenFaaS: url}
+	}
+	if !l.pinned {
+		l.note("template %s is one of OpenFaaS's, from %s; fnb.lock keeps its commit and checksum (names as of %s)", l.ref, url, openFaaSDate)
+	}
+	want := gitWant{url: url, path: path.Join(vendorDir, l.parsed.Name), name: l.parsed.Name}
+	want.rng, want.ref, want.semver = l.gitRange()
+	f, err := l.fromGit(ctx, want)
+	if err != nil || !strings.Contains(l.parsed.Range, "sha256:") {
+		return f, err
+	}
+	return f, l.fits(f.template, url)
+}
