@@ -267,8 +267,8 @@ func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *s
 			}
 			return a, nil
 		case a.status == http.StatusSwitchingProtocols:
-			if upgradeOf(r.Header) == "" {
-				return nil, fmt.Errorf("%w: 101 without being asked for it", errMalformed)
+			if asked := upgradeOf(r.Header); len(h["Upgrade"]) != 1 || !listed([]string{asked}, h["Upgrade"][0]) {
+				return nil, fmt.Errorf("%w: 101 to %q, asked for %q", errMalformed, h["Upgrade"], asked)
 			}
 			h["Connection"] = []string{"Upgrade"}
 			return a, nil
