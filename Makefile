@@ -95,8 +95,10 @@ test: setup build tools axe standins vet ## run every test, against real servers
 vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
 	bin/tools/govulncheck ./...
 
-fuzz: ## fuzz each parser for a short time
-	@tools/fuzz 10s
+# How long each fuzz test runs: make fuzz FUZZTIME=10m
+FUZZTIME ?= 10s
+fuzz: watchdog ## run every fuzz test for FUZZTIME (10s), and list those that found something
+	@tools/fuzz $(FUZZTIME)
 
 demo: standins ## from template to a running image: build, push, pull and call three functions
 	go run ./internal/demo
