@@ -17,6 +17,10 @@ import (
 	"fnb/origin"
 )
 
+// privateHosts is the environment variable of the hosts, separated by commas, that any
+// store may name although they are nearer than the store itself.
+const privateHosts = "FNB_PRIVATE_HOSTS"
+
 // An InwardError says that nothing was asked of a host, because it is on this machine or
 // in a private network, and the store or server that leads there is not.
 type InwardError struct {
@@ -31,7 +35,12 @@ func (e *InwardError) Error() string {
 
 // anywhere reports whether a host, with its port, is one that any store may name.
 func (o Options) anywhere(host string) bool {
-	return origin.Listed(o.Getenv(origin.PrivateHosts), host)
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return slices.ContainsFunc(strings.Split(o.Getenv(privateHosts), ","), func(named string) bool {
+		return named != "" && strings.EqualFold(strings.TrimSpace(named), strings.Trim(host, "[]"))
+	})
 }
 
 // reachOf is how far away a store is: a record of it may lead to what is as far or

@@ -62,13 +62,6 @@ func (c *clientConn) handOver(read []byte) {
 	c.pending, c.framing = read, &framing{}
 }
 
-// leaveHTTP says that what comes from here on is no request.
-func (c *clientConn) leaveHTTP() {
-	c.mu.Lock()
-	c.framing = nil
-	c.mu.Unlock()
-}
-
 // attach names the exchange that the connection carries; nil for none.
 func (c *clientConn) attach(x *exchange) {
 	c.mu.Lock()
