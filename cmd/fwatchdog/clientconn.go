@@ -59,7 +59,7 @@ func (c *clientConn) admit(r *http.Request) (last, ok bool) {
 
 // handOver makes read the connection's next bytes, which net/http reads from here on.
 func (c *clientConn) handOver(read []byte) {
-	c.pending, c.framing = read, &framing{}
+	c.pending, c.framing = read, &framing{empty: emptyLines} // the lane has taken those before the first request
 }
 
 // attach names the exchange that the connection carries; nil for none.
@@ -70,32 +70,39 @@ func (c *clientConn) attach(x *exchange) {
 }
 
 func (c *clientConn) Read(p []byte) (int, error) {
-	var n int
-	var err error
-	switch {
-	case c.isRefused():
-		// Not the end of the stream: the server would take that for the end of the body.
-		return 0, &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
-	case len(c.pending) > 0:
-		n = copy(p, c.pending)
-		c.pending = c.pending[n:]
-	default:
-		n, err = c.direct.Read(p)
-	}
-	c.mu.Lock()
-	if c.framing != nil {
-		c.framing.feed(p[:n])
-	}
-	x := c.current
-	c.mu.Unlock()
-	if err != nil && x != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		if errors.Is(err, io.EOF) {
-			go x.halfClosed()
-		} else {
-			x.leave()
+	for {
+		if c.isRefused() {
+			// Not the end of the stream: the server would take that for the end of the body.
+			return 0, &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
+		}
+		n, err := c.readSome(p)
+		c.mu.Lock()
+		if c.framing != nil {
+			n = c.framing.feed(p[:n])
+		}
+		x := c.current
+		c.mu.Unlock()
+		if err != nil && x != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if errors.Is(err, io.EOF) {
+				go x.halfClosed()
+			} else {
+				x.leave()
+			}
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 	}
-	return n, err
+}
+
+// readSome reads what was read already, or what comes.
+func (c *clientConn) readSome(p []byte) (int, error) {
+	if len(c.pending) > 0 {
+		n := copy(p, c.pending)
+		c.pending = c.pending[n:]
+		return n, nil
+	}
+	return c.direct.Read(p)
 }
 
 func (c *clientConn) Write(p []byte) (int, error) { return c.direct.Write(p) }

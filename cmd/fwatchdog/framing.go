@@ -23,6 +23,10 @@ type framing struct {
 	skip  int64  // bytes of a body or chunk still to come
 	head  framedHead
 	heads []framedHead // whose requests have not come to the handler yet
+
+	empty    int  // lines before the request line
+	held     bool // a carriage return before the request line, which may be an empty line's
+	upgrades bool // a request has asked for an upgrade
 }
 
 // framedHead is what matters of one head.
@@ -43,31 +47,64 @@ const (
 	lineOfTrailer
 )
 
-// feed takes the next bytes of the connection.
-func (f *framing) feed(p []byte) {
-	for len(p) > 0 && !f.lost {
-		if f.skip > 0 {
-			n := min(f.skip, int64(len(p)))
-			f.skip -= n
-			p = p[n:]
-			continue
+// feed takes the next bytes of the connection, and returns how many are left in p for the server: empty lines before a
+// request line are taken out, since a client may end a body with one (RFC 9112, 2.2).
+func (f *framing) feed(p []byte) int {
+	kept := 0
+	for rest := p; len(rest) > 0; {
+		n, drop := f.take(rest)
+		if !drop {
+			if kept < len(p)-len(rest) {
+				copy(p[kept:], rest[:n])
+			}
+			kept += n
 		}
-		end := bytes.IndexByte(p, '\n') + 1
-		part := p
-		if end > 0 {
-			part = p[:end]
-		}
-		f.line = append(f.line, part...)
-		p = p[len(part):]
-		f.lost = len(f.line) > framingLine
-		if end > 0 && !f.lost {
-			f.lost = !f.endLine()
-			f.line = f.line[:0]
-		}
+		rest = rest[n:]
 	}
-	if f.lost {
+	return kept
+}
+
+// take takes some of rest, which is not empty. It is not for the server if drop is true.
+func (f *framing) take(rest []byte) (n int, drop bool) {
+	switch {
+	case f.lost:
+		return len(rest), false
+	case f.skip > 0:
+		n = int(min(f.skip, int64(len(rest))))
+		f.skip -= int64(n)
+		return n, false
+	case f.held:
+		f.held = false
+		if rest[0] == '\n' {
+			f.empty++
+			return 1, true
+		}
+		rest[0], f.lost = 0, true // a carriage return alone begins no request: the server refuses this as well
+		return 1, false
+	case rest[0] == '\r' && f.empty < emptyLines && f.begins():
+		f.held = true
+		return 1, true
+	}
+	end := bytes.IndexByte(rest, '\n') + 1
+	n = end
+	if end == 0 {
+		n = len(rest)
+	}
+	f.line = append(f.line, rest[:n]...)
+	f.lost = len(f.line) > framingLine || end > 0 && !f.endLine()
+	switch {
+	case f.lost:
 		f.line = nil
+	case end > 0:
+		f.line = f.line[:0]
 	}
+	return n, false
+}
+
+// begins reports whether the next byte is the first of a request line. After a request for an upgrade it may be one of
+// another protocol.
+func (f *framing) begins() bool {
+	return f.state == lineOfHead && f.head.line == "" && len(f.line) == 0 && !f.upgrades
 }
 
 // endLine takes a whole line, and is false where it cannot be followed.
@@ -111,13 +148,15 @@ func (f *framing) headLine(text string) bool {
 		h.lengths++
 	case strings.EqualFold(strings.TrimSpace(name), "Transfer-Encoding"):
 		h.chunks = true
+	case strings.EqualFold(strings.TrimSpace(name), "Upgrade"):
+		f.upgrades = true
 	}
 	return true
 }
 
 func (f *framing) endHead() bool {
 	h := f.head
-	f.head = framedHead{}
+	f.head, f.empty = framedHead{}, 0
 	f.heads = append(f.heads, h)
 	switch {
 	case h.chunks && !strings.HasSuffix(h.line, " HTTP/1.1"), len(f.heads) > framingAhead:

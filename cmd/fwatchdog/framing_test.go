@@ -184,6 +184,9 @@ func TestEarlyAnswersAreNoPanics(t *testing.T) {
 	}
 	held := early["full"].dial()
 	fmt.Fprint(held, "GET /slow/20000 HTTP/1.1\r\nHost: h\r\n\r\n") // so that everything else is refused
+	if !eventually(5*time.Second, func() bool { return early["full"].status("/_/ready") == http.StatusTooManyRequests }) {
+		t.Fatal("there is still a place")
+	}
 	for name, d := range early {
 		for _, request := range []string{
 			"Content-Length: 100000\r\n\r\nhalf",
@@ -207,6 +210,28 @@ func TestEarlyAnswersAreNoPanics(t *testing.T) {
 	}
 }
 
+// TestEmptyLinesOfAnotherProtocol belong to it, also where they arrive with the request for it.
+func TestEmptyLinesOfAnotherProtocol(t *testing.T) {
+	ours(t)
+	d := launch(t, fn(t, "server")...).serving()
+	const ask = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+	const text = "\r\n\r\nPOST / HTTP/1.1\r\n\r\n\r\nend\r\n"
+	for _, pieces := range [][]string{{ask + text}, {ask, text}, {ask + "\r", text[1:]}, {ask, "\r", "\n", text[2:]}} {
+		conn := d.dial()
+		for _, piece := range pieces {
+			fmt.Fprint(conn, piece)
+			time.Sleep(20 * time.Millisecond)
+		}
+		closeWrite(conn)
+		_ = conn.SetReadDeadline(time.Now().Add(3 * time.Second)) // it is open
+		in := bufio.NewReader(conn)
+		head := readHeadText(in)
+		if got, _ := io.ReadAll(in); string(got) != strings.ReplaceAll(text, "\r", "") { // the echo is by lines
+			t.Errorf("%q: %q came back after\n%s", pieces, got, head)
+		}
+	}
+}
+
 // FuzzFraming holds what follows a connection against net/http's own reader: no request with both a length and chunks
 // passes for one that is not in doubt, however the connection is cut into pieces.
 func FuzzFraming(f *testing.F) {
@@ -224,9 +249,11 @@ func FuzzFraming(f *testing.F) {
 	length := regexp.MustCompile(`(?i)\ncontent-length[ \t]*:`)
 	f.Fuzz(func(t *testing.T, in []byte, step int) {
 		follow := &framing{}
-		for piece := range slices.Chunk(in, min(max(1, step), 4096)) {
-			follow.feed(piece)
+		var rest []byte // what the server reads
+		for piece := range slices.Chunk(bytes.Clone(in), min(max(1, step), 4096)) {
+			rest = append(rest, piece[:follow.feed(piece)]...)
 		}
+		in = rest
 		all := bytes.NewReader(in)
 		src := bufio.NewReader(all)
 		at := func() int { return len(in) - all.Len() - src.Buffered() }

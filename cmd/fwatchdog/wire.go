@@ -166,8 +166,12 @@ func readAnswer(in *bufio.Reader, method string, h http.Header) (*answer, error)
 		return nil, err
 	}
 	dropConnection(h, a.status == http.StatusSwitchingProtocols)
-	if h["Trailer"] != nil {
+	switch {
+	case h["Trailer"] == nil:
+	case a.chunked:
 		announce(h)
+	default:
+		delete(h, "Trailer") // none can come
 	}
 	return a, nil
 }
