@@ -25,7 +25,7 @@ const (
 type keySet struct {
 	jwkset.Storage
 	again jwkset.Storage  // the same keys, fetched again where one is not known
-	ctx   context.Context //nolint:containedctx // of the fetches, which no single request ends
+	ctx   context.Context // of the fetches, which no single request ends
 
 	mu      sync.Mutex
 	fetched chan struct{} // closed at the end of the last fetch that began
