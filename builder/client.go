@@ -58,6 +58,7 @@ type Client struct {
 	native  ocispecs.Platform // of the builder's machine
 	lists   []string          // platforms that it can run, emulated ones too
 	caches  []string          // types of build cache that it has; nil is not known
+	network string            // of its RUN steps, as in Info
 	lacks   sync.Map          // types of build cache that it was found not to have
 	configs sync.Map          // *imageConfig, of base images that were asked for
 	release func() error      // of a managed builder: lets others replace it; may be nil
@@ -70,6 +71,7 @@ type Info struct {
 	Platforms   []string `json:"platforms"`
 	Snapshotter string   `json:"snapshotter,omitempty"`
 	Executor    string   `json:"executor,omitempty"`
+	Network     string   `json:"network,omitempty"` // of RUN steps: schema.NetworkOwn, schema.NetworkHost or another BuildKit's "cni"; "" is unknown
 }
 
 // Dial connects to a builder and makes one round trip, so that a wrong address
@@ -121,6 +123,7 @@ func (c *Client) meet(workers []*client.WorkerInfo) {
 		if types := w.Labels[cachesLabel]; types != "" {
 			c.caches = strings.Split(types, ",")
 		}
+		c.network = w.Labels[networkLabel]
 		for _, p := range w.Platforms {
 			if len(c.lists) == 0 {
 				c.native = p
@@ -156,6 +159,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	for _, w := range workers {
 		info.Snapshotter = w.Labels["org.mobyproject.buildkit.worker.snapshotter"]
 		info.Executor = w.Labels["org.mobyproject.buildkit.worker.executor"]
+		info.Network = w.Labels[networkLabel]
 		for _, p := range w.Platforms {
 			s := platformString(p)
 			if !slices.Contains(info.Platforms, s) {

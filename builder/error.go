@@ -30,7 +30,10 @@ type SolveError struct {
 	// Foreign is the platform whose program the step could not run, since the
 	// builder neither is of that platform nor emulates it; "" otherwise.
 	Foreign string
-	Err     error // what BuildKit returned
+	// Own is an address of the builder's machine, host:port, that the step asked for in
+	// its own network, where it is another; "" where its output does not say so.
+	Own string
+	Err error // what BuildKit returned
 }
 
 func (e *SolveError) Error() string {

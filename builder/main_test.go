@@ -79,7 +79,7 @@ func dialStdio(socket string) error {
 
 // serveFlags reads the arguments of the tests' managed builder.
 func serveFlags(args []string) (m Managed, o ServeOptions) {
-	var mirrors string
+	var mirrors, reach string
 	f := flag.NewFlagSet(serveCommand, flag.ExitOnError)
 	f.StringVar(&m.Root, "root", "", "")
 	f.StringVar(&m.Socket, "socket", "", "")
@@ -89,7 +89,12 @@ func serveFlags(args []string) (m Managed, o ServeOptions) {
 	f.Int64Var(&o.CacheBytes, "cache", 0, "")
 	f.IntVar(&o.records, "records", 0, "")
 	f.StringVar(&mirrors, "mirrors", "", "")
+	f.StringVar(&o.Network, "network", "", "")
+	f.StringVar(&reach, "reach", "", "")
 	_ = f.Parse(args) // it exits
+	if reach != "" {
+		o.Reach = strings.Split(reach, ",")
+	}
 	o.Registries = map[string]schema.RegistryConfig{}
 	for pair := range strings.SplitSeq(mirrors, ",") {
 		if host, mirror, ok := strings.Cut(pair, "="); ok {

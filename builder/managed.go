@@ -36,7 +36,8 @@ type Managed struct {
 	// program or its settings changed. A builder of another identity is replaced, but
 	// one that is busy, or that somebody is connected to, is used as it is.
 	Identity string
-	Rootless bool // the builder runs in a user namespace, through rootlesskit
+	Rootless bool   // the builder runs in a user namespace, through rootlesskit
+	Network  string // of RUN steps, as in ServeOptions; only Ready looks at it
 }
 
 // A State is what a managed builder says of its process.
@@ -304,7 +305,7 @@ func (m Managed) environ() ([]string, error) {
 		switch upper := strings.ToUpper(k); {
 		case k == "XDG_RUNTIME_DIR":
 		case strings.HasPrefix(k, "XDG_"), strings.HasSuffix(upper, "_PROXY"),
-			slices.Contains([]string{"HOME", "USER", "LOGNAME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_BUILDER_SNAPSHOTTER"}, k):
+			slices.Contains([]string{"HOME", "USER", "LOGNAME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_BUILDER_NETWORK", "FNB_BUILDER_SNAPSHOTTER"}, k):
 			env = append(env, kv)
 		}
 	}

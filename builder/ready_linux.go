@@ -6,6 +6,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"fnb/builder/stepnet"
+	"fnb/schema"
 )
 
 // Ready reports what keeps the managed builder from being started on this
@@ -17,9 +20,15 @@ func (m Managed) Ready() error {
 		errs = append(errs, err)
 	}
 	if m.Rootless {
-		// Which file systems a user namespace may mount shows only inside one.
+		// Which file systems a user namespace may mount, and whether there is a network in
+		// it, shows only inside one.
 		_, err := rootlessCommand(m)
 		return errors.Join(append(errs, err)...)
+	}
+	if m.Network != schema.NetworkHost {
+		if err := stepnet.Ready(); err != nil {
+			errs = append(errs, networkError(err))
+		}
 	}
 	if _, err := snapshotter(existing(m.Root)); err != nil {
 		errs = append(errs, err)

@@ -110,7 +110,7 @@ func TestRootless(t *testing.T) {
 	program := filepath.Join(dir, "program")
 	copyProgram(t, program)
 	m := Managed{Root: filepath.Join(dir, "root"), Socket: filepath.Join(dir, "run", "b.sock"), Identity: "rootless", Rootless: true}
-	m = m.with(t, m.Identity, nil, "-rootless")
+	m = m.with(t, m.Identity, mirrors(t), "-rootless")
 	m.Command[0] = program
 	stop := func() {
 		if err := m.Stop(context.WithoutCancel(t.Context())); err != nil {
@@ -138,6 +138,10 @@ func TestRootless(t *testing.T) {
 	seen := rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", small(t)+"RUN id -u >/uid && cat /proc/self/uid_map >/map\n")})
 	if uid, uids := read(t, seen, "uid"), strings.Fields(read(t, seen, "map")); uid != "0\n" || uids[1] == "0" {
 		t.Errorf("the step ran as %s of %s", uid, uids)
+	}
+	four, six, _, abstract := listening(t)
+	if got := reached(t, c, four.String(), six.String(), abstract); got != "" {
+		t.Errorf("a step reached %s of the machine", got)
 	}
 	w := newWatchdog(t, "linux/amd64")
 	if got, want := digestOf(t, c, everything(t), w.Watchdog), digestOf(t, stock(t), everything(t), w.Watchdog); got != want {

@@ -18,6 +18,8 @@ type ServeOptions struct {
 	CacheBytes int64                            // its cache is kept below; 0 is 20 GB
 	Version    string                           // of BuildKit, as clients are told; "" is unknown
 	Registries map[string]schema.RegistryConfig // by host, as images are named: "docker.io"
+	Network    string                           // of RUN steps: schema.NetworkOwn or schema.NetworkHost; "" is the first
+	Reach      []string                         // "host:port" of this machine that a network of its own reaches all the same
 	records    int                              // of cache that are kept; 0 is recordLimit
 }
 

@@ -281,12 +281,20 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 		return nil, err
 	}
 	endAbandoned(ctx, binary, m.Root, filepath.Join(m.Root, "runc-"+sn.Name))
-	labels := map[string]string{cachesLabel: "registry,local,inline,gha,s3"} // as in newController
-	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
-		netproviders.Opt{Mode: "host"}, nil, binary, "", false, nil, "", "", nil)
+	steps, err := opts.steps()
 	if err != nil {
 		return nil, err
 	}
+	labels := map[string]string{
+		cachesLabel:  "registry,local,inline,gha,s3", // as in newController
+		networkLabel: steps.mode,
+	}
+	wopt, err := runc.NewWorkerOpt(m.Root, sn, m.Rootless, oci.ProcessSandbox, labels, nil,
+		netproviders.Opt{Mode: "host"}, steps.dns, binary, "", false, nil, "", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	steps.provide(wopt.NetworkProviders)
 	if err := relax(wopt); err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		if err := c.stopped(ctx); err != nil {
 			return nil, err
 		}
-		return nil, c.foreign(c.explain(err, w, b.made.Load()), b)
+		return nil, c.secluded(c.foreign(c.explain(err, w, b.made.Load()), b))
 	}
 	res, err := result(resp, b.req, w)
 	if err == nil && b.sent != nil {

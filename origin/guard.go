@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -56,6 +58,20 @@ func (e *ReachError) Error() string {
 	return e.Host + " is " + e.Reach.String() + ", where whoever names it is not"
 }
 
+// PrivateHosts is the environment variable of the hosts, separated by commas, that may
+// be led to although they are nearer than whoever names them.
+const PrivateHosts = "FNB_PRIVATE_HOSTS"
+
+// Listed reports whether a host, with or without a port, is in a list with commas.
+func Listed(list, host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return slices.ContainsFunc(strings.Split(list, ","), func(named string) bool {
+		return named != "" && strings.EqualFold(strings.TrimSpace(named), strings.Trim(host, "[]"))
+	})
+}
+
 type limitKey struct{}
 
 // A limit is how near one request may come.
@@ -66,14 +82,16 @@ type limit struct {
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (g *Guard) RoundTrip(r *http.Request) (*http.Response, error) { return g.Within(r, g.Least) }
-
-// Within is RoundTrip for addresses of a reach of their own.
-func (g *Guard) Within(r *http.Request, least Reach) (*http.Response, error) {
-	led := Led(r)
-	if _, most, ok := g.Met(); led && ok {
+func (g *Guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	least := g.Least
+	if _, most, ok := g.Met(); ok && Led(r) {
 		least = max(least, most) // nobody leads to what is nearer than itself
 	}
+	return g.Within(r, least)
+}
+
+// Within is RoundTrip for an address that has to have a reach of its own.
+func (g *Guard) Within(r *http.Request, least Reach) (*http.Response, error) {
 	if g.Exempt != nil && g.Exempt(r.URL.Host) {
 		least = Machine
 	}
@@ -93,7 +111,7 @@ func (g *Guard) Within(r *http.Request, least Reach) (*http.Response, error) {
 	switch {
 	case g.Secret == nil:
 		strip(r)
-	case led || Of(r.URL) != g.Secret.For:
+	case Led(r) || Of(r.URL) != g.Secret.For:
 		r.Header.Del("Authorization")
 		r.Header.Del("Cookie")
 	default:

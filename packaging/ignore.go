@@ -16,6 +16,11 @@ import (
 const (
 	ignoreFile    = ".dockerignore"
 	fnbIgnoreFile = ".fnbignore"
+
+	// Each path is matched with each pattern, by an expression that is made of it.
+	maxIgnoreFile = 1 << 20 // bytes
+	maxPatterns   = 1000    // of a file
+	maxPattern    = 1000    // bytes
 )
 
 // An ignore decides which files stay out of a context. It is Docker's pattern
@@ -84,9 +89,18 @@ func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
+		if len(data) > maxIgnoreFile {
+			return nil, fmt.Errorf("%s has more than %d bytes", name, maxIgnoreFile)
+		}
 		patterns, err := ignorefile.ReadAll(bytes.NewReader(data))
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		if len(patterns) > maxPatterns {
+			return nil, fmt.Errorf("%s has more than %d patterns", name, maxPatterns)
+		}
+		if slices.ContainsFunc(patterns, func(p string) bool { return len(p) > maxPattern }) {
+			return nil, fmt.Errorf("%s has a pattern of more than %d bytes", name, maxPattern)
 		}
 		if _, err := patternmatcher.New(patterns); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"fnb/origin"
 )
 
 // Options say how a [Client] speaks to registries. The zero value works.
@@ -121,7 +123,7 @@ func (c *Client) remotes() (*remote.Pusher, *remote.Puller) {
 
 // plain reports whether host may be spoken to in plain HTTP.
 func (c *Client) plain(host string) bool {
-	return isLoopback(host) || slices.Contains(c.opts.Insecure, host)
+	return origin.IsLoopback(host) || slices.Contains(c.opts.Insecure, host)
 }
 
 // parse reads a reference and knows which registries may use plain HTTP.
@@ -130,6 +132,7 @@ func (c *Client) parse(s string) (reference, error) {
 	if err != nil {
 		return r, err
 	}
+	c.trans.lead.name(r.repo.RegistryStr())
 	if !c.plain(r.repo.RegistryStr()) {
 		return r, nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"fnb/internal/plain"
+	"fnb/origin"
 )
 
 // dockerHubKey is Docker Hub's name in credential files and helpers.
@@ -78,6 +79,10 @@ func (k *keychain) ResolveContext(ctx context.Context, r authn.Resource) (authn.
 func (k *keychain) find(ctx context.Context, registry, repository string) (authn.AuthConfig, error) {
 	if repository == registry {
 		repository = ""
+	}
+	// A helper reads lines; the host may be a builder's or a server's word.
+	if err := origin.CheckHost(registry); err != nil {
+		return authn.AuthConfig{}, fmt.Errorf("looking for credentials for %q: %w", plain.Short(registry), err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -130,6 +130,7 @@ func (c *Client) registry(host string) (name.Registry, error) {
 	if err != nil {
 		return name.Registry{}, &ReferenceError{Reference: plain.Short(host), Reason: "want the host of a registry, such as ghcr.io or localhost:5000"}
 	}
+	c.trans.lead.name(reg.RegistryStr())
 	return reg, nil
 }
 

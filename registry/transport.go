@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fnb/internal/plain"
+	"fnb/origin"
 )
 
 const (
@@ -35,7 +36,6 @@ const (
 func newTransport(opts Options, plain func(host string) bool) *retryTransport {
 	base := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          100,
@@ -45,7 +45,11 @@ func newTransport(opts Options, plain func(host string) bool) *retryTransport {
 		ExpectContinueTimeout: time.Second,
 		ResponseHeaderTimeout: 5 * time.Minute,
 	}
-	return &retryTransport{inner: &schemeGuard{inner: base, plain: plain}}
+	dialer := net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}
+	lead := newLeadGuard(base, dialer, func(host string) bool {
+		return slices.Contains(opts.Insecure, host) || origin.Listed(os.Getenv(origin.PrivateHosts), host)
+	})
+	return &retryTransport{inner: &schemeGuard{inner: lead, plain: plain}, lead: lead}
 }
 
 // A schemeGuard lets HTTPS pass, and HTTP only to the hosts it may go to. It sees
@@ -68,17 +72,33 @@ func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &PlainHTTPError{Host: plain.Short(r.URL.Host)}
 }
 
-// isLoopback reports whether host, with or without a port, is this machine.
-func isLoopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+// A leadGuard looks at whom a registry leads to: who gives out its tokens, where it
+// redirects to, and where uploads go. Any public host will do, as with Docker and
+// containerd, since Docker Hub's and GitLab's tokens come from elsewhere: the secret of
+// a registry is the registry's to pass on. But it leads to no host that is nearer than
+// all registries that were asked for, and by a redirect goes no secret along.
+type leadGuard struct {
+	guard *origin.Guard
+	named sync.Map // the registries that were asked for, with their ports
+	met   func() (nearest, farthest origin.Reach, ok bool)
+}
+
+func newLeadGuard(inner *http.Transport, dialer net.Dialer, exempt func(host string) bool) *leadGuard {
+	g := origin.NewGuard(inner, dialer)
+	g.Exempt = exempt
+	return &leadGuard{guard: g, met: g.Met}
+}
+
+// name notes a registry that was asked for, which may be anywhere.
+func (g *leadGuard) name(host string) { g.named.Store(host, true) }
+
+// RoundTrip implements [http.RoundTripper].
+func (g *leadGuard) RoundTrip(r *http.Request) (*http.Response, error) {
+	least := origin.Machine
+	if _, ok := g.named.Load(r.URL.Host); !ok {
+		least, _, _ = g.met() // nobody was met before the first registry
 	}
-	host = strings.Trim(host, "[]")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
+	return g.guard.Within(r, least)
 }
 
 // A patience is how much waiting one operation may still do. The transport and
@@ -139,6 +159,7 @@ func (p *patience) wait(ctx context.Context, asked time.Duration, why string, li
 // A retryTransport repeats requests that may be repeated without harm.
 type retryTransport struct {
 	inner http.RoundTripper
+	lead  *leadGuard
 	alive sync.Map // hosts that have answered
 }
 

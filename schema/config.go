@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,15 @@ type BuilderConfig struct {
 	Idle       time.Duration             `yaml:"idle,omitempty"`       // after which the managed builder ends, such as 30m; 0 is the default
 	Cache      int64                     `yaml:"cache,omitempty"`      // bytes the managed builder keeps, written 20GB or 512MB; 0 is the default
 	Registries map[string]RegistryConfig `yaml:"registries,omitempty"` // by host as images name it, such as docker.io
+	Network    string                    `yaml:"network,omitempty"`    // of the managed builder's RUN steps: NetworkOwn or NetworkHost; "" is the first
+	Reach      []string                  `yaml:"reach,omitempty"`      // host:port of this machine that steps with a network of their own reach all the same
 }
+
+// The networks that RUN steps of the managed builder can have.
+const (
+	NetworkOwn  = "own"  // without this machine
+	NetworkHost = "host" // this machine's, its loopback included
+)
 
 // A RegistryConfig says how the managed builder reaches a registry.
 type RegistryConfig struct {
@@ -91,6 +101,16 @@ func (r *reader) builderFields(b *BuilderConfig) fields {
 			b.Cache, err = parseBytes(s)
 			return err
 		}),
+		"network": r.str(&b.Network, func(s string) error {
+			if s != NetworkOwn && s != NetworkHost {
+				return fmt.Errorf("%q is neither %s nor %s", s, NetworkOwn, NetworkHost)
+			}
+			return nil
+		}),
+		"reach": r.strs(&b.Reach, func(s string) error {
+			_, err := ParseListener(s)
+			return err
+		}),
 		"registries": func(v value) {
 			entries, _ := r.entries(v)
 			b.Registries = map[string]RegistryConfig{}
@@ -104,6 +124,37 @@ func (r *reader) builderFields(b *BuilderConfig) fields {
 			}
 		},
 	}
+}
+
+// A Listener is an address at which something of this machine listens.
+type Listener struct {
+	Host string // localhost, or an IP address
+	Port uint16
+}
+
+// String is the address as a dialer takes it.
+func (l Listener) String() string {
+	return net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))
+}
+
+// ParseListener reads localhost:3128, 127.0.0.1:3128 or [::1]:3128. What listens at
+// all addresses is at localhost.
+func ParseListener(s string) (Listener, error) {
+	host, service, err := net.SplitHostPort(s)
+	port, perr := strconv.ParseUint(service, 10, 16)
+	if err != nil || perr != nil || port == 0 {
+		return Listener{}, fmt.Errorf("%q is not an address such as 127.0.0.1:3128", s)
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && addr.IsUnspecified():
+		host = "localhost"
+	case err == nil:
+		host = addr.Unmap().WithZone("").String()
+	case host != "localhost":
+		return Listener{}, fmt.Errorf("%q names a host: write localhost or an IP address", s)
+	}
+	return Listener{Host: host, Port: uint16(port)}, nil
 }
 
 // parseBytes reads a size with a decimal unit: 20GB is 20e9 bytes.

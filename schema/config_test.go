@@ -21,6 +21,11 @@ func TestReadConfig(t *testing.T) {
 	}{
 		"empty":        {"", schema.BuilderConfig{}, ""},
 		"builder":      {"builder: {address: tcp://h:1, idle: 1h30m, cache: 1.5GB}", schema.BuilderConfig{Address: "tcp://h:1", Idle: 90 * time.Minute, Cache: 1_500_000_000}, ""},
+		"network":      {"builder: {network: host}", schema.BuilderConfig{Network: schema.NetworkHost}, ""},
+		"bad network":  {"builder: {network: bridge}", schema.BuilderConfig{}, `"bridge" is neither own nor host`},
+		"reach":        {"builder: {reach: ['127.0.0.1:3141', '[::1]:80', 'localhost:8081']}", schema.BuilderConfig{Reach: []string{"127.0.0.1:3141", "[::1]:80", "localhost:8081"}}, ""},
+		"bad reach":    {"builder: {reach: ['db.example.com:5432']}", schema.BuilderConfig{}, `names a host: write localhost or an IP address`},
+		"no port":      {"builder: {reach: ['127.0.0.1']}", schema.BuilderConfig{}, `is not an address such as 127.0.0.1:3128`},
 		"registries":   {"builder: {registries: {docker.io: {mirrors: [m], http: true, ca: [f]}}}", schema.BuilderConfig{Registries: map[string]schema.RegistryConfig{"docker.io": {Mirrors: []string{"m"}, HTTP: true, CA: []string{"f"}}}}, ""},
 		"unknown":      {"builder: {idel: 5m}", schema.BuilderConfig{}, `(did you mean "idle"?)`},
 		"no time":      {"builder: {idle: 30}", schema.BuilderConfig{}, "is not a time"},

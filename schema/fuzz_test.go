@@ -2,11 +2,13 @@ package schema_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -190,6 +192,49 @@ func FuzzAddFunction(f *testing.F) {
 		stack.Functions = stack.Functions[:len(stack.Functions)-1]
 		if diff := cmp.Diff(old, stack, ignore, unset, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("the rest (-want +got):\n%s\n%s", diff, got)
+		}
+	})
+}
+
+// FuzzSubstitute holds that a text without variables stays as it is, that what a variable
+// holds is not looked at again, and that each variable that is used was asked for.
+func FuzzSubstitute(f *testing.F) {
+	for _, text := range []string{"${A}", "${A:-b}", "$$A", "${A:-${B:-c}}", "a$", "${", "${A:-}", "$${A}", "${EMPTY:-x}}"} {
+		f.Add(text, "v")
+	}
+	f.Fuzz(func(t *testing.T, text, value string) {
+		if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufeff' }) {
+			return
+		}
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := []byte("functions:\n  a: {lang: go, handler: ./a, image: i, fprocess: " + string(quoted) + "}\n")
+		read := func(env func(string) (string, bool)) (string, error) {
+			stack, err := schema.ParseStack("s.yaml", data, env)
+			if err != nil {
+				return "", err
+			}
+			return stack.Functions[0].FProcess, nil
+		}
+		plain, err := read(nil)
+		if err != nil {
+			return
+		}
+		asked := 0
+		got, err := read(func(string) (string, bool) { asked++; return value, true })
+		if err != nil {
+			return
+		}
+		if !strings.Contains(text, "$") && (got != plain || asked > 0) {
+			t.Errorf("%q became %q", text, got)
+		}
+		if asked == 0 && got != strings.ReplaceAll(plain, "$$", "$") && !strings.Contains(plain, "${") {
+			t.Errorf("%q became %q", text, got)
+		}
+		if most := len(text) + asked*len(value); len(got) > most {
+			t.Errorf("%q became %d bytes, more than %d", text, len(got), most)
 		}
 	})
 }

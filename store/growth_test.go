@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fnb/internal/growth"
+	"fnb/schema"
 )
 
 // textOf is as many parts as a text of the size has room for; # in them is their number.
@@ -170,4 +171,84 @@ func TestIndexEndsWithItsContext(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+// FuzzIndex holds that the reader of an index never gives what the parsers of a store's
+// files would refuse, nor two versions that are not in order, nor more than its end says.
+func FuzzIndex(f *testing.F) {
+	record := strings.ReplaceAll(someRecord, "#", "0")
+	head, end := `{"index":{"v":1}}`+"\n", `{"end":{"packages":1,"versions":1}}`+"\n"
+	pkg := `{"package":{"kind":"template","name":"a/b","about":{"v":1}}}` + "\n"
+	f.Add([]byte(head + pkg + `{"record":` + record + "}\n" + end))
+	f.Add([]byte(head + pkg + `{"record":` + record + `,"yanked":{"v":1,"reason":"x"}}` + "\n" + end))
+	f.Add([]byte(head + `{"package":{"kind":"later","name":"a/b"}}` + "\n{\"record\":{}}\n{}\n" + end))
+	f.Add([]byte(`{"index":{"v":2}}` + "\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		last, lastKind := "", ""
+		packages := 0
+		err := readSnapshot(t.Context(), "http://x/", bytes.NewReader(data), 1<<20)(func(p pack) error {
+			packages++
+			if lastKind != "" && comparePackages(lastKind, last, p.kind(), p.name) >= 0 {
+				t.Errorf("%s is behind %s", p.name, last)
+			}
+			last, lastKind = p.name, p.kind()
+			must(t, schema.ValidatePackageName(p.name))
+			for i, v := range p.versions {
+				raw, err := v.Marshal()
+				must(t, err)
+				if _, err := schema.ParseRecord("x", raw); err != nil && len(raw) <= schema.MaxRecordSize || v.Name != p.name || v.Kind != p.kind() {
+					t.Errorf("%s: %s: %v", p.name, raw, err)
+				}
+				if i > 0 && compareVersions(p.versions[i-1].Version, v.Version) >= 0 {
+					t.Errorf("%s: %s is not in order", p.name, v.Version)
+				}
+			}
+			line := summarize(p).line()
+			if m, ok := parseSummary(line); !ok || m.Name != p.name || strings.Count(line, "\n") != 1 {
+				t.Errorf("%q is no line of the names", line)
+			}
+			return nil
+		}, func(string, error) {})
+		if err == nil && !bytes.Contains(data, []byte("end")) {
+			t.Errorf("%q with %d packages has no end", data, packages)
+		}
+		if err != nil && strings.ContainsAny(err.Error(), "\x1b\n\r") {
+			t.Errorf("control characters in %q", err)
+		}
+	})
+}
+
+// FuzzList holds that an entry of a list of OpenFaaS's is used only where its name and
+// its repository or images could be a record's, and that problems fit on a line.
+func FuzzList(f *testing.F) {
+	f.Add([]byte(`[{"template":"a","source":"b","repo":"https://e.com/a","recommended":"true","official":"true"}]`))
+	f.Add([]byte(`{"version":"0.2.0","functions":[{"name":"a_b","images":{"x86_64":"a/b:1@sha256:x"},"labels":{"a":"b"},"icon":"x"}]}`))
+	f.Add([]byte(`[{"template":"\u001b[2J","repo":"-x"},0,null]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		packs, problems, err := parseList("https://x/", "ns", data)
+		if err != nil && strings.ContainsAny(err.Error(), "\x1b\n\r") {
+			t.Errorf("control characters in %q", err)
+		}
+		for _, p := range problems {
+			if strings.ContainsAny(p.file+p.err.Error(), "\x1b\r") {
+				t.Errorf("control characters in %q: %q", p.file, p.err)
+			}
+		}
+		for i, p := range packs {
+			must(t, schema.ValidatePackageName(p.name))
+			if i > 0 && packs[i-1].name >= p.name || len(p.versions) != 1 {
+				t.Errorf("%q with %d versions behind %q", p.name, len(p.versions), packs[max(i-1, 0)].name)
+			}
+			v := p.versions[0]
+			if v.OpenFaaS != nil {
+				if ref, err := schema.ParseTemplateRef(v.OpenFaaS.Repo); err != nil || ref.Kind != schema.RefGit || strings.HasPrefix(ref.URL, "-") {
+					t.Errorf("the repository %q: %v", v.OpenFaaS.Repo, err)
+				}
+				continue
+			}
+			if v.Image == nil || schema.ValidateImage(v.Image.Ref) != nil || v.Run == nil || schema.ValidateRun(*v.Run) != nil {
+				t.Errorf("%+v is used", v.Record)
+			}
+		}
+	})
 }

@@ -37,7 +37,7 @@ func TestRecordLeadsInward(t *testing.T) {
 	served := serveFiles(t, filepath.Dir(list))
 	allowed := ""
 	s := withStores(t, Options{Getenv: func(name string) string {
-		if name == privateHosts {
+		if name == origin.PrivateHosts {
 			return allowed
 		}
 		return ""
@@ -217,7 +217,7 @@ func TestRedirectLeadsInward(t *testing.T) {
 	t.Cleanup(inside.Close)
 	server := httptest.NewServer(http.RedirectHandler(inside.URL, http.StatusFound))
 	t.Cleanup(server.Close)
-	s := newStore(t, Options{Getenv: envOf(map[string]string{privateHosts: "localhost"})})
+	s := newStore(t, Options{Getenv: envOf(map[string]string{origin.PrivateHosts: "localhost"})})
 	s.opts.least = origin.Public
 	address := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	if _, err := s.get(t.Context(), address, ""); !is[*InwardError](err) || asked > 0 {

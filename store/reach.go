@@ -17,10 +17,6 @@ import (
 	"fnb/origin"
 )
 
-// privateHosts is the environment variable of the hosts, separated by commas, that any
-// store may name although they are nearer than the store itself.
-const privateHosts = "FNB_PRIVATE_HOSTS"
-
 // An InwardError says that nothing was asked of a host, because it is on this machine or
 // in a private network, and the store or server that leads there is not.
 type InwardError struct {
@@ -35,12 +31,7 @@ func (e *InwardError) Error() string {
 
 // anywhere reports whether a host, with its port, is one that any store may name.
 func (o Options) anywhere(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return slices.ContainsFunc(strings.Split(o.Getenv(privateHosts), ","), func(named string) bool {
-		return named != "" && strings.EqualFold(strings.TrimSpace(named), strings.Trim(host, "[]"))
-	})
+	return origin.Listed(o.Getenv(origin.PrivateHosts), host)
 }
 
 // reachOf is how far away a store is: a record of it may lead to what is as far or

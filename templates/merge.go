@@ -48,7 +48,10 @@ func mergeText(base, ours, theirs []byte, names Sides) (merged []byte, conflicts
 	}
 	text := m.out.Bytes()
 	if !closed && len(text) > 0 && m.conflicts == 0 {
-		text = text[:len(text)-m.last]
+		// The end of an empty line is all there is of it.
+		if open := text[:len(text)-m.last]; len(open) > 0 && open[len(open)-1] != '\n' {
+			text = open
+		}
 	}
 	return text, m.conflicts
 }

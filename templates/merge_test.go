@@ -27,6 +27,7 @@ func TestMergeText(t *testing.T) {
 		{"added by both", "", "mine\n", "theirs\n", "<<<<<<< yours\nmine\n||||||| old\n=======\ntheirs\n>>>>>>> new\n"},
 		{"all deleted", "a\n", "", "a\n", ""},
 		{"a lone CR at the end", "0", "\r", "0", "\r"},
+		{"an empty line at the end", "n\n", "\n", "n", "\n"},
 		{"a lone CR at the end of theirs", "0", "0", "\r", "\r"},
 		{"CRs alone", "a\rb", "a\rb\r", "a\rb", "a\rb\r"},
 		{"not UTF-8", "a\n\xff\n", "\xfe\na\n\xff\n", "a\n\xff\nb\n", "\xfe\na\n\xff\nb\n"},

@@ -140,6 +140,7 @@ func (g *globals) printStatus(s *builderStatus) error {
 		{"BuildKit", s.Version},
 		{"Platforms", strings.Join(s.Platforms, ", ")},
 		{"Snapshotter", s.Snapshotter},
+		{"Network", stepsReach(s.Network)},
 		{"Cache", cache},
 		{"Folder", s.Root},
 		{"Log", s.Log},
@@ -149,6 +150,19 @@ func (g *globals) printStatus(s *builderStatus) error {
 		}
 	}
 	return tw.Flush()
+}
+
+// stepsReach says what RUN steps of a builder reach; "" where that is not known.
+func stepsReach(network string) string {
+	switch network {
+	case schema.NetworkOwn:
+		return "RUN steps reach the internet, not the builder's machine"
+	case schema.NetworkHost:
+		return "RUN steps reach what the builder's machine does, its loopback included"
+	case "cni":
+		return "RUN steps have a network of their own"
+	}
+	return ""
 }
 
 // size writes bytes with a decimal unit.
@@ -279,7 +293,7 @@ func newBuilderServe() *cobra.Command {
 			}
 			return builder.Serve(cmd.Context(), m, builder.ServeOptions{
 				Idle: cfg.Builder.Idle, CacheBytes: cfg.Builder.Cache, Registries: cfg.Builder.Registries,
-				Version: buildkitVersion(),
+				Version: buildkitVersion(), Network: cfg.Builder.Network, Reach: cfg.Builder.Reach,
 			})
 		},
 	}

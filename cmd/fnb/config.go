@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +35,46 @@ func readConfig() (schema.Config, error) {
 			return cfg, hint(fmt.Errorf("the settings that FNB_CONFIG names: %w", missing), "leave FNB_CONFIG unset to do without")
 		}
 	}
-	return cfg, err
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, stepNetwork(&cfg.Builder)
+}
+
+// stepNetwork completes what RUN steps of the managed builder reach with what the
+// environment says: FNB_BUILDER_NETWORK, and proxies of this machine.
+func stepNetwork(b *schema.BuilderConfig) error {
+	switch v := os.Getenv("FNB_BUILDER_NETWORK"); v {
+	case "":
+	case schema.NetworkOwn, schema.NetworkHost:
+		b.Network = v
+	default:
+		return usagef("fnb", "FNB_BUILDER_NETWORK=%q: it has to be %s or %s", v, schema.NetworkOwn, schema.NetworkHost)
+	}
+	for name, v := range proxies() {
+		if l, ok := proxyListener(v); ok && name != "NO_PROXY" && !slices.Contains(b.Reach, l.String()) {
+			b.Reach = append(b.Reach, l.String())
+		}
+	}
+	slices.Sort(b.Reach) // for the builder's identity
+	return nil
+}
+
+// proxyListener is where a proxy listens, if that can be this machine.
+func proxyListener(proxy string) (schema.Listener, bool) {
+	if !strings.Contains(proxy, "://") {
+		proxy = "http://" + proxy
+	}
+	u, err := url.Parse(proxy)
+	if err != nil {
+		return schema.Listener{}, false // steps are given it all the same
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	l, err := schema.ParseListener(net.JoinHostPort(u.Hostname(), cmp.Or(port, "1080")))
+	return l, err == nil
 }
 
 // mirrorsOf are the hosts that the settings name as mirrors of registries, which a
@@ -63,7 +105,7 @@ func managedBuilder(cfg schema.Config) (builder.Managed, error) {
 	if err != nil {
 		return builder.Managed{}, fmt.Errorf("finding fnb's own program: %w", err)
 	}
-	m := builder.Managed{Root: root, Socket: socketFor(root), Rootless: os.Geteuid() != 0}
+	m := builder.Managed{Root: root, Socket: socketFor(root), Rootless: os.Geteuid() != 0, Network: cfg.Builder.Network}
 	m.Identity = identity(exe, cfg)
 	m.Command = []string{
 		exe, "builder", "serve", "--root=" + m.Root, "--socket=" + m.Socket,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,14 +163,18 @@ func (g *globals) checkBuilder(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if st, err := m.State(); err != nil || !st.Running {
-			return "fnb's own, not running; it starts when it is needed", errors.Join(err, m.Ready())
+			return "fnb's own, not running; it starts when it is needed; " + stepsReach(cmp.Or(cfg.Builder.Network, schema.NetworkOwn)), errors.Join(err, m.Ready())
 		}
 	}
 	s, err := g.builderStatus(ctx)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s, BuildKit %s, for %s", s.Address, s.Version, strings.Join(s.Platforms, ", ")), nil
+	detail := fmt.Sprintf("%s, BuildKit %s, for %s", s.Address, s.Version, strings.Join(s.Platforms, ", "))
+	if reach := stepsReach(s.Network); reach != "" {
+		detail += "; " + reach
+	}
+	return detail, nil
 }
 
 // checkStack reads the stack file. None is no problem.

@@ -27,6 +27,7 @@ Where several functions fail for different reasons, 3 wins.`),
   SOURCE_DATE_EPOCH            the time in images, in seconds since 1970
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY, ALL_PROXY
                                passed to builds; never part of an image or a cache key
+  FNB_BUILDER_NETWORK          own, or host: RUN steps of fnb's own builder then reach this machine
   NO_COLOR                     no colours
   XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR
                                where fnb keeps its files

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,12 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+
+	"fnb/registry"
+	"fnb/schema"
 )
 
 // outsider acts on whatever shows it as it is: a terminal, a reader, GitHub, GitLab and
@@ -153,3 +160,60 @@ func TestHostileSources(t *testing.T) {
 }
 
 var agentCommand = regexp.MustCompile(`##[A-Za-z]*\[`)
+
+// TestHostileJSON prints as JSON what holds text from outside that nobody made plain
+// before: it acts on nothing, and means the same.
+func TestHostileJSON(t *testing.T) {
+	t.Parallel()
+	for name, print := range map[string]func(g *globals) error{
+		"verify": func(g *globals) error {
+			err := g.printVerified(verified{Reference: "x", Difference: &registry.Difference{Path: outsider, What: outsider}}, "")
+			if _, ok := errors.AsType[*rebuildError](err); ok {
+				return nil
+			}
+			return err
+		},
+		"build": func(g *globals) error {
+			return g.finish([]*job{{report: &schema.FunctionReport{Name: "f", Error: outsider, Reason: outsider}}}, filepath.Join(t.TempDir(), "report.json"), 0)
+		},
+		"draft": func(g *globals) error { return g.printIndented(map[string]string{"x": outsider}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := os.Create(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := print(&globals{streams: streams{out: f, err: f}, json: true}); err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(f.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			harmless(t, name, string(data))
+			var v any
+			if err := json.Unmarshal(data, &v); err != nil || githubCommands(string(data)) != "" || !strings.Contains(fmt.Sprintf("%v", v), outsider) {
+				t.Errorf("it prints %q: %v", data, err)
+			}
+		})
+	}
+}
+
+// TestHostileSummary renders what a summary says as GitHub's dialect of Markdown: there
+// is a table with the cells that it should have, and nothing else.
+func TestHostileSummary(t *testing.T) {
+	t.Parallel()
+	text := `\[click](https://evil.example) https://evil.example www.evil.example a@evil.example @acme <img src=x> | ` + "`" + ` \| ![i](http://x)` + "\n# x"
+	table := summarize(schema.Report{Functions: []schema.FunctionReport{
+		{Name: text, Reference: text, Status: "failed", Error: text}, {Name: "good", Reference: text, Digest: text, Status: "built", Reason: text},
+	}})
+	var page strings.Builder
+	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(table), &page); err != nil {
+		t.Fatal(err)
+	}
+	if got := page.String(); strings.Contains(got, "<a ") || strings.Contains(got, "<img") || strings.Contains(got, "<h1") || strings.Count(got, "<td") != 12 || strings.Count(got, "<table") != 1 {
+		t.Errorf("the summary is shown as\n%s", got)
+	}
+}

@@ -22,7 +22,8 @@ func rooms() map[string][]string {
 		"store":            {"origin", "schema", "templates", "registry", "internal/plain"},
 		"store/site":       {"schema", "store", "internal/plain"},
 		"packaging":        {"schema", "templates"},
-		"builder":          {"schema", "internal/plain"},
+		"builder":          {"schema", "builder/stepnet", "internal/plain"},
+		"builder/stepnet":  {"schema"},
 		"schema/deploy":    {"schema"},
 		"cmd/fnb":          {"schema", "schema/deploy", "templates", "registry", "store", "store/site", "packaging", "builder", "internal/start", "internal/plain"},
 		"internal/plain":   {},
@@ -39,7 +40,7 @@ func rooms() map[string][]string {
 // bring along belongs there.
 func libraries() map[string][]string {
 	return map[string][]string{
-		"github.com/moby/buildkit/":                  {"builder", "templates", "packaging", "internal/bench"},
+		"github.com/moby/buildkit/":                  {"builder", "builder/stepnet", "templates", "packaging", "internal/bench"},
 		"github.com/go-git/go-git/":                  {"store"},
 		"github.com/spf13/cobra":                     {"cmd/fnb"},
 		"github.com/google/go-containerregistry/":    {"registry", "packaging", "cmd/fnb", "internal/servers"},
@@ -47,11 +48,13 @@ func libraries() map[string][]string {
 		"go.yaml.in/yaml/v3":                         {"schema/deploy"},
 		"github.com/yuin/goldmark":                   {"store/site"},
 		"github.com/Masterminds/semver/":             {"schema", "store"},
-		"github.com/containerd/containerd/v2/":       {"builder"},
+		"github.com/containerd/containerd/v2/":       {"builder", "builder/stepnet"},
 		"github.com/distribution/distribution/v3/":   {},
 		"github.com/moby/buildkit/client":            {"builder", "internal/bench"},
 		"github.com/moby/buildkit/control":           {"builder"},
 		"github.com/minio/minio-go/":                 {"builder"},
+		"gvisor.dev/gvisor/":                         {"builder/stepnet"},
+		"github.com/vishvananda/netlink":             {"builder/stepnet"},
 		"github.com/moby/buildkit/frontend/gateway/": {"builder"},
 	}
 }

@@ -62,6 +62,13 @@ func (c *clientConn) handOver(read []byte) {
 	c.pending, c.framing = read, &framing{empty: emptyLines} // the lane has taken those before the first request
 }
 
+// leaveHTTP says that what comes from here on is no request.
+func (c *clientConn) leaveHTTP() {
+	c.mu.Lock()
+	c.framing = nil
+	c.mu.Unlock()
+}
+
 // attach names the exchange that the connection carries; nil for none.
 func (c *clientConn) attach(x *exchange) {
 	c.mu.Lock()

@@ -304,8 +304,11 @@ func start(t *testing.T, d *dog) {
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill() // it may have ended
 		<-d.done
-		if !tested.foreign && strings.Contains(d.errs.String()+d.out.String(), "panic") {
-			t.Error("the watchdog's log tells of a panic")
+		log := d.errs.String() + d.out.String()
+		for _, sign := range []string{"panic", "DATA RACE", "fatal error"} {
+			if at := strings.Index(log, sign); !tested.foreign && at >= 0 {
+				t.Errorf("the watchdog's log tells of a failure of its own: %s", log[at:min(len(log), at+4000)])
+			}
 		}
 		if t.Failed() {
 			t.Logf("stdout:\n%s\nstderr:\n%s", tail(d.out.String()), tail(d.errs.String()))

@@ -87,11 +87,13 @@ func parseEvent(text []byte) (*event, error) {
 // request makes the request that the event describes.
 func (e *event) request(ctx context.Context, in *invocation) (*http.Request, error) {
 	method, target, body, err := http.MethodPost, "/", e.raw, error(nil)
+	h := http.Header{"Content-Type": {"application/json"}} // what a plain event says of headers is its own affair
 	if e.kind != plainEvent {
-		method, target = e.Method, e.target()
+		method, target, h = e.Method, e.target(), e.header()
 		if body, err = e.body(); err != nil {
 			return nil, err
 		}
+		setField(h, "X-Amzn-Request-Context", string(e.RequestContext))
 	}
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -99,17 +101,12 @@ func (e *event) request(ctx context.Context, in *invocation) (*http.Request, err
 	}
 	r := (&http.Request{
 		Method: method, URL: u, RequestURI: target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: e.header(), Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		Header: h, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}).WithContext(ctx)
 	r.Host = r.Header.Get("Host")
 	r.Header.Del("Host")
 	if r.Host == "" {
 		r.Host = "lambda"
-	}
-	if e.kind == plainEvent {
-		r.Header.Set("Content-Type", "application/json")
-	} else {
-		setField(r.Header, "X-Amzn-Request-Context", string(e.RequestContext))
 	}
 	setField(r.Header, "X-Call-Id", in.id)
 	setField(r.Header, "X-Amzn-Trace-Id", in.trace)
@@ -118,9 +115,18 @@ func (e *event) request(ctx context.Context, in *invocation) (*http.Request, err
 	return r, nil
 }
 
+// isPlatforms reports whether only the platform may set the field name; also in a spelling that means the same to programs
+// to which - is _, as in CGI.
+func isPlatforms(name string) bool {
+	switch textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-")) {
+	case "X-Amzn-Request-Context", "X-Call-Id", "X-Amzn-Trace-Id", "X-Amzn-Invoked-Function-Arn", "X-Amzn-Client-Context":
+		return true
+	}
+	return false
+}
+
 // setField sets a field that only the platform may set; one line, or nothing.
 func setField(h http.Header, name, value string) {
-	delete(h, name)
 	if value != "" && validValue(value) {
 		h[name] = []string{value}
 	}
@@ -190,12 +196,12 @@ func (e *event) body() ([]byte, error) {
 	return body, nil
 }
 
-// header collects the event's headers; fields of a connection and malformed ones are left out.
+// header collects the event's headers; malformed ones, and fields of a connection and of the platform, are left out.
 func (e *event) header() http.Header {
 	h := http.Header{}
 	add := func(name, value string) {
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		if isToken([]byte(name)) && validValue(value) && !hopByHop(name) && name != "Content-Length" && name != "Expect" {
+		if isToken([]byte(name)) && validValue(value) && !hopByHop(name) && !isPlatforms(name) && name != "Content-Length" && name != "Expect" {
 			h[name] = append(h[name], value)
 		}
 	}

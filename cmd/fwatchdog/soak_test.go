@@ -79,6 +79,25 @@ func badClients() map[string]func(*net.TCPConn) {
 			_, _ = io.Copy(io.Discard, c)
 		},
 		"sends garbage": func(c *net.TCPConn) { send(c, "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"); _, _ = io.Copy(io.Discard, c) },
+		"is answered early": func(c *net.TCPConn) {
+			send(c, "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n"+strings.Repeat("x", 60000-rand.IntN(2)))
+			_, _ = io.Copy(io.Discard, c)
+		},
+		"is answered early in chunks": func(c *net.TCPConn) {
+			send(c, "POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf")
+			short()
+			send(c, strings.Repeat("x", 251)+"\r\n0\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+		},
+		"half-closes an upgrade": func(c *net.TCPConn) {
+			send(c, "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nline\n")
+			closeWrite(c)
+			_, _ = io.Copy(io.Discard, c)
+		},
+		"asks whether it is ready": func(c *net.TCPConn) {
+			send(c, "POST /_/ready HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n"+strings.Repeat("x", rand.IntN(90000)))
+			short()
+		},
 		"is good": func(c *net.TCPConn) {
 			send(c, "POST /see HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 			_, _ = io.Copy(io.Discard, c)
@@ -90,7 +109,8 @@ func TestSoak(t *testing.T) {
 	ours(t)
 	limits := []string{"max_inflight=8", "queue_depth=8", "queue_timeout=500ms", "read_timeout=700ms", "write_timeout=2s", "exec_timeout=1s"}
 	for name, variables := range map[string][]string{
-		"http":        fn(t, "server", limits...),
+		"http":        fn(t, "server", append(limits[:len(limits):len(limits)], "ready_path=/slow/20")...),
+		"buffering":   fn(t, "server", append(limits[:len(limits):len(limits)], "buffer_http=true", "body_buffer_size=65536")...),
 		"streaming":   append(limits[:len(limits):len(limits)], "fprocess=cat", "mode=streaming"),
 		"serializing": append(limits[:len(limits):len(limits)], "fprocess=cat", "mode=serializing"),
 	} {

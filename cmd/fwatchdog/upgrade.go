@@ -36,6 +36,7 @@ func (p *proxy) switchProtocols(x *exchange, conn *upstreamConn, s *sender, dead
 	}
 	defer client.Close() //nolint:errcheck // both directions have ended
 	x.detach()
+	x.conn.leaveHTTP()
 	x.status = http.StatusSwitchingProtocols
 	_ = client.SetDeadline(deadline) // also takes back the server's own
 	h["X-Duration-Seconds"] = []string{x.seconds()}

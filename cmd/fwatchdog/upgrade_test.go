@@ -130,6 +130,33 @@ func TestUpgradeWaitsForTheRequestsEnd(t *testing.T) {
 	}
 }
 
+// TestUpgradedConnectionsAreNoRequests sends what would be heads of requests, which nobody will ever answer.
+func TestUpgradedConnectionsAreNoRequests(t *testing.T) {
+	ours(t)
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	d := launch(t, before(t, upgrading(t, func(c net.Conn, in *bufio.Reader) {
+		n, _ := io.Copy(io.Discard, in)
+		fmt.Fprint(c, n)
+	}))...).serving()
+	lines := strings.Repeat(strings.Repeat("x", 8000)+"\r\n\r\n", 500)
+	for range 10 {
+		conn, in := d.upgrade()
+		_, _ = io.WriteString(conn, lines) // the function counts it
+		defer func() {
+			closeWrite(conn)
+			if got, err := io.ReadAll(in); err != nil || string(got) != fmt.Sprint(len(lines)) {
+				t.Errorf("the function got %q of %d bytes, %v", got, len(lines), err)
+			}
+		}()
+	}
+	time.Sleep(300 * time.Millisecond) // until it has all been read
+	if rss := residentKiB(t, d.cmd.Process.Pid, "VmHWM"); rss > 20<<10 {
+		t.Errorf("it used up to %d KiB", rss)
+	}
+}
+
 // endings are ways for a connection to end before, in or after a request.
 func endings() map[string]func(*net.TCPConn) {
 	send := func(c *net.TCPConn, text string) { _, _ = io.WriteString(c, text) } // it may be refused

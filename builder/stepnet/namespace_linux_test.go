@@ -1,0 +1,262 @@
+package stepnet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownAddresses are those of this machine.
+func ownAddresses(t testing.TB) []netip.Addr {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []netip.Addr
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr())
+		}
+	}
+	return out
+}
+
+// within runs do on a thread that is in the namespace.
+func within(t testing.TB, n *namespace, do func()) {
+	t.Helper()
+	if err := onThread(func() error {
+		fd, err := unix.Open(n.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(unix.Setns(fd, unix.CLONE_NEWNET), unix.Close(fd)); err != nil {
+			return err
+		}
+		do()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dialWithin connects from the namespace, whose thread makes the socket.
+func dialWithin(t testing.TB, n *namespace, network, address string) (c net.Conn, err error) {
+	t.Helper()
+	within(t, n, func() {
+		c, err = (&net.Dialer{Timeout: 5 * time.Second, FallbackDelay: -1}).Dial(network, address) //nolint:noctx // it has a timeout
+	})
+	return c, err
+}
+
+func fresh(t testing.TB, except ...string) *namespace {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a network namespace needs root here")
+	}
+	r, err := ParseReach(except)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNamespace(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// echo serves on an address of this machine, and returns it.
+func echo(t testing.TB, address string) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(c, c)
+				_ = c.Close()
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// Nothing that listens on this machine is reached, at whatever address; what is named
+// is.
+func TestMachineRefused(t *testing.T) {
+	t.Parallel()
+	four, all := echo(t, "127.0.0.1:0"), echo(t, "[::]:0")
+	named := echo(t, "127.0.0.1:0")
+	n := fresh(t, named)
+	_, port, _ := net.SplitHostPort(all)
+	targets := []string{four, "0.0.0.0:" + port, "[::1]:" + port, "127.0.0.2:" + port}
+	for _, a := range ownAddresses(t) {
+		if !a.IsLinkLocalUnicast() {
+			targets = append(targets, netip.AddrPortFrom(a, netip.MustParseAddrPort("[::]:"+port).Port()).String())
+		}
+	}
+	for _, to := range targets {
+		if c, err := dialWithin(t, n, "tcp", to); !errors.Is(err, syscall.ECONNREFUSED) {
+			if c != nil {
+				_ = c.Close()
+			}
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+	c, err := dialWithin(t, n, "tcp", named)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said(t, c, "hello")
+}
+
+// said sends a text to an echo, and wants it back with the end that follows.
+func said(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.Copy(c, strings.NewReader(text))
+		_ = c.(*net.TCPConn).CloseWrite()
+	}()
+	got, err := io.ReadAll(c)
+	if err != nil || string(got) != text {
+		t.Errorf("%d of %d bytes, %v", len(got), len(text), err)
+	}
+}
+
+// A step asks the machine's own nameservers, wherever those are, and has the answers
+// that the machine has.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	for _, network := range []string{"udp", "tcp"} {
+		lookup := func(dial func(address string) (net.Conn, error), address string) error {
+			r := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return dial(address) }}
+			_, err := r.LookupHost(t.Context(), "deb.debian.org")
+			return err
+		}
+		there := lookup(func(a string) (net.Conn, error) { return net.Dial(network, a) }, nameservers()[0]) //nolint:noctx // the resolver waits for it
+		here := lookup(func(a string) (net.Conn, error) { return dialWithin(t, n, network, a) }, net.JoinHostPort(Nameserver, "53"))
+		if (there == nil) != (here == nil) {
+			t.Errorf("%s: %v, on the machine %v", network, here, there)
+		}
+	}
+}
+
+// Networks do not see one another, and what is closed leaves nothing behind.
+func TestNamespacesEnd(t *testing.T) {
+	n := fresh(t)
+	var l net.Listener
+	var err error
+	within(t, n, func() { l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := dialWithin(t, fresh(t), "tcp", l.Addr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("another namespace: %v", err)
+	}
+	before, files := runtime.NumGoroutine(), openFiles(t)
+	for range 20 {
+		more := fresh(t, "localhost:1")
+		if err := more.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && runtime.NumGoroutine() > before; {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if after, now := runtime.NumGoroutine(), openFiles(t); after > before || now > files {
+		buf := make([]byte, 1<<16)
+		t.Errorf("goroutines: %d, then %d; files: %d, then %d\n%s", before, after, files, now, buf[:runtime.Stack(buf, true)])
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	d, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(d)
+}
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		n, err := newNamespace(Reach{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := n.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What goes through a step's network, against what goes to the same place without it.
+func BenchmarkBytes(b *testing.B) {
+	own := outward(b)
+	to := echo(b, net.JoinHostPort(own, "0"))
+	n := fresh(b, to)
+	for name, dial := range map[string]func() (net.Conn, error){
+		"step":    func() (net.Conn, error) { return dialWithin(b, n, "tcp", to) },
+		"machine": func() (net.Conn, error) { return net.Dial("tcp", to) }, //nolint:noctx // it is there
+	} {
+		b.Run(name, func(b *testing.B) {
+			c, err := dial()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			const size = 64 << 20
+			b.SetBytes(size)
+			for b.Loop() {
+				go func() { _, _ = io.CopyN(c, zeros{}, size) }()
+				if n, err := io.CopyN(io.Discard, c, size); err != nil {
+					b.Fatal(n, err)
+				}
+			}
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// outward is the address of this machine that others know.
+func outward(t testing.TB) string {
+	t.Helper()
+	for _, a := range ownAddresses(t) {
+		if a.Is4() && !a.IsLoopback() {
+			return a.String()
+		}
+	}
+	t.Fatal("this machine has no address but its loopback's")
+	return ""
+}
