@@ -174,7 +174,7 @@ func TestIndexEndsWithItsContext(t *testing.T) {
 }
 
 // FuzzIndex holds that the reader of an index never gives what the parsers of a store's
-// files would refuse, nor two versions that are not in order, nor more than its end says.
+// files would refuse, and no two versions that are not in order.
 func FuzzIndex(f *testing.F) {
 	record := strings.ReplaceAll(someRecord, "#", "0")
 	head, end := `{"index":{"v":1}}`+"\n", `{"end":{"packages":1,"versions":1}}`+"\n"
@@ -185,9 +185,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte(`{"index":{"v":2}}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		last, lastKind := "", ""
-		packages := 0
 		err := readSnapshot(t.Context(), "http://x/", bytes.NewReader(data), 1<<20)(func(p pack) error {
-			packages++
 			if lastKind != "" && comparePackages(lastKind, last, p.kind(), p.name) >= 0 {
 				t.Errorf("%s is behind %s", p.name, last)
 			}
@@ -209,9 +207,6 @@ func FuzzIndex(f *testing.F) {
 			}
 			return nil
 		}, func(string, error) {})
-		if err == nil && !bytes.Contains(data, []byte("end")) {
-			t.Errorf("%q with %d packages has no end", data, packages)
-		}
 		if err != nil && strings.ContainsAny(err.Error(), "\x1b\n\r") {
 			t.Errorf("control characters in %q", err)
 		}
