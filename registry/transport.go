@@ -62,7 +62,15 @@ type schemeGuard struct {
 // RoundTrip implements [http.RoundTripper].
 func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "https" || r.URL.Scheme == "http" && g.plain(r.URL.Host) {
-		return g.inner.RoundTrip(r)
+		resp, err := g.inner.RoundTrip(r)
+		if err == nil && resp.StatusCode >= http.StatusBadRequest {
+			// Whoever reads an error reads it whole.
+			resp.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(resp.Body, unreadAnswer), resp.Body}
+		}
+		return resp, err
 	}
 	if r.Body != nil {
 		if err := r.Body.Close(); err != nil {
