@@ -145,7 +145,7 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 	if err != nil {
 		return nil, err
 	}
-	where := store.Where{Root: root, Allow: may.Allow, Sources: stack.Configuration.Templates, Lock: d.lock, OpenFaaS: g.ofOpenFaaS(stack)}
+	where := store.Where{Root: root, Allow: may.Allow, Sources: stack.Configuration.Templates, Lock: d.lock, OpenFaaS: g.ofOpenFaaS(stack) || g.openFaaS && d.oldStack == nil}
 	if o.from == "" {
 		where = ownWord(where, o.lang)
 	}
