@@ -18,6 +18,8 @@ type stepNetwork struct {
 	mode string            // as clients are told
 	own  *stepnet.Provider // nil is the machine's
 	dns  *oci.DNSConfig
+
+	reach stepnet.Reach // where it is not the machine's
 }
 
 // steps makes the network that the options ask for. Where it cannot be made there is
@@ -34,7 +36,7 @@ func (o ServeOptions) steps() (stepNetwork, error) {
 	if err != nil {
 		return stepNetwork{}, networkError(err)
 	}
-	return stepNetwork{mode: schema.NetworkOwn, own: own, dns: &oci.DNSConfig{Nameservers: []string{stepnet.Nameserver}}}, nil
+	return stepNetwork{mode: schema.NetworkOwn, own: own, reach: reach, dns: &oci.DNSConfig{Nameservers: []string{stepnet.Nameserver}}}, nil
 }
 
 func networkError(err error) error {

@@ -3,7 +3,10 @@ package builder
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -107,5 +110,33 @@ func TestStepNetworkBad(t *testing.T) {
 	m := managed(t, nil, "-reach=db.example.com:5432")
 	if err := Serve(context.Background(), m, ServeOptions{Reach: []string{"db.example.com:5432"}}); err == nil || !strings.Contains(err.Error(), "db.example.com") {
 		t.Error(err)
+	}
+}
+
+// ADD reaches what a RUN step does, whatever leads to it.
+func TestAddNetwork(t *testing.T) {
+	t.Parallel()
+	secret := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the machine's secret") }))
+	t.Cleanup(secret.Close)
+	named := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			http.Redirect(w, r, secret.URL, http.StatusFound)
+			return
+		}
+		_, _ = io.WriteString(w, "named")
+	}))
+	t.Cleanup(named.Close)
+	m := managed(t, nil, "-reach="+named.Listener.Addr().String())
+	start(t, m)
+	c := dial(t, Options{Address: m.Address()})
+	if got := read(t, rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nADD "+named.URL+"/here /x\n")}), "x"); got != "named" {
+		t.Errorf("what is named gives %q", got)
+	}
+	_, port, _ := net.SplitHostPort(secret.Listener.Addr().String())
+	for _, from := range []string{secret.URL + "/", "http://localhost:" + port + "/", named.URL + "/away", secret.URL + "/x.git", "git://localhost:" + port + "/x.git"} {
+		_, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nADD "+from+" /x\n"), Output: Output{Local: t.TempDir()}})
+		if err == nil || !strings.Contains(err.Error(), "is not reached from a build: it is this machine's loopback") {
+			t.Errorf("ADD %s: %v", from, err)
+		}
 	}
 }

@@ -301,7 +301,11 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	wopt.GCPolicy = opts.gcPolicy()
 	wopt.RegistryHosts = hosts
 	wopt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
-	return base.NewWorker(ctx, wopt)
+	w, err := base.NewWorker(ctx, wopt)
+	if err != nil {
+		return nil, err
+	}
+	return w, steps.guard(w)
 }
 
 // runtimeBinary finds what runs the containers of RUN steps.

@@ -2,10 +2,13 @@ package stepnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
+	"time"
 
 	"fnb/schema"
 )
@@ -18,6 +21,12 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s is not reached from a build: it is %s", e.Address, e.Why)
+}
+
+// Refused reports whether an error has a [*RefusedError] in it.
+func Refused(err error) bool {
+	_, ok := errors.AsType[*RefusedError](err)
+	return ok
 }
 
 // A Reach decides which addresses are reached from a build. The zero value allows
@@ -89,6 +98,20 @@ func (r Reach) Check(ctx context.Context, to netip.AddrPort) error {
 	}
 	return nil
 }
+
+// Dialer returns a dialer that connects to nothing else than what is reached, whatever
+// a name stands for. It gives up after 30 seconds, or when a context ends.
+func (r Reach) Dialer() *net.Dialer {
+	return &net.Dialer{Timeout: dialTimeout, ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return r.Check(ctx, to)
+	}}
+}
+
+const dialTimeout = 30 * time.Second
 
 // cloud are addresses that answer like those of link-local metadata services, and
 // are not link-local.

@@ -31,8 +31,7 @@ const (
 )
 
 const (
-	dialTimeout = 2 * time.Minute // about the kernel's
-	flowTimeout = time.Minute     // without a datagram
+	flowTimeout = time.Minute // without a datagram
 	nic         = tcpip.NICID(1)
 )
 
@@ -106,16 +105,6 @@ func (g *gate) take(n *int, limit int) (func(), bool) {
 	}, true
 }
 
-// dial opens what a step asks for, where that may be reached.
-func (g *gate) dial(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	if err := g.reach.Check(ctx, to); err != nil {
-		return nil, err
-	}
-	return new(net.Dialer).DialContext(ctx, network, to.String())
-}
-
 // connect answers a step's SYN once it is known whether there is somebody: what is
 // refused there is refused here.
 func (g *gate) connect(ctx context.Context, r *tcp.ForwarderRequest) {
@@ -131,7 +120,7 @@ func (g *gate) connect(ctx context.Context, r *tcp.ForwarderRequest) {
 	if isNameserver(to) {
 		out, err = dialNameserver(ctx)
 	} else {
-		out, err = g.dial(ctx, "tcp", to)
+		out, err = g.reach.Dialer().DialContext(ctx, "tcp", to.String())
 	}
 	if err != nil {
 		var ne net.Error
