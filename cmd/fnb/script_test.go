@@ -77,7 +77,7 @@ func startRig() (_ *rig, err error) {
 	}
 	stops = append(stops, func() { bases.Close() })
 	r.mirrors = bases.Mirrors
-	if err := writeMirrors(r.config, bases.Mirrors); err != nil {
+	if err := writeSettings(r.config, bases.Mirrors, r.registry.Host); err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -97,9 +97,10 @@ func startRig() (_ *rig, err error) {
 	return r, nil
 }
 
-func writeMirrors(path string, mirrors map[string]string) error {
+// writeSettings leads to base images, and lets a Dockerfile ADD from the registry.
+func writeSettings(path string, mirrors map[string]string, registry string) error {
 	var b strings.Builder
-	b.WriteString("builder:\n  idle: 10m\n")
+	fmt.Fprintf(&b, "builder:\n  idle: 10m\n  reach: [%q]\n", registry)
 	if len(mirrors) > 0 {
 		b.WriteString("  registries:\n")
 	}
