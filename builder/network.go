@@ -3,6 +3,7 @@ package builder
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"fnb/schema"
@@ -21,8 +22,9 @@ func (c *Client) secluded(err error) error {
 	if c.network != schema.NetworkOwn || !errors.As(err, &se) {
 		return err
 	}
-	for _, line := range se.Log {
-		if m := onLoopback.FindStringSubmatch(line); m != nil && strings.Contains(strings.ToLower(line), "refused") {
+	for _, line := range append(slices.Clone(se.Log), se.Problem) {
+		refused := strings.Contains(strings.ToLower(line), "refused") || strings.Contains(line, "is not reached from a build")
+		if m := onLoopback.FindStringSubmatch(line); m != nil && refused {
 			se.Own = m[1] + ":" + m[2]
 		}
 	}

@@ -95,7 +95,7 @@ func echo(t testing.TB, address string) string {
 				return
 			}
 			go func() {
-				_, _ = io.Copy(c, c)
+				_, _ = io.Copy(struct{ io.Writer }{c}, c) // without the pipes that Go keeps
 				_ = c.Close()
 			}()
 		}
@@ -182,8 +182,20 @@ func TestNamespacesEnd(t *testing.T) {
 		t.Errorf("another namespace: %v", err)
 	}
 	before, files := runtime.NumGoroutine(), openFiles(t)
+	to := echo(t, net.JoinHostPort(outward(t), "0"))
+	before++ // the echo
+	files += 3
 	for range 20 {
-		more := fresh(t, "localhost:1")
+		more := fresh(t, "localhost:1", to)
+		within(t, more, func() { // what is under way ends with it
+			for range 20 {
+				if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0); err == nil {
+					at := netip.MustParseAddrPort(to)
+					_ = unix.Connect(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())})
+					_ = unix.Close(fd)
+				}
+			}
+		})
 		if err := more.Close(); err != nil {
 			t.Fatal(err)
 		}

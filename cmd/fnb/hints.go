@@ -287,7 +287,7 @@ func builderHints(err error) []string {
 		return []string{emulateHint(s.Foreign), "or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS"}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Own != "" {
-		return []string{fmt.Sprintf("RUN steps do not reach this machine; if %s of it is meant, add to fnb's settings: builder: {reach: [%q]}", s.Own, s.Own)}
+		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, add to fnb's settings: builder: {reach: [%q]}", s.Own, s.Own)}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && absent.MatchString(s.Problem) {
 		return []string{"see what the build context has with: fnb build --context-only DIR"}
