@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -51,6 +52,22 @@ func TestGrowth(t *testing.T) {
 		}})
 	}
 	growth.Check(t, readers...)
+}
+
+// A handler of many deep folders ends in an error, not in hours.
+func TestIgnoreStepsAreBounded(t *testing.T) {
+	t.Parallel()
+	m, err := newMatcher(fstest.MapFS{ignoreFile: {Data: []byte("a\n!b\n")}}, ignoreFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.steps = 9 // two for each of the folders x, x/y, x/y/z and the file, once
+	if _, err := m.skip("x/y/z/f", false); err != nil {
+		t.Error(err)
+	}
+	if _, err := m.skip("x/y/z/g", false); !errors.Is(err, errTooManySteps) {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestIgnoreIsBounded has ignore files that are larger than any is.

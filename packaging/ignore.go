@@ -21,7 +21,11 @@ const (
 	maxIgnoreFile = 1 << 20 // bytes
 	maxPatterns   = 1000    // of a file
 	maxPattern    = 1000    // bytes
+	maxSteps      = 100_000_000
 )
+
+// errTooManySteps is of patterns and files that together would take too long.
+var errTooManySteps = fmt.Errorf("the ignore files have too many patterns for so many files: more than %d comparisons", maxSteps)
 
 // An ignore decides which files stay out of a context. It is Docker's pattern
 // language: the last pattern that matches a path decides, and "!" takes back.
@@ -72,8 +76,10 @@ func (ig *ignore) handler(name string, folder bool) (bool, error) {
 // matches nothing.
 type matcher struct {
 	patterns *patternmatcher.PatternMatcher
-	back     []string // what the patterns with "!" begin with, before any wildcard
-	named    []string // the last names of the patterns with "!"
+	folders  map[string]patternmatcher.MatchInfo // what the patterns say of folders that were asked about
+	steps    int                                 // that are left: patterns that may be compared with a path
+	back     []string                            // what the patterns with "!" begin with, before any wildcard
+	named    []string                            // the last names of the patterns with "!"
 }
 
 func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
@@ -114,7 +120,7 @@ func newMatcher(fsys fs.FS, files ...string) (*matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &matcher{patterns: patterns}
+	m := &matcher{patterns: patterns, folders: map[string]patternmatcher.MatchInfo{}, steps: maxSteps}
 	for _, p := range all {
 		if after, ok := strings.CutPrefix(p, "!"); ok {
 			before, _, _ := strings.Cut(after, "*")
@@ -131,11 +137,35 @@ func (m *matcher) skip(name string, folder bool) (bool, error) {
 	if m == nil {
 		return false, nil
 	}
-	match, err := m.patterns.MatchesOrParentMatches(name)
+	match, _, err := m.match(name, folder)
 	if err != nil || !match {
 		return false, err
 	}
 	return !folder || !m.mayTakeBack(name), nil
+}
+
+// match matches a path, as BuildKit does, with what the patterns say of the folder that
+// it is in, so that a deep path costs no more than a short one.
+func (m *matcher) match(name string, folder bool) (bool, patternmatcher.MatchInfo, error) {
+	var above patternmatcher.MatchInfo
+	if dir := path.Dir(name); dir != "." && dir != "/" {
+		known, ok := m.folders[dir]
+		if !ok {
+			var err error
+			if _, known, err = m.match(dir, true); err != nil {
+				return false, known, err
+			}
+		}
+		above = known
+	}
+	if m.steps -= len(m.patterns.Patterns()); m.steps < 0 {
+		return false, above, errTooManySteps
+	}
+	match, info, err := m.patterns.MatchesUsingParentResults(name, above)
+	if err == nil && folder {
+		m.folders[name] = info
+	}
+	return match, info, err
 }
 
 // names reports whether a pattern with "!" takes back a file by its own name, rather
@@ -144,7 +174,7 @@ func (m *matcher) names(file string) bool {
 	if m == nil || !slices.Contains(m.named, path.Base(file)) {
 		return false
 	}
-	match, err := m.patterns.MatchesOrParentMatches(file)
+	match, _, err := m.match(file, false)
 	return err == nil && !match
 }
 
