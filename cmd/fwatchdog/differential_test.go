@@ -129,6 +129,11 @@ func TestDifferential(t *testing.T) {
 	for _, name := range sortedKeys(got[unexplained]) {
 		t.Errorf("%s: no rule explains %q", name, sortedKeys(got[unexplained][name]))
 	}
+	for _, r := range slices.Concat(requestRules(), answerRules()) {
+		if got[r.reason] == nil {
+			t.Errorf("no stream shows this rule: %s", r.reason)
+		}
+	}
 	if diff := cmp.Diff(readTable(t), got.text()); diff != "" {
 		t.Errorf("the watchdog differs from net/http in other ways than testdata/differential/differences.txt says (-it +now):\n%s", diff)
 	}
