@@ -329,37 +329,45 @@ func announce(h http.Header) {
 func (a *answer) frame(method string, h http.Header) error {
 	connection := h["Connection"]
 	a.last = listed(connection, "close") || !a.http11 && !listed(connection, "keep-alive")
+	length, err := declaredLength(h)
+	if err != nil {
+		return err // also where no body comes: the client reads it, too
+	}
 	coding := h["Transfer-Encoding"]
 	switch {
 	case a.status < 200 || a.status == http.StatusNoContent || a.status == http.StatusNotModified || method == http.MethodHead:
 		a.bodiless = true
-		return nil
 	case len(coding) == 1 && strings.EqualFold(coding[0], "chunked") && a.http11:
 		a.chunked, a.length = true, unknownLength
 		// A response with both is read by its chunks, and its connection is not trusted any further.
-		a.last = a.last || h["Content-Length"] != nil
+		a.last = a.last || length != unknownLength
 		delete(h, "Content-Length")
-		return nil
 	case len(coding) > 0:
 		return fmt.Errorf("%w: Transfer-Encoding %q", errMalformed, coding)
+	default:
+		a.length = length
+		a.last = a.last || length == unknownLength
 	}
+	return nil
+}
+
+// declaredLength is what Content-Length says, once however often it says it; unknownLength without one.
+func declaredLength(h http.Header) (int64, error) {
 	lengths := h["Content-Length"]
 	if len(lengths) == 0 {
-		a.length, a.last = unknownLength, true
-		return nil
+		return unknownLength, nil
 	}
 	for _, other := range lengths[1:] {
 		if other != lengths[0] {
-			return fmt.Errorf("%w: Content-Length %q", errMalformed, lengths)
+			return 0, fmt.Errorf("%w: Content-Length %q", errMalformed, lengths)
 		}
 	}
 	length, err := strconv.ParseUint(lengths[0], 10, 63)
-	if err != nil || lengths[0][0] == '+' {
-		return fmt.Errorf("%w: Content-Length %q", errMalformed, lengths)
+	if err != nil {
+		return 0, fmt.Errorf("%w: Content-Length %q", errMalformed, lengths)
 	}
 	h["Content-Length"] = lengths[:1]
-	a.length = int64(length)
-	return nil
+	return int64(length), nil
 }
 
 // dropConnection removes from h what concerns the connection to the upstream only.
