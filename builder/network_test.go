@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -105,10 +106,20 @@ func TestStepNetwork(t *testing.T) {
 
 // A builder that cannot give steps a network of their own does not start, and names the
 // way out; nothing gives them the machine's instead.
-func TestStepNetworkBad(t *testing.T) {
+func TestStepNetworkMissing(t *testing.T) {
 	t.Parallel()
-	m := managed(t, nil, "-reach=db.example.com:5432")
-	if err := Serve(context.Background(), m, ServeOptions{Reach: []string{"db.example.com:5432"}}); err == nil || !strings.Contains(err.Error(), "db.example.com") {
+	unable := func(m Managed) Managed {
+		m.Command = append([]string{"setpriv", "--bounding-set=-net_admin"}, m.Command...)
+		return m
+	}
+	m := unable(managed(t, nil))
+	_, err := m.Start(t.Context())
+	var ue *UnreachableError
+	if !errors.As(err, &ue) || !strings.Contains(strings.Join(ue.Log, "\n"), "giving RUN steps a network of their own: ") || !strings.Contains(strings.Join(ue.Log, "\n"), "FNB_BUILDER_NETWORK=host") {
+		t.Errorf("%v %+v", err, ue)
+	}
+	start(t, unable(managed(t, nil, "-network=host")))
+	if err := Serve(context.Background(), managed(t, nil), ServeOptions{Reach: []string{"db.example.com:5432"}}); err == nil || !strings.Contains(err.Error(), "db.example.com") {
 		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,9 @@ import (
 
 const (
 	largestDatagram = 65535
+	largestQuestion = 4096
+	flowTimeout     = time.Minute     // without a datagram
+	nameTimeout     = 2 * time.Second // without a question: programs ask each from another port
 	answerTimeout   = 3 * time.Second // of one nameserver
 )
 
@@ -28,7 +32,11 @@ func (g *gate) flow(ctx context.Context, s *stack.Stack, r *udp.ForwarderRequest
 	if !isNameserver(to) && g.reach.Check(ctx, to) != nil {
 		return false
 	}
-	end, ok := g.take(&g.flows, maxFlows)
+	count, limit := &g.flows, maxFlows
+	if isNameserver(to) {
+		count, limit = &g.names, maxNames
+	}
+	end, ok := g.take(count, limit)
 	if !ok {
 		return true // it is lost, as datagrams may be
 	}
@@ -119,11 +127,14 @@ func dialNameserver(ctx context.Context) (net.Conn, error) {
 func answerNames(ctx context.Context, in net.Conn) {
 	slots := make(chan struct{}, 16) // questions under way
 	for {
-		buf := make([]byte, largestDatagram)
-		if err := in.SetReadDeadline(time.Now().Add(flowTimeout)); err != nil {
+		buf := make([]byte, largestQuestion)
+		if err := in.SetReadDeadline(time.Now().Add(nameTimeout)); err != nil {
 			return
 		}
 		n, err := in.Read(buf)
+		if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() && len(slots) > 0 {
+			continue // an answer is still to come
+		}
 		if err != nil {
 			return
 		}

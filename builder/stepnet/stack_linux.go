@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -22,18 +21,16 @@ import (
 )
 
 // What one step may have under way at once, so that none takes all that the builder's
-// process may open.
+// process may open, or its memory.
 const (
-	maxConnections = 2048
+	maxConnections = 1024
 	maxFlows       = 256
+	maxNames       = 1024
 	maxDialing     = 512
-	tcpBuffer      = 4 << 20 // bytes a direction of a connection
+	tcpBuffer      = 1 << 20 // bytes a direction of a connection; the way is short
 )
 
-const (
-	flowTimeout = time.Minute // without a datagram
-	nic         = tcpip.NICID(1)
-)
+const nic = tcpip.NICID(1)
 
 // A netstack is the other end of a step's device, which it owns.
 type netstack struct {
@@ -88,6 +85,7 @@ type gate struct {
 	mu          sync.Mutex
 	connections int
 	flows       int
+	names       int
 }
 
 // take counts one more in n, unless that is too many. What it returns ends it.
