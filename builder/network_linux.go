@@ -15,15 +15,19 @@ import (
 
 // A stepNetwork is what RUN steps have for a network.
 type stepNetwork struct {
-	mode string            // as clients are told
-	own  *stepnet.Provider // nil is the machine's
-	dns  *oci.DNSConfig
-
-	reach stepnet.Reach // where it is not the machine's
+	mode  string         // as clients are told
+	dns   *oci.DNSConfig // nil is the machine's
+	reach stepnet.Reach  // with schema.NetworkOwn
+	own   chan ownNetwork
 }
 
-// steps makes the network that the options ask for. Where it cannot be made there is
-// no other: a template's steps reach no more than its user knows of.
+type ownNetwork struct {
+	provider *stepnet.Provider
+	err      error
+}
+
+// steps begins to make the network that the options ask for: the kernel takes its time
+// for a namespace.
 func (o ServeOptions) steps() (stepNetwork, error) {
 	if o.Network == schema.NetworkHost {
 		return stepNetwork{mode: schema.NetworkHost}, nil
@@ -32,20 +36,28 @@ func (o ServeOptions) steps() (stepNetwork, error) {
 	if err != nil {
 		return stepNetwork{}, err
 	}
-	own, err := stepnet.New(reach)
-	if err != nil {
-		return stepNetwork{}, networkError(err)
-	}
-	return stepNetwork{mode: schema.NetworkOwn, own: own, reach: reach, dns: &oci.DNSConfig{Nameservers: []string{stepnet.Nameserver}}}, nil
+	own := make(chan ownNetwork, 1)
+	go func() {
+		p, err := stepnet.New(reach)
+		own <- ownNetwork{p, err}
+	}()
+	return stepNetwork{mode: schema.NetworkOwn, dns: &oci.DNSConfig{Nameservers: []string{stepnet.Nameserver}}, reach: reach, own: own}, nil
 }
 
 func networkError(err error) error {
 	return fmt.Errorf("giving RUN steps a network of their own: %w; FNB_BUILDER_NETWORK=host lets them have this machine's, its loopback included", err)
 }
 
-// provide has the steps that ask for no other network use this one.
-func (n stepNetwork) provide(providers map[pb.NetMode]network.Provider) {
-	if n.own != nil {
-		providers[pb.NetMode_UNSET] = n.own
+// provide has the steps that ask for no other network use this one. Where it cannot be
+// made there is no other: a template's steps reach no more than its user knows of.
+func (n stepNetwork) provide(providers map[pb.NetMode]network.Provider) error {
+	if n.mode != schema.NetworkOwn {
+		return nil
 	}
+	made := <-n.own
+	if made.err != nil {
+		return networkError(made.err)
+	}
+	providers[pb.NetMode_UNSET] = made.provider
+	return nil
 }

@@ -276,15 +276,15 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	if err != nil {
 		return nil, err
 	}
+	steps, err := opts.steps()
+	if err != nil {
+		return nil, err
+	}
 	sn, err := snapshotter(m.Root)
 	if err != nil {
 		return nil, err
 	}
 	endAbandoned(ctx, binary, m.Root, filepath.Join(m.Root, "runc-"+sn.Name))
-	steps, err := opts.steps()
-	if err != nil {
-		return nil, err
-	}
 	labels := map[string]string{
 		cachesLabel:  "registry,local,inline,gha,s3", // as in newController
 		networkLabel: steps.mode,
@@ -294,7 +294,6 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	if err != nil {
 		return nil, err
 	}
-	steps.provide(wopt.NetworkProviders)
 	if err := relax(wopt); err != nil {
 		return nil, err
 	}
@@ -303,6 +302,9 @@ func newWorker(ctx context.Context, m Managed, opts ServeOptions, hosts docker.R
 	wopt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
 	w, err := base.NewWorker(ctx, wopt)
 	if err != nil {
+		return nil, err
+	}
+	if err := steps.provide(wopt.NetworkProviders); err != nil { // the executor has the same map
 		return nil, err
 	}
 	return w, steps.guard(w)

@@ -21,12 +21,13 @@ import (
 	"github.com/moby/buildkit/worker/base"
 
 	"fnb/builder/stepnet"
+	"fnb/schema"
 )
 
 // guard has ADD reach no more than a RUN step: what a Dockerfile names is the
 // template's too, though the builder fetches it.
 func (n stepNetwork) guard(w *base.Worker) error {
-	if n.own == nil {
+	if n.mode != schema.NetworkOwn {
 		return nil
 	}
 	files, err := sourcehttp.NewSource(sourcehttp.Opt{CacheAccessor: w.CacheMgr, Transport: newGuardedTransport(n.reach)})
