@@ -99,9 +99,6 @@ func answerRules() []rule {
 		{"A Trailer field is passed on only where a trailer may come; ReverseProxy says so in answers to HEAD, too.", func(d *difference) bool {
 			return strings.Contains(d.firstPart(), "Trailer: ") && d.sameSeen(asItIs) && d.sameDetails(withoutTrailerField)
 		}},
-		{"What frames an answer to HEAD does not matter, since nothing follows; net/http refuses what it cannot read.", func(d *difference) bool {
-			return strings.HasPrefix(d.stream.bytes, "HEAD ") && d.better()
-		}},
 	}
 }
 

@@ -334,16 +334,17 @@ func (a *answer) frame(method string, h http.Header) error {
 		return err // also where no body comes: the client reads it, too
 	}
 	coding := h["Transfer-Encoding"]
+	chunked := len(coding) == 1 && strings.EqualFold(coding[0], "chunked") && a.http11
 	switch {
+	case len(coding) > 0 && !chunked:
+		return fmt.Errorf("%w: Transfer-Encoding %q", errMalformed, coding)
 	case a.status < 200 || a.status == http.StatusNoContent || a.status == http.StatusNotModified || method == http.MethodHead:
 		a.bodiless = true
-	case len(coding) == 1 && strings.EqualFold(coding[0], "chunked") && a.http11:
+	case chunked:
 		a.chunked, a.length = true, unknownLength
 		// A response with both is read by its chunks, and its connection is not trusted any further.
 		a.last = a.last || length != unknownLength
 		delete(h, "Content-Length")
-	case len(coding) > 0:
-		return fmt.Errorf("%w: Transfer-Encoding %q", errMalformed, coding)
 	default:
 		a.length = length
 		a.last = a.last || length == unknownLength
