@@ -53,7 +53,7 @@ func (g *gate) flow(ctx context.Context, s *stack.Stack, r *udp.ForwarderRequest
 		defer cancel()
 		context.AfterFunc(ctx, func() { _ = in.Close() })
 		if isNameserver(to) {
-			answerNames(ctx, in)
+			g.answerNames(ctx, in)
 			return
 		}
 		out, err := new(net.Dialer).DialContext(ctx, "udp", to.String())
@@ -112,9 +112,9 @@ func nameservers() []string {
 }
 
 // dialNameserver connects to the first nameserver that takes a connection.
-func dialNameserver(ctx context.Context) (net.Conn, error) {
+func (g *gate) dialNameserver(ctx context.Context) (net.Conn, error) {
 	var err error
-	for _, server := range nameservers() {
+	for _, server := range g.servers() {
 		var c net.Conn
 		if c, err = (&net.Dialer{Timeout: answerTimeout}).DialContext(ctx, "tcp", server); err == nil {
 			return c, nil
@@ -124,7 +124,7 @@ func dialNameserver(ctx context.Context) (net.Conn, error) {
 }
 
 // answerNames answers a step's questions for names until none came for a while.
-func answerNames(ctx context.Context, in net.Conn) {
+func (g *gate) answerNames(ctx context.Context, in net.Conn) {
 	slots := make(chan struct{}, 16) // questions under way
 	for {
 		buf := make([]byte, largestQuestion)
@@ -145,7 +145,7 @@ func answerNames(ctx context.Context, in net.Conn) {
 		}
 		go func() {
 			defer func() { <-slots }()
-			if answer := ask(ctx, buf[:n]); answer != nil {
+			if answer := g.ask(ctx, buf[:n]); answer != nil {
 				_, _ = in.Write(answer) // the step may be gone
 			}
 		}()
@@ -153,8 +153,8 @@ func answerNames(ctx context.Context, in net.Conn) {
 }
 
 // ask puts a question to one nameserver after the other; nil where none answers.
-func ask(ctx context.Context, question []byte) []byte {
-	for _, server := range nameservers() {
+func (g *gate) ask(ctx context.Context, question []byte) []byte {
+	for _, server := range g.servers() {
 		if answer := askOne(ctx, server, question); answer != nil {
 			return answer
 		}

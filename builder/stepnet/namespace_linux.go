@@ -39,7 +39,8 @@ type inside struct {
 	listeners map[net.Listener]string // to the address on the machine
 }
 
-func newNamespace(reach Reach) (*namespace, error) {
+// newNamespace makes a network whose questions for names go to servers.
+func newNamespace(reach Reach, servers func() []string) (*namespace, error) {
 	var in inside
 	if err := onThread(func() error { return in.open(reach) }); err != nil {
 		return nil, errors.Join(err, in.close())
@@ -49,7 +50,7 @@ func newNamespace(reach Reach) (*namespace, error) {
 		return nil, errors.Join(fmt.Errorf("finding this process: %w", err), in.close())
 	}
 	ctx, cancel := context.WithCancel(context.Background()) // until Close
-	gate := &gate{reach: reach}
+	gate := &gate{reach: reach, servers: servers}
 	st, err := newStack(ctx, in.wire, gate)
 	in.wire = nil // it is the stack's
 	if err != nil {

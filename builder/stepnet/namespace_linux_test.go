@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fnb/internal/servers"
 )
 
 // ownAddresses are those of this machine.
@@ -59,16 +61,21 @@ func dialWithin(t testing.TB, n *namespace, network, address string) (c net.Conn
 	return c, err
 }
 
-func fresh(t testing.TB, except ...string) *namespace {
+func needsRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("a network namespace needs root here")
+		servers.Require(t, "buildkit", errors.New("a network namespace needs root here"))
 	}
+}
+
+func fresh(t testing.TB, except ...string) *namespace {
+	t.Helper()
+	needsRoot(t)
 	r, err := ParseReach(except)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNamespace(r)
+	n, err := newNamespace(r, nameservers)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +175,68 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A nameserver on the machine's loopback is asked, as many names as a step needs, after
+// one that does not answer; nothing else there is.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	server, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = server.WriteTo(append([]byte("??wrong")[:2:2], "!"...), from) // not what was asked for
+			_, _ = server.WriteTo(append(buf[:n:n], " answered"...), from)
+		}
+	}()
+	n, err := newNamespace(Reach{}, func() []string { return []string{"127.0.0.1:1", server.LocalAddr().String()} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for i := range 2 * maxFlows {
+		c, err := dialWithin(t, n, "udp", net.JoinHostPort(Nameserver, "53"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := exchange(t, c, "question"); got != "question answered" {
+			t.Fatalf("question %d: %q", i, got)
+		}
+	}
+	c, err := dialWithin(t, n, "udp", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := exchange(t, c, "question"); got != "" {
+		t.Errorf("the machine's loopback says %q", got)
+	}
+}
+
+// exchange sends a datagram and returns the next; "" where there is nobody.
+func exchange(t *testing.T, c net.Conn, text string) string {
+	t.Helper()
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 512)
+	n, err := c.Read(buf)
+	if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatal(err)
+	}
+	return string(buf[:n])
+}
+
 // Networks do not see one another, and what is closed leaves nothing behind.
 func TestNamespacesEnd(t *testing.T) {
 	n := fresh(t)
@@ -220,7 +289,7 @@ func openFiles(t *testing.T) int {
 
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
-		n, err := newNamespace(Reach{})
+		n, err := newNamespace(Reach{}, nameservers)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -23,7 +23,7 @@ type Provider struct {
 // New returns a provider, after it has made the network of the first step: where
 // none can be made it says why.
 func New(reach Reach) (*Provider, error) {
-	ns, err := newNamespace(reach)
+	ns, err := newNamespace(reach, nameservers)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func New(reach Reach) (*Provider, error) {
 
 // Ready reports what keeps a network from being made by this process.
 func Ready() error {
-	ns, err := newNamespace(Reach{})
+	ns, err := newNamespace(Reach{}, nameservers)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (p *Provider) New(context.Context, string, network.NamespaceOptions) (netwo
 		return ns, nil
 	default:
 	}
-	ns, err := newNamespace(p.reach)
+	ns, err := newNamespace(p.reach, nameservers)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (p *Provider) New(context.Context, string, network.NamespaceOptions) (netwo
 
 // prepare makes the network of the next step.
 func (p *Provider) prepare() {
-	ns, err := newNamespace(p.reach)
+	ns, err := newNamespace(p.reach, nameservers)
 	if err != nil {
 		return // the next step says so
 	}

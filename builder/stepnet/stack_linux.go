@@ -80,7 +80,8 @@ func (n *netstack) close() error {
 
 // A gate opens on the machine what a step opens.
 type gate struct {
-	reach Reach
+	reach   Reach
+	servers func() []string // of names, as of now
 
 	mu          sync.Mutex
 	connections int
@@ -116,7 +117,7 @@ func (g *gate) connect(ctx context.Context, r *tcp.ForwarderRequest) {
 	var out net.Conn
 	var err error
 	if isNameserver(to) {
-		out, err = dialNameserver(ctx)
+		out, err = g.dialNameserver(ctx)
 	} else {
 		out, err = g.reach.Dialer().DialContext(ctx, "tcp", to.String())
 	}
