@@ -32,6 +32,11 @@ func (t *trip) join(ctx context.Context, req Request, parts []*Result) (*Result,
 		res.Sent += parts[i].Sent
 		res.Pushed += parts[i].Pushed
 		res.CachedPart += parts[i].CachedPart / float64(len(parts))
+		for _, l := range parts[i].Lints {
+			if !slices.Contains(res.Lints, l) {
+				res.Lints = append(res.Lints, l)
+			}
+		}
 		for _, w := range parts[i].Warnings {
 			if !slices.Contains(res.Warnings, w) {
 				res.Warnings = append(res.Warnings, w)

@@ -50,9 +50,9 @@ func NewProgress(w io.Writer, mode string, several bool) (*Progress, error) {
 	default:
 		return nil, fmt.Errorf("progress mode %q: it is auto, tty, plain, json or quiet", mode)
 	}
-	display, err := progressui.NewDisplay(w, progressui.DisplayMode(mode))
-	if err != nil && mode != "tty" {
-		display, err = progressui.NewDisplay(w, progressui.PlainMode)
+	display, err := progressui.NewDisplay(w, progressui.TtyMode)
+	if mode == "plain" || err != nil && mode != "tty" {
+		display, err = progressui.NewDisplay(&withoutSummary{w: w}, progressui.PlainMode)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("progress mode %q: %w", mode, err)
@@ -220,4 +220,33 @@ func (p *Progress) emit(e event) {
 	if line, err := json.Marshal(e); err == nil { // an event is plain data
 		_, _ = p.events.Write(append(plain.JSON(line), '\n')) // progress that nobody reads does not stop a build
 	}
+}
+
+// withoutSummary leaves out what BuildKit's plain display says once more at its end: the
+// log of a step that failed, between two lines of hyphens. All its other lines begin with
+// the number of a step. The error of the build has that log, too.
+type withoutSummary struct {
+	w       io.Writer
+	line    []byte
+	summary bool
+}
+
+// Write implements [io.Writer].
+func (s *withoutSummary) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if s.line = append(s.line, b); b != '\n' {
+			continue
+		}
+		rule := string(s.line) == "------\n"
+		if !rule && !s.summary {
+			if _, err := s.w.Write(s.line); err != nil {
+				return 0, err
+			}
+		}
+		if rule {
+			s.summary = !s.summary
+		}
+		s.line = s.line[:0]
+	}
+	return len(p), nil
 }

@@ -301,3 +301,19 @@ func TestNoLeak(t *testing.T) { //nolint:paralleltest // as above
 	}
 	eventually(t, 10*time.Second, "the goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
+
+// What BuildKit's plain display says of a failed step once more is left out; what looks
+// like it in a log is not.
+func TestWithoutSummary(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	w := &withoutSummary{w: &out}
+	for _, part := range []string{"#1 [1/2] RUN x\n#1 0.1 ------\n#1 0.2 mess", "age\n#1 ERROR: exit code: 1\n---", "---\n > [1/2] RUN x:\n0.2 message\n------\n", "#2 DONE\n"} {
+		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("%d %v", n, err)
+		}
+	}
+	if want := "#1 [1/2] RUN x\n#1 0.1 ------\n#1 0.2 message\n#1 ERROR: exit code: 1\n#2 DONE\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+}

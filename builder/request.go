@@ -133,6 +133,7 @@ type Result struct {
 	Platforms  []schema.Platform
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
 	Warnings   []string
+	Lints      []string // what BuildKit finds questionable in the Dockerfile, which is its author's to mend
 	Sent       int64    // bytes of the build context that went to the builder
 	Pushed     int64    // bytes of layers that went to the registry, as fnb's own builder says it; 0 with others
 	Builders   []string // of a [Fleet]: the addresses of those that made it

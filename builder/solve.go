@@ -360,6 +360,7 @@ func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error)
 		Platforms:  slices.Clone(req.Platforms),
 		CachedPart: w.cachedPart(),
 		Warnings:   w.warnings,
+		Lints:      w.lints,
 		Pushed:     w.pushedBytes(),
 		labels:     req.Config.Labels,
 	}

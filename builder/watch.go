@@ -31,6 +31,7 @@ type watch struct {
 	redact   redactor
 	steps    map[digest.Digest]*step
 	warnings []string
+	lints    []string
 	pushed   map[string]int64 // bytes of each layer
 }
 
@@ -153,7 +154,11 @@ func (w *watch) note(s *client.SolveStatus) {
 		for i, d := range warn.Detail {
 			warn.Detail[i] = []byte(w.redact.clean(string(d)))
 		}
-		w.warn(text)
+		if warn.URL == "" {
+			w.warn(text)
+		} else if !slices.Contains(w.lints, text) { // a rule of the frontend's linter, with its page
+			w.lints = append(w.lints, text)
+		}
 	}
 }
 
@@ -350,10 +355,15 @@ func problem(err error) string {
 	}
 	s, _, _ = strings.Cut(s, "\n")
 	s = unresolved.ReplaceAllString(s, "pulling $1: ")
+	if m := process.FindStringSubmatch(s); m != nil { // the step's name has all of it
+		s = m[1] + "…" + m[2]
+	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 var (
+	// A command of more than 80 characters, which may have quotes in it.
+	process = regexp.MustCompile(`^(process "/bin/sh -c .{40}).{40,}(" did not complete successfully: .*)$`)
 	// BuildKit names an image that it cannot find up to three times.
 	unresolved = regexp.MustCompile(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
 	refused    = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)

@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,9 +68,10 @@ type Context struct {
 	Watchdog string
 	// Notes say what a user may want to know about how the context came to be.
 	Notes []string
-	// Cached say what the Dockerfile here keeps between builds, and the one that
-	// was written does not: see [templates.Dockerfile.Accelerate].
-	Cached []string
+	// Details are for those who look at the build context: which package lists are the
+	// template's, for want of the handler's, and what the Dockerfile here keeps between
+	// builds while the one that was written does not: see [templates.Dockerfile.Accelerate].
+	Details []string
 	// Secrets are the files of build secrets, by id. They are never in FS.
 	Secrets map[string]string
 }
@@ -147,6 +149,7 @@ type assembly struct {
 	secrets map[string]string
 	hidden  Hidden // the function's own secrets
 	notes   []string
+	taken   []string // package lists of the template that the handler lacks
 	cached  []string
 
 	dockerfile *templates.Dockerfile
@@ -264,9 +267,24 @@ func (a *assembly) addPackageLists(context.Context) error {
 				taken += " and " + name
 			}
 		}
-		a.note("%s from the template, because the handler has none", taken)
+		a.taken = append(a.taken, taken+" from the template, because the handler has none")
 	}
 	return nil
+}
+
+// noteForeignLocks names the locks of package managers that no step of the template uses:
+// what they pin is not what the image gets.
+func (a *assembly) noteForeignLocks() {
+	used := func(name string) bool {
+		return bytes.Contains(a.dockerfile.Data, []byte(name)) || slices.ContainsFunc(a.in.Template.Packages.Lists, func(l schema.PackageList) bool {
+			return path.Base(l.Manifest) == name || path.Base(l.Lock) == name
+		})
+	}
+	for _, name := range templates.Locks() {
+		if a.has(path.Join(a.folder, name)) && !used(name) {
+			a.note("%s is not used: no step of template %s names it", name, a.in.Template.Name)
+		}
+	}
 }
 
 // has reports whether the context has an entry at a path.
@@ -291,6 +309,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	out.Unread = a.unread(dockerfile)
 	a.configure(out, dockerfile)
 	a.noteLogins()
-	out.Notes, out.Cached = a.notes, a.cached
+	a.noteForeignLocks()
+	out.Notes, out.Details = a.notes, append(a.taken, a.cached...)
 	return out, nil
 }

@@ -193,6 +193,11 @@ func TestAssembleFiles(t *testing.T) {
 			copy:  []string{"common"},
 			want:  map[string]string{"function/common/mine": "x", "function/common/theirs": "y"},
 		},
+		"a lock that no step uses is named": {
+			stack: map[string]string{"hello/pnpm-lock.yaml": "x", "hello/sub/yarn.lock": "y"},
+			want:  map[string]string{"function/pnpm-lock.yaml": "x", "function/sub/yarn.lock": "y", "function/list.lock": "template's lock"},
+			notes: []string{"pnpm-lock.yaml is not used: no step of template test names it", "function/list.txt and function/list.lock from the template, because the handler has none"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +220,7 @@ func TestAssembleFiles(t *testing.T) {
 			if diff := cmp.Diff(want, contents(t, got.FS)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(c.notes, got.Notes); diff != "" {
+			if diff := cmp.Diff(c.notes, append(got.Notes, got.Details...)); diff != "" {
 				t.Errorf("notes (-want +got):\n%s", diff)
 			}
 			if err := fstest.TestFS(got.FS, "Dockerfile"); err != nil && !strings.Contains(name, "links") {

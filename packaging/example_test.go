@@ -43,7 +43,7 @@ func ExampleAssemble() {
 		return
 	}
 	fmt.Println(c.Config.Entrypoint, c.Config.Env["fprocess"])
-	fmt.Println(c.Notes)
+	fmt.Println(c.Details)
 	// Output:
 	// [/usr/bin/fwatchdog] python index.py
 	// [function/requirements.txt from the template, because the handler has none]

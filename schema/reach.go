@@ -3,10 +3,13 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Reach is how far the paths of a stack may lead: into the folder of the stack
@@ -125,6 +128,75 @@ func (s *Stack) CheckPaths(fn Function, reach Reach) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// A MissingError is a path of a stack at which nothing is.
+type MissingError struct {
+	Path  string
+	Place FieldError
+}
+
+func (e *MissingError) Error() string { return e.Place.Error() }
+
+// Unwrap returns the place, a [*FieldError].
+func (e *MissingError) Unwrap() error { return &e.Place }
+
+// CheckThere returns a [*MissingError] with its place, and with the path that was
+// probably meant, for each path at which a build of the function would find nothing,
+// joined. What is there may be of any kind.
+func (s *Stack) CheckThere(fn Function, reach Reach) error {
+	of := func(key string) string { return below(below("functions", fn.Name), key) }
+	errs := []error{s.checkThere(of("handler"), fn.Handler, reach)}
+	for _, id := range slices.Sorted(maps.Keys(fn.BuildSecrets)) {
+		errs = append(errs, s.checkThere(below(of("build_secrets"), id), fn.BuildSecrets[id], reach))
+	}
+	return errors.Join(errs...)
+}
+
+// CheckCopiesThere is [Stack.CheckThere] for what is copied into every handler.
+func (s *Stack) CheckCopiesThere(reach Reach) error {
+	var errs []error
+	for i, path := range s.Configuration.Copy {
+		errs = append(errs, s.checkThere("configuration.copy"+index(i), path, reach))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stack) checkThere(field, path string, reach Reach) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(reach.at(path)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	at := s.positions[field]
+	return &MissingError{Path: path, Place: FieldError{
+		File: s.File, Line: at.line, Column: at.column, Field: field, Problem: fmt.Sprintf("there is no %q", path), Near: reach.near(path),
+	}}
+}
+
+// near is a path that is there and that one which is not was probably meant to be: with
+// slashes, or with another last name; "" without.
+func (r Reach) near(path string) string {
+	if slashed := strings.ReplaceAll(path, `\`, "/"); slashed != path {
+		if _, err := os.Lstat(r.at(slashed)); err == nil {
+			return slashed
+		}
+		path = slashed
+	}
+	entries, err := os.ReadDir(r.at(filepath.Dir(filepath.FromSlash(path))))
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	base := filepath.Base(filepath.FromSlash(path))
+	if name := nearest(base, names); name != "" {
+		return strings.TrimSuffix(path, base) + name
+	}
+	return ""
 }
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }

@@ -248,6 +248,11 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	if p.reach, err = reach(stack.File, slices.Concat(o.outside, g.alone.paths())); err != nil {
 		return nil, nil, err
 	}
+	if slices.Contains(keys, "configuration") {
+		if err := missingHere(stack.CheckCopiesThere(p.reach)); err != nil {
+			return nil, nil, err
+		}
+	}
 	if p.epoch, err = epoch(); err != nil {
 		return nil, nil, err
 	}
@@ -356,11 +361,9 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 	for _, j := range jobs {
 		rep.Functions = append(rep.Functions, *j.report)
 		g.printWhy(j)
-		for _, w := range j.report.Warnings {
-			if !g.quiet {
-				fmt.Fprintf(g.err, "fnb: %s: note: %s\n", j.fn.Name, plain.Line(w))
-			}
-		}
+	}
+	if !g.quiet {
+		g.printNotes(jobs)
 	}
 	raw, err := rep.Marshal()
 	if err != nil {
@@ -381,6 +384,33 @@ func (g *globals) finish(jobs []*job, reportFile string, took time.Duration) err
 	}
 	return schema.WriteFile(reportFile, raw, 0o644)
 }
+
+// printNotes prints what was noted of functions, each text once behind the names of those
+// that it is about.
+func (g *globals) printNotes(jobs []*job) {
+	var texts []string
+	about := map[string][]string{}
+	for _, j := range jobs {
+		for _, text := range j.report.Warnings {
+			if about[text] == nil {
+				texts = append(texts, text)
+			}
+			if !slices.Contains(about[text], j.fn.Name) {
+				about[text] = append(about[text], j.fn.Name)
+			}
+		}
+	}
+	for _, text := range texts {
+		names := about[text]
+		if more := len(names) - namesInNote; more > 1 {
+			names = append(names[:namesInNote:namesInNote], fmt.Sprintf("%d more", more))
+		}
+		fmt.Fprintf(g.err, "fnb: %s: note: %s\n", strings.Join(names, ", "), plain.Line(text))
+	}
+}
+
+// namesInNote is how many names stand before a note at most.
+const namesInNote = 3
 
 // printResults prints a line for each function that worked.
 func printResults(g *globals, jobs []*job) error {

@@ -34,7 +34,7 @@ func exitCode(err error) int {
 		return exitRegistry
 	case denied(err) != "", unpushed(err) != "":
 		return exitRegistry
-	case is[*builder.SolveError](err), is[*testError](err):
+	case is[*builder.SolveError](err), is[*testError](err), is[*schema.MissingError](err):
 		return exitBuild
 	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*foreignImageError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
 		return exitNotFound

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,13 +137,11 @@ func (p *pipeline) resolve(ctx context.Context, j *job) (*templates.Template, er
 	if err := p.checkPaths(j.fn); err != nil {
 		return nil, err
 	}
-	j.doing = "resolving template " + j.fn.Lang
-	key := fmt.Sprint(j.fn.Lang, " ", j.fn.Platforms)
-	j.doing = "checking its paths"
-	if err := p.checkPaths(j.fn); err != nil {
+	if err := p.checkThere(j.fn); err != nil {
 		return nil, err
 	}
 	j.doing = "resolving template " + j.fn.Lang
+	key := fmt.Sprint(j.fn.Lang, " ", j.fn.Platforms)
 	p.mu.Lock()
 	r, known := p.resolved[key]
 	if !known {
@@ -243,7 +242,7 @@ func (p *pipeline) writeContext(ctx context.Context, j *job, bc *packaging.Conte
 	j.doing = "writing the build context to " + dir
 	j.report.Status = "context"
 	j.report.Reference = dir
-	j.report.Warnings = append(j.report.Warnings, bc.Cached...)
+	j.report.Warnings = append(j.report.Warnings, bc.Details...)
 	err := packaging.WriteDir(ctx, bc.FS, dir)
 	if is[*fs.PathError](err) {
 		err = hint(err, "remove what is there first: rm -r "+dir)
@@ -303,6 +302,9 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		return nil, err
 	}
 	j.report.Warnings = append(j.report.Warnings, p.notable(img.Warnings)...)
+	if pl.own || isHere(j.report.Pin.Store) { // else it is nothing that its user could mend
+		j.report.Warnings = append(j.report.Warnings, img.Lints...)
+	}
 	if j.report.Builders = img.Builders; len(img.Builders) > 1 && len(p.opts.exports) > 0 {
 		j.report.Warnings = append(j.report.Warnings, "its platforms were built apart, so each but the first has a build cache of its own, with the platform behind its name")
 	}
@@ -316,6 +318,10 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 	}
 	return img, err
 }
+
+// isHere reports whether a pin is of a template in a folder, as those are that somebody
+// writes.
+func isHere(store string) bool { return strings.HasPrefix(store, ".") || filepath.IsAbs(store) }
 
 // deliver solves, and lets what receives the image keep it only when it is
 // whole.

@@ -120,11 +120,7 @@ func isPackageList(file string, lists []schema.PackageList) bool {
 			return true
 		}
 	}
-	return slices.Contains([]string{
-		"go.mod", "go.sum", "package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock",
-		"requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock", "Pipfile", "Pipfile.lock", "Gemfile", "Gemfile.lock",
-		"composer.json", "composer.lock", "Cargo.toml", "Cargo.lock", "pom.xml", "build.gradle", "build.gradle.kts", "mix.lock",
-	}, path.Base(file))
+	return templates.IsPackageList(file)
 }
 
 // claimCache lets one function of a run write a shared cache; the others would

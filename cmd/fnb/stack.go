@@ -148,6 +148,25 @@ func (p *pipeline) checkPaths(fn schema.Function) error {
 	return err
 }
 
+// checkThere refuses paths of a function at which nothing is, all at once.
+func (p *pipeline) checkThere(fn schema.Function) error {
+	fn = p.ownSecrets(fn)
+	if p.opts.changedSince != "" { // the values of secrets are no inputs
+		fn.BuildSecrets = nil
+	}
+	return missingHere(p.stack.CheckThere(fn, p.reach))
+}
+
+// missingHere names the stack file as a person here would type it.
+func missingHere(err error) error {
+	for _, e := range flatten(err) {
+		if missing, ok := errors.AsType[*schema.MissingError](e); ok {
+			missing.Place.File = relative(missing.Place.File)
+		}
+	}
+	return err
+}
+
 // ownSecrets is a function without those build secrets that the command line gives
 // another value, whatever the stack says of them.
 func (p *pipeline) ownSecrets(fn schema.Function) schema.Function {
