@@ -49,7 +49,8 @@ type Client struct {
 	opts   Options
 	keys   *keychain
 	trans  *retryTransport
-	pings  *pingTransport // above trans
+	reader *answerTransport // above trans
+	pings  *pingTransport   // above reader
 	slots  chan struct{}
 	places places
 	stall  time.Duration // after which a transfer that does not move is broken off
@@ -82,7 +83,8 @@ func New(opts Options) (*Client, error) {
 		c.keys = &keychain{}
 	}
 	c.trans = newTransport(opts, c.plain)
-	c.pings = &pingTransport{inner: c.trans}
+	c.reader = &answerTransport{inner: c.trans}
+	c.pings = &pingTransport{inner: c.reader}
 	return c, c.reset()
 }
 
@@ -147,7 +149,7 @@ func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	ctx, _ = withPatience(ctx, nil)
+	ctx, _ = withPatience(asking(ctx, r), nil)
 	_, puller := c.remotes()
 	d, err := puller.Head(ctx, r.name())
 	if err != nil {

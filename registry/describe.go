@@ -33,7 +33,7 @@ func (c *Client) Describe(ctx context.Context, ref string) (Description, error) 
 	if r.digest != "" {
 		r.tag = ""
 	}
-	out, err := c.describe(ctx, r)
+	out, err := c.describe(asking(ctx, r), r)
 	if err != nil {
 		return Description{}, c.explain(ctx, err, r)
 	}
@@ -93,6 +93,9 @@ func describePlatform(got *remote.Descriptor, platform *v1.Platform) (schema.Pla
 	m, err := img.Manifest()
 	if err != nil {
 		return schema.PlatformReport{}, nil, fmt.Errorf("reading its manifest: %w", err)
+	}
+	if m.Config.Size > maxManifest {
+		return schema.PlatformReport{}, nil, fmt.Errorf("its configuration has %d bytes, more than the %d allowed here", m.Config.Size, maxManifest)
 	}
 	config, err := img.ConfigFile()
 	if err != nil {

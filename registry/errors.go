@@ -78,6 +78,21 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns the error of the last attempt.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
+// A NoRegistryError says that a host answers, and not as a registry does.
+type NoRegistryError struct {
+	Host   string
+	Status int  // of its answer at /v2/
+	Page   bool // that is a web page
+}
+
+func (e *NoRegistryError) Error() string {
+	s := fmt.Sprintf("%s answers %d at /v2/", e.Host, e.Status)
+	if e.Page {
+		s += " with a web page"
+	}
+	return s + ": is it a registry?"
+}
+
 // A PlainHTTPError says that a request was not made because it would have gone
 // over plain HTTP to a host that is neither this machine nor in
 // [Options.Insecure].
@@ -197,6 +212,9 @@ func ours(err error) error {
 		return e
 	}
 	if e, ok := errors.AsType[*UnavailableError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*NoRegistryError](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*DamagedError](err); ok {

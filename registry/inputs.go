@@ -55,7 +55,7 @@ func (c *Client) Ask(ctx context.Context, ref string) (*Known, error) {
 	if err != nil {
 		return nil, err
 	}
-	qctx, answered := question(ctx)
+	qctx, answered := question(asking(ctx, r))
 	defer answered()
 	_, puller := c.remotes()
 	d, err := puller.Get(qctx, r.name())
@@ -124,7 +124,7 @@ func (c *Client) Measure(ctx context.Context, known *Known) {
 	if err != nil {
 		return
 	}
-	ctx, answered := question(ctx)
+	ctx, answered := question(asking(ctx, r))
 	defer answered()
 	_, puller := c.remotes()
 	for i, p := range known.Platforms {
@@ -151,7 +151,7 @@ func (c *Client) Tag(ctx context.Context, known *Known, ref string) error {
 	if at, err := c.parse(known.Reference); err != nil || at.repo.Name() != r.repo.Name() {
 		return &ReferenceError{Reference: plain.Short(ref), Reason: "it is not in the repository of " + known.Reference}
 	}
-	ctx, _ = withPatience(ctx, nil)
+	ctx, _ = withPatience(asking(ctx, r), nil)
 	pusher, _ := c.remotes()
 	if err := pusher.Put(ctx, r.name(), &rawManifest{raw: known.raw, mediaType: known.Descriptor.MediaType}); err != nil {
 		return c.explain(ctx, err, r)

@@ -141,7 +141,7 @@ func (c *Client) check(ctx context.Context, reg name.Registry, user, password st
 	if user == tokenUser {
 		auth = authn.FromConfig(authn.AuthConfig{Username: user, IdentityToken: password})
 	}
-	tr, err := transport.NewWithContext(ctx, reg, auth, transport.NewUserAgent(c.trans, c.opts.UserAgent), nil)
+	tr, err := transport.NewWithContext(ctx, reg, auth, transport.NewUserAgent(&pingTransport{inner: c.reader}, c.opts.UserAgent), nil)
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,15 @@ const giveUpPatience = 5 * time.Second
 
 // MayPush asks the registry of ref whether it would take a push to ref's
 // repository: it begins an upload, and gives that up. Where the registry refuses,
-// the error is what a push would say: an [*AuthError], or a [*PolicyError] of the
-// code DENIED. Any other answer, and none, is left to the push and is no error.
+// the error is what a push would say: an [*AuthError], a [*NoRegistryError], or a
+// [*PolicyError] of the code DENIED. Any other answer, and none, is left to the push
+// and is no error.
 func (c *Client) MayPush(ctx context.Context, ref string) error {
 	r, err := c.parse(ref)
 	if err != nil {
 		return err
 	}
-	ctx, answered := question(ctx)
+	ctx, answered := question(asking(ctx, r))
 	defer answered()
 	if err = c.tryUpload(ctx, r); err == nil {
 		return nil
@@ -31,6 +32,9 @@ func (c *Client) MayPush(ctx context.Context, ref string) error {
 	err = c.explain(ctx, err, r)
 	if auth, ok := errors.AsType[*AuthError](err); ok {
 		return auth
+	}
+	if none, ok := errors.AsType[*NoRegistryError](err); ok {
+		return none
 	}
 	if policy, ok := errors.AsType[*PolicyError](err); ok && policy.Code == string(transport.DeniedErrorCode) {
 		return policy

@@ -2,11 +2,14 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
+
+	"fnb/internal/plain"
 )
 
 // A pingTransport asks a registry once how it wants to be spoken to. Whoever is
@@ -42,17 +45,65 @@ func (t *pingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, r.Context().Err()
 		}
 		if !p.known {
-			return t.inner.RoundTrip(r)
+			return t.ask(r)
 		}
 		return p.again(r)
 	}
 	defer close(p.done)
-	resp, err := t.inner.RoundTrip(r)
+	resp, err := t.ask(r)
 	if p.known = p.learn(resp, err); p.known {
 		return p.again(r)
 	}
 	t.pings.Delete(r.URL.String())
 	return resp, err
+}
+
+// ask asks a registry for its root. Some have none, since a proxy in front of them lets
+// only repositories through: then the one that is asked about says how to go on.
+func (t *pingTransport) ask(r *http.Request) (*http.Response, error) {
+	resp, err := t.inner.RoundTrip(r)
+	if err != nil || !rootless(resp) {
+		return resp, err
+	}
+	none := &NoRegistryError{Host: plain.Short(r.URL.Host), Status: resp.StatusCode, Page: isPage(resp)}
+	if _, err := readAnswer(resp.Body); err != nil {
+		return nil, err
+	}
+	to := list(r)
+	if to == nil {
+		return nil, none
+	}
+	r = r.Clone(r.Context())
+	r.URL = to
+	if resp, err = t.inner.RoundTrip(r); err != nil {
+		return nil, err
+	}
+	if isPage(resp) || !isRegistry(resp) {
+		_, err := readAnswer(resp.Body)
+		return nil, cmp.Or[error](err, none)
+	}
+	if resp.StatusCode != http.StatusUnauthorized {
+		rename(resp, http.StatusOK)
+	}
+	return resp, nil
+}
+
+// rootless reports whether an answer at /v2/ is none of a registry.
+func rootless(resp *http.Response) bool {
+	none := resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed
+	return none || resp.StatusCode == http.StatusOK && isPage(resp) && resp.Header.Get("Docker-Distribution-Api-Version") == ""
+}
+
+func isPage(resp *http.Response) bool {
+	kind, _ := mediaType(resp)
+	return kind == "text/html"
+}
+
+// isRegistry reports whether an answer about a repository is a registry's: its errors
+// and its lists are JSON, and it asks for credentials.
+func isRegistry(resp *http.Response) bool {
+	kind, _ := mediaType(resp)
+	return resp.StatusCode == http.StatusUnauthorized || resp.Header.Get("Docker-Distribution-Api-Version") != "" || kind == "application/json"
 }
 
 // learn notes an answer, and reports whether it is one that lasts.

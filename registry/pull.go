@@ -30,7 +30,7 @@ func (c *Client) Pull(ctx context.Context, ref string, store *ImageStore, platfo
 	}
 	defer release()
 	p := &pull{client: c, store: store, ref: r}
-	desc, err := p.run(ctx, platform)
+	desc, err := p.run(asking(ctx, r), platform)
 	if err != nil {
 		return v1.Descriptor{}, c.explain(ctx, err, r)
 	}

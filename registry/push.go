@@ -57,7 +57,7 @@ func (c *Client) Push(ctx context.Context, store *ImageStore, ref string, target
 	p.result = Pushed{Digest: desc.Digest.String(), Unchanged: true}
 	for _, r := range refs {
 		p.result.References = append(p.result.References, r.String())
-		if err := p.to(ctx, r); err != nil {
+		if err := p.to(asking(ctx, r), r); err != nil {
 			return nil, c.explain(ctx, err, r)
 		}
 	}

@@ -58,8 +58,8 @@ func traceOf(ctx context.Context) *trace {
 
 // saw notes an answer.
 func (t *trace) saw(r *http.Request, resp *http.Response) {
-	if t == nil || !strings.Contains(r.URL.Path, "/blobs/") {
-		return
+	if t == nil || strings.Contains(r.URL.Path, "/manifests/") {
+		return // what is left is the blob's; its content may have any address
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

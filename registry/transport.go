@@ -175,7 +175,6 @@ type retryTransport struct {
 func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	p := patienceOf(ctx)
-	trace := traceOf(ctx)
 	if r.Body != nil && r.GetBody != nil {
 		// The layers above send one request twice when a token has expired, so its
 		// own body is left alone, perhaps closed twice, and each attempt reads a new
@@ -190,7 +189,6 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp, err := t.inner.RoundTrip(attempt)
 		if resp != nil {
 			t.alive.Store(r.URL.Host, true)
-			trace.saw(r, resp)
 		}
 		asked, why := t.again(resp, err)
 		if why == "" || ctx.Err() != nil || !repeatable(r) || t.silent(r.URL.Host, err) {

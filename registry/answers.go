@@ -1,0 +1,336 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"fnb/origin"
+)
+
+const (
+	// maxAnswer bounds manifests, which registries take up to 4 MiB of, and lists of tags.
+	maxAnswer = 4 << 20
+	// maxToken bounds what is no manifest, list or blob: tokens.
+	maxToken     = 1 << 20
+	maxRedirects = 10
+)
+
+// An answerTransport takes registries as they are. Much of what go-containerregistry
+// reads is optional in the OCI distribution specification, or is written in several
+// ways; the layers above get each answer in the one way that they read. What is no
+// blob is bounded. Redirects are followed here, so that origin alone decides whom a
+// registry may lead to: go-containerregistry knows no registry that is private itself.
+type answerTransport struct {
+	inner  http.RoundTripper
+	realms sync.Map // see challenges.go
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *answerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.answer(r)
+	if err != nil {
+		return nil, err
+	}
+	traceOf(r.Context()).saw(r, resp)
+	if resp.StatusCode == http.StatusUnauthorized {
+		t.plainChallenges(r, resp)
+	}
+	return resp, nil
+}
+
+func (t *answerTransport) answer(r *http.Request) (*http.Response, error) {
+	ofBlobs, ofManifests := strings.Contains(r.URL.Path, "/blobs/"), strings.Contains(r.URL.Path, "/manifests/")
+	switch r.Method {
+	case http.MethodGet:
+		if ofManifests {
+			return t.getManifest(r)
+		}
+		resp, err := t.follow(t.toRealm(r))
+		switch {
+		case err != nil || ofBlobs:
+			return resp, err
+		case strings.HasPrefix(r.URL.Path, "/v2/"):
+			return bounded(resp, maxAnswer), nil
+		}
+		return bounded(resp, maxToken), nil
+	case http.MethodHead:
+		if ofManifests {
+			return t.headManifest(r)
+		}
+		return t.headBlob(r)
+	case http.MethodPatch:
+		return t.patch(r)
+	case http.MethodPut:
+		return t.renamed(r, http.StatusCreated, http.StatusOK, http.StatusAccepted, http.StatusNoContent)
+	case http.MethodPost:
+		if ofBlobs {
+			return t.beginUpload(r)
+		}
+		resp, err := t.inner.RoundTrip(t.toRealm(r))
+		if err != nil {
+			return nil, err
+		}
+		return bounded(resp, maxToken), nil
+	}
+	return t.inner.RoundTrip(r)
+}
+
+// renamed is an answer whose status is as, where it is one of others.
+func (t *answerTransport) renamed(r *http.Request, as int, others ...int) (*http.Response, error) {
+	resp, err := t.inner.RoundTrip(r)
+	if err == nil && slices.Contains(others, resp.StatusCode) {
+		rename(resp, as)
+	}
+	return resp, err
+}
+
+func rename(resp *http.Response, status int) {
+	resp.StatusCode, resp.Status = status, strconv.Itoa(status)+" "+http.StatusText(status)
+}
+
+// follow goes where a registry's redirects lead, with no secret. Where the answer from
+// there is that one is wanted, the redirect is the answer: the layers above may get one.
+func (t *answerTransport) follow(r *http.Request) (*http.Response, error) {
+	at := r
+	var first *http.Response
+	for range maxRedirects {
+		resp, err := t.inner.RoundTrip(at)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode == http.StatusUnauthorized && first != nil {
+			_, err := readAnswer(resp.Body)
+			return first, err
+		}
+		to, err := resp.Location()
+		if resp.StatusCode < 300 || resp.StatusCode > 399 || err != nil {
+			return resp, nil //nolint:nilerr // an answer without a place to go is the answer
+		}
+		if _, err := readAnswer(resp.Body); err != nil {
+			return nil, err
+		}
+		resp.Body = http.NoBody
+		if first == nil {
+			first = resp
+		}
+		at = at.Clone(r.Context())
+		at.URL, at.Host, at.Response = to, "", resp
+		if origin.Of(to) != origin.Of(r.URL) {
+			at.Header.Del("Authorization")
+		}
+	}
+	return nil, fmt.Errorf("%s redirects more than %d times", r.URL.Host, maxRedirects)
+}
+
+// getManifest has a media type for what is a manifest, whatever its answer calls it.
+func (t *answerTransport) getManifest(r *http.Request) (*http.Response, error) {
+	resp, err := t.follow(r)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return resp, err
+	}
+	bounded(resp, maxAnswer)
+	kind, named := mediaType(resp)
+	if !named {
+		raw, err := io.ReadAll(resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			return nil, err
+		}
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+		kind = manifestType(raw, kind)
+	}
+	resp.Header.Set("Content-Type", kind)
+	return resp, nil
+}
+
+// mediaType is an answer's media type without its parameters, and whether it says
+// more than that these are bytes, or JSON.
+func mediaType(resp *http.Response) (kind string, named bool) {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		kind, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
+		kind = strings.TrimSpace(kind)
+	}
+	return kind, strings.HasPrefix(kind, "application/vnd.")
+}
+
+// manifestType reads from a manifest what it is; otherwise it is as it was called.
+func manifestType(raw []byte, called string) string {
+	var m struct {
+		MediaType string            `json:"mediaType"`
+		Manifests []json.RawMessage `json:"manifests"`
+		Config    json.RawMessage   `json:"config"`
+	}
+	switch err := json.Unmarshal(raw, &m); {
+	case err != nil:
+		return called
+	case m.MediaType != "":
+		return m.MediaType
+	case m.Manifests != nil:
+		return string(types.OCIImageIndex)
+	case m.Config != nil:
+		return string(types.OCIManifestSchema1)
+	}
+	return called
+}
+
+// headManifest asks for the manifest itself where the answer to HEAD does not say
+// what it is, how long it is and what its digest is, or where there is no HEAD.
+func (t *answerTransport) headManifest(r *http.Request) (*http.Response, error) {
+	resp, err := t.follow(r)
+	if err != nil {
+		return nil, err
+	}
+	if kind, named := mediaType(resp); resp.StatusCode == http.StatusOK && named && resp.ContentLength > 0 {
+		if _, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
+			resp.Header.Set("Content-Type", kind)
+			return resp, nil
+		}
+	}
+	if resp.StatusCode > 299 && !slices.Contains(noHead, resp.StatusCode) {
+		return resp, nil
+	}
+	if _, err := readAnswer(resp.Body); err != nil {
+		return nil, err
+	}
+	get := r.Clone(r.Context())
+	get.Method = http.MethodGet
+	if resp, err = t.getManifest(get); err != nil {
+		return nil, err
+	}
+	if slices.Contains(noHead, resp.StatusCode) {
+		rename(resp, http.StatusNotFound) // it cannot be asked for: the push will see
+	}
+	if resp.StatusCode != http.StatusOK {
+		return resp, nil
+	}
+	sum, size, err := v1.SHA256(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, err
+	}
+	resp.Header.Set("Docker-Content-Digest", sum.String())
+	resp.Body, resp.ContentLength = http.NoBody, size
+	return resp, nil
+}
+
+// noHead are the answers of a server, or of what is in front of it, that has no HEAD.
+var noHead = []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
+
+// headBlob asks whether a blob is there. Whether one who is refused may send it is for
+// the upload to find out.
+func (t *answerTransport) headBlob(r *http.Request) (*http.Response, error) {
+	resp, err := t.follow(r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		rename(resp, http.StatusOK)
+	case slices.Contains(noHead, resp.StatusCode), resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusGone:
+		rename(resp, http.StatusNotFound)
+	}
+	return resp, nil
+}
+
+// beginUpload has a place for the content, where that is wanted.
+func (t *answerTransport) beginUpload(r *http.Request) (*http.Response, error) {
+	resp, err := t.renamed(r, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
+	if err != nil {
+		return nil, err
+	}
+	if at := resp.Header.Get("Location"); resp.StatusCode == http.StatusCreated && !r.URL.Query().Has("mount") && !strings.Contains(at, "/blobs/sha256:") {
+		rename(resp, http.StatusAccepted) // an upload was made, and no blob
+	}
+	return located(resp)
+}
+
+// patch has a place for what follows, which is the same one where the answer names none.
+func (t *answerTransport) patch(r *http.Request) (*http.Response, error) {
+	resp, err := t.renamed(r, http.StatusAccepted, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode < 300 && resp.Header.Get("Location") == "" {
+		resp.Header.Set("Location", r.URL.String())
+	}
+	return located(resp)
+}
+
+// located makes the place of an upload a whole address. One of the same host stays in
+// HTTPS: a registry behind a proxy that ends TLS may not know of it.
+func located(resp *http.Response) (*http.Response, error) {
+	said := resp.Header.Get("Location")
+	if resp.StatusCode > 299 || said == "" {
+		return resp, nil
+	}
+	from := resp.Request
+	if !strings.Contains(said, "://") && strings.HasPrefix(said, from.URL.Host+"/") {
+		said = from.URL.Scheme + "://" + said
+	}
+	to, err := from.URL.Parse(said)
+	if err != nil {
+		return nil, errors.Join(errors.New("the place of an upload is no address"), resp.Body.Close())
+	}
+	if from.URL.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Host, from.URL.Host) {
+		to.Scheme = "https"
+	}
+	resp.Header.Set("Location", to.String())
+	resp.Request = from.Clone(from.Context())
+	resp.Request.URL = to // so that it leads nowhere else; the transport below looks at that
+	return resp, nil
+}
+
+// bounded has reading an answer's body fail behind limit bytes.
+func bounded(resp *http.Response, limit int64) *http.Response {
+	if resp.StatusCode < 300 {
+		resp.Body = &boundedBody{ReadCloser: resp.Body, host: resp.Request.URL.Host, limit: limit, left: limit}
+	}
+	return resp
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	host        string
+	limit, left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("the answer of %s has more than %d bytes", b.host, b.limit)
+	}
+	return n, err
+}
+
+type repositoryKey struct{}
+
+// asking notes which repository is asked about, for [pingTransport].
+func asking(ctx context.Context, r reference) context.Context {
+	return context.WithValue(ctx, repositoryKey{}, r.repo.RepositoryStr())
+}
+
+// list is the address of a short list of the tags of the repository that is asked
+// about; nil where none is.
+func list(r *http.Request) *url.URL {
+	repository, ok := r.Context().Value(repositoryKey{}).(string)
+	if !ok {
+		return nil
+	}
+	return r.URL.JoinPath(repository, "tags", "list")
+}

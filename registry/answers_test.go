@@ -1,0 +1,191 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fnb/internal/growth"
+	"fnb/internal/servers"
+	"fnb/schema"
+)
+
+// TestAnswersAreBounded asks registries whose manifests and tokens have no end.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		what, endless string
+		limit         string
+		kind          string
+	}{
+		{"a manifest", "/v2/a/b/manifests/1", "4194304 bytes", "application/vnd.oci.image.manifest.v1+json"},
+		{"a manifest of no type", "/v2/a/b/manifests/1", "4194304 bytes", "text/plain"},
+		{"a token", "/token", "", "application/json"},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			t.Parallel()
+			var sent atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case test.endless:
+					w.Header().Set("Content-Type", test.kind)
+					for r.Method != http.MethodHead && r.Context().Err() == nil {
+						n, err := io.WriteString(w, strings.Repeat(" ", 10_000))
+						if sent.Add(int64(n)); err != nil {
+							return
+						}
+					}
+				case "/v2/":
+					if test.endless == "/token" {
+						w.Header().Set("Www-Authenticate", `Bearer realm="http://`+r.Host+`/token"`)
+						w.WriteHeader(http.StatusUnauthorized)
+					}
+				}
+			}))
+			t.Cleanup(server.Close)
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			_, err := newClient(t, Options{}).Head(ctx, strings.TrimPrefix(server.URL, "http://")+"/a/b:1")
+			if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), test.limit) {
+				t.Errorf("%T %v", err, err)
+			}
+			server.Close()
+			if sent.Load() > 32<<20 {
+				t.Errorf("%d bytes were read", sent.Load())
+			}
+		})
+	}
+}
+
+// TestBlobsAreNotBounded pulls a layer that is longer than any manifest may be, from
+// the registry itself and from where it leads.
+func TestBlobsAreNotBounded(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{})
+	ref := reg.Host + "/acme/large:1"
+	s := newStore(t)
+	put(t, s, ref, newImage(t, newLayer(t, maxAnswer+1000)))
+	c := newClient(t, Options{})
+	_, err := c.Push(t.Context(), s, ref)
+	must(t, err)
+	for _, quirk := range servers.Quirks() {
+		if quirk.Name != "blobs at another host" {
+			continue
+		}
+		for _, from := range []string{reg.Host, servers.FrontFor(t, reg, quirk).Host} {
+			_, err = c.Pull(t.Context(), from+"/acme/large:1", newStore(t), schema.Platform{})
+			must(t, err)
+		}
+		return
+	}
+	t.Error("no registry leads elsewhere")
+}
+
+// TestNoRegistry asks hosts that answer and are no registry.
+func TestNoRegistry(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		kind   string
+		says   string
+	}{
+		"nothing":  {http.StatusNotFound, "text/plain", " answers 404 at /v2/: is it a registry?"},
+		"a page":   {http.StatusOK, "text/html; charset=utf-8", " answers 200 at /v2/ with a web page: is it a registry?"},
+		"no page":  {http.StatusNotFound, "text/html", " answers 404 at /v2/ with a web page: is it a registry?"},
+		"no verbs": {http.StatusMethodNotAllowed, "", " answers 405 at /v2/: is it a registry?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", test.kind)
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, "<html>welcome</html>")
+			}))
+			t.Cleanup(server.Close)
+			host := strings.TrimPrefix(server.URL, "http://")
+			s, c := newStore(t), newClient(t, Options{})
+			ref := host + "/acme/hello:1"
+			put(t, s, ref, newImage(t))
+			_, push := c.Push(t.Context(), s, ref)
+			_, ask := c.Ask(t.Context(), ref)
+			_, login := c.Login(t.Context(), host, "ada", "word")
+			for _, err := range []error{push, ask, login, c.MayPush(t.Context(), ref)} {
+				if e, ok := errors.AsType[*NoRegistryError](err); !ok || e.Error() != host+test.says {
+					t.Errorf("%T %v", err, err)
+				}
+			}
+		})
+	}
+}
+
+// TestLocated holds that the place of an upload is a whole address, and stays in HTTPS.
+func TestLocated(t *testing.T) {
+	for said, want := range map[string]string{
+		"/v2/a/uploads/1?x=%2F":        "https://reg.example/v2/a/uploads/1?x=%2F",
+		"1?x":                          "https://reg.example/v2/a/uploads/1?x",
+		"reg.example/v2/1":             "https://reg.example/v2/1",
+		"//blobs.example/1":            "https://blobs.example/1",
+		"http://reg.example/v2/1":      "https://reg.example/v2/1",
+		"http://reg.example:80/1":      "http://reg.example:80/1", // which is another server
+		"https://blobs.example/1?a=b+": "https://blobs.example/1?a=b+",
+		"":                             "",
+	} {
+		from, err := url.Parse("https://reg.example/v2/a/uploads/")
+		must(t, err)
+		resp := &http.Response{StatusCode: http.StatusAccepted, Header: http.Header{"Location": {said}}, Body: http.NoBody, Request: &http.Request{URL: from}}
+		resp, err = located(resp)
+		must(t, err)
+		if got := resp.Header.Get("Location"); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}
+
+// TestParseChallenges reads what registries write, and writes it as it is read.
+func TestParseChallenges(t *testing.T) {
+	for text, want := range map[string][]challenge{
+		``:                     nil,
+		`Basic`:                {{"basic", map[string]string{}}},
+		`Basic realm="a, b"`:   {{"basic", map[string]string{"realm": "a, b"}}},
+		`Basic realm=a`:        {{"basic", map[string]string{"realm": "a"}}},
+		`Negotiate, Basic x=1`: {{"negotiate", map[string]string{}}, {"basic", map[string]string{"x": "1"}}},
+		`Bearer Realm = "https://a/b?c=d" , SERVICE="x\"y", NTLM`: {{"bearer", map[string]string{"realm": "https://a/b?c=d", "service": `x"y`}}, {"ntlm", map[string]string{}}},
+		`Bearer realm="https://a`:                                 {{"bearer", map[string]string{"realm": "https://a"}}},
+		`="x", ,`:                                                 nil,
+	} {
+		got := parseChallenges(text)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	var readers []growth.Reader
+	for _, part := range []string{"a ", "a=", `"`, `\`, ",", `a="b",`, "a"} {
+		readers = append(readers, growth.Reader{Name: part, Size: 200_000, Begin: func(size int) func() {
+			text := "Basic x=" + strings.Repeat(part, size/len(part))
+			return func() { parseChallenges(text) }
+		}})
+	}
+	growth.Check(t, readers...)
+}
+
+// FuzzChallenges holds that what was read from challenges reads the same once written.
+func FuzzChallenges(f *testing.F) {
+	f.Add(`Bearer realm="https://auth.example/token",service="x", Basic realm=y`)
+	f.Add(`,,=",\"\\`)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, c := range parseChallenges(text) {
+			again := parseChallenges(c.String())
+			if len(again) != 1 || !reflect.DeepEqual(again[0], c) {
+				t.Errorf("%q: %q became %q", text, c, again)
+			}
+		}
+	})
+}
