@@ -156,7 +156,7 @@ func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
 		return v1.Descriptor{}, c.explain(ctx, err, r)
 	}
 	if r.digest != "" && d.Digest.String() != r.digest {
-		return v1.Descriptor{}, &NotFoundError{Reference: r.String(), Message: "the tag names " + d.Digest.String()}
+		return v1.Descriptor{}, &NotFoundError{Reference: r.String(), Host: r.host(), Message: "the tag names " + d.Digest.String()}
 	}
 	return *d, nil
 }

@@ -39,6 +39,8 @@ func (e *AuthError) Error() string {
 // store.
 type NotFoundError struct {
 	Reference string
+	Host      string   // of the registry that was asked; "" for the image store
+	Pushed    bool     // it was to be pushed: the registry has no such repository
 	Near      []string // references of the image store that resemble it, nearest first
 	Message   string   // the registry's words; may be empty
 }
@@ -108,11 +110,15 @@ func (e *PlainHTTPError) Error() string {
 type ReferenceError struct {
 	Reference string
 	Reason    string
+	Err       error // a [*schema.ImageError] where the text itself is wrong; nil otherwise
 }
 
 func (e *ReferenceError) Error() string {
 	return fmt.Sprintf("%q is not an image reference: %s", e.Reference, e.Reason)
 }
+
+// Unwrap returns what there is to know about the text.
+func (e *ReferenceError) Unwrap() error { return e.Err }
 
 // A DamagedError says that a blob is missing from the image store or is not
 // what its digest says.
@@ -175,7 +181,7 @@ func explainStatus(t *transport.Error, host, ref string) error {
 	case t.StatusCode == http.StatusUnauthorized, t.StatusCode == http.StatusForbidden:
 		return &AuthError{Host: host, Reference: ref, Status: t.StatusCode, Message: message}
 	case t.StatusCode == http.StatusNotFound && ref != "":
-		return &NotFoundError{Reference: ref, Message: message}
+		return &NotFoundError{Reference: ref, Host: host, Message: message}
 	case t.StatusCode >= 400 && t.StatusCode < 500:
 		return &PolicyError{Host: host, Reference: ref, Status: t.StatusCode, Code: code, Message: message}
 	}

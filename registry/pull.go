@@ -61,7 +61,7 @@ func (p *pull) run(ctx context.Context, platform schema.Platform) (v1.Descriptor
 	}
 	desc := top.Descriptor
 	if p.ref.digest != "" && desc.Digest.String() != p.ref.digest {
-		return desc, &NotFoundError{Reference: p.ref.String(), Message: "the tag names " + desc.Digest.String()}
+		return desc, &NotFoundError{Reference: p.ref.String(), Host: p.ref.host(), Message: "the tag names " + desc.Digest.String()}
 	}
 	if platform != (schema.Platform{}) && desc.MediaType.IsIndex() {
 		m, err := v1.ParseIndexManifest(bytes.NewReader(top.Manifest))

@@ -58,7 +58,11 @@ func (c *Client) Push(ctx context.Context, store *ImageStore, ref string, target
 	for _, r := range refs {
 		p.result.References = append(p.result.References, r.String())
 		if err := p.to(asking(ctx, r), r); err != nil {
-			return nil, c.explain(ctx, err, r)
+			err = c.explain(ctx, err, r)
+			if none, ok := errors.AsType[*NotFoundError](err); ok && none.Host != "" {
+				none.Pushed = true
+			}
+			return nil, err
 		}
 	}
 	return &p.result, nil

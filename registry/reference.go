@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"fnb/internal/plain"
+	"fnb/schema"
 )
 
 // A reference is a parsed image reference. It has a tag, a digest, or both.
@@ -22,13 +23,13 @@ type reference struct {
 // "latest". The error is a [*ReferenceError].
 func parseReference(s string, opts ...name.Option) (reference, error) {
 	bad := func(err error) (reference, error) {
-		return reference{}, &ReferenceError{Reference: plain.Short(s), Reason: plain.Short(strings.TrimPrefix(err.Error(), "invalid reference format: "))}
+		return reference{}, &ReferenceError{Reference: plain.Short(s), Reason: plain.Short(err.Error())}
 	}
 	named, err := dref.ParseNormalizedNamed(s)
-	if errors.Is(err, dref.ErrReferenceInvalidFormat) {
-		err = errors.New("want [HOST/]REPOSITORY[:TAG][@DIGEST]")
-	}
 	if err != nil {
+		if wrong, ok := errors.AsType[*schema.ImageError](schema.ValidateImage(s)); ok {
+			return reference{}, &ReferenceError{Reference: plain.Short(s), Reason: plain.Short(wrong.Problem), Err: wrong}
+		}
 		return bad(err)
 	}
 	repo, err := name.NewRepository(named.Name(), opts...)

@@ -16,7 +16,11 @@ type FieldError struct {
 	Field   string // where in the document: "functions.hello.lang"; "" for the document itself
 	Problem string // what is wrong, to be read after Field
 	Near    string // the word that was probably meant; "" where none is near
+	Err     error  // with an [*ImageError], that; nil otherwise
 }
+
+// Unwrap returns what there is to know about the problem.
+func (e *FieldError) Unwrap() error { return e.Err }
 
 // Error returns e as one line: "stack.yaml:7:5: functions.hello.lnag: is not a
 // known key (did you mean "lang"?)".

@@ -69,11 +69,37 @@ func checkImage(ref string) error {
 	if _, err := reference.ParseNormalizedNamed(ref); err == nil {
 		return nil
 	}
-	return fmt.Errorf("%q is not an image reference: %s", ref, malformed(ref))
+	return &ImageError{Image: ref, Problem: malformed(ref), Slashed: slashed(ref)}
+}
+
+// An ImageError says why a text is not an image reference.
+type ImageError struct {
+	Image   string
+	Problem string
+	Slashed bool // its tag has a slash, as names of git branches have
+}
+
+func (e *ImageError) Error() string {
+	return fmt.Sprintf("%q is not an image reference: %s", e.Image, e.Problem)
+}
+
+// slashed reports whether what follows the colon behind a repository has a slash.
+func slashed(ref string) bool {
+	_, repository, _ := strings.Cut(ref, "/") // a colon before that is a port's
+	_, tag, _ := strings.Cut(repository, ":")
+	return strings.Contains(tag, "/") && !strings.Contains(ref, "://")
 }
 
 // malformed says what keeps a text from being an image reference.
 func malformed(ref string) string {
+	if scheme, rest, ok := strings.Cut(ref, "://"); ok {
+		return fmt.Sprintf("leave out %q: it begins with the host of its registry: %s", scheme+"://", rest)
+	}
+	if slashed(ref) {
+		_, repository, _ := strings.Cut(ref, "/")
+		_, tag, _ := strings.Cut(repository, ":")
+		return fmt.Sprintf("its tag %q: %v", tag, ValidateTag(tag))
+	}
 	if _, err := reference.ParseNormalizedNamed(strings.ToLower(ref)); err == nil {
 		return "its repository has upper-case letters"
 	}

@@ -172,7 +172,12 @@ func (r *reader) refuse(v value, err error) {
 	case errors.As(err, &platform):
 		near = platform.Near()
 	}
-	r.fail(v, err.Error(), near)
+	problem := r.problem(v, err.Error(), near)
+	var image *ImageError
+	if errors.As(err, &image) {
+		problem.Err = image
+	}
+	r.problems = append(r.problems, problem)
 }
 
 // exceeded counts one more value and is true when there are too many; that is

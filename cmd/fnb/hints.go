@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func exitCode(err error) int {
 	switch {
 	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage
-	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err):
+	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):
 		return exitRegistry
 	case denied(err) != "", unpushed(err) != "":
 		return exitRegistry
@@ -142,6 +143,9 @@ func functionHints(err error) []string {
 	if f, ok := errors.AsType[*unknownFunctionError](err); ok && len(f.near) > 0 {
 		return []string{"did you mean: " + strings.Join(f.near, ", ")}
 	}
+	if i, ok := errors.AsType[*schema.ImageError](err); ok && i.Slashed {
+		return []string{"put the name of git's branch into the tag with: --tag branch"}
+	}
 	if is[*templates.ExistsError](err) {
 		return []string{"choose another folder with: --handler DIR"}
 	}
@@ -227,6 +231,12 @@ func hostKeyHint(h *store.HostKeyError) string {
 }
 
 func registryHints(err error) []string {
+	if n, ok := errors.AsType[*registry.NotFoundError](err); ok && n.Host != "" {
+		if n.Pushed {
+			return nil // the registry's words are in the error
+		}
+		return []string{"push it first with: fnb build --push"}
+	}
 	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
 		var out []string
 		if len(n.Near) > 0 {
@@ -236,6 +246,9 @@ func registryHints(err error) []string {
 	}
 	if a, ok := errors.AsType[*registry.AuthError](err); ok {
 		return []string{"log in with: fnb login " + a.Host}
+	}
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Status > 0 && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden {
+		return nil // credentials would change nothing
 	}
 	if host := denied(err); host != "" {
 		return []string{"log in with: fnb login " + host}

@@ -183,6 +183,9 @@ func (p *pipeline) ask(ctx context.Context, j *job, ref string) (*registry.Known
 	if is[*registry.NotFoundError](err) {
 		return nil, nil
 	}
+	if is[*registry.NoRegistryError](err) {
+		return nil, fmt.Errorf("asking whether it has %s: %w", ref, err)
+	}
 	if host := registry.Host(ref); p.firstSilence(host) {
 		j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("%s does not say whether it has the image, so it is built: %v", host, err))
 	}

@@ -17,7 +17,8 @@ import (
 )
 
 // cmdServeDir: servedir VAR DIR serves the files of a folder over HTTP, until the
-// script ends. VAR becomes the URL of the folder, without a slash at its end.
+// script ends. VAR becomes the URL of the folder, without a slash at its end, and
+// VAR_HOST the address alone.
 func cmdServeDir(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: servedir VAR DIR")
@@ -25,6 +26,7 @@ func cmdServeDir(ts *testscript.TestScript, neg bool, args []string) {
 	s := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[1]))))
 	ts.Defer(s.Close)
 	ts.Setenv(args[0], s.URL)
+	ts.Setenv(args[0]+"_HOST", strings.TrimPrefix(s.URL, "http://"))
 }
 
 // cmdStoreFile: storefile VAR REPO TEMPLATES TAG… starts a git server with a store
