@@ -33,8 +33,13 @@ func TestOf(t *testing.T) {
 		}
 	}
 	for _, differ := range [][2]string{
-		{"https://h", "http://h"}, {"https://h", "https://h:8443"}, {"https://h", "https://a.h"}, {"https://h", "https://h."},
-		{"http://h:443", "https://h"}, {"https://127.0.0.1", "https://[::ffff:127.0.0.1]"}, {"https://ſ", "https://s"},
+		{"https://h", "http://h"},
+		{"https://h", "https://h:8443"},
+		{"https://h", "https://a.h"},
+		{"https://h", "https://h."},
+		{"http://h:443", "https://h"},
+		{"https://127.0.0.1", "https://[::ffff:127.0.0.1]"},
+		{"https://ſ", "https://s"},
 	} {
 		if a, b := origin.Of(parse(t, differ[0])), origin.Of(parse(t, differ[1])); a == b {
 			t.Errorf("%q is %q", differ[0], differ[1])

@@ -26,8 +26,11 @@ func TestRegistryLeadsInward(t *testing.T) {
 		allow string
 		ok    bool
 	}{
-		{origin.Public, "ghcr.io", "", false}, {origin.Network, "10.0.0.1", "", false}, {origin.Machine, "127.0.0.1:1", "", true},
-		{origin.Public, host, "", true}, {origin.Public, "ghcr.io", host, true},
+		{origin.Public, "ghcr.io", "", false},
+		{origin.Network, "10.0.0.1", "", false},
+		{origin.Machine, "127.0.0.1:1", "", true},
+		{origin.Public, host, "", true},
+		{origin.Public, "ghcr.io", host, true},
 	} {
 		g := newLeadGuard(&http.Transport{}, net.Dialer{}, func(h string) bool { return h == test.allow })
 		g.met = func() (nearest, farthest origin.Reach, ok bool) { return test.met, origin.Public, true }

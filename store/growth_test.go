@@ -37,11 +37,11 @@ func snapshotOf(t *testing.T, packages, versions int, lines []byte) []byte {
 	return b.Bytes()
 }
 
-// readAll reads a snapshot, and returns what it has in all.
-func readAll(ctx context.Context, data []byte) (versions, passed int, err error) {
+// readAll reads a snapshot, and returns how much of it was passed over.
+func readAll(ctx context.Context, data []byte) (passed int, err error) {
 	feed := readSnapshot(ctx, "http://x/", bytes.NewReader(data), Limits{}.withDefaults().Unpacked)
-	err = feed(func(p pack) error { versions += len(p.versions); return nil }, func(string, error) { passed++ })
-	return versions, passed, err
+	err = feed(func(pack) error { return nil }, func(string, error) { passed++ })
+	return passed, err
 }
 
 const someRecord = `{"v":1,"kind":"template","name":"a/b","vers":"1.0.#","cksum":"fnb1:sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","source":{"git":{"url":"https://e.com/a","commit":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}},"parts":{"entrypoint":{},"handler":{"dir":"f"}}}`
@@ -61,13 +61,13 @@ func TestGrowth(t *testing.T) {
 	} {
 		readers = append(readers, growth.Reader{Name: "an index: " + c.what, Size: 4 << 20, Begin: func(size int) func() {
 			data := snapshotOf(t, 0, 0, textOf(size, c.before, c.line, ""))
-			return func() { _, _, _ = readAll(ctx, data) }
+			return func() { _, _ = readAll(ctx, data) }
 		}})
 	}
 	readers = append(readers, growth.Reader{Name: "an index: lines that say nothing", Size: maxSnapshotIdle, Begin: func(size int) func() {
 		data := snapshotOf(t, 0, 0, bytes.Repeat([]byte("{}\n"), size))
 		return func() {
-			if _, _, err := readAll(ctx, data); err != nil {
+			if _, err := readAll(ctx, data); err != nil {
 				t.Error(err)
 			}
 		}
@@ -132,17 +132,17 @@ func TestIndexIsBounded(t *testing.T) {
 			}
 			return b.Bytes()
 		}
-		_, _, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle+2)))
+		_, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle+2)))
 		if l, ok := errors.AsType[*LimitError](err); !ok || l.Limit != maxSnapshotIdle {
 			t.Errorf("%s: %v", c.what, err)
 		}
-		if _, _, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle/2))); is[*LimitError](err) {
+		if _, err := readAll(t.Context(), snapshotOf(t, 0, 0, lines(maxSnapshotIdle/2))); is[*LimitError](err) {
 			t.Errorf("fewer of %s: %v", c.what, err)
 		}
 	}
 	// A kind that only a later fnb knows may have as many as it likes, up to the limit of all.
 	later := append([]byte(`{"package":{"kind":"later","name":"a/b"}}`+"\n"), bytes.Repeat([]byte(`{"record":{"v":1}}`+"\n"), 3*maxSnapshotIdle)...)
-	if _, passed, err := readAll(t.Context(), snapshotOf(t, 1, 3*maxSnapshotIdle, later)); err != nil || passed != 1 {
+	if passed, err := readAll(t.Context(), snapshotOf(t, 1, 3*maxSnapshotIdle, later)); err != nil || passed != 1 {
 		t.Errorf("a later kind: %d passed over, %v", passed, err)
 	}
 	for _, list := range []string{"[0" + strings.Repeat(",0", maxListEntries) + "]", `{"version":"0.2","functions":[0` + strings.Repeat(",0", maxListEntries) + "]}"} {

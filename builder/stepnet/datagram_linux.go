@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
-	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -27,7 +26,7 @@ const (
 
 // flow passes a step's datagrams of one address on, and what is answered. One that may
 // not be sent is answered by the stack: there is nobody.
-func (g *gate) flow(ctx context.Context, s *stack.Stack, r *udp.ForwarderRequest) bool {
+func (g *gate) flow(ctx context.Context, r *udp.ForwarderRequest) bool {
 	to := local(r.ID())
 	if !isNameserver(to) && g.reach.Check(ctx, to) != nil {
 		return false

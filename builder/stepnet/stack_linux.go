@@ -66,7 +66,7 @@ func newStack(ctx context.Context, w *wire, g *gate) (*netstack, error) {
 		{Destination: header.IPv6EmptySubnet, NIC: nic},
 	})
 	s.SetTransportProtocolHandler(tcp.ProtocolNumber, tcp.NewForwarder(s, 0, maxDialing, func(r *tcp.ForwarderRequest) { g.connect(ctx, r) }).HandlePacket)
-	s.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s, func(r *udp.ForwarderRequest) bool { return g.flow(ctx, s, r) }).HandlePacket)
+	s.SetTransportProtocolHandler(udp.ProtocolNumber, udp.NewForwarder(s, func(r *udp.ForwarderRequest) bool { return g.flow(ctx, r) }).HandlePacket)
 	n.link.carry()
 	return n, nil
 }

@@ -37,8 +37,10 @@ func (g *globals) readStack() (*schema.Stack, error) {
 		return g.alone.stack()
 	}
 	if u, err := url.Parse(g.file); err == nil && u.Host != "" {
-		return nil, &usageError{command: "fnb", err: fmt.Errorf("-f %s: a stack file is read from a folder, not from the network", g.file),
-			hints: []string{"fetch it, read it, and use it: curl -fsSLO " + shellWord(g.file) + " && fnb build -f " + shellWord(path.Base(u.Path))}}
+		return nil, &usageError{
+			command: "fnb", err: fmt.Errorf("-f %s: a stack file is read from a folder, not from the network", g.file),
+			hints: []string{"fetch it, read it, and use it: curl -fsSLO " + shellWord(g.file) + " && fnb build -f " + shellWord(path.Base(u.Path))},
+		}
 	}
 	file, err := g.stackFile()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -164,8 +164,6 @@ func (s *syncBuffer) take() string {
 	return text
 }
 
-func (in *inside) address() string { return in.mainPort.Addr().String() }
-
 // isIdle waits until no request is under way and every place is free.
 func (in *inside) isIdle(s *setup) bool {
 	taken := 0

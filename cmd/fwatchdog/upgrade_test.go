@@ -74,7 +74,7 @@ func TestUpgradedConnectionsCarryNothingElse(t *testing.T) {
 // TestUpgradedConnectionsEndWithEitherSide has one side end, and the other do nothing about it.
 func TestUpgradedConnectionsEndWithEitherSide(t *testing.T) {
 	ours(t)
-	wait := func(c net.Conn, _ *bufio.Reader) { time.Sleep(8 * time.Second) }
+	wait := func(net.Conn, *bufio.Reader) { time.Sleep(8 * time.Second) }
 	for _, tt := range []struct {
 		name string
 		fn   func(net.Conn, *bufio.Reader)
