@@ -18,7 +18,7 @@ func ExampleOpenOfficial() {
 	fmt.Println("package list:", t.Packages.Lists[0].Manifest)
 	// Output:
 	// Dockerfile: [python:3.13-slim-bookworm]
-	// entrypoint: python index.py [index.py]
+	// entrypoint: python index.py [fnb_classic.py fnb_shape.py index.py]
 	// handler: function [handler.py handler_test.py requirements.txt]
 	// package list: function/requirements.txt
 }

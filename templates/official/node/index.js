@@ -6,6 +6,8 @@ const http = require('node:http')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 
+const shape = require('./fnb_shape')
+
 class FunctionEvent {
   constructor (req, url, body) {
     this.body = body
@@ -169,7 +171,7 @@ function pause () {
   return 30000
 }
 
-async function main () {
+async function load () {
   const loaded = await import(pathToFileURL(path.join(__dirname, 'function', 'handler.js')).href)
     .catch((err) => {
       // package.json may name another file than handler.js.
@@ -177,14 +179,21 @@ async function main () {
       return { default: require('./function') }
     })
   const handler = typeof loaded.default === 'function' ? loaded.default : (loaded.default?.handler ?? loaded.handler)
-  if (typeof handler !== 'function') throw new Error('function/handler.js exports no function')
+  if (typeof handler !== 'function') throw new shape.Refused('function/handler.js exports no function')
+  return handler
+}
+
+async function main () {
+  const handler = await load()
+  const callback = shape.told(String(handler)) === 'callback'
+  const answer = callback ? require('./fnb_classic').serve : (req, res) => serve(handler, req, res)
 
   let closing = false
   const server = http.createServer((req, res) => {
     res.once('close', () => {
       if (closing) setImmediate(() => server.closeIdleConnections())
     })
-    serve(handler, req, res)
+    answer(req, res)
   })
   // The watchdog decides how long connections and requests may last.
   server.keepAliveTimeout = 0
@@ -204,7 +213,11 @@ async function main () {
   server.listen(port(), '127.0.0.1')
 }
 
-main().catch((err) => {
-  console.error(err)
-  process.exit(1)
-})
+module.exports = { load }
+
+if (require.main === module) {
+  main().catch((err) => {
+    console.error(err instanceof shape.Refused ? `${err.message}\n${shape.accepted}` : err)
+    process.exit(1)
+  })
+}

@@ -16,7 +16,7 @@ import threading
 import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import GeneratorType
+from types import FunctionType, GeneratorType
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from function import handler
@@ -64,6 +64,7 @@ class Event:
         self.method = method
         self.query = Query(url.query)
         self.path = unquote(url.path)
+        self.query_string = url.query
 
 
 class Context:
@@ -143,7 +144,45 @@ class BadRequest(Exception):
     pass
 
 
+def caller():
+    """Return the function that calls the handler with an event."""
+    handle = handler.handle
+    if plain(handle):
+        return lambda event: handle(event, Context())
+    import inspect
+
+    import fnb_shape
+
+    try:
+        shape = fnb_shape.of_function(handle)
+    except fnb_shape.Refused as err:
+        sys.exit(f"function/handler.py: {err}\n{fnb_shape.ACCEPTED}")
+    if shape == "req":
+        import fnb_classic
+
+        limit = seconds(os.getenv("exec_timeout", "30s")) or None
+        return lambda event: fnb_classic.answer(event, limit)
+    if not inspect.iscoroutinefunction(handle) and not inspect.iscoroutinefunction(getattr(handle, "__call__", None)):
+        return lambda event: handle(event, Context())
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return lambda event: asyncio.run_coroutine_threadsafe(handle(event, Context()), loop).result()
+
+
+def plain(handle):
+    """Return whether handle is a function of two parameters and nothing more, as
+    nearly all are. That is told without the modules that tell the others."""
+    if type(handle) is not FunctionType or handle.__defaults__ or hasattr(handle, "__wrapped__"):
+        return False
+    code = handle.__code__
+    special = 0x4 | 0x8 | 0x80 | 0x200  # *args, **kwargs, async, an async generator
+    return code.co_argcount == 2 and code.co_kwonlyargcount == 0 and not code.co_flags & special
+
+
 class RequestHandler(BaseHTTPRequestHandler):
+    call = None  # takes an event and returns what the handler returned
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -171,7 +210,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             return
         try:
             event = Event(self.command, self.path, Headers(self.headers.items()), body)
-            answer = Answer(handler.handle(event, Context()))
+            answer = Answer(self.call(event))
         except Exception:
             traceback.print_exc()
             answer = Answer(("Internal Server Error\n", 500))
@@ -261,16 +300,24 @@ def pause():
     so for healthcheck_interval, or else for write_timeout; fnb's passes it on
     last, and says 0."""
     for name in ("healthcheck_interval", "write_timeout"):
-        text = os.getenv(name, "")
-        if text.isdigit():
-            return int(text)
-        if re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s))+", text):
-            units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
-            return sum(float(n) * units[unit] for n, unit in re.findall(r"([\d.]+)(h|ms|m|s)", text))
+        pause = seconds(os.getenv(name, ""))
+        if pause is not None:
+            return pause
     return 30
 
 
+def seconds(text):
+    """Return a duration such as 1m30s or 10 in seconds, or None."""
+    if text.isdigit():
+        return int(text)
+    if not re.fullmatch(r"(\d+(\.\d+)?(h|ms|m|s))+", text):
+        return None
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+    return sum(float(n) * units[unit] for n, unit in re.findall(r"([\d.]+)(h|ms|m|s)", text))
+
+
 def main():
+    RequestHandler.call = staticmethod(caller())
     server = Server(address(), RequestHandler)
     signals = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
