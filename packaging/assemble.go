@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -308,6 +309,9 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	}
 	out.Unread = a.unread(dockerfile)
 	a.configure(out, dockerfile)
+	if err := a.noteProgram(view, cmp.Or(a.in.Function.FProcess, a.in.Template.Entrypoint.FProcess)); err != nil {
+		return nil, err
+	}
 	a.noteLogins()
 	a.noteForeignLocks()
 	out.Notes, out.Details = a.notes, append(a.taken, a.cached...)

@@ -378,3 +378,35 @@ func TestHandlerMayLieElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// What would keep a handler's program from starting is said when it is built.
+func TestProgramOfTheHandler(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fprocess, script string
+		mode             fs.FileMode
+		want             []string
+	}{
+		"well":                   {"./run.sh x", "#!/bin/sh\n", 0o755, nil},
+		"Windows":                {"./run.sh", "#!/bin/sh\r\necho\r\n", 0o755, []string{"./run.sh, which fprocess names, has the line ends of Windows: its interpreter will not be found; write it with those of Unix"}},
+		"not executable":         {"./run.sh", "#!/bin/sh\n", 0o644, []string{"./run.sh, which fprocess starts, may not be executed: allow it with chmod +x"}},
+		"an interpreter's":       {"sh run.sh", "echo\n", 0o644, nil},
+		"an argument":            {"cat x run.sh", "#!/bin/sh\r\n", 0o644, nil},
+		"nothing to see":         {"cat", "#!/bin/sh\r\n", 0o644, nil},
+		"outside of the handler": {"../../../etc/passwd", "", 0o644, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := files(t, map[string]string{"hello/run.sh": test.script, "hello/list.txt": "x"})
+			if err := os.Chmod(filepath.Join(root, "hello/run.sh"), test.mode); err != nil {
+				t.Fatal(err)
+			}
+			fn := function()
+			fn.FProcess = test.fprocess
+			got := assemble(t, Input{Function: fn, Template: plainTemplate(t), Root: root})
+			if diff := cmp.Diff(test.want, got.Notes); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

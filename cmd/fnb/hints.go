@@ -302,6 +302,9 @@ func builderHints(err error) []string {
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Own != "" {
 		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, add to fnb's settings: builder: {reach: [%q]}", s.Own, s.Own)}
 	}
+	if s, ok := errors.AsType[*builder.SolveError](err); ok && stepHints(s) != nil {
+		return stepHints(s)
+	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && absent.MatchString(s.Problem) {
 		return []string{"see what the build context has with: fnb build --context-only DIR"}
 	}

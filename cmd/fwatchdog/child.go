@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,9 +92,18 @@ func (f *forker) start(r *http.Request, body []byte, ahead bool) (*child, error)
 	closeFD(&stderr)
 	if err != nil {
 		p.close()
-		return nil, fmt.Errorf("starting the function's process: %w", err)
+		return nil, fmt.Errorf("starting the function's process: %w", explainStart(f.path, err))
 	}
 	return p, nil
+}
+
+// explainStart says which file could not be started. The kernel says of an interpreter that
+// is not there what it says of a script that is not.
+func explainStart(path string, err error) error {
+	if _, serr := os.Stat(path); serr == nil && errors.Is(err, syscall.ENOENT) {
+		return fmt.Errorf("%s: the interpreter that its first line names is not there (does the line end in a carriage return?): %w", path, err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 func closeFD(fd *int) {

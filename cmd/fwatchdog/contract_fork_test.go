@@ -290,3 +290,19 @@ func TestForkEndsBySignal(t *testing.T) {
 		}
 	}
 }
+
+// TestInterpreterIsNotThere: a script written on Windows is there, and its interpreter is not.
+func TestInterpreterIsNotThere(t *testing.T) {
+	ours(t)
+	script := filepath.Join(t.TempDir(), "run.sh")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\r\necho hi\r\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := launch(t, "fprocess="+script, "healthcheck_interval=1ms").serving()
+	if got := d.get("/"); got.StatusCode != http.StatusInternalServerError {
+		t.Errorf("%d", got.StatusCode)
+	}
+	if why := script + ": the interpreter that its first line names is not there"; !eventually(5*time.Second, func() bool { return strings.Contains(d.errs.String(), why) }) {
+		t.Errorf("the log is %q", d.errs.String())
+	}
+}
