@@ -209,6 +209,18 @@ func TestForkHeadersDoNotMaskTheRequest(t *testing.T) {
 	}
 }
 
+// The variables of a process name the proxy of its HTTP clients, and Python's and Perl's read those names in upper and lower case.
+func TestForkHeadersNameNoProxy(t *testing.T) {
+	ours(t)
+	for _, mode := range []string{modeStreaming, modeSerializing} {
+		d := launch(t, forking(t, mode, "env")...).serving()
+		r := d.get("/", "Proxy: http://evil.example", "pROXY: http://evil.example", "Http-Proxy: http://kept.example")
+		if strings.Contains(r.body, "evil.example") || !strings.Contains(r.body, "Http_Http_Proxy=http://kept.example") {
+			t.Errorf("%s: environment:\n%s", mode, r.body)
+		}
+	}
+}
+
 func TestContractStatic(t *testing.T) {
 	parallel(t)
 	dir := t.TempDir()

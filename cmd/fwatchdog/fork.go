@@ -145,6 +145,8 @@ func requestEnvironment(environ []string, r *http.Request) []string {
 		switch name {
 		case "Method", "Query", "Path", "Transfer-Encoding", "Transfer_encoding":
 			continue // these names are taken by the request itself
+		case "Proxy":
+			continue // as Http_Proxy it would be the proxy of Python's and Perl's clients, which read names in any case (CVE-2016-1000110)
 		}
 		env = append(env, "Http_"+strings.ReplaceAll(name, "-", "_")+"="+values[0])
 	}
