@@ -2,8 +2,8 @@ package registry
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -78,9 +78,13 @@ func (t *pingTransport) ask(r *http.Request) (*http.Response, error) {
 	if resp, err = t.inner.RoundTrip(r); err != nil {
 		return nil, err
 	}
-	if isPage(resp) || !isRegistry(resp) {
-		_, err := readAnswer(resp.Body)
-		return nil, cmp.Or[error](err, none)
+	raw, err := readAnswer(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	if !isRegistry(resp, raw) {
+		return nil, none
 	}
 	if resp.StatusCode != http.StatusUnauthorized {
 		rename(resp, http.StatusOK)
@@ -99,11 +103,15 @@ func isPage(resp *http.Response) bool {
 	return kind == "text/html"
 }
 
-// isRegistry reports whether an answer about a repository is a registry's: its errors
-// and its lists are JSON, and it asks for credentials.
-func isRegistry(resp *http.Response) bool {
-	kind, _ := mediaType(resp)
-	return resp.StatusCode == http.StatusUnauthorized || resp.Header.Get("Docker-Distribution-Api-Version") != "" || kind == "application/json"
+// isRegistry reports whether an answer about a repository is a registry's, which asks
+// for credentials, has a list or says in JSON what is wrong.
+func isRegistry(resp *http.Response, raw []byte) bool {
+	var said struct {
+		Tags   json.RawMessage `json:"tags"`
+		Errors json.RawMessage `json:"errors"`
+	}
+	ofRegistry := json.Unmarshal(raw, &said) == nil && (said.Tags != nil || said.Errors != nil)
+	return ofRegistry || resp.StatusCode == http.StatusUnauthorized || resp.Header.Get("Docker-Distribution-Api-Version") != ""
 }
 
 // learn notes an answer, and reports whether it is one that lasts.

@@ -144,7 +144,7 @@ func functionHints(err error) []string {
 		return []string{"did you mean: " + strings.Join(f.near, ", ")}
 	}
 	if i, ok := errors.AsType[*schema.ImageError](err); ok && i.Slashed {
-		return []string{"put the name of git's branch into the tag with: --tag branch"}
+		return []string{"leave it out, and put the name of git's branch into the tag with: --tag branch"}
 	}
 	if is[*templates.ExistsError](err) {
 		return []string{"choose another folder with: --handler DIR"}

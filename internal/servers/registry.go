@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-var registryListens = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
+var registryListens = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)|serving on port (\d+)`)
 
 // RegistryOptions say how a registry is started. The zero value is an empty
 // registry in a temporary folder, in plain HTTP, open to everybody.
@@ -29,6 +30,12 @@ type RegistryOptions struct {
 	User, Password string
 	// TLS, when set, makes the registry speak HTTPS with its server certificate.
 	TLS *Certs
+	// Program is "" for that of the distribution project as it is now, "docker-registry"
+	// for Debian's older one, or "crane" for go-containerregistry's, which has the first
+	// two options only of those here.
+	Program string
+	// Absolute has the registry name whole addresses where it can name paths.
+	Absolute bool
 	// Proxy puts a reverse proxy in front of the registry, which records the
 	// requests and can break them: see [Registry.Requests] and [Registry.Fail].
 	Proxy bool
@@ -50,10 +57,6 @@ type Registry struct {
 
 // StartRegistry starts a registry and returns when it accepts connections.
 func StartRegistry(ctx context.Context, opts RegistryOptions) (_ *Registry, err error) {
-	bin, err := Tool(ctx, "registry")
-	if err != nil {
-		return nil, err
-	}
 	r := &Registry{}
 	if r.temp, err = os.MkdirTemp("", "fnb-registry-"); err != nil {
 		return nil, err
@@ -63,17 +66,10 @@ func StartRegistry(ctx context.Context, opts RegistryOptions) (_ *Registry, err 
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	conf := filepath.Join(r.temp, "config.yml")
-	text, err := registryConfig(r.temp, opts)
+	cmd, err := registryCommand(ctx, r.temp, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	// The registry outlives the call, not the program; Close stops it.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), bin, "serve", conf)
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	if r.proc, err = startProcess("registry", cmd); err != nil {
 		return nil, err
 	}
@@ -81,14 +77,42 @@ func StartRegistry(ctx context.Context, opts RegistryOptions) (_ *Registry, err 
 	if err != nil {
 		return nil, err
 	}
-	r.Host, r.URL = m[1], "http://"+m[1]
+	r.Host = cmp.Or(m[1], "127.0.0.1:"+m[2])
+	r.URL = "http://" + r.Host
 	if opts.TLS != nil {
-		r.URL = "https://" + m[1]
+		r.URL = "https://" + r.Host
 	}
 	if opts.Proxy {
 		r.startProxy(opts.TLS)
 	}
 	return r, nil
+}
+
+// registryCommand is what starts a registry, whose files are in dir.
+func registryCommand(ctx context.Context, dir string, opts RegistryOptions) (*exec.Cmd, error) {
+	ctx = context.WithoutCancel(ctx) // the registry outlives the call, not the program; Close stops it
+	if opts.Program == "crane" {
+		bin, err := Tool(ctx, "crane")
+		return exec.CommandContext(ctx, bin, "registry", "serve", "--address", "127.0.0.1:0", "--disk", cmp.Or(opts.Dir, dir)), err
+	}
+	bin, err := exec.LookPath("docker-registry")
+	if opts.Program == "" {
+		bin, err = Tool(ctx, "registry")
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := registryConfig(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	conf := filepath.Join(dir, "config.yml")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, bin, "serve", conf)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	return cmd, nil
 }
 
 // startProxy puts the proxy in front; it ends TLS itself.
@@ -124,9 +148,9 @@ storage:
     enabled: true
 http:
   addr: 127.0.0.1:0
-  relativeurls: true
+  relativeurls: %t
   secret: fnb
-`, storage)
+`, storage, !opts.Absolute)
 	if opts.TLS != nil && !opts.Proxy {
 		text += fmt.Sprintf("  tls:\n    certificate: %q\n    key: %q\n", opts.TLS.ServerCert, opts.TLS.ServerKey)
 	}
@@ -186,6 +210,9 @@ func (r *Registry) Close() error {
 func RegistryFor(tb testing.TB, opts RegistryOptions) *Registry {
 	tb.Helper()
 	r, err := StartRegistry(tb.Context(), opts)
+	if opts.Program == "docker-registry" {
+		Require(tb, "registries", err)
+	}
 	Require(tb, "registry", err)
 	closeAtEnd(tb, r.Close)
 	return r
