@@ -137,7 +137,7 @@ var emptyLine = regexp.MustCompile(`\r?\n\r?\n`)
 
 func isOddHead(head string) bool {
 	lines := strings.Split(head, "\n")
-	if !strictStatus.MatchString(lines[0]) || strings.HasPrefix(lines[0], "HTTP/1.0") && strings.Contains(head, "Transfer-Encoding") {
+	if !strictStatus.MatchString(lines[0]) || strings.HasPrefix(lines[0], "HTTP/1.0") && strings.Contains(strings.ToLower(head), "\ntransfer-encoding:") {
 		return true
 	}
 	return slices.ContainsFunc(lines[1:], func(line string) bool { return !strictField.MatchString(line) })
