@@ -85,7 +85,7 @@ func answerRules() []rule {
 			return strings.Contains(d.stream.bytes, " HTTP/1.0\r\n") && d.sameBut("103")
 		}},
 		{"An answer with chunks and a length that is none is read by its chunks; net/http refuses it.", func(d *difference) bool {
-			return strings.Contains(d.firstPart(), "Transfer-Encoding: chunked") && d.better()
+			return hasField(d.firstPart(), "transfer-encoding") && d.better()
 		}},
 		{"An answer whose trailer is not strictly formed is cut off.", func(d *difference) bool {
 			return d.endsOddly() && d.stopsAfter(0)
@@ -97,7 +97,7 @@ func answerRules() []rule {
 			return strings.HasPrefix(d.firstPart(), "HTTP/1.1 101 ") && d.sameSeen(asItIs) && d.sameDetails(withoutConnection)
 		}},
 		{"A Trailer field is passed on only where a trailer may come; ReverseProxy says so in answers to HEAD, too.", func(d *difference) bool {
-			return strings.Contains(d.firstPart(), "Trailer: ") && d.sameSeen(asItIs) && d.sameDetails(withoutTrailerField)
+			return hasField(d.firstPart(), "trailer") && d.sameSeen(asItIs) && d.sameDetails(withoutTrailerField)
 		}},
 	}
 }
@@ -137,10 +137,15 @@ var emptyLine = regexp.MustCompile(`\r?\n\r?\n`)
 
 func isOddHead(head string) bool {
 	lines := strings.Split(head, "\n")
-	if !strictStatus.MatchString(lines[0]) || strings.HasPrefix(lines[0], "HTTP/1.0") && strings.Contains(strings.ToLower(head), "\ntransfer-encoding:") {
+	if !strictStatus.MatchString(lines[0]) || strings.HasPrefix(lines[0], "HTTP/1.0") && hasField(head, "transfer-encoding") {
 		return true
 	}
 	return slices.ContainsFunc(lines[1:], func(line string) bool { return !strictField.MatchString(line) })
+}
+
+// hasField reports whether a head has a field, in whatever spelling.
+func hasField(head, name string) bool {
+	return strings.Contains(strings.ToLower(head), "\n"+name+":")
 }
 
 // endsOddly reports whether a line of the trailer of the function's answer is not strictly formed.
