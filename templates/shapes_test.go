@@ -149,7 +149,11 @@ func TestNodeShapes(t *testing.T) {
 		"one of either":           {code: "module.exports = async (context) => ({ status: context })", refused: "may mean an event or a body"},
 		"no export":               {code: "console.log('(event, context)')", refused: "handler.js exports nothing"},
 		"a syntax error":          {code: "\nmodule.exports = (event, context) => {", refused: "handler.js:"},
-		"an object":               {code: "module.exports = { main: (event) => event.body }", atStart: "exports no function"},
+		"an object":               {code: "module.exports = { main: (event) => event.body }", refused: "exports no function"},
+		"a class":                 {code: "module.exports = class { run () {} }", refused: "exports no function"},
+		"an object with a call":   {code: "const make = () => ({})\nmodule.exports = make()", atStart: "exports no function"},
+		"an object's handler":     {code: "module.exports = { handler: (event) => event.body, other: 1 }", answer: "hi"},
+		"a handler in quotes":     {code: "module.exports = { 'handler': (event) => event.body }", answer: "hi"},
 		"one of Express, wrapped": {code: "const wrap = (f) => f\nmodule.exports = wrap((req, res) => { res.send('x') })", atStart: "the handler (req, res) is one of Express"},
 	} {
 		t.Run(name, func(t *testing.T) {

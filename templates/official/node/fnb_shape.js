@@ -131,6 +131,8 @@ function check (folder) {
   if (manifest.type !== 'module') parse(source, 'handler.js')
   const text = exported(source)
   if (text === undefined) throw new Refused('handler.js exports nothing')
+  // Of the keys that are strings nothing is left in the text.
+  if (/^(\{(?![^]*(\bhandler\b|\bdefault\b|\.\.\.|''|\[))|class\b)/.test(text)) throw new Refused('handler.js exports no function')
   if (text) told(text)
 }
 

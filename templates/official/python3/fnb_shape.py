@@ -106,10 +106,10 @@ def own(outer):
 def written(args):
     """Return the signature that parameters in a source have."""
     kinds, out = inspect.Parameter, []
-    positional = args.posonlyargs + args.args
-    for i, arg in enumerate(positional):
-        default = None if i >= len(positional) - len(args.defaults) else kinds.empty
-        out.append(kinds(arg.arg, kinds.POSITIONAL_ONLY if i < len(args.posonlyargs) else kinds.POSITIONAL_OR_KEYWORD, default=default))
+    only = getattr(args, "posonlyargs", [])  # since Python 3.8
+    for i, arg in enumerate(only + args.args):
+        default = None if i >= len(only + args.args) - len(args.defaults) else kinds.empty
+        out.append(kinds(arg.arg, kinds.POSITIONAL_ONLY if i < len(only) else kinds.POSITIONAL_OR_KEYWORD, default=default))
     if args.vararg:
         out.append(kinds(args.vararg.arg, kinds.VAR_POSITIONAL))
     for arg, default in zip(args.kwonlyargs, args.kw_defaults):
