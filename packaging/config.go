@@ -114,9 +114,9 @@ func (a *assembly) configure(out *Context, dockerfile schema.Dockerfile) {
 	out.Config.Entrypoint = []string{watchdogPath}
 	out.Config.Healthcheck = []string{watchdogPath, "--run-healthcheck"}
 	for key, value := range map[string]string{
-		"fprocess":     t.Entrypoint.FProcess,
-		"mode":         t.Entrypoint.Mode,
-		"upstream_url": t.Entrypoint.UpstreamURL,
+		"fprocess":     t.Manifest.FProcess, // the image has what its Dockerfile says
+		"mode":         t.Manifest.Mode,
+		"upstream_url": t.Manifest.UpstreamURL,
 	} {
 		if _, set := out.Config.Env[key]; !set && value != "" {
 			out.Config.Env[key] = value

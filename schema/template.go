@@ -76,7 +76,9 @@ type Dockerfile struct {
 	Watchdog string
 }
 
-// An Entrypoint is the second part: the program that calls the handler.
+// An Entrypoint is the second part: the program that calls the handler. What the
+// manifest does not say is what the Dockerfile's ENV says, as it is written where build
+// args decide.
 type Entrypoint struct {
 	FProcess    string
 	Mode        string

@@ -5,16 +5,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"fnb/schema"
 )
@@ -41,7 +38,8 @@ type stage struct {
 	base   string   // image reference, where parent is -1
 	images []string // image references that its steps read from, in order
 	copies []copied
-	added  []argument // what ADD fetches, or may fetch, from elsewhere without a checksum
+	env    map[string]string // what ENV sets
+	added  []argument        // what ADD fetches, or may fetch, from elsewhere without a checksum
 }
 
 // An argument is a declared build arg.
@@ -137,7 +135,7 @@ func firstLine(ranges []parser.Range) int {
 }
 
 func (d *Dockerfile) newStage(i int, s instructions.Stage, global *scope) stage {
-	st := stage{Stage: s, index: i, line: firstLine(s.Location), parent: -1}
+	st := stage{Stage: s, index: i, line: firstLine(s.Location), parent: -1, env: map[string]string{}}
 	base := global.expand(s.BaseName)
 	st.parent = d.stageNamed(base)
 	if st.parent < 0 && base != "scratch" {
@@ -163,7 +161,8 @@ func (d *Dockerfile) step(st *stage, c instructions.Command, global, local *scop
 		}
 	case *instructions.EnvCommand:
 		for _, kv := range c.Env {
-			local.set(kv.Key, local.expand(kv.Value))
+			local.assign(kv.Key, kv.Value)
+			st.env[kv.Key] = local.unquoted(kv.Value)
 		}
 	case *instructions.CopyCommand:
 		if c.From != "" {
@@ -280,6 +279,19 @@ func (d *Dockerfile) Summary() schema.Dockerfile {
 	return out
 }
 
+// Env returns what ENV gives a variable in the image: the text as it is written, without
+// its quotes, where nobody knows the value yet; "" where the Dockerfile does not set it.
+func (d *Dockerfile) Env(name string) string {
+	for _, s := range d.chain() {
+		if value, ok := s.env[name]; ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func (d *Dockerfile) sets(name string) bool { return d.Env(name) != "" }
+
 // bringsWatchdog reports whether the final image starts a watchdog that the
 // Dockerfile put there: its command is one, one is copied in, or the function
 // is compiled into one (mode inproc).
@@ -359,117 +371,4 @@ func copiesWatchdog(c instructions.SourcesAndDest) bool {
 	return slices.ContainsFunc(append([]string{c.DestPath}, c.SourcePaths...), func(p string) bool {
 		return path.Base(p) == watchdogName
 	})
-}
-
-// isRemote reports whether ADD takes a source from elsewhere than the build context: by
-// URL, or from a git repository in ssh's short form.
-func isRemote(source string) bool {
-	return strings.Contains(source, "://") || scpLike.MatchString(source)
-}
-
-var (
-	scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
-	leading = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
-	// platformArg is a variable that the builder sets, to nothing that is a URL.
-	platformArg = regexp.MustCompile(`^(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT|STAGE)$`)
-)
-
-// A scope is the variables that are set at one place of a Dockerfile.
-type scope struct {
-	values map[string]string
-	args   map[string]string // build args that are given
-	empty  map[string]bool   // build args without a value
-	lex    *shell.Lex
-
-	longest int   // bytes of a value
-	tooLong *bool // a word would have become too long
-}
-
-// variables are values as the builder's lexer asks for them.
-type variables map[string]string
-
-// Get implements [shell.EnvGetter].
-func (v variables) Get(key string) (string, bool) {
-	value, ok := v[key]
-	return value, ok
-}
-
-// Keys implements [shell.EnvGetter].
-func (v variables) Keys() []string { return slices.Sorted(maps.Keys(v)) }
-
-func newScope(escape rune, args map[string]string) *scope {
-	return &scope{values: map[string]string{}, args: args, empty: map[string]bool{}, lex: shell.NewLex(escape), tooLong: new(bool)}
-}
-
-// inside returns the empty scope of a stage.
-func (s *scope) inside() *scope {
-	return &scope{values: map[string]string{}, args: s.args, empty: map[string]bool{}, lex: s.lex, tooLong: s.tooLong}
-}
-
-func (s *scope) set(key, value string) {
-	s.values[key] = value
-	s.longest = max(s.longest, len(value))
-}
-
-// process replaces the variables of a word. One that would become too long has no value.
-func (s *scope) process(word string) (result string, missing map[string]struct{}, err error) {
-	if strings.Count(word, "$")*s.longest > maxValue {
-		*s.tooLong = true
-		return "", nil, errors.New("the value is too long")
-	}
-	return s.lex.ProcessWord(word, variables(s.values))
-}
-
-// declare gives a build arg its value: the one that is given, or else its default.
-func (s *scope) declare(a instructions.KeyValuePairOptional) {
-	if given, ok := s.args[a.Key]; ok {
-		s.set(a.Key, given)
-	} else if a.Value == nil {
-		s.empty[a.Key] = true
-	} else {
-		s.set(a.Key, s.expand(*a.Value))
-	}
-}
-
-// expand returns word with its variables replaced, or word as it is where one
-// of them has neither a value nor a default.
-func (s *scope) expand(word string) string {
-	result, ok := s.try(word)
-	if !ok {
-		return word
-	}
-	return result
-}
-
-func (s *scope) try(word string) (string, bool) {
-	result, missing, err := s.process(word)
-	if err != nil {
-		return "", false
-	}
-	for name := range missing {
-		if !strings.Contains(word, "${"+name+":-") && !strings.Contains(word, "${"+name+"-") {
-			return "", false
-		}
-	}
-	return result, true
-}
-
-// mayBeRemote reports whether a source of ADD whose value nobody knows may turn out to
-// be a URL: where it begins with a variable that the base image may have set.
-func (s *scope) mayBeRemote(source string) bool {
-	m := leading.FindStringSubmatch(source)
-	return m != nil && !platformArg.MatchString(m[1]) && !s.empty[m[1]]
-}
-
-// sources returns the paths in the build context that COPY or ADD is given.
-func (s *scope) sources(words []string) []string {
-	var list []string
-	for _, w := range words {
-		p, ok := s.try(w)
-		if !ok || isRemote(p) {
-			continue
-		}
-		list = append(list, p)
-	}
-	return list
 }

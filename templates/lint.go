@@ -261,10 +261,10 @@ func (l *linter) entrypoint(d *Dockerfile, place string) {
 	if d == nil || m.Watchdog == "none" || m.Watchdog == "dockerfile" || (m.Watchdog == "" && d.bringsWatchdog()) {
 		return
 	}
-	if m.FProcess == "" && place == dockerfileName {
+	if m.FProcess == "" && place == dockerfileName && !d.sets("fprocess") {
 		l.add(SeverityError, PartEntrypoint, ManifestName, 0, "fprocess is missing: it is the command that the watchdog runs")
 	}
-	if m.Mode == "http" && m.UpstreamURL == "" {
+	if m.Mode == "http" && m.UpstreamURL == "" && !d.sets("upstream_url") {
 		l.add(SeverityError, PartEntrypoint, ManifestName, l.line("mode"), "upstream_url is missing: in mode http the watchdog calls the function there")
 	}
 }

@@ -29,6 +29,8 @@ func TestLint(t *testing.T) {
 			"template.yml: error: fprocess is missing: it is the command that the watchdog runs",
 			"template.yml:1: error: upstream_url is missing: in mode http the watchdog calls the function there",
 		}},
+		"the image says what to run":          {minimal(map[string]string{"template.yml": "mode: http\n", "Dockerfile": "FROM a:1 AS base\nENV fprocess=\"node index.js\" upstream_url=http://127.0.0.1:3000\nFROM base\nUSER 1\n"}), nil},
+		"a build arg that only a build knows": {docker("FROM a:1\nARG NAME\nENV NAME=${NAME}\nCOPY ./function/${NAME}.csproj ./\nUSER 1\n"), nil},
 		"no package list": {minimal(map[string]string{"template.yml": "fprocess: x\npackages: [{ecosystem: go, manifest: function/go.mod, lock: function/go.sum}]\n"}), []string{
 			"template.yml:2: error: packages: function/go.mod is missing",
 		}},

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -207,7 +208,8 @@ func missingManifest(view fs.FS) error {
 	return fmt.Errorf("%s is missing: %w", ManifestName, fs.ErrNotExist)
 }
 
-// fill sets the four parts from the manifest and the files in view.
+// fill sets the four parts from the manifest and the files in view. What the manifest
+// does not say of the entrypoint, the ENV of the Dockerfile does.
 func (t *Template) fill(view *tree.FS) error {
 	m := t.Manifest
 	t.Handler.Folder = m.HandlerFolder
@@ -235,7 +237,9 @@ func (t *Template) fill(view *tree.FS) error {
 	if len(t.Packages.Lists) == 0 {
 		t.Packages.Lists = guessPackageLists(view, t.Handler.Folder)
 	}
-	t.Entrypoint = schema.Entrypoint{FProcess: m.FProcess, Mode: m.Mode, UpstreamURL: m.UpstreamURL}
+	t.Entrypoint.FProcess = cmp.Or(m.FProcess, t.Entrypoint.FProcess)
+	t.Entrypoint.Mode = cmp.Or(m.Mode, t.Entrypoint.Mode)
+	t.Entrypoint.UpstreamURL = cmp.Or(m.UpstreamURL, t.Entrypoint.UpstreamURL)
 	for _, name := range rest {
 		if !t.isOtherPart(name) && !isDocument(name) {
 			t.Entrypoint.Files = append(t.Entrypoint.Files, name)
@@ -253,6 +257,7 @@ func (t *Template) fillDockerfile(view fs.FS) error {
 			return err
 		}
 		t.Dockerfile = d.Summary()
+		t.Entrypoint = schema.Entrypoint{FProcess: d.Env("fprocess"), Mode: d.Env("mode"), UpstreamURL: d.Env("upstream_url")}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
