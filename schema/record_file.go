@@ -143,7 +143,10 @@ func ValidatePackageName(name string) error {
 	if !ok {
 		return fmt.Errorf("%q is not NAMESPACE/NAME", name)
 	}
-	return errors.Join(ValidateName(ns), ValidateName(rest))
+	if err := ValidateName(ns); err != nil {
+		return err
+	}
+	return ValidateName(rest)
 }
 
 // ValidateVersion returns an error unless v can be published: SemVer with three

@@ -42,7 +42,7 @@ func TestFunctionsInAStore(t *testing.T) {
 	s := withStores(t, Options{})
 	c, notes, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
 	must(t, err)
-	if len(c.Namespaces) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "1 files were passed over") {
+	if len(c.Namespaces) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "1 file was passed over") {
 		t.Errorf("%v %q", c.Namespaces, notes)
 	}
 	for query, want := range map[*Query]string{

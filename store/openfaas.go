@@ -85,11 +85,21 @@ func listEntries(url, what string, data []byte) ([]json.RawMessage, error) {
 	return entries, nil
 }
 
+// isOldFunction reports whether an entry is one of the first functions.json, which was a
+// list without a version, and had one image a function.
+func isOldFunction(raw json.RawMessage) bool {
+	var e struct{ Template, Name, Image string }
+	return json.Unmarshal(raw, &e) == nil && e.Template == "" && e.Name != "" && e.Image != ""
+}
+
 // parseTemplateList reads templates.json: each entry is a package source/template.
 func parseTemplateList(url string, data []byte) ([]pack, []fileProblem, error) {
 	entries, err := listEntries(url, "templates", data)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(entries) > 0 && isOldFunction(entries[0]) {
+		return nil, nil, &NoStoreError{Name: url, Err: errors.New("it is a list of functions in the format before 0.2, and this fnb reads 0.2")}
 	}
 	byName := map[string]pack{}
 	var problems []fileProblem

@@ -33,7 +33,7 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 	s := withStores(t, Options{})
 	c, notes, err := s.AddStore(t.Context(), "faas", file, nil)
 	must(t, err)
-	if diff := cmp.Diff([]string{"faas"}, c.Namespaces); diff != "" || len(notes) != 1 || !strings.Contains(notes[0], "6 files were passed over") {
+	if diff := cmp.Diff([]string{"faas"}, c.Namespaces); diff != "" || len(notes) != 1 || !strings.Contains(notes[0], "6 entries were passed over") {
 		t.Error(diff, notes)
 	}
 	f, _, err := s.Function(t.Context(), "faas/figlet", Where{})
@@ -68,6 +68,28 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 		must(t, os.WriteFile(file, []byte(text), 0o644))
 		if _, err := s.UpdateStores(t.Context()); !is[*UnreachableError](err) {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// The first functions.json was a list; a list of which nothing can be used is no store.
+func TestListsOfNothing(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`[{"title": "NodeInfo", "name": "nodeinfo", "image": "functions/nodeinfo:latest", "fprocess": "node main.js", "repo_url": "https://github.com/openfaas/faas"},
+		  {"title": "Figlet", "name": "figlet", "image": "functions/figlet:latest", "network": "func_functions"}]`: "it is a list of functions in the format before 0.2, and this fnb reads 0.2",
+		`[{"title": "x"}, {}]`:                                  "none of its 2 entries can be used, the first because of this: entry 1 (/): a name cannot be empty",
+		`{"version": "0.2.1", "functions": [{"name": "none"}]}`: "none of its 1 entries can be used, the first because of this: entry 1 (none): it has no images",
+	} {
+		file := filepath.Join(t.TempDir(), "functions.json")
+		must(t, os.WriteFile(file, []byte(text), 0o644))
+		s := withStores(t, Options{})
+		_, _, err := s.AddStore(t.Context(), "old", file, nil)
+		if !is[*NoStoreError](err) || err.Error() != file+": "+want {
+			t.Errorf("%s: %v", text, err)
+		}
+		if all, err := s.Stores(); err != nil || len(all) != 0 {
+			t.Errorf("%v %v", all, err)
 		}
 	}
 }

@@ -348,7 +348,7 @@ func TestOpenFaaSList(t *testing.T) {
 	s := withStores(t, Options{})
 	_, notes, err := s.AddStore(t.Context(), "faas", list, nil)
 	must(t, err)
-	if len(notes) != 1 || !strings.Contains(notes[0], "3 files were passed over") {
+	if len(notes) != 1 || !strings.Contains(notes[0], "3 entries were passed over") {
 		t.Errorf("notes %q", notes)
 	}
 	for ref, want := range map[string]string{

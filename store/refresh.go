@@ -60,8 +60,12 @@ func (s *Store) index(ctx context.Context, c Configured) (x *index, notes []stri
 // notes tells of the files that were passed over, once for a store.
 func (x *index) notes(c Configured) []string {
 	var notes []string
+	one, many := "file", "files"
+	if c.isList() {
+		one, many = "entry", "entries"
+	}
 	if x.state.Passed > 0 && len(x.state.Problems) > 0 {
-		notes = append(notes, fmt.Sprintf("store %s: %d files were passed over, the first because of this: %s", c.Name, x.state.Passed, x.state.Problems[0]))
+		notes = append(notes, fmt.Sprintf("store %s: %s, the first because of this: %s", c.Name, passedOver(x.state.Passed, one, many), x.state.Problems[0]))
 	}
 	for i, key := range x.again {
 		if i == maxProblems {
@@ -70,6 +74,14 @@ func (x *index) notes(c Configured) []string {
 		notes = append(notes, x.returnedNote(c, key))
 	}
 	return notes
+}
+
+// passedOver says how many files or entries were passed over.
+func passedOver(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one + " was passed over"
+	}
+	return fmt.Sprintf("%d %s were passed over", n, many)
 }
 
 // staleAfter is how long a store that does not answer is used as it was. Whoever can
@@ -257,6 +269,10 @@ func (s *Store) refreshList(ctx context.Context, c Configured) (*index, error) {
 	packs, problems, err := parseList(c.URL, c.Name, data)
 	if err != nil {
 		return nil, err
+	}
+	if len(packs) == 0 && len(problems) > 0 {
+		first := problems[0]
+		return nil, &NoStoreError{Name: c.URL, Err: fmt.Errorf("none of its %d entries can be used, the first because of this: %s: %w", len(problems), first.file, first.err)}
 	}
 	st := indexState{URL: c.URL, Commit: hexSum(data), Checked: time.Now().UTC(), Reach: reach}
 	// A list may change as it likes: it pins nothing.
