@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // NewStack returns the contents of a stack file that has fn as its only function.
@@ -41,24 +42,16 @@ func AddFunction(data []byte, fn Function) ([]byte, error) {
 	if err := checkNewFunction(r, v, fn); err != nil {
 		return nil, err
 	}
-	e := editor{text: strings.TrimPrefix(string(data), "\ufeff"), bom: len(data) > 2 && data[0] == 0xef, eol: "\n"}
-	if i := strings.IndexByte(e.text, '\n'); i > 0 && e.text[i-1] == '\r' {
-		e.eol = "\r\n"
-	}
-	e.lines = strings.SplitAfter(e.text, "\n")
-	candidates, err := e.candidates(v.node, fn)
+	e := newEditor(data)
+	candidates, err := e.candidates(v.node, "functions", pair{fn.Name, functionPairs(fn)})
 	if err != nil {
 		return nil, fmt.Errorf("adding the function %s: %w", fn.Name, err)
 	}
-	for _, text := range candidates {
-		if e.bom {
-			text = "\ufeff" + text
-		}
-		if err = verifyAdded(old, []byte(text), fn); err == nil {
-			return []byte(text), nil
-		}
+	edited, err := e.first(candidates, func(text []byte) error { return verifyAdded(old, text, fn) })
+	if err != nil {
+		return nil, fmt.Errorf("adding the function %s: the stack file cannot be edited safely; add it by hand: %w", fn.Name, err)
 	}
-	return nil, fmt.Errorf("adding the function %s: the stack file cannot be edited safely; add it by hand: %w", fn.Name, err)
+	return edited, nil
 }
 
 // checkNewFunction returns an error if fn cannot be added to the stack v.
@@ -93,7 +86,7 @@ func checkNewFunction(r *reader, v value, fn Function) error {
 	return nil
 }
 
-// An editor makes the text of a stack file with a function added.
+// An editor makes the text of a stack file with something added.
 type editor struct {
 	text  string
 	lines []string // of text, each with its line end
@@ -101,11 +94,35 @@ type editor struct {
 	bom   bool
 }
 
-// candidates returns the texts that may be the right one, the likeliest first.
-func (e *editor) candidates(root ast.Node, fn Function) ([]string, error) {
-	entry := pair{fn.Name, functionPairs(fn)}
+func newEditor(data []byte) *editor {
+	e := &editor{text: strings.TrimPrefix(string(data), "\ufeff"), bom: len(data) > 2 && data[0] == 0xef, eol: "\n"}
+	if i := strings.IndexByte(e.text, '\n'); i > 0 && e.text[i-1] == '\r' {
+		e.eol = "\r\n"
+	}
+	e.lines = strings.SplitAfter(e.text, "\n")
+	return e
+}
+
+// first returns the first of the texts that is as it should be.
+func (e *editor) first(candidates []string, verify func([]byte) error) ([]byte, error) {
+	err := errors.New("there is no place for it")
+	for _, text := range candidates {
+		if e.bom {
+			text = "\ufeff" + text
+		}
+		if err = verify([]byte(text)); err == nil {
+			return []byte(text), nil
+		}
+	}
+	return nil, err
+}
+
+// candidates returns the texts, the likeliest first, of which one may be the document
+// with entry added to the mapping below the key section.
+func (e *editor) candidates(root ast.Node, section string, entry pair) ([]string, error) {
+	whole := pair{section, []pair{entry}}
 	if root == nil {
-		return []string{e.insert(len(e.lines), e.block([]pair{{"functions", []pair{entry}}}, 0, 2))}, nil
+		return []string{e.insert(len(e.lines), e.block([]pair{whole}, 0, 2))}, nil
 	}
 	top, ok := mappingValues(root)
 	if !ok {
@@ -113,40 +130,44 @@ func (e *editor) candidates(root ast.Node, fn Function) ([]string, error) {
 	}
 	flow, isFlow := root.(*ast.MappingNode)
 	isFlow = isFlow && flow.IsFlowStyle
-	i := slices.IndexFunc(top, func(n *ast.MappingValueNode) bool { return keyText(n) == "functions" })
+	i := slices.IndexFunc(top, func(n *ast.MappingValueNode) bool { return keyText(n) == section })
 	switch {
 	case i < 0 && isFlow:
-		return e.insertFlow(flow, pair{"functions", []pair{entry}})
+		return e.insertFlow(flow.End, len(flow.Values) == 0, flowYAML([]pair{whole}))
 	case i < 0:
 		column := position(top[0].Key).Column - 1
-		lines := e.block([]pair{{"functions", []pair{entry}}}, column, 2)
+		lines := e.block([]pair{whole}, column, 2)
 		end := e.documentEnd(position(top[len(top)-1].Key).Line)
 		return []string{e.insert(e.beforeSpace(end, column), lines), e.insert(end, lines)}, nil
 	}
-	next := e.documentEnd(position(top[i].Key).Line)
-	if i+1 < len(top) {
-		next = position(top[i+1].Key).Line - 1
-	}
-	return e.intoFunctions(top[i], isFlow, next, entry)
+	return e.into(top[i], isFlow, e.after(top, i), entry)
 }
 
-// intoFunctions adds entry to the value of the key functions, which ends before
-// the line with index next.
-func (e *editor) intoFunctions(functions *ast.MappingValueNode, inFlow bool, next int, entry pair) ([]string, error) {
-	node := functions.Value
+// after returns the index of the line behind what the i-th key of a mapping has.
+func (e *editor) after(keys []*ast.MappingValueNode, i int) int {
+	if i+1 < len(keys) {
+		return position(keys[i+1].Key).Line - 1
+	}
+	return e.documentEnd(position(keys[i].Key).Line)
+}
+
+// into adds entry to the value of the key section, which ends before the line with
+// index next.
+func (e *editor) into(section *ast.MappingValueNode, inFlow bool, next int, entry pair) ([]string, error) {
+	node := section.Value
 	if anchor, ok := node.(*ast.AnchorNode); ok {
 		node = anchor.Value
 	}
-	column := position(functions.Key).Column - 1
+	column := position(section.Key).Column - 1
 	if null, ok := node.(*ast.NullNode); ok {
-		return e.replaceNull(functions, null, inFlow, column, entry)
+		return e.replaceNull(section, null, inFlow, column, entry)
 	}
 	values, ok := mappingValues(node)
 	if !ok {
-		return nil, errors.New("its functions are not written as a mapping")
+		return nil, fmt.Errorf("its %s are not written as a mapping", keyText(section))
 	}
 	if m, ok := node.(*ast.MappingNode); ok && m.IsFlowStyle {
-		texts, err := e.insertFlow(m, entry)
+		texts, err := e.insertFlow(m.End, len(values) == 0, flowYAML([]pair{entry}))
 		if len(values) == 0 && !inFlow {
 			if block, ok := e.replaceEmpty(m, column, entry); ok {
 				texts = append([]string{block}, texts...)
@@ -230,19 +251,19 @@ func (e *editor) offset(line, column int) (int, bool) {
 	return at + len(e.lines[line-1]), column == 1
 }
 
-// insertFlow adds entry in front of the brace that closes m.
-func (e *editor) insertFlow(m *ast.MappingNode, entry pair) ([]string, error) {
-	if m.End == nil {
+// insertFlow adds what text has between its braces or brackets in front of the one at
+// end, which closes the mapping or list.
+func (e *editor) insertFlow(end *token.Token, empty bool, text string) ([]string, error) {
+	if end == nil {
 		return nil, errors.New("the mapping has no end")
 	}
-	at, ok := e.offset(m.End.Position.Line, m.End.Position.Column)
-	if !ok || !strings.HasPrefix(e.text[at:], "}") {
+	at, ok := e.offset(end.Position.Line, end.Position.Column)
+	if !ok || !strings.HasPrefix(e.text[at:], end.Value) {
 		return nil, errors.New("the end of the mapping cannot be found")
 	}
-	text := flowYAML([]pair{entry})
 	text = text[1 : len(text)-1]
 	before, after := e.text[:at], e.text[at:]
-	if len(m.Values) == 0 {
+	if empty {
 		return []string{before + text + after}, nil
 	}
 	// A comma may stand there already.
@@ -276,15 +297,15 @@ func (e *editor) replaceInline(at int, rest string, column int, entry pair) (str
 	return strings.TrimRight(e.text[:at], " ") + tail + e.eol + block + below, true
 }
 
-// replaceNull gives the key functions, which has no value, one.
-func (e *editor) replaceNull(functions *ast.MappingValueNode, null *ast.NullNode, inFlow bool, column int, entry pair) ([]string, error) {
-	at, ok := e.offset(functions.Start.Position.Line, functions.Start.Position.Column)
+// replaceNull gives the key section, which has no value, one.
+func (e *editor) replaceNull(section *ast.MappingValueNode, null *ast.NullNode, inFlow bool, column int, entry pair) ([]string, error) {
+	at, ok := e.offset(section.Start.Position.Line, section.Start.Position.Column)
 	if !ok || !strings.HasPrefix(e.text[at:], ":") {
-		return nil, errors.New("the place behind functions cannot be found")
+		return nil, fmt.Errorf("the place behind %s cannot be found", keyText(section))
 	}
 	at++
-	if anchor, ok := functions.Value.(*ast.AnchorNode); ok {
-		return nil, fmt.Errorf("its functions are an empty value with the anchor %s", anchor.Name)
+	if anchor, ok := section.Value.(*ast.AnchorNode); ok {
+		return nil, fmt.Errorf("its %s are an empty value with the anchor %s", keyText(section), anchor.Name)
 	}
 	rest := e.text[at:]
 	for _, word := range []string{"null", "Null", "NULL", "~"} {

@@ -83,6 +83,16 @@ func readFile(path string, most int64) ([]byte, error) {
 // [*FieldError], joined. A variable that is not set is none of them: it is an
 // error where its value is used, which [Stack.Needs] tells.
 func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Stack, error) {
+	stack, err := ExamineStack(file, data, env)
+	if err != nil {
+		return nil, err
+	}
+	return stack, nil
+}
+
+// ExamineStack is [ParseStack] for whoever wants to know more than that there are
+// problems: beside them it returns what could be read, never nil.
+func ExamineStack(file string, data []byte, env func(string) (string, bool)) (*Stack, error) {
 	r := &reader{file: file, raw: env == nil, positions: map[string]spot{}}
 	if env != nil {
 		r.substitute = substituteIn(env)
@@ -91,11 +101,8 @@ func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Sta
 	if v, ok := r.document(data); ok {
 		r.stack(v, stack)
 	}
-	if len(r.problems) > 0 {
-		return nil, joinFieldErrors(r.problems)
-	}
 	stack.unset = r.unset
-	return stack, nil
+	return stack, joinFieldErrors(r.problems)
 }
 
 func (r *reader) stack(v value, stack *Stack) {

@@ -109,3 +109,39 @@ func (t *tree) withFunctions() *tree {
 	}
 	return c
 }
+
+// at returns the value of a key in the value of another, behind anchors; nil for none.
+func (t *tree) at(path ...string) *tree {
+	for _, key := range path {
+		i := slices.IndexFunc(t.keys, func(k *tree) bool { return k.text == key })
+		if i < 0 {
+			return nil
+		}
+		if t = t.items[i]; t.kind == "anchor" {
+			t = t.items[0]
+		}
+	}
+	return t
+}
+
+// without returns t without the value at path where that has nothing in it, and without
+// what has nothing in it then.
+func (t *tree) without(path ...string) *tree {
+	if t.kind == "anchor" {
+		return &tree{kind: t.kind, text: t.text, items: []*tree{t.items[0].without(path...)}}
+	}
+	if len(path) == 0 {
+		return t
+	}
+	c := &tree{kind: t.kind, text: t.text}
+	for i, key := range t.keys {
+		item := t.items[i]
+		if key.text == path[0] {
+			if item = item.without(path[1:]...); len(item.keys) == 0 && len(item.items) == 0 && item.kind != "alias" && item.text == "" {
+				continue
+			}
+		}
+		c.keys, c.items = append(c.keys, key), append(c.items, item)
+	}
+	return c
+}

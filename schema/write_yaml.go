@@ -9,7 +9,7 @@ import (
 )
 
 // A pair is one key of a mapping that is going to be written. Its value is a
-// string, a bool, a []string or a []pair.
+// string, a bool, a []string, a []pair or a [][]pair.
 type pair struct {
 	key   string
 	value any
@@ -101,6 +101,13 @@ func blockYAML(pairs []pair, step int) []string {
 			for _, item := range v {
 				lines = append(lines, indent+"- "+scalarYAML(item, false))
 			}
+		case [][]pair:
+			lines = append(lines, key)
+			for _, item := range v {
+				for i, line := range blockYAML(item, step) {
+					lines = append(lines, indent+map[bool]string{true: "- ", false: "  "}[i == 0]+line)
+				}
+			}
 		case string:
 			lines = append(lines, key+" "+scalarYAML(v, false))
 		default:
@@ -124,6 +131,11 @@ func flowYAML(value any) string {
 	case []string:
 		for _, item := range v {
 			words = append(words, scalarYAML(item, true))
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	case [][]pair:
+		for _, item := range v {
+			words = append(words, flowYAML(item))
 		}
 		return "[" + strings.Join(words, ", ") + "]"
 	case []pair:

@@ -1,0 +1,105 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxFolder bounds how many names of a folder are looked at.
+const maxFolder = 2000
+
+// StackFiles returns the names of the stack files in the folder at the root of fsys:
+// stack.yaml or else stack.yml first, and behind it other YAML files that are stacks, as
+// faas-cli -f takes them. Whether stack.yaml is one nobody asks; of other files only plain
+// ones of a megabyte at most are read.
+func StackFiles(fsys fs.FS) ([]string, error) {
+	names, err := plainFiles(fsys)
+	if err != nil {
+		return nil, fmt.Errorf("looking for stack files: %w", err)
+	}
+	var found []string
+	for _, name := range []string{"stack.yaml", "stack.yml"} {
+		if slices.Contains(names, name) {
+			found = append(found, name)
+			break
+		}
+	}
+	for _, name := range names {
+		ext := path.Ext(name)
+		if ext != ".yml" && ext != ".yaml" || strings.HasPrefix(name, "stack.y") {
+			continue
+		}
+		data, err := readPart(fsys, name, maxBytes)
+		if err == nil && IsStack(data) {
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}
+
+// plainFiles returns the names of the files in a folder, sorted, also of those that a
+// link inside fsys leads to.
+func plainFiles(fsys fs.FS) ([]string, error) {
+	dir, err := fsys.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	list, ok := dir.(fs.ReadDirFile)
+	if !ok {
+		return nil, errors.Join(errors.New("it cannot be listed"), dir.Close())
+	}
+	entries, err := list.ReadDir(maxFolder)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	var names []string
+	for _, e := range entries {
+		if info, err := fs.Stat(fsys, e.Name()); err == nil && info.Mode().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, errors.Join(err, dir.Close())
+}
+
+// readPart reads a file, of a large one a byte more than most.
+func readPart(fsys fs.FS, name string, most int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	return data, errors.Join(err, f.Close())
+}
+
+// IsStack reports whether data is a stack file for OpenFaaS or fnb, whatever problems it
+// has: functions with a template or an image, of no other provider. Serverless' files have
+// functions too.
+func IsStack(data []byte) bool {
+	r := &reader{raw: true}
+	v, ok := r.document(data)
+	if !ok {
+		return false
+	}
+	entries, _ := r.entries(v)
+	named, functions := true, false
+	for _, e := range entries {
+		below, _ := r.entries(e.value)
+		for _, b := range below {
+			switch {
+			case e.key == "provider" && b.key == "name":
+				text, _ := scalarText(b.value.node)
+				named = text == "" || text == "openfaas" || text == wrongProvider
+			case e.key == "functions":
+				keys, _ := r.entries(b.value)
+				functions = functions || slices.ContainsFunc(keys, func(k entry) bool { return k.key == "lang" || k.key == "image" })
+			}
+		}
+	}
+	return named && functions
+}
