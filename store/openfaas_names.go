@@ -16,9 +16,9 @@ var openFaaSNames string //nolint:gochecknoglobals // embedded
 // openFaaSDate is the day of which the names are.
 const openFaaSDate = "2026-07-24"
 
-// openFaaSRepository returns the repository in which OpenFaaS's template store has a
+// OpenFaaSRepository returns the repository in which OpenFaaS's template store has a
 // template; "" for a name that it does not have.
-func openFaaSRepository(name string) string {
+func OpenFaaSRepository(name string) string {
 	for line := range strings.Lines(openFaaSNames) {
 		if n, repo, ok := strings.Cut(strings.TrimSpace(line), " "); ok && n == name {
 			return "https://github.com/" + repo
@@ -31,7 +31,7 @@ func openFaaSRepository(name string) string {
 // faas-cli does: in the repository that the store names, at the tag, branch or commit
 // behind @.
 func (l *lookup) fromOpenFaaS(ctx context.Context) (found, error) {
-	url := openFaaSRepository(l.parsed.Name)
+	url := OpenFaaSRepository(l.parsed.Name)
 	if url == "" || l.parsed.Store != "" || !l.where.OpenFaaS {
 		return found{}, &NotFoundError{Name: l.ref, Near: l.near(), OpenFaaS: url}
 	}

@@ -21,7 +21,7 @@ func TestOpenFaaSNames(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 		seen[name] = true
-		if at, err := schema.ParseTemplateRef(openFaaSRepository(name)); err != nil || at.Kind != schema.RefGit {
+		if at, err := schema.ParseTemplateRef(OpenFaaSRepository(name)); err != nil || at.Kind != schema.RefGit {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestOpenFaaSNames(t *testing.T) {
 	if !strings.Contains(openFaaSNames, openFaaSDate) {
 		t.Errorf("the list is not of %s", openFaaSDate)
 	}
-	if got := openFaaSRepository("golang"); got != "" {
+	if got := OpenFaaSRepository("golang"); got != "" {
 		t.Errorf("a part of a name is found: %s", got)
 	}
 }

@@ -230,9 +230,15 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	if err := stack.Needs(fns, keys); err != nil {
 		return nil, nil, err
 	}
+	p, err := g.pipelineOf(stack, o)
+	return p, fns, err
+}
+
+// pipelineOf is a pipeline for the functions of a stack, which need not be in a file yet.
+func (g *globals) pipelineOf(stack *schema.Stack, o *buildOptions) (*pipeline, error) {
 	lock, err := schema.ReadLock(lockFile(stack.File))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	// Each function makes garbage that lives shortly, beside little that stays.
 	debug.SetGCPercent(400)
@@ -246,7 +252,7 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 	}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if p.reach, err = reach(stack.File, slices.Concat(o.outside, g.alone.paths())); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if slices.Contains(keys, "configuration") {
 		if err := missingHere(stack.CheckCopiesThere(p.reach)); err != nil {
@@ -254,28 +260,28 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 		}
 	}
 	if p.epoch, err = epoch(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cfg, err := readConfig()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.mirrors = mirrorsOf(cfg)
 	cache, err := cacheDir()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.stats = packaging.OpenStatCache(filepath.Join(cache, "stats"), dir)
 	p.records = records(filepath.Join(cache, "builds"))
 	p.builder.memory = filepath.Join(cache, "builders")
 	if p.store, err = g.newStore(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.openFaaS = g.ofOpenFaaS(stack)
 	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return p, fns, nil
+	return p, nil
 }
 
 // deliveries is how many images are under way to a registry for each function that is

@@ -97,6 +97,13 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintln(w, "fnb: interrupted")
 		return exitInterrupted
 	}
+	if all, ok := errors.AsType[*missingError](err); ok {
+		for _, e := range all.missing {
+			show(w, e)
+		}
+		fmt.Fprintln(w, "fnb: "+plain.Line(all.Error()))
+		return exitCode(all)
+	}
 	var run *runError
 	if !errors.As(err, &run) {
 		show(w, err)

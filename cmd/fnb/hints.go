@@ -28,6 +28,9 @@ func exitCode(err error) int {
 	if run, ok := errors.AsType[*runError](err); ok {
 		return runExitCode(run)
 	}
+	if all, ok := errors.AsType[*missingError](err); ok {
+		return all.exitCode()
+	}
 	switch {
 	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage

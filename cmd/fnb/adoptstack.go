@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"fnb/schema"
+	"fnb/store"
+	"fnb/templates"
+)
+
+// readStack takes in a stack file of the project.
+func (a *adoption) readStack(ctx context.Context, name string) error {
+	old, err := a.read(name, adoptedBytes)
+	if err != nil {
+		return err
+	}
+	file := adoptedFile{path: filepath.Join(a.dir, name), old: old, now: old}
+	var changes []string
+	if file.now, err = schema.CorrectProvider(old); err != nil {
+		a.miss(hint(fmt.Errorf("%s: %w", relative(file.path), err), "write the name yourself: provider: {name: openfaas}"))
+		file.now = old
+	} else if len(file.now) != len(old) {
+		changes = append(changes, "the provider's name is openfaas")
+	}
+	stack, err := a.examine(file)
+	for _, src := range a.sources(stack) {
+		text, err := schema.AddTemplateSource(file.now, src)
+		if err != nil {
+			a.miss(hint(err, "add it yourself: configuration: {templates: [{name: "+src.Name+", source: "+src.Source+"}]}"))
+			continue
+		}
+		file.now = text
+		stack.Configuration.Templates = append(stack.Configuration.Templates, src)
+		changes = append(changes, "the source of "+src.Name)
+	}
+	if file.what = strings.Join(changes, ", "); file.what != "" {
+		a.files = append(a.files, file)
+	}
+	if !a.o.dryRun { // lines are those of the file that there is
+		stack, err = a.examine(file)
+	}
+	for _, e := range flatten(err) {
+		if e != nil {
+			a.miss(ofField(e))
+		}
+	}
+	if base := path.Base(filepath.ToSlash(name)); base != "stack.yaml" && base != "stack.yml" {
+		a.note("fnb looks for stack.yaml and stack.yml; name this stack file with: -f %s", relative(file.path))
+	}
+	return a.stack(ctx, stack, false, err == nil)
+}
+
+// adoptedBytes is how much of a file of the project is read.
+const adoptedBytes = 1 << 20
+
+// read returns a plain file of the project, of a large one the beginning and one byte
+// more than most.
+func (a *adoption) read(name string, most int64) ([]byte, error) {
+	there, err := a.has(name)
+	if err == nil && !there {
+		err = hint(fmt.Errorf("reading %s: %w", relative(filepath.Join(a.dir, name)), fs.ErrNotExist), "leave -f out to have the stack file looked for")
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := a.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	return data, errors.Join(err, f.Close())
+}
+
+// examine reads the stack that a file is to be.
+func (a *adoption) examine(f adoptedFile) (*schema.Stack, error) {
+	stack, err := schema.ExamineStack(relative(f.path), f.now, os.LookupEnv)
+	stack.File = f.path
+	return stack, err
+}
+
+var unsetName = regexp.MustCompile(`^the environment variable ([A-Za-z_][A-Za-z0-9_]*) is not set`)
+
+// ofField adds to a problem of a stack file what can be done.
+func ofField(err error) error {
+	f, ok := errors.AsType[*schema.FieldError](err)
+	if !ok {
+		return err
+	}
+	if m := unsetName.FindStringSubmatch(f.Problem); m != nil {
+		return hint(err, "set it: export "+m[1]+"=VALUE, or write a default into the stack file")
+	}
+	if f.Problem != "is not a known key" || f.Near != "" {
+		return err
+	}
+	key := f.Field[strings.LastIndex(f.Field, ".")+1:]
+	if strings.HasSuffix(key, "_timeout") || key == "write_debug" || key == "max_inflight" {
+		return hint(err, "it is a variable of the watchdog, and does nothing here: write it below environment")
+	}
+	return hint(err, "take the key out; faas-cli leaves it aside")
+}
+
+// sources are what the stack does not say: where templates are from that OpenFaaS's
+// template store has, and that are neither in the project nor part of fnb.
+func (a *adoption) sources(stack *schema.Stack) []schema.TemplateSource {
+	var add []schema.TemplateSource
+	for _, fn := range stack.Functions {
+		ref, err := schema.ParseTemplateRef(fn.Lang)
+		if err != nil || fn.SkipBuild || ref.Kind != schema.RefName || ref.Store != "" || ref.Namespace != "" || a.hasTemplate(ref) {
+			continue
+		}
+		url := store.OpenFaaSRepository(ref.Name)
+		known := slices.ContainsFunc(append(add, stack.Configuration.Templates...), func(s schema.TemplateSource) bool {
+			return s.Name == ref.Name || s.Name == fn.Lang // without a source it is found as OpenFaaS's
+		})
+		if url != "" && !known {
+			add = append(add, schema.TemplateSource{Name: ref.Name, Source: url})
+		}
+	}
+	return add
+}
+
+// hasTemplate reports whether a template needs no source. A folder has no versions.
+func (a *adoption) hasTemplate(ref schema.TemplateRef) bool {
+	if info, err := a.root.Stat("template/" + ref.Name); ref.Range == "" && err == nil && info.IsDir() {
+		return true
+	}
+	_, err := templates.OpenOfficial(ref.Name)
+	return err == nil
+}
+
+// stack takes in the functions of a stack, and pins what those need that can be built.
+func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid bool) error {
+	shown := adoptedStack{File: relative(stack.File), New: isNew, Functions: []adoptedFunction{}}
+	may, err := reach(stack.File, a.o.build.outside)
+	if err != nil {
+		return err
+	}
+	var ready []schema.Function
+	for _, fn := range stack.Functions {
+		shown.Functions = append(shown.Functions, adoptedFunction{Name: fn.Name, Lang: fn.Lang, Handler: fn.Handler, Image: fn.Image})
+		if fn.SkipBuild {
+			continue
+		}
+		a.ofFunction(fn)
+		if problem := missingHandler(stack, fn, may); problem != nil {
+			a.miss(problem)
+		} else if stack.Needs([]schema.Function{fn}, schema.SourceKeys()) == nil && fn.Lang != "" && fn.Handler != "" {
+			ready = append(ready, fn)
+		}
+	}
+	for _, e := range flatten(stack.Needs(stack.Functions, schema.BuildKeys())) {
+		if e != nil {
+			a.miss(ofField(relativeField(e)))
+		}
+	}
+	if valid && len(ready) > 0 {
+		err = a.pin(ctx, stack, ready, &shown)
+	}
+	a.out.Stacks = append(a.out.Stacks, shown)
+	return err
+}
+
+// relativeField is a problem of a stack file as a person would name the file.
+func relativeField(err error) error {
+	if f, ok := errors.AsType[*schema.FieldError](err); ok && filepath.IsAbs(f.File) {
+		at := *f
+		at.File = relative(f.File)
+		return &at
+	}
+	return err
+}
+
+// missingHandler is what is wrong with where a function's handler should be; nil where
+// it is there, or whether it is is not asked.
+func missingHandler(stack *schema.Stack, fn schema.Function, may schema.Reach) error {
+	at, err := may.Path(fn.Handler)
+	if fn.Handler == "" || err != nil { // pinning says that it leads elsewhere
+		return nil //nolint:nilerr // as above
+	}
+	info, err := os.Stat(at)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return relativeField(stack.At(fn, "handler", fmt.Sprintf("%s is a file, and a handler is a folder", fn.Handler)))
+	case !errors.Is(err, fs.ErrNotExist):
+		return relativeField(stack.At(fn, "handler", fmt.Sprintf("%s cannot be read: %v", fn.Handler, errors.Unwrap(err))))
+	}
+	problem := stack.At(fn, "handler", fmt.Sprintf("there is no folder %s", fn.Handler))
+	if near := schema.Near(path.Base(filepath.ToSlash(fn.Handler)), folders(filepath.Dir(at))); len(near) > 0 {
+		problem.Near = dotted(path.Join(path.Dir(filepath.ToSlash(fn.Handler)), near[0]))
+		return relativeField(problem)
+	}
+	return hint(relativeField(problem), "write it there, or begin one with: fnb new "+shellWord(fn.Name+"2")+" --lang "+shellWord(fn.Lang))
+}
+
+// folders are the names of a folder's folders.
+func folders(dir string) []string {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() { // opening a pipe would wait for its other end
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil // what cannot be read cannot be suggested
+	}
+	defer func() { _ = f.Close() }() // it was only read from
+	entries, _ := f.ReadDir(adoptedFolders)
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// adoptedFolders is how many names of a folder are looked at.
+const adoptedFolders = 1000
+
+// ofFunction notes what does not keep a function from being built, and will be missed
+// later.
+func (a *adoption) ofFunction(fn schema.Function) {
+	if fn.Image != "" && !strings.Contains(fn.Image, "/") {
+		a.note("the image %s of %s has no registry and owner, which fnb push needs: write image: ghcr.io/OWNER/%s", fn.Image, fn.Name, fn.Image)
+	}
+	for _, secret := range fn.Secrets {
+		if there, err := a.has(path.Join(".secrets", secret)); there && err == nil {
+			a.note("the secret %s is in .secrets: fnb run %s --secret id=%s,src=.secrets/%s", secret, fn.Name, secret, secret)
+		}
+	}
+}
+
+// pin pins what functions need, as fnb lock does.
+func (a *adoption) pin(ctx context.Context, stack *schema.Stack, fns []schema.Function, shown *adoptedStack) error {
+	p, err := a.g.pipelineOf(stack, &a.o.build)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if a.pins != nil {
+		p.pins = a.pins
+	}
+	a.pins = p.pins
+	jobs := pinJobs(fns)
+	err = each(ctx, jobs, 1, p.pin)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if run, ok := errors.AsType[*runError](err); ok {
+		for _, f := range run.failed {
+			a.missOf(f, shown.File)
+		}
+	}
+	for _, j := range jobs {
+		for _, w := range j.report.Warnings {
+			a.note("%s: %s", j.fn.Name, w)
+		}
+		i := slices.IndexFunc(shown.Functions, func(f adoptedFunction) bool { return f.Name == j.fn.Name })
+		if j.report.Pin != nil && i >= 0 {
+			shown.Functions[i].From = j.report.Pin.Store
+		}
+	}
+	return nil
+}
+
+// missOf notes why a function could not be pinned; of several with one reason the first.
+func (a *adoption) missOf(f *functionError, file string) {
+	same := func(e error) bool {
+		other, ok := errors.AsType[*functionError](e)
+		return ok && other.doing == f.doing && other.err.Error() == f.err.Error()
+	}
+	if slices.ContainsFunc(a.missing, same) {
+		return
+	}
+	again := "pin it when it answers with: fnb lock" + fileFlag(file)
+	if is[*store.UnreachableError](f.err) || is[*store.OfflineError](f.err) || exitCode(f.err) == exitRegistry || exitCode(f.err) == exitBuilder {
+		f.err = hint(f.err, again)
+	} else if n, ok := errors.AsType[*store.NotFoundError](f.err); ok && n.Err == nil {
+		f.err = hint(f.err, "put it into ./template, or name its source in the stack file: configuration: {templates: [{name: "+n.Name+", source: URL}]}")
+	}
+	a.missing = append(a.missing, f)
+}
