@@ -18,7 +18,7 @@ const maxFolder = 2000
 // faas-cli -f takes them. Whether stack.yaml is one nobody asks; of other files only plain
 // ones of a megabyte at most are read.
 func StackFiles(fsys fs.FS) ([]string, error) {
-	names, err := plainFiles(fsys)
+	names, err := PlainFiles(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("looking for stack files: %w", err)
 	}
@@ -34,17 +34,18 @@ func StackFiles(fsys fs.FS) ([]string, error) {
 		if ext != ".yml" && ext != ".yaml" || strings.HasPrefix(name, "stack.y") {
 			continue
 		}
-		data, err := readPart(fsys, name, maxBytes)
-		if err == nil && IsStack(data) {
+		data, err := readPart(fsys, name)
+		if err == nil && isStack(data) {
 			found = append(found, name)
 		}
 	}
 	return found, nil
 }
 
-// plainFiles returns the names of the files in a folder, sorted, also of those that a
-// link inside fsys leads to.
-func plainFiles(fsys fs.FS) ([]string, error) {
+// PlainFiles returns the names of the files at the root of fsys, sorted, also of those that
+// a link inside fsys leads to. What is no plain file is none, and of very many names only
+// the first two thousand are looked at.
+func PlainFiles(fsys fs.FS) ([]string, error) {
 	dir, err := fsys.Open(".")
 	if err != nil {
 		return nil, err
@@ -67,20 +68,20 @@ func plainFiles(fsys fs.FS) ([]string, error) {
 	return names, errors.Join(err, dir.Close())
 }
 
-// readPart reads a file, of a large one a byte more than most.
-func readPart(fsys fs.FS, name string, most int64) ([]byte, error) {
+// readPart reads a file, of a large one a byte more than a document may have.
+func readPart(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	return data, errors.Join(err, f.Close())
 }
 
-// IsStack reports whether data is a stack file for OpenFaaS or fnb, whatever problems it
+// isStack reports whether data is a stack file for OpenFaaS or fnb, whatever problems it
 // has: functions with a template or an image, of no other provider. Serverless' files have
 // functions too.
-func IsStack(data []byte) bool {
+func isStack(data []byte) bool {
 	r := &reader{raw: true}
 	v, ok := r.document(data)
 	if !ok {

@@ -1,13 +1,14 @@
 package templates
 
 import (
-	"errors"
 	"io"
 	"io/fs"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"fnb/schema"
 )
 
 // A Guess says which template a folder of source is for.
@@ -20,20 +21,18 @@ type Guess struct {
 	Note     string // what the template expects, and nobody can see in the files
 }
 
-// What is read of a folder to guess.
-const (
-	guessFiles = 500      // names
-	guessBytes = 64 << 10 // of a file
-)
+// guessBytes is how much of a file is read to guess.
+const guessBytes = 64 << 10
 
 // GuessTemplate tells from the files at the root of fsys, not below it, which template
 // makes a function of them. Links that leave fsys, and what is no plain file, are no
 // source.
 func GuessTemplate(fsys fs.FS) (Guess, error) {
-	f, err := readFolder(fsys)
+	names, err := schema.PlainFiles(fsys)
 	if err != nil {
 		return Guess{}, err
 	}
+	f := &sourceFolder{fsys, names}
 	for _, guess := range []func() Guess{f.dockerfile, f.goSource, f.python, f.typescript, f.node, f.other, f.shell} {
 		if g := guess(); g.Language != "" {
 			return g, nil
@@ -46,27 +45,6 @@ func GuessTemplate(fsys fs.FS) (Guess, error) {
 type sourceFolder struct {
 	fsys  fs.FS
 	names []string
-}
-
-func readFolder(fsys fs.FS) (*sourceFolder, error) {
-	dir, err := fsys.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	f := &sourceFolder{fsys: fsys}
-	if list, ok := dir.(fs.ReadDirFile); ok {
-		var entries []fs.DirEntry
-		if entries, err = list.ReadDir(guessFiles); errors.Is(err, io.EOF) {
-			err = nil
-		}
-		for _, e := range entries {
-			if info, err := fs.Stat(fsys, e.Name()); err == nil && info.Mode().IsRegular() {
-				f.names = append(f.names, e.Name())
-			}
-		}
-	}
-	slices.Sort(f.names)
-	return f, errors.Join(err, dir.Close())
 }
 
 func (f *sourceFolder) has(names ...string) bool {

@@ -24,7 +24,7 @@ func (a *adoption) scripts() {
 	}
 	var found []string
 	for _, name := range a.scriptFiles() {
-		data, err := a.read(name, adoptedBytes)
+		data, err := a.read(name)
 		if err != nil {
 			continue // what cannot be read calls nothing
 		}

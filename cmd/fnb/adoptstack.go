@@ -20,7 +20,7 @@ import (
 
 // readStack takes in a stack file of the project.
 func (a *adoption) readStack(ctx context.Context, name string) error {
-	old, err := a.read(name, adoptedBytes)
+	old, err := a.read(name)
 	if err != nil {
 		return err
 	}
@@ -60,12 +60,12 @@ func (a *adoption) readStack(ctx context.Context, name string) error {
 	return a.stack(ctx, stack, false, err == nil)
 }
 
-// adoptedBytes is how much of a file of the project is read.
+// adoptedBytes is how much of a file of the project is read; a stack file has no more.
 const adoptedBytes = 1 << 20
 
 // read returns a plain file of the project, of a large one the beginning and one byte
-// more than most.
-func (a *adoption) read(name string, most int64) ([]byte, error) {
+// more than is read.
+func (a *adoption) read(name string) ([]byte, error) {
 	there, err := a.has(name)
 	if err == nil && !there {
 		err = hint(fmt.Errorf("reading %s: %w", relative(filepath.Join(a.dir, name)), fs.ErrNotExist), "leave -f out to have the stack file looked for")
@@ -77,7 +77,7 @@ func (a *adoption) read(name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	data, err := io.ReadAll(io.LimitReader(f, adoptedBytes+1))
 	return data, errors.Join(err, f.Close())
 }
 
@@ -236,7 +236,7 @@ func (a *adoption) ofFunction(fn schema.Function) {
 	}
 	for _, secret := range fn.Secrets {
 		if there, err := a.has(path.Join(".secrets", secret)); there && err == nil {
-			a.note("the secret %s is in .secrets: fnb run %s --secret id=%s,src=.secrets/%s", secret, fn.Name, secret, secret)
+			a.note("the secret %s is in .secrets: fnb run %s --secret %s", secret, shellWord(fn.Name), shellWord("id="+secret+",src=.secrets/"+secret))
 		}
 	}
 }
