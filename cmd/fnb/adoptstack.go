@@ -145,6 +145,12 @@ func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid 
 	if err != nil {
 		return err
 	}
+	if err := missingHere(stack.CheckCopiesThere(may)); err != nil {
+		valid = false
+		for _, e := range flatten(err) {
+			a.miss(e)
+		}
+	}
 	var ready []schema.Function
 	for _, fn := range stack.Functions {
 		shown.Functions = append(shown.Functions, adoptedFunction{Name: fn.Name, Lang: fn.Lang, Handler: fn.Handler, Image: fn.Image})
@@ -152,8 +158,10 @@ func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid 
 			continue
 		}
 		a.ofFunction(fn)
-		if problem := missingHandler(stack, fn, may); problem != nil {
-			a.miss(problem)
+		if err := missingHere(stack.CheckThere(fn, may)); err != nil {
+			for _, e := range flatten(err) {
+				a.miss(e)
+			}
 		} else if stack.Needs([]schema.Function{fn}, schema.SourceKeys()) == nil && fn.Lang != "" && fn.Handler != "" {
 			ready = append(ready, fn)
 		}
@@ -178,30 +186,6 @@ func relativeField(err error) error {
 		return &at
 	}
 	return err
-}
-
-// missingHandler is what is wrong with where a function's handler should be; nil where
-// it is there, or whether it is is not asked.
-func missingHandler(stack *schema.Stack, fn schema.Function, may schema.Reach) error {
-	at, err := may.Path(fn.Handler)
-	if fn.Handler == "" || err != nil { // pinning says that it leads elsewhere
-		return nil //nolint:nilerr // as above
-	}
-	info, err := os.Stat(at)
-	switch {
-	case err == nil && info.IsDir():
-		return nil
-	case err == nil:
-		return relativeField(stack.At(fn, "handler", fmt.Sprintf("%s is a file, and a handler is a folder", fn.Handler)))
-	case !errors.Is(err, fs.ErrNotExist):
-		return relativeField(stack.At(fn, "handler", fmt.Sprintf("%s cannot be read: %v", fn.Handler, errors.Unwrap(err))))
-	}
-	problem := stack.At(fn, "handler", fmt.Sprintf("there is no folder %s", fn.Handler))
-	if near := schema.Near(path.Base(filepath.ToSlash(fn.Handler)), folders(filepath.Dir(at))); len(near) > 0 {
-		problem.Near = dotted(path.Join(path.Dir(filepath.ToSlash(fn.Handler)), near[0]))
-		return relativeField(problem)
-	}
-	return hint(relativeField(problem), "write it there, or begin one with: fnb new "+shellWord(fn.Name+"2")+" --lang "+shellWord(fn.Lang))
 }
 
 // folders are the names of a folder's folders.

@@ -231,6 +231,9 @@ func (g *globals) newPipeline(o *buildOptions, names, keys []string) (*pipeline,
 		return nil, nil, err
 	}
 	p, err := g.pipelineOf(stack, o)
+	if err == nil && slices.Contains(keys, "configuration") {
+		err = missingHere(stack.CheckCopiesThere(p.reach))
+	}
 	return p, fns, err
 }
 
@@ -253,11 +256,6 @@ func (g *globals) pipelineOf(stack *schema.Stack, o *buildOptions) (*pipeline, e
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if p.reach, err = reach(stack.File, slices.Concat(o.outside, g.alone.paths())); err != nil {
 		return nil, err
-	}
-	if slices.Contains(keys, "configuration") {
-		if err := missingHere(stack.CheckCopiesThere(p.reach)); err != nil {
-			return nil, nil, err
-		}
 	}
 	if p.epoch, err = epoch(); err != nil {
 		return nil, err

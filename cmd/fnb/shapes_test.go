@@ -54,7 +54,7 @@ func shapes() map[string]shape {
 		"a template of a commit":        {head + fn("golang-middleware@sha-2e6e262", ""), "not in the cache, and the network may not be used", "as above"},
 		"a template that nobody has":    {head + fn("java11-gci", ""), `no store has a template "java11-gci"`, "no template store has it"},
 		"a name with an underscore":     {head + fn("nim_http", ""), "", ""},
-		"a handler that is not there":   {head + "  f: {lang: shell, handler: ./hh, image: f}\n", "handler ./hh", "an invalid path"},
+		"a handler that is not there":   {head + "  f: {lang: shell, handler: ./hh, image: f}\n", `there is no "./hh"`, "an invalid path"},
 		"a key twice":                   {head + fn("shell", "    image: acme/g\n"), "is already on line", "its YAML reader says so"},
 		"a key of Kubernetes":           {head + fn("shell", "    imagePullPolicy: Always\n"), "functions.f.imagePullPolicy: is not a known key", "it leaves the key aside; fnb adopt says what to do"},
 		"variables beside environment":  {head + fn("shell", "    read_timeout: 60s\n    write_timeout: 60s\n"), "functions.f.read_timeout: is not a known key", "it leaves the key aside; fnb adopt says what to do"},
