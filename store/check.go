@@ -9,11 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/utils/merkletrie"
-
+	"fnb/gitrepo"
 	"fnb/internal/plain"
 	"fnb/registry"
 	"fnb/schema"
@@ -82,7 +78,7 @@ func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, er
 	}
 	defer remove()
 	k := &check{store: fresh, req: req, records: map[string]schema.Record{}, known: map[string]bool{}, private: map[string]bool{}}
-	done, err := k.open()
+	done, err := k.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,67 +108,42 @@ func (s *Store) Check(ctx context.Context, req CheckRequest) ([]StoreProblem, er
 }
 
 // open opens the store, and what it was before, and finds what has changed.
-func (k *check) open() (done func(), err error) {
-	if k.tree, done, err = openStoreTree(k.req.Dir); err != nil || k.req.Base == "" {
+func (k *check) open(ctx context.Context) (done func(), err error) {
+	if k.tree, done, err = openStoreTree(ctx, k.req.Dir); err != nil || k.req.Base == "" {
 		return done, err
 	}
-	head, ok := k.tree.(*gitTree)
+	head, ok := k.tree.(ownTree)
 	if !ok {
+		done()
 		return nil, fmt.Errorf("%s is not a git repository, and has no revision %s", k.req.Dir, k.req.Base)
 	}
-	repo, err := git.PlainOpenWithOptions(k.req.Dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	base, err := head.At(k.req.Base)
 	if err != nil {
-		return nil, fmt.Errorf("opening the git repository %s: %w", k.req.Dir, err)
-	}
-	base, err := treeAt(repo, k.req.Base)
-	if err != nil {
+		done()
 		return nil, err
 	}
-	k.base = base
-	changes, err := object.DiffTree(base.root, head.root)
+	k.base = ownTree{base}
+	changes, err := head.Changes(base)
 	if err != nil {
+		done()
 		return nil, fmt.Errorf("comparing %s with HEAD: %w", k.req.Base, err)
 	}
 	for _, c := range changes {
-		action, err := c.Action()
-		if err != nil {
-			return nil, err
-		}
-		k.change(c, action)
+		k.change(c)
 	}
 	return done, nil
 }
 
-// treeAt is the files of a revision.
-func treeAt(repo *git.Repository, revision string) (*gitTree, error) {
-	h, err := repo.ResolveRevision(plumbing.Revision(revision))
-	if err != nil {
-		return nil, fmt.Errorf("revision %s: %w", revision, err)
-	}
-	commit, err := repo.CommitObject(*h)
-	if err != nil {
-		return nil, fmt.Errorf("revision %s: %w", revision, err)
-	}
-	tree, err := commit.Tree()
-	if err != nil {
-		return nil, fmt.Errorf("revision %s: %w", revision, err)
-	}
-	return &gitTree{root: tree, objects: repo.Storer}, nil
-}
-
 // change judges one file that is not as it was: versions are only added.
-func (k *check) change(c *object.Change, action merkletrie.Action) {
-	name := c.To.Name
-	if name == "" {
-		name = c.From.Name
-	}
+func (k *check) change(c gitrepo.Change) {
+	name := c.Path
 	k.touched = append(k.touched, name)
-	if action == merkletrie.Insert {
+	if c.From == 0 {
 		return
 	}
 	root, _, _ := strings.Cut(name, "/")
 	isVersion := hasPackages(root) && path.Base(path.Dir(name)) == versionsDir
-	gone := action == merkletrie.Delete
+	gone := c.To == 0
 	switch {
 	case isVersion && gone && strings.HasSuffix(name, yankSuffix):
 		k.warn(name, "makes a version that was withdrawn usable again")

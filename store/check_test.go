@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 // generateFrom writes the index of the store in a folder.
 func generateFrom(t *testing.T, dir, out string) (Generated, error) {
 	t.Helper()
-	r, err := OpenRecords(dir)
+	r, err := OpenRecords(t.Context(), dir)
 	must(t, err)
 	defer r.Close()
 	return r.Generate(t.Context(), out, nil, nil)

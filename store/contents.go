@@ -19,9 +19,9 @@ type Records struct {
 	done func()
 }
 
-// OpenRecords opens the store in the folder dir. Close has to be called.
-func OpenRecords(dir string) (*Records, error) {
-	tree, done, err := openStoreTree(dir)
+// OpenRecords opens the store in the folder dir, until ctx ends. Close has to be called.
+func OpenRecords(ctx context.Context, dir string) (*Records, error) {
+	tree, done, err := openStoreTree(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

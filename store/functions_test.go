@@ -147,7 +147,7 @@ func TestRecords(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(dir, "functions/acme/a/v"), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "functions/acme/a/v/1.0.0.json"), []byte(body), 0o644))
 	var names []string
-	r, err := OpenRecords(dir)
+	r, err := OpenRecords(t.Context(), dir)
 	must(t, err)
 	defer r.Close()
 	passed, err := r.Each(t.Context(), func(p Package) error {
@@ -164,7 +164,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, p, err)
 		}
 	}
-	if _, err := OpenRecords(t.TempDir()); !isNoStore(err) {
+	if _, err := OpenRecords(t.Context(), t.TempDir()); !isNoStore(err) {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

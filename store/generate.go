@@ -14,8 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5"
-
+	"fnb/gitrepo"
 	"fnb/internal/plain"
 	"fnb/schema"
 )
@@ -138,9 +137,9 @@ func (s *scan) functionNames() (all []string, err error) {
 }
 
 // openStoreTree opens the files of a store at its HEAD, or in a plain folder.
-func openStoreTree(dir string) (recordTree, func(), error) {
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) {
+func openStoreTree(ctx context.Context, dir string) (recordTree, func(), error) {
+	repo, err := gitrepo.Open(ctx, dir, gitrepo.Options{Itself: true})
+	if errors.Is(err, gitrepo.ErrNone) {
 		t, err := openFolderTree(dir)
 		if err != nil {
 			return nil, nil, err
@@ -148,21 +147,13 @@ func openStoreTree(dir string) (recordTree, func(), error) {
 		return t, func() { _ = t.root.Close() }, nil // it was only read from
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
+		return nil, nil, err
 	}
-	objects, err := leanObjects(repo)
+	t, err := repo.Tree(ctx, "HEAD")
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the git repository %s: %w", dir, err)
+		return nil, nil, err
 	}
-	// All is read from there: the list of the objects alone takes much memory.
-	if repo, err = git.Open(objects, nil); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("opening the git repository %s: %w", dir, err), objects.Close())
-	}
-	t, err := treeAt(repo, "HEAD")
-	if err != nil {
-		return nil, nil, errors.Join(err, objects.Close())
-	}
-	return t, func() { _ = objects.Close() }, nil // as above
+	return ownTree{t}, func() { _ = t.Close() }, nil // as above
 }
 
 // mayReplace returns an error unless out is missing, empty or an index.

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-billy/v5"
-	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	objectcache "github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -20,6 +20,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
+	"fnb/gitrepo"
 	"fnb/internal/plain"
 )
 
@@ -34,35 +35,24 @@ const (
 )
 
 // openHere opens the repository of a file URL, and what it holds. Nothing in it is run.
-func openHere(at string) (repo *git.Repository, objects *filesystem.Storage, err error) {
+func openHere(at string) (*filesystem.Storage, error) {
 	u, err := url.Parse(at)
+	var files billy.Filesystem
 	if err == nil {
-		repo, err = git.PlainOpenWithOptions(filepath.FromSlash(u.Path), &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	}
-	if err == nil {
-		objects, err = leanObjects(repo)
+		files, err = gitrepo.Files(filepath.FromSlash(u.Path))
 	}
 	if err != nil {
-		return nil, nil, &UnreachableError{URL: at, Err: plain.Error(err)}
+		return nil, &UnreachableError{URL: at, Err: plain.Error(err)}
 	}
-	return repo, objects, nil
+	return leanStorage(files), nil
 }
 
-// leanObjects reads a repository's objects with little memory, and without opening
-// its files for each, until it is closed.
-func leanObjects(repo *git.Repository) (*filesystem.Storage, error) {
-	st, ok := repo.Storer.(*filesystem.Storage)
-	if !ok {
-		return nil, errors.New("it is not in a folder")
-	}
-	return leanStorage(st.Filesystem()), nil
-}
-
-// leanStorage is leanObjects for a folder. An object beyond what the cache keeps is
-// not in memory before it is read, so that its size can be looked at first.
+// leanStorage reads a repository's objects with little memory, and without opening its
+// files for each, until it is closed. An object beyond what the cache keeps is not in
+// memory before it is read, so that its size can be looked at first.
 func leanStorage(dir billy.Filesystem) *filesystem.Storage {
 	return filesystem.NewStorageWithOptions(withoutLocks{dir}, objectcache.NewObjectLRU(objectCache),
-		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: objectCache})
+		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: objectCache, AlternatesFS: osfs.New("/")})
 }
 
 // withoutLocks hides the files that git makes while it replaces others: go-git would
@@ -122,16 +112,21 @@ func advertise(repo *filesystem.Storage) (*packp.AdvRefs, error) {
 
 // sendHere is send for a repository in a folder of this machine.
 func (p *push) sendHere() error {
-	repo, held, err := openHere(p.url)
+	held, err := openHere(p.url)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = held.Close() }() // it was only read from
-	if _, err := repo.Worktree(); !errors.Is(err, git.ErrIsBareRepository) && !strings.HasPrefix(p.branch, publishBranch) && p.branch != indexBranch {
+	defer func() { _ = held.Close() }() // what is written to it is closed by then
+	u, err := url.Parse(p.url)
+	if err != nil {
+		return err
+	}
+	_, err = os.Lstat(filepath.Join(filepath.FromSlash(u.Path), ".git"))
+	if err == nil && !strings.HasPrefix(p.branch, publishBranch) && p.branch != indexBranch {
 		return fmt.Errorf("%s is a working copy, whose branch nobody may push to: add its folder as the store", p.url)
 	}
 	for _, o := range p.objects.Objects {
-		if _, err := repo.Storer.SetEncodedObject(o); err != nil {
+		if _, err := held.SetEncodedObject(o); err != nil {
 			return &UnreachableError{URL: p.url, Err: plain.Error(err)}
 		}
 	}

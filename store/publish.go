@@ -13,11 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"fnb/gitrepo"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -68,7 +67,7 @@ func (s *Store) Publish(ctx context.Context, p Publication) (Published, error) {
 	if err := p.complete(t); err != nil {
 		return Published{}, err
 	}
-	src, err := sourceOf(p)
+	src, err := sourceOf(ctx, p)
 	if err != nil {
 		return Published{}, err
 	}
@@ -181,15 +180,19 @@ func (p *Publication) complete(t *templates.Template) error {
 }
 
 // sourceOf finds out where others can fetch the template.
-func sourceOf(p Publication) (schema.GitSource, error) {
-	rev, err := ReadRevision(p.Dir)
-	if errors.Is(err, ErrNoRepository) {
+func sourceOf(ctx context.Context, p Publication) (schema.GitSource, error) {
+	repo, err := gitrepo.Open(ctx, p.Dir, gitrepo.Options{})
+	if errors.Is(err, gitrepo.ErrNone) {
 		return schema.GitSource{}, fmt.Errorf("%s is in no git repository, which is where others get its files", p.Dir)
 	}
 	if err != nil {
 		return schema.GitSource{}, err
 	}
-	src := schema.GitSource{URL: p.Source, Commit: rev.Commit}
+	rev, err := revisionOf(ctx, repo)
+	if err != nil {
+		return schema.GitSource{}, err
+	}
+	src := schema.GitSource{URL: p.Source, Commit: rev.Commit, Path: repo.Prefix}
 	if src.URL == "" {
 		src.URL = rev.Source
 	}
@@ -199,43 +202,23 @@ func sourceOf(p Publication) (schema.GitSource, error) {
 	if src.URL == "" {
 		return src, fmt.Errorf("the git repository of %s has no remote origin: say from which URL others get it", p.Dir)
 	}
-	repo, err := git.PlainOpenWithOptions(p.Dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
-	if err != nil {
-		return src, err
-	}
-	work, err := repo.Worktree()
-	if err != nil {
-		return src, err
-	}
-	root, rerr := filepath.EvalSymlinks(work.Filesystem.Root())
-	dir, derr := filepath.EvalSymlinks(p.Dir)
-	if err := errors.Join(rerr, derr); err != nil {
-		return src, err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return src, err
-	}
-	rel, err := filepath.Rel(root, dir)
-	if err != nil {
-		return src, err
-	}
-	src.Path = filepath.ToSlash(rel)
+	src.Ref, err = tagOf(ctx, repo, rev.Commit, p)
+	return src, err
+}
+
+// tagOf is the tag of a commit that is named after a publication; "" for none.
+func tagOf(ctx context.Context, repo *gitrepo.Repo, commit string, p Publication) (string, error) {
 	_, name, _ := strings.Cut(p.Name, "/")
+	head, err := repo.Tree(ctx, commit)
+	if err != nil {
+		return "", err
+	}
 	for _, tag := range []string{"v" + p.Version, p.Version, name + "-v" + p.Version, name + "-" + p.Version, name + "/v" + p.Version} {
-		ref, err := repo.Reference(plumbing.NewTagReferenceName(tag), true)
-		if err != nil {
-			continue
-		}
-		h := ref.Hash()
-		if t, err := repo.TagObject(h); err == nil {
-			h = t.Target
-		}
-		if h.String() == rev.Commit {
-			src.Ref = "refs/tags/" + tag
-			break
+		if at, err := head.At("refs/tags/" + tag); err == nil && at.Commit == commit {
+			return "refs/tags/" + tag, head.Close()
 		}
 	}
-	return src, nil
+	return "", head.Close()
 }
 
 // checkSource fetches the template as anybody would, and compares it.

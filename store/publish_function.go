@@ -96,7 +96,7 @@ func (s *Store) DraftFunction(ctx context.Context, p FunctionPublication) (*Func
 // functionSource is where others can fetch the handler; nil and why where they
 // cannot.
 func (s *Store) functionSource(ctx context.Context, c Configured, p FunctionPublication) (*schema.GitSource, string, error) {
-	src, err := sourceOf(Publication{Dir: p.Dir, Source: p.Source, Name: p.Own + "/" + p.Own, Version: p.Version})
+	src, err := sourceOf(ctx, Publication{Dir: p.Dir, Source: p.Source, Name: p.Own + "/" + p.Own, Version: p.Version})
 	switch {
 	case err != nil:
 		return nil, "its source is not recorded: " + err.Error(), ctx.Err()

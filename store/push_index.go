@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"fnb/gitrepo"
 )
 
 // indexBranch is the branch that holds the index of a store: always one commit.
@@ -29,16 +30,15 @@ var ErrNotTip = errors.New("the store's own branch is at another commit")
 // it twice is doing it once, and pushed is false. Where the store has got another
 // commit since, the error wraps [ErrNotTip]; whoever has pushed that one makes the index.
 func (s *Store) PushIndex(ctx context.Context, dir, out, url string) (commit string, pushed bool, err error) {
-	repo, head, err := openWorktree(dir)
+	head, origin, err := commitIn(ctx, dir)
 	if err != nil {
 		return "", false, err
 	}
+	if url == "" && origin == "" {
+		return "", false, fmt.Errorf("the git repository of %s has no remote origin", dir)
+	}
 	if url == "" {
-		remote, err := repo.Remote("origin")
-		if err != nil || len(remote.Config().URLs) == 0 {
-			return "", false, fmt.Errorf("the git repository of %s has no remote origin", dir)
-		}
-		url = remote.Config().URLs[0]
+		url = origin
 	}
 	if url, err = storeURL(url); err != nil {
 		return "", false, err
@@ -47,7 +47,7 @@ func (s *Store) PushIndex(ctx context.Context, dir, out, url string) (commit str
 		url = "file://" + filepath.ToSlash(url)
 	}
 	p := &push{url: url, branch: indexBranch, objects: memory.NewStorage()}
-	if err := p.index(repo, head.Hash(), out); err != nil {
+	if err := p.index(head, out); err != nil {
 		return "", false, fmt.Errorf("reading the index: %w", err)
 	}
 	r := &remote{store: s, url: url}
@@ -55,8 +55,8 @@ func (s *Store) PushIndex(ctx context.Context, dir, out, url string) (commit str
 		return "", false, err
 	}
 	defer r.close()
-	if r.adv.Head == nil || *r.adv.Head != head.Hash() {
-		return "", false, fmt.Errorf("%s: %w than %s", url, ErrNotTip, head.Hash())
+	if r.adv.Head == nil || *r.adv.Head != head.Hash {
+		return "", false, fmt.Errorf("%s: %w than %s", url, ErrNotTip, head.Hash)
 	}
 	if p.old = r.adv.References[indexBranch]; p.old == p.commit {
 		return p.commit.String(), false, nil
@@ -64,14 +64,43 @@ func (s *Store) PushIndex(ctx context.Context, dir, out, url string) (commit str
 	return p.commit.String(), true, p.send(ctx, s)
 }
 
-// index makes the commit of an index that was generated from a store's commit.
-func (p *push) index(repo *git.Repository, of plumbing.Hash, out string) error {
-	source, err := repo.CommitObject(of)
+// commitIn is the commit that is checked out in a folder, and the URL of its remote origin;
+// "" for none.
+func commitIn(ctx context.Context, dir string) (*object.Commit, string, error) {
+	repo, err := gitrepo.Open(ctx, dir, gitrepo.Options{})
 	if err != nil {
-		return err
+		return nil, "", err
 	}
+	origin, err := repo.Remote(ctx, "origin")
+	if err != nil {
+		return nil, "", err
+	}
+	tree, err := repo.Tree(ctx, "HEAD")
+	if err != nil {
+		return nil, "", err
+	}
+	if err := tree.Close(); err != nil {
+		return nil, "", err
+	}
+	o := &plumbing.MemoryObject{}
+	o.SetType(plumbing.CommitObject)
+	if _, err := o.Write(tree.Raw); err != nil {
+		return nil, "", err
+	}
+	commit := &object.Commit{}
+	if err := commit.Decode(o); err != nil {
+		return nil, "", fmt.Errorf("the git repository of %s: reading commit %s: %w", dir, tree.Commit, err)
+	}
+	if commit.Hash.String() != tree.Commit {
+		return nil, "", fmt.Errorf("the git repository of %s names commits by SHA-256, and fnb pushes to none of that kind", dir)
+	}
+	return commit, origin, nil
+}
+
+// index makes the commit of an index that was generated from a store's commit.
+func (p *push) index(source *object.Commit, out string) error {
 	files := map[string][]byte{}
-	err = filepath.WalkDir(out, func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(out, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -91,7 +120,7 @@ func (p *push) index(repo *git.Repository, of plumbing.Hash, out string) error {
 	}
 	p.commit, err = p.store(&object.Commit{
 		Author: source.Committer, Committer: source.Committer, TreeHash: root,
-		Message: "index of " + of.String() + "\n",
+		Message: "index of " + source.Hash.String() + "\n",
 	})
 	return err
 }

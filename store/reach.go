@@ -11,8 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5"
-
+	"fnb/gitrepo"
 	"fnb/internal/plain"
 	"fnb/origin"
 )
@@ -114,15 +113,14 @@ func (g *guard) met() origin.Reach {
 // reachOfFolder is how far away the repository is that a store in a folder was cloned
 // from; a folder of nobody else's is here.
 func reachOfFolder(ctx context.Context, dir string) origin.Reach {
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	repo, err := gitrepo.Open(ctx, dir, gitrepo.Options{Itself: true})
 	if err != nil {
 		return origin.Machine
 	}
-	remote, err := repo.Remote("origin")
-	if err != nil || len(remote.Config().URLs) == 0 {
+	text, err := repo.Remote(ctx, "origin")
+	if err != nil || text == "" {
 		return origin.Machine
 	}
-	text := remote.Config().URLs[0]
 	u, err := url.Parse(text)
 	host := ""
 	switch {

@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 
+	"fnb/gitrepo"
 	"fnb/internal/plain"
 	"fnb/schema"
 )
@@ -154,6 +155,30 @@ func isTooLarge(err error) bool {
 
 func tooLarge(name string) error {
 	return &LimitError{Source: plainPath(name), What: "the file has more bytes", Limit: schema.MaxRecordSize}
+}
+
+// An ownTree is the files of a store in a repository of this machine, at one commit.
+type ownTree struct{ *gitrepo.Tree }
+
+func (t ownTree) list(dir string) ([]recordEntry, error) {
+	entries, err := t.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]recordEntry, 0, len(entries))
+	for _, e := range entries {
+		all = append(all, recordEntry{e.Name, e.Mode == gitrepo.Folder})
+	}
+	slices.SortFunc(all, func(a, b recordEntry) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func (t ownTree) read(name string) ([]byte, error) {
+	data, err := t.Read(name, schema.MaxRecordSize)
+	if errors.Is(err, gitrepo.ErrTooLarge) {
+		return nil, tooLarge(name)
+	}
+	return data, err
 }
 
 // A folderTree is the files of a store in a folder.

@@ -73,7 +73,7 @@ func (r *remote) connect(ctx context.Context) error {
 	if !r.isLocal() {
 		return r.dial(ctx)
 	}
-	_, objects, err := openHere(r.url)
+	objects, err := openHere(r.url)
 	if err != nil {
 		return err
 	}

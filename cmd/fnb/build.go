@@ -21,7 +21,6 @@ import (
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
-	"fnb/store"
 )
 
 // buildOptions are the flags of fnb build.
@@ -247,11 +246,10 @@ func (g *globals) pipelineOf(stack *schema.Stack, o *buildOptions) (*pipeline, e
 	debug.SetGCPercent(400)
 	dir := filepath.Dir(stack.File)
 	p := &pipeline{
-		stack: stack, opts: o, offline: g.offline, pins: newPins(lock), git: worktree(dir),
-		describe: sync.OnceValues(func() (string, error) { return store.Describe(dir) }),
-		builder:  &lazyBuilder{g: g},
-		solving:  make(chan struct{}, max(o.parallel, 1)),
-		leaving:  make(chan struct{}, deliveries*max(o.parallel, 1)),
+		stack: stack, opts: o, offline: g.offline, pins: newPins(lock), git: &checkedOut{dir: dir},
+		builder: &lazyBuilder{g: g},
+		solving: make(chan struct{}, max(o.parallel, 1)),
+		leaving: make(chan struct{}, deliveries*max(o.parallel, 1)),
 	}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if p.reach, err = reach(stack.File, slices.Concat(o.outside, g.alone.paths())); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
 
+	"fnb/gitrepo"
 	"fnb/schema"
-	"fnb/store"
 )
 
 // pipelineFiles are the templates of the pipelines that fnb ci init writes.
@@ -73,7 +74,7 @@ The pipeline downloads fnb from --fnb-url and checks it against --fnb-sha256. Wi
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"github", "gitlab", "tekton"}, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return g.runCIInit(args[0], o) },
+		RunE: func(cmd *cobra.Command, args []string) error { return g.runCIInit(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.matrix, "matrix", false, "make a job for each function")
@@ -85,7 +86,7 @@ The pipeline downloads fnb from --fnb-url and checks it against --fnb-sha256. Wi
 	return cmd
 }
 
-func (g *globals) runCIInit(system string, o *ciOptions) error {
+func (g *globals) runCIInit(ctx context.Context, system string, o *ciOptions) error {
 	file, ok := ciSystems()[system]
 	if !ok {
 		return usagef("fnb ci init", "%q is no system: it is github, gitlab or tekton", system)
@@ -97,7 +98,7 @@ func (g *globals) runCIInit(system string, o *ciOptions) error {
 	if err != nil {
 		return err
 	}
-	root, err := checkout(filepath.Dir(stack.File))
+	root, err := checkout(ctx, filepath.Dir(stack.File))
 	if err != nil {
 		return err
 	}
@@ -161,12 +162,15 @@ func (o *ciOptions) check(system string) error {
 
 // checkout is the folder of the git repository that dir is in; dir where it is
 // in none.
-func checkout(dir string) (string, error) {
-	root, err := store.WorktreeRoot(dir)
-	if errors.Is(err, store.ErrNoRepository) {
+func checkout(ctx context.Context, dir string) (string, error) {
+	repo, err := gitrepo.Open(ctx, dir, gitrepo.Options{})
+	if errors.Is(err, gitrepo.ErrNone) || err == nil && repo.Root == "" {
 		return dir, nil
 	}
-	return root, err
+	if err != nil {
+		return "", err
+	}
+	return repo.Root, nil
 }
 
 // writeNew writes a file that is not there yet, with its folders.

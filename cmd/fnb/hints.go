@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"fnb/builder"
+	"fnb/gitrepo"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
@@ -101,6 +102,7 @@ func hints(err error) []string {
 		out = append(append(out, u.hints...), "see: "+u.command+" --help")
 	}
 	out = append(out, functionHints(err)...)
+	out = append(out, gitHints(err)...)
 	out = append(out, templateHints(err)...)
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)
@@ -111,6 +113,31 @@ func hints(err error) []string {
 		out = append(out, "free disk space with: fnb builder prune")
 	}
 	return out
+}
+
+// gitHints say what to do about the user's own git repository.
+func gitHints(err error) []string {
+	if e, ok := errors.AsType[*gitrepo.GitError](err); ok && e.Try != "" {
+		return []string{"if you trust whose it is, let git read it: " + e.Try}
+	}
+	if is[*gitrepo.ExtensionError](err) {
+		return []string{"let git read it: install git, and see that it is in PATH with: git --version"}
+	}
+	m, ok := errors.AsType[*gitrepo.MissingError](err)
+	switch {
+	case !ok:
+		return nil
+	case m.Shallow:
+		return []string{
+			"fetch the rest of its history: git fetch --unshallow",
+			"or have the pipeline clone all of it: fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 for GitLab",
+		}
+	case m.Partial && m.Offline:
+		return []string{"let git fetch it, without --offline and FNB_OFFLINE"}
+	case m.Partial && m.Command != "":
+		return []string{"if you trust what it names, have git fetch it: git fetch --refetch --no-filter"}
+	}
+	return nil
 }
 
 // outsidePaths are the flags that allow the paths of a stack that led too far.

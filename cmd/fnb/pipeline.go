@@ -46,8 +46,7 @@ type pipeline struct {
 	turns    turns
 	solving  chan struct{} // holds one for each function that is being solved
 	leaving  chan struct{} // holds one for each image that is being delivered
-	git      func() (store.Revision, error)
-	describe func() (string, error)
+	git      *checkedOut
 	hidden   func() packaging.Hidden // looked up once
 	openFaaS bool                    // names of OpenFaaS's template store are found
 	upgrade  bool                    // pins of watchdogs are moved too
@@ -281,7 +280,7 @@ func (p *pipeline) solve(ctx context.Context, j *job, pl *plan) (*builder.Result
 		return nil, err
 	}
 	defer j.clock("solve")()
-	p.describeSource(&pl.req, pl.digest)
+	p.describeSource(ctx, j, &pl.req, pl.digest)
 	if p.images != nil {
 		release, err := p.images.Hold(ctx) // nobody prunes what the builder is writing
 		if err != nil {

@@ -127,10 +127,13 @@ func settings(req *builder.Request, created int64) packaging.Settings {
 // describeSource adds the labels that are no inputs: where the source is, its
 // revision, and the digest of the inputs. An image of equal inputs that is there
 // already keeps those it has.
-func (p *pipeline) describeSource(req *builder.Request, input string) {
-	source := p.source
+func (p *pipeline) describeSource(ctx context.Context, j *job, req *builder.Request, input string) {
+	source, note := p.source, ""
 	if source == nil {
-		source = p.revisionLabels()
+		source, note = p.revisionLabels(ctx)
+	}
+	if note != "" {
+		j.report.Warnings = append(j.report.Warnings, note)
 	}
 	for k, v := range source {
 		if _, given := p.opts.labels[k]; !given {

@@ -68,7 +68,7 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 	}
 	// Of a large store little is needed at once: what was read is given back sooner.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	records, err := store.OpenRecords(req.dir)
+	records, err := store.OpenRecords(ctx, req.dir)
 	if err != nil {
 		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
 	}

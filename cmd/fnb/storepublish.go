@@ -265,12 +265,12 @@ func (p *publishing) describe(ctx context.Context) error {
 	for _, one := range p.image.Platforms {
 		p.passed("platform", "%s %s, %.1f MB", one.Platform, one.Digest, float64(one.Size)/1e6)
 	}
-	p.builtFrom()
+	p.builtFrom(ctx)
 	return nil
 }
 
 // builtFrom takes from the image's labels what it was built from.
-func (p *publishing) builtFrom() {
+func (p *publishing) builtFrom(ctx context.Context) {
 	title, built := p.image.Labels["fnb.template"], &p.o.Built
 	lang, err := schema.ParseTemplateRef(built.Template)
 	switch {
@@ -287,7 +287,7 @@ func (p *publishing) builtFrom() {
 	built.Checksum = p.image.Labels["fnb.template.checksum"]
 	p.passed("template", "%s %s", built.Template, built.Checksum)
 	commit := p.image.Labels["org.opencontainers.image.revision"]
-	if rev, err := store.ReadRevision(p.o.Dir); err == nil && commit != "" && p.o.Dir != "" && rev.Commit != commit {
+	if rev, err := store.ReadRevision(ctx, p.o.Dir); err == nil && commit != "" && p.o.Dir != "" && rev.Commit != commit {
 		p.tell([]string{fmt.Sprintf("the image was built at commit %.12s, and %.12s is checked out", commit, rev.Commit)})
 	}
 }

@@ -9,15 +9,59 @@ import (
 	"strings"
 	"sync"
 
+	"fnb/gitrepo"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
 )
 
-// worktree returns a function that reads the revision of dir's git repository,
-// once.
-func worktree(dir string) func() (store.Revision, error) {
-	return sync.OnceValues(func() (store.Revision, error) { return store.ReadRevision(dir) })
+// A checkedOut is where the git repository of a folder stands. It is read once, when it is
+// asked for.
+type checkedOut struct {
+	dir string
+
+	mu       sync.Mutex
+	revision *store.Revision
+	err      error
+	tag      string // as git describe has it
+	noted    bool   // somebody has been told that it cannot be read
+}
+
+// read returns the revision. Outside of a repository it is [gitrepo.ErrNone].
+func (c *checkedOut) read(ctx context.Context) (store.Revision, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.revision == nil {
+		var rev store.Revision
+		rev, c.err = store.ReadRevision(ctx, c.dir)
+		c.revision = &rev
+	}
+	return *c.revision, c.err
+}
+
+// describe names the commit by its nearest tag.
+func (c *checkedOut) describe(ctx context.Context) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tag != "" {
+		return c.tag, nil
+	}
+	repo, err := gitrepo.Open(ctx, c.dir, gitrepo.Options{})
+	if err == nil {
+		c.tag, err = repo.Describe(ctx)
+	}
+	return c.tag, err
+}
+
+// unread is a note that a repository could not be read, once; "" otherwise.
+func (c *checkedOut) unread(err error) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.noted || err == nil || errors.Is(err, gitrepo.ErrNone) || is[*gitrepo.EmptyError](err) {
+		return ""
+	}
+	c.noted = true
+	return "the labels for revision and source are left out: " + err.Error()
 }
 
 // references are what a function's image will be called: what the stack says,
@@ -62,8 +106,8 @@ func (p *pipeline) tagged(ctx context.Context, fn schema.Function, rule string) 
 	default:
 		return repo + ":" + rule, nil
 	}
-	rev, err := p.git()
-	if errors.Is(err, store.ErrNoRepository) {
+	rev, err := p.git.read(ctx)
+	if errors.Is(err, gitrepo.ErrNone) {
 		return "", fmt.Errorf("%s is in no git repository", filepath.Dir(p.stack.File))
 	}
 	if err != nil {
@@ -72,7 +116,7 @@ func (p *pipeline) tagged(ctx context.Context, fn schema.Function, rule string) 
 	suffix := rev.Commit[:7]
 	switch {
 	case rule == "describe":
-		if suffix, err = p.describe(); err != nil {
+		if suffix, err = p.git.describe(ctx); err != nil {
 			return "", err
 		}
 	case rule == "branch" && rev.Branch == "":
@@ -119,15 +163,16 @@ func tagSafe(s string) string {
 	return s[:min(len(s), 100)]
 }
 
-// revisionLabels say where the source of an image is, where that is known.
-func (p *pipeline) revisionLabels() map[string]string {
-	rev, err := p.git()
+// revisionLabels say where the source of an image is, where that is known; a note says why
+// it is not.
+func (p *pipeline) revisionLabels(ctx context.Context) (_ map[string]string, note string) {
+	rev, err := p.git.read(ctx)
 	if err != nil {
-		return nil // outside of a repository there is nothing to say
+		return nil, p.git.unread(err) // outside of a repository there is nothing to say
 	}
 	labels := map[string]string{"org.opencontainers.image.revision": rev.Commit}
 	if rev.Source != "" {
 		labels["org.opencontainers.image.source"] = rev.Source
 	}
-	return labels
+	return labels, ""
 }
