@@ -13,7 +13,7 @@ import (
 const networkLabel = "org.mobyproject.buildkit.worker.network"
 
 // onLoopback is how programs write an address of their machine's loopback.
-var onLoopback = regexp.MustCompile(`(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?:\)? port |[:/])(\d{1,5})\b`)
+var onLoopback = regexp.MustCompile(`(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?:\)? port |', port=|[:/])(\d{1,5})\b`)
 
 // secluded says of a step which address it did not reach that is on the builder's
 // machine, maybe, and not in the step's network.
@@ -22,11 +22,26 @@ func (c *Client) secluded(err error) error {
 	if c.network != schema.NetworkOwn || !errors.As(err, &se) {
 		return err
 	}
+	se.Own = refusedAddress(se)
+	return err
+}
+
+// refusedAddress is the address of a loopback that a step was refused at: of the line that
+// says so, or, where that line has none, as Python's have not, of the step itself. It is ""
+// where nothing was refused.
+func refusedAddress(se *SolveError) string {
+	address, refused := "", false
 	for _, line := range append(slices.Clone(se.Log), se.Problem) {
-		refused := strings.Contains(strings.ToLower(line), "refused") || strings.Contains(line, "is not reached from a build")
-		if m := onLoopback.FindStringSubmatch(line); m != nil && refused {
-			se.Own = m[1] + ":" + m[2]
+		if !strings.Contains(strings.ToLower(line), "refused") && !strings.Contains(line, "is not reached from a build") {
+			continue
+		}
+		refused = true
+		if m := onLoopback.FindStringSubmatch(line); m != nil {
+			address = m[1] + ":" + m[2]
 		}
 	}
-	return err
+	if m := onLoopback.FindStringSubmatch(se.Step); m != nil && refused && address == "" {
+		address = m[1] + ":" + m[2]
+	}
+	return address
 }
