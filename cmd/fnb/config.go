@@ -21,13 +21,9 @@ import (
 
 // readConfig reads fnb's settings.
 func readConfig() (schema.Config, error) {
-	path := os.Getenv("FNB_CONFIG")
-	if path == "" {
-		dir, err := configDir()
-		if err != nil {
-			return schema.Config{}, err
-		}
-		path = filepath.Join(dir, "config.yaml")
+	path, err := configFile()
+	if err != nil {
+		return schema.Config{}, err
 	}
 	cfg, err := schema.ReadConfig(path)
 	if err == nil && os.Getenv("FNB_CONFIG") != "" {
@@ -39,6 +35,15 @@ func readConfig() (schema.Config, error) {
 		return cfg, err
 	}
 	return cfg, stepNetwork(&cfg.Builder)
+}
+
+// configFile is where fnb's settings are, or would be.
+func configFile() (string, error) {
+	if path := os.Getenv("FNB_CONFIG"); path != "" {
+		return path, nil
+	}
+	dir, err := configDir()
+	return filepath.Join(dir, "config.yaml"), err
 }
 
 // stepNetwork completes what RUN steps of the managed builder reach with what the

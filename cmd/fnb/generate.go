@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ Environment, secrets, labels, annotations, limits, requests, constraints and rea
 
 With --offline the digests are those of the local image store.`,
 		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -",
-		Args:              cobra.MinimumNArgs(1),
+		Args:              between(1, math.MaxInt),
 		ValidArgsFunction: g.completePlatforms,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			write, ok := deploy.Platforms()[args[0]]

@@ -24,10 +24,20 @@ Where several functions fail for different reasons, 3 wins.`),
   FNB_CONFIG                   fnb's settings (default fnb/config.yaml below XDG_CONFIG_HOME)
   FNB_PREFIX, OPENFAAS_PREFIX  registry and owner for the images of new functions
   DOCKER_CONFIG                folder of Docker's config.json, with the credentials
+  DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE
+                               credentials of registries, as GitLab's jobs and podman have them
   SOURCE_DATE_EPOCH            the time in images, in seconds since 1970
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY, ALL_PROXY
                                passed to builds; never part of an image or a cache key
   FNB_BUILDER_NETWORK          own, or host: RUN steps of fnb's own builder then reach this machine
+  FNB_BUILDER_ROOT             folder of fnb's own builder, for its cache (default fnb/builder below XDG_DATA_HOME)
+  FNB_BUILDER_SNAPSHOTTER      native has fnb's own builder copy every layer, where there is no overlayfs
+  FNB_GIT_TOKEN_HOST           a token, or USER:TOKEN, for the git repositories of HOST, with _ for each dot and __ for
+                               each hyphen: FNB_GIT_TOKEN_GIT_EXAMPLE_COM for git.example.com
+  GH_TOKEN, GITHUB_TOKEN, GITLAB_TOKEN, CI_JOB_TOKEN
+                               tokens for github.com, gitlab.com and, in its jobs, the GitLab that runs them
+  NETRC                        file with logins of git's hosts (default .netrc below HOME)
+  FNB_PRIVATE_HOSTS            hosts with commas between that every store may name, though they are private
   NO_COLOR                     no colours
   XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR
                                where fnb keeps its files

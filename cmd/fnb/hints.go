@@ -330,7 +330,11 @@ func builderHints(err error) []string {
 		return []string{emulateHint(s.Foreign), "or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS"}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Own != "" {
-		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, add to fnb's settings: builder: {reach: [%q]}", s.Own, s.Own)}
+		file, err := configFile()
+		if err != nil {
+			file = "fnb's settings"
+		}
+		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, write below builder: in %s: reach: [%q]", s.Own, file, s.Own)}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && stepHints(s) != nil {
 		return stepHints(s)

@@ -107,15 +107,23 @@ func envName(flag string) string {
 	return "FNB_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// exactly is cobra.ExactArgs with an error that is a usage error.
-func exactly(n int) cobra.PositionalArgs {
+// between takes from least to most arguments. Any other number is a usage error that
+// shows how the command is written.
+func between(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
-			return usagef(cmd.CommandPath(), "%w", err)
+		written := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
+		switch {
+		case len(args) < least:
+			return usagef(cmd.CommandPath(), "an argument is missing: %s", written)
+		case len(args) > most:
+			return usagef(cmd.CommandPath(), "%q is an argument too many: %s", args[most], written)
 		}
 		return nil
 	}
 }
+
+// exactly takes n arguments.
+func exactly(n int) cobra.PositionalArgs { return between(n, n) }
 
 // group is a command that only holds others; alone it shows its help, and an
 // unknown word is a usage error.

@@ -13,14 +13,6 @@ import (
 	"fnb/templates"
 )
 
-// oneOrTwo takes a first argument and perhaps a folder.
-func oneOrTwo(cmd *cobra.Command, args []string) error {
-	if len(args) < 1 || len(args) > 2 {
-		return usagef(cmd.CommandPath(), "accepts one or two arguments, received %d", len(args))
-	}
-	return nil
-}
-
 func newTemplatePull(g *globals) *cobra.Command {
 	var outside []string
 	cmd := &cobra.Command{
@@ -28,7 +20,7 @@ func newTemplatePull(g *globals) *cobra.Command {
 		Short:   "write a template into the project",
 		Long:    `Pull writes all files of a template to DIR, or to template/NAME beside the stack file, where fnb and faas-cli find it by its name. It is there to be kept in the project and changed; nothing else that fnb does needs it. Pull never overwrites: DIR has to be new or empty.`,
 		Example: "  # change an official template for this project\n  fnb template pull go\n\n  # a version of a store's\n  fnb template pull acme/go@1.2.0 ./third-party/go",
-		Args:    oneOrTwo,
+		Args:    between(1, 2),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return g.completeTemplates(), cobra.ShellCompDirectiveDefault
 		},
@@ -92,7 +84,7 @@ func newTemplateInit(g *globals) *cobra.Command {
 		Short:   "start a template",
 		Long:    "Init writes a small template that works, with its four parts, to DIR, or to template/NAME beside the stack file: a Dockerfile, an entrypoint, a handler and a package list. DIR has to be new or empty.",
 		Example: "  # start a template, check it, use it\n  fnb template init shout\n  fnb template lint template/shout\n  fnb new hello --lang shout",
-		Args:    oneOrTwo,
+		Args:    between(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := schema.ValidateName(args[0]); err != nil {
 				return usagef("fnb template init", "%w", err)
