@@ -29,6 +29,9 @@ type Guard struct {
 	Least Reach
 	// Exempt, when not nil, says of hosts, with their ports, that they may be anywhere.
 	Exempt func(host string) bool
+	// Choose, when not nil, returns the transport for a request, which [Guard.Prepare] was
+	// called with: for those that are spoken to in a way of their own.
+	Choose func(r *http.Request) (*http.Transport, error)
 
 	dialer net.Dialer
 	inner  *http.Transport
@@ -43,9 +46,12 @@ type Guard struct {
 // proxy's to allow.
 func NewGuard(inner *http.Transport, dialer net.Dialer) *Guard {
 	g := &Guard{dialer: dialer, inner: inner}
-	inner.DialContext = g.dial
+	g.Prepare(inner)
 	return g
 }
+
+// Prepare gives a transport the guard's way to connect.
+func (g *Guard) Prepare(t *http.Transport) { t.DialContext = g.dial }
 
 // A ReachError says that nothing was asked of a host, because it is nearer than
 // whoever named it may lead to.
@@ -101,9 +107,19 @@ func (g *Guard) Within(r *http.Request, least Reach) (*http.Response, error) {
 		}
 		return nil, &ReachError{Host: r.URL.Hostname(), Reach: reach}
 	}
+	inner := g.inner
+	if g.Choose != nil {
+		var err error
+		if inner, err = g.Choose(r); err != nil {
+			if r.Body != nil {
+				_ = r.Body.Close() // as above
+			}
+			return nil, err
+		}
+	}
 	to := limit{host: r.URL.Hostname(), least: least, direct: true}
-	if g.inner.Proxy != nil {
-		if proxy, err := g.inner.Proxy(r); err != nil || proxy != nil {
+	if inner.Proxy != nil {
+		if proxy, err := inner.Proxy(r); err != nil || proxy != nil {
 			to.direct = false
 		}
 	}
@@ -117,7 +133,7 @@ func (g *Guard) Within(r *http.Request, least Reach) (*http.Response, error) {
 	default:
 		r.SetBasicAuth(g.Secret.User, g.Secret.Password)
 	}
-	return g.inner.RoundTrip(r)
+	return inner.RoundTrip(r)
 }
 
 // dial connects to an address that is not nearer than the request may come.
