@@ -112,3 +112,10 @@ func (c *Certs) serverConfig() *tls.Config {
 func (c *Certs) clientConfig() *tls.Config {
 	return &tls.Config{RootCAs: c.pool, Certificates: []tls.Certificate{c.client}, MinVersion: tls.VersionTLS12}
 }
+
+// Mutual is the server's side of TLS that lets those in who show the client's certificate.
+func (c *Certs) Mutual() *tls.Config {
+	config := c.serverConfig()
+	config.ClientCAs, config.ClientAuth = c.pool, tls.RequireAndVerifyClientCert
+	return config
+}

@@ -31,6 +31,8 @@ type GitOptions struct {
 	User, Password string
 	// TLS, when set, makes the server speak HTTPS with its server certificate.
 	TLS *Certs
+	// Azure makes the server refuse, as Azure DevOps does, who does not ask for multi_ack.
+	Azure bool
 }
 
 // A Git is a running git server: git's own http-backend behind Go's HTTP server.
@@ -84,7 +86,7 @@ func StartGit(ctx context.Context, opts GitOptions) (*Git, error) {
 		}
 		g.Dir = g.temp
 	}
-	handler := &cgi.Handler{
+	var handler http.Handler = &cgi.Handler{
 		Path: backend,
 		Env: append([]string{
 			"GIT_PROJECT_ROOT=" + g.Dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=fnb",
@@ -92,6 +94,9 @@ func StartGit(ctx context.Context, opts GitOptions) (*Git, error) {
 		InheritEnv: []string{"PATH"},
 		Logger:     discardLog(),
 		Stderr:     &logBuffer{},
+	}
+	if opts.Azure {
+		handler = likeAzure(handler)
 	}
 	g.server = httptest.NewUnstartedServer(basicAuth(opts.User, opts.Password, handler))
 	g.server.Config.ErrorLog = discardLog()

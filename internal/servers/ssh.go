@@ -91,7 +91,7 @@ func (s *SSH) start(ctx context.Context, bin, port string) error {
 	config := []string{
 		"ListenAddress 127.0.0.1", "AuthorizedKeysFile " + s.path("authorized_keys"), "PidFile none", "LogLevel VERBOSE",
 		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"PermitRootLogin prohibit-password", "AllowTcpForwarding no", "X11Forwarding no", `SetEnv "PATH=` + os.Getenv("PATH") + `"`,
+		"PermitRootLogin prohibit-password", "AllowTcpForwarding local", "PermitOpen 127.0.0.1:*", "X11Forwarding no", `SetEnv "PATH=` + os.Getenv("PATH") + `"`,
 	}
 	for _, kind := range []string{"rsa", "ed25519"} {
 		file := s.path("host_" + kind)
