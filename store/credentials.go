@@ -43,13 +43,13 @@ func (c *credentials) places() []finder {
 }
 
 // secrets calls use with each secret that is found for an address, until it says that
-// it wants no more.
-func (c *credentials) secrets(ctx context.Context, address string, use func(*origin.Secret) (more bool, err error)) error {
+// it wants no more. url is what the address was written as.
+func (c *credentials) secrets(ctx context.Context, url, address string, use func(*origin.Secret) (more bool, err error)) error {
 	u, err := origin.Check(address)
 	if err != nil {
 		return &UnreachableError{URL: plain.Short(address), Err: err}
 	}
-	if c.maySend != nil && !c.maySend(address) {
+	if c.maySend != nil && !c.maySend(url) {
 		return nil
 	}
 	to := target{Origin: origin.Of(u), path: strings.TrimPrefix(u.Path, "/")}
@@ -62,7 +62,7 @@ func (c *credentials) secrets(ctx context.Context, address string, use func(*ori
 			continue
 		}
 		if c.sent = true; c.told != nil {
-			c.told(address)
+			c.told(url)
 		}
 		if more, err := use(&origin.Secret{For: to.Origin, User: user, Password: secret}); err != nil || !more {
 			return err

@@ -87,7 +87,7 @@ func TestAddressIsOneQuestion(t *testing.T) {
 		}
 		// Whatever lets such an address through, nobody is asked for it.
 		c := &credentials{getenv: envOf(map[string]string{"HOME": home})}
-		err = c.secrets(t.Context(), l.URL+path, func(*origin.Secret) (bool, error) { return false, nil })
+		err = c.secrets(t.Context(), l.URL+path, l.URL+path, func(*origin.Secret) (bool, error) { return false, nil })
 		if data, rerr := os.ReadFile(asked); err == nil || rerr == nil || c.sent {
 			t.Errorf("%s: %v; the helper was asked %q", path, err, data)
 		}
@@ -155,7 +155,7 @@ func TestLookAlikeGetsNoToken(t *testing.T) {
 	} {
 		c := &credentials{getenv: env}
 		var got *origin.Secret
-		err := c.secrets(t.Context(), address, func(s *origin.Secret) (bool, error) {
+		err := c.secrets(t.Context(), address, address, func(s *origin.Secret) (bool, error) {
 			got = s
 			return false, nil
 		})

@@ -12,11 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	gitproto "github.com/go-git/go-git/v5/plumbing/transport/git"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
-
 	"fnb/internal/plain"
 	"fnb/origin"
 )
@@ -24,138 +19,90 @@ import (
 // dial connects to the repository and reads its references: without credentials
 // first, and then with each that is found for the host.
 func (r *remote) dial(ctx context.Context) error {
-	ep, err := transport.NewEndpoint(r.url)
-	if err != nil {
-		return &UnreachableError{URL: r.url, Err: plain.Error(err)}
-	}
-	isHTTP := ep.Protocol == "https" || ep.Protocol == "http"
-	if err := r.checkReach(ctx, ep.Host, !isHTTP); err != nil {
+	if err := r.findWay(ctx); err != nil {
 		return err
 	}
-	if ep.Protocol == "ssh" {
-		return r.dialSSH(ctx, ep)
+	if err := r.checkReach(ctx, r.way.ep.Host, r.way.ep.Protocol == "ssh" || r.way.ep.Protocol == "git"); err != nil {
+		return err
 	}
-	if !isHTTP {
-		r.reach, _ = origin.ReachOfHost(ep.Host)
-		client, err := r.otherClient(ep)
-		if err != nil {
-			return err
+	var err error
+	switch r.way.ep.Protocol {
+	case "https", "http":
+		err = r.dialHTTP(ctx)
+	case "ssh":
+		err = r.dialSSH(ctx)
+	case "git":
+		if host := hostPort(r.way.ep); !plainAllowed(r.store.opts, host) {
+			return &PlainHTTPError{Host: plain.Short(host)}
 		}
-		return r.explain(ctx, r.startWithin(ctx, func(ctx context.Context, late *remote) error {
-			return late.start(ctx, client, ep, nil)
-		}), false)
+		err = r.explain(ctx, r.greetWithin(ctx, r.daemonWire(r.way.ep)), false)
+	default:
+		return r.unreachable(fmt.Errorf("%q is no protocol for repositories", plain.Short(r.way.ep.Protocol)))
 	}
+	if r.way.key != "" && err == nil {
+		// How far away a mirror is says nothing of whoever writes what is in it.
+		r.reach = origin.Public
+	}
+	return r.withUnfollowed(err)
+}
+
+// dialHTTP is dial by HTTP.
+func (r *remote) dialHTTP(ctx context.Context) error {
+	shown := r.way.settings.shows() && r.mayShow()
 	ask := func(secret *origin.Secret) error {
-		// A failed session may have changed the endpoint by following redirects.
-		ep, err := transport.NewEndpoint(r.url)
-		if err != nil {
-			return &UnreachableError{URL: r.url, Err: plain.Error(err)}
-		}
 		guard := newGuard(r.store.opts)
-		guard.inner.Secret = secret
-		err = r.start(ctx, githttp.NewClient(&http.Client{Transport: guard}), ep, nil)
+		guard.inner.Least, guard.inner.Secret = r.least(), secret
+		guard.follow(r, shown)
+		err := r.greet(ctx, newHTTPWire(r.way.address, guard))
 		r.reach = guard.met()
 		return err
 	}
+	var err error
+	if r.way.secret != nil && r.mayShow() {
+		if err = ask(r.way.secret); !wantsCredentials(err) || ctx.Err() != nil {
+			return r.explain(ctx, err, true)
+		}
+	}
 	if err = ask(nil); !wantsCredentials(err) || ctx.Err() != nil {
+		return r.explain(ctx, err, shown)
+	}
+	if !r.mayAuthenticate() {
 		return r.explain(ctx, err, false)
 	}
 	finder := r.store.credentials()
-	ferr := finder.secrets(ctx, r.url, func(secret *origin.Secret) (more bool, _ error) {
+	ferr := finder.secrets(ctx, r.url, r.way.address, func(secret *origin.Secret) (more bool, _ error) {
 		err = ask(secret)
 		return wantsCredentials(err), nil
 	})
 	if ferr != nil {
 		return ferr
 	}
-	return r.explain(ctx, err, finder.sent)
+	return r.explain(ctx, err, finder.sent || shown || r.way.secret != nil)
 }
 
-// wantsCredentials reports whether an answer may be another one with credentials:
-// many servers say of private repositories that they do not exist.
+// wantsCredentials reports whether an answer may be another one with credentials.
 func wantsCredentials(err error) bool {
-	return errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) ||
-		errors.Is(err, transport.ErrRepositoryNotFound)
+	answer, ok := errors.AsType[*answerError](err)
+	return ok && answer.wantsSomebody()
 }
 
-func (r *remote) start(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
-	if r.push {
-		return r.startPush(ctx, client, ep, auth)
-	}
-	session, err := client.NewUploadPackSession(ep, auth)
-	if err != nil {
-		return err
-	}
-	adv, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		// Why it did not work is known.
-		_ = session.Close()
-		return err
-	}
-	r.session, r.adv = session, adv
-	return nil
-}
-
-// startWithin is start with transports that do not give up by themselves. It waits no
-// longer than for any other server, and whatever comes later is closed.
-func (r *remote) startWithin(ctx context.Context, start func(context.Context, *remote) error) error {
+// greetWithin is greet for wires that do not give up by themselves: it waits no longer
+// than for any other server.
+func (r *remote) greetWithin(ctx context.Context, w wire) error {
 	wait, cancel := context.WithTimeout(ctx, r.store.opts.Timeout)
 	defer cancel()
-	late := &remote{store: r.store, url: r.url, push: r.push}
-	done := make(chan error, 1)
-	go func() { done <- start(wait, late) }()
-	var err error
-	select {
-	case err = <-done:
-	case <-wait.Done():
-		go func() {
-			if <-done == nil {
-				late.close()
-			}
-		}()
-		err = wait.Err()
+	err := r.greet(wait, w)
+	if err == nil {
+		return nil
 	}
+	_ = w.close() // why it did not work is known
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
+	case wait.Err() != nil:
 		return &stalledError{after: r.store.opts.Timeout}
-	case err != nil:
-		return err
 	}
-	r.session, r.receive, r.adv = late.session, late.receive, late.adv
-	return nil
-}
-
-// startPush is start for writing.
-func (r *remote) startPush(ctx context.Context, client transport.Transport, ep *transport.Endpoint, auth transport.AuthMethod) error {
-	session, err := client.NewReceivePackSession(ep, auth)
-	if err != nil {
-		return err
-	}
-	adv, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		// Why it did not work is known.
-		_ = session.Close()
-		return err
-	}
-	r.receive, r.adv = session, adv
-	return nil
-}
-
-func (r *remote) otherClient(ep *transport.Endpoint) (transport.Transport, error) {
-	switch ep.Protocol {
-	case "git":
-		host := ep.Host
-		if ep.Port != 0 {
-			host = fmt.Sprintf("%s:%d", host, ep.Port)
-		}
-		if !plainAllowed(r.store.opts, host) {
-			return nil, &PlainHTTPError{Host: plain.Short(host)}
-		}
-		return gitproto.DefaultClient, nil
-	}
-	return nil, &UnreachableError{URL: r.url, Err: fmt.Errorf("%q is no protocol for repositories", plain.Short(ep.Protocol))}
+	return err
 }
 
 // explain makes a typed error of one of go-git's.
@@ -165,13 +112,6 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	// These two of go-git's keep what they wrap to themselves.
-	if e, ok := errors.AsType[*plumbing.UnexpectedError](err); ok {
-		err = e.Err
-	}
-	if e, ok := errors.AsType[*plumbing.PermanentError](err); ok {
-		err = e.Err
 	}
 	if e, ok := errors.AsType[*PlainHTTPError](err); ok {
 		return e
@@ -185,30 +125,48 @@ func (r *remote) explain(ctx context.Context, err error, sent bool) error {
 	if e, ok := errors.AsType[*LimitError](err); ok {
 		return &LimitError{Source: r.url, What: e.What, Limit: e.Limit}
 	}
-	host := ""
-	if u, perr := url.Parse(r.url); perr == nil {
-		host = origin.Of(u).HostPort()
+	if e, ok := errors.AsType[*FormatError](err); ok {
+		return e
+	}
+	if answer, ok := errors.AsType[*answerError](err); ok {
+		return r.explainAnswer(answer, sent)
 	}
 	switch {
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		return &AuthError{URL: r.url, Host: host, Sent: sent}
-	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return &NotFoundError{Name: r.url, Err: errors.New("the server has no such repository")}
-	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return &NotFoundError{Name: r.url, Err: errors.New("the repository is empty")}
+	case errors.Is(err, errNoRepository), errors.Is(err, errEmpty):
+		return &NotFoundError{Name: r.url, Err: r.placed(err)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return r.unreachable(errors.New("the server ended the connection before all was said"))
 	}
-	// The last is what go-git says, some seconds after a connection without a channel for
-	// errors has ended.
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err.Error() == "timeout exceeded" {
-		return &UnreachableError{URL: r.url, Err: errors.New("the server ended the connection before all was said")}
-	}
-	if answer, ok := errors.AsType[*githttp.Err](err); ok {
-		return &UnreachableError{URL: r.url, Err: fmt.Errorf("the server answered %d %s", answer.StatusCode(), http.StatusText(answer.StatusCode()))}
+	if said, ok := errors.AsType[*saidError](err); ok {
+		return r.unreachable(said)
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		return &UnreachableError{URL: r.url, Err: plain.Error(u.Err)}
+		return r.unreachable(u.Err)
 	}
-	return &UnreachableError{URL: r.url, Err: plain.Error(fmt.Errorf("talking git's protocol: %w", err))}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return r.unreachable(op)
+	}
+	return r.unreachable(fmt.Errorf("talking git's protocol: %w", err))
+}
+
+// explainAnswer makes a typed error of an answer that is none of git's.
+func (r *remote) explainAnswer(answer *answerError, sent bool) error {
+	said := answer.ownWords()
+	switch {
+	case answer.code == http.StatusUnauthorized, answer.code == http.StatusForbidden:
+		return &AuthError{URL: r.url, Host: r.host(), Sent: sent, Said: said}
+	case answer.signIn():
+		return &AuthError{URL: r.url, Host: r.host(), Sent: sent, Said: "it answers with a page to sign in: " + said}
+	case answer.code == http.StatusNotFound, answer.code == http.StatusGone:
+		err := errNoRepository
+		if said != "" {
+			err = fmt.Errorf("%w: it says: %s", err, said)
+		}
+		return &NotFoundError{Name: r.url, Err: r.placed(err)}
+	case answer.code == http.StatusOK && !answer.later:
+		return &NoGitError{URL: r.url, Address: r.address(), Err: r.placed(answer)}
+	}
+	return r.unreachable(answer)
 }
 
 // plainAllowed reports whether host may be spoken to without encryption.
@@ -219,19 +177,70 @@ func plainAllowed(opts Options, host string) bool {
 // A guard lets HTTPS pass, and HTTP only where it may go; ends requests and answers
 // that stall; and bounds answers.
 type guard struct {
-	inner *origin.Guard
-	opts  Options
+	inner  *origin.Guard
+	opts   Options
+	before func(*http.Request) error // what is to be done with a request; may be nil
 }
 
 func newGuard(opts Options) *guard {
-	g := &guard{opts: opts, inner: origin.NewGuard(&http.Transport{
+	g := &guard{opts: opts, inner: origin.NewGuard(newTransport(opts), net.Dialer{})}
+	g.inner.Least, g.inner.Exempt = opts.least, opts.anywhere
+	return g
+}
+
+func newTransport(opts Options) *http.Transport {
+	return &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		TLSClientConfig:   &tls.Config{RootCAs: opts.RootCAs, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2: true,
 		IdleConnTimeout:   time.Minute,
-	}, net.Dialer{})}
-	g.inner.Least, g.inner.Exempt = opts.least, opts.anywhere
-	return g
+	}
+}
+
+// follow makes the guard do what git's configuration says of each address. With show
+// what names the user may be shown to the repository's own origin.
+func (g *guard) follow(r *remote, show bool) {
+	type kind struct {
+		to       origin.Origin
+		stranger bool
+	}
+	made := map[kind]*http.Transport{}
+	// Whoever redirects to another server, for now or for all that follows, does not make
+	// that one the user's choice.
+	stranger := func(req *http.Request) bool { return !show || origin.Led(req) || origin.Of(req.URL) != r.way.origin() }
+	g.inner.Choose = func(req *http.Request) (*http.Transport, error) {
+		k := kind{origin.Of(req.URL), stranger(req)}
+		if t, ok := made[k]; ok {
+			return t, nil
+		}
+		settings, err := r.way.config.http(req.URL)
+		if err != nil {
+			return nil, err
+		}
+		t, err := settings.transport(g.opts, k.stranger)
+		if err != nil {
+			return nil, err
+		}
+		g.inner.Prepare(t)
+		made[k] = t
+		return t, nil
+	}
+	g.before = func(req *http.Request) error {
+		settings, err := r.way.config.http(req.URL)
+		if err != nil {
+			return err
+		}
+		if settings.userAgent != "" {
+			req.Header.Set("User-Agent", settings.userAgent)
+		}
+		if stranger(req) {
+			return nil
+		}
+		for _, h := range settings.headers {
+			req.Header.Add(h.name, h.value)
+		}
+		return nil
+	}
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -244,6 +253,12 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		r.Body = &watched{Reader: quiet.moved(r.Body), close: r.Body.Close}
 		r.GetBody = nil // what is sent anew is not watched
+	}
+	if g.before != nil {
+		if err := g.before(r); err != nil {
+			quiet.end()
+			return nil, err
+		}
 	}
 	resp, err := g.inner.RoundTrip(r)
 	if err != nil {

@@ -84,9 +84,17 @@ type AuthError struct {
 	SSH  bool // the credentials are the keys of ssh-agent
 	// Silent says that there should be an ssh-agent, and that it does not answer.
 	Silent bool
+	Said   string // the server's own words, made to be read; may be ""
 }
 
 func (e *AuthError) Error() string {
+	if e.Said != "" {
+		return e.problem() + ": " + e.Said
+	}
+	return e.problem()
+}
+
+func (e *AuthError) problem() string {
 	switch {
 	case e.SSH && e.Sent:
 		return fmt.Sprintf("%s: %s refused the keys of ssh-agent", e.URL, e.Host)
@@ -156,6 +164,30 @@ type PlainHTTPError struct {
 func (e *PlainHTTPError) Error() string {
 	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
 }
+
+// A NoGitError says that what answers at an address is no git server.
+type NoGitError struct {
+	URL     string // as it was written, without credentials
+	Address string // that was asked, which git's configuration may have instead
+	Err     error
+}
+
+func (e *NoGitError) Error() string { return e.URL + ": " + e.Err.Error() }
+
+// Unwrap returns what answered.
+func (e *NoGitError) Unwrap() error { return e.Err }
+
+// An UnfollowedError is an error that may come from what git or ssh are told to do in
+// their configuration, and fnb does not.
+type UnfollowedError struct {
+	Keys []string // such as http.cookieFile
+	Err  error
+}
+
+func (e *UnfollowedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *UnfollowedError) Unwrap() error { return e.Err }
 
 // An UnreachableError says that a repository could not be read.
 type UnreachableError struct {

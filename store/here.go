@@ -41,6 +41,9 @@ func openHere(at string) (*filesystem.Storage, error) {
 	if err == nil {
 		files, err = gitrepo.Files(filepath.FromSlash(u.Path))
 	}
+	if err != nil && strings.Contains(err.Error(), "objectformat") {
+		return nil, nil, &FormatError{URL: at, Format: "sha256"} // go-git has no type for it
+	}
 	if err != nil {
 		return nil, &UnreachableError{URL: at, Err: plain.Error(err)}
 	}

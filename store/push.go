@@ -237,6 +237,14 @@ func (p *push) send(ctx context.Context, s *Store) error {
 	if r.isLocal() {
 		return p.sendHere()
 	}
+	if err := r.findWay(ctx); err != nil {
+		return err
+	}
+	if r.way.ep.Protocol == "file" {
+		here := *p
+		here.url = r.way.address
+		return here.sendHere()
+	}
 	if err := r.dial(ctx); err != nil {
 		return err
 	}
@@ -280,27 +288,11 @@ func refusal(url string, report *packp.ReportStatus) error {
 // give sends a pack, and returns what the server says of it. A server that takes
 // nothing more and says nothing is given up.
 func (r *remote) give(ctx context.Context, req *packp.ReferenceUpdateRequest, pack io.Reader) (*packp.ReportStatus, error) {
-	if strings.HasPrefix(r.url, "http") { // where the pack is read long before it is sent, and the guard watches
-		req.Packfile = io.NopCloser(pack)
-		return r.receive.ReceivePack(ctx, req)
-	}
 	within, quiet := newPatience(ctx, r.store.opts.Timeout)
 	defer quiet.end()
-	req.Packfile = io.NopCloser(quiet.moved(pack))
-	var report *packp.ReportStatus
-	done, session := make(chan error, 1), r.receive
-	go func() {
-		var err error
-		report, err = session.ReceivePack(within, req)
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return report, quiet.why(err)
-	case <-within.Done():
-	}
-	r.receive = nil // it closes itself, when it can
-	return nil, quiet.why(within.Err())
+	req.Packfile = io.NopCloser(pack)
+	report, err := r.receivePack(within, req, quiet.moved)
+	return report, quiet.why(err)
 }
 
 func (p *push) hashes() []plumbing.Hash {

@@ -72,15 +72,15 @@ func (s *Store) within(reach origin.Reach) *Store {
 // checkReach returns an [*InwardError] where the host of the repository is nearer than
 // may be. Of HTTP the transport looks at each address as well, when it connects.
 func (r *remote) checkReach(ctx context.Context, host string, resolve bool) error {
-	opts := r.store.opts
-	if opts.least == origin.Machine || opts.anywhere(host) {
+	opts, least := r.store.opts, r.least()
+	if least == origin.Machine || opts.anywhere(host) {
 		return nil
 	}
 	reach, known := origin.ReachOfHost(host)
 	if !known && resolve {
 		reach = resolved(ctx, host, func(a, b origin.Reach) bool { return a < b })
 	}
-	if reach < opts.least {
+	if reach < least {
 		return &InwardError{URL: r.url, Host: host, Reach: reach}
 	}
 	return nil

@@ -17,7 +17,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 
 	"fnb/internal/plain"
 	"fnb/origin"
@@ -29,12 +28,12 @@ type remote struct {
 	url   string
 	push  bool // to write to it
 
-	session transport.UploadPackSession
-	receive transport.ReceivePackSession // instead of session, with push
-	adv     *packp.AdvRefs
-	local   storer.EncodedObjectStorer // of a repository in a folder, instead of session
-	reach   origin.Reach               // how far away it is, once it has answered
-	done    func() error               // closes what objects are read from
+	way   *way // where it is asked for
+	wire  wire
+	adv   *packp.AdvRefs
+	local storer.EncodedObjectStorer // of a repository in a folder, instead of wire
+	reach origin.Reach               // how far away it is, once it has answered
+	done  func() error               // closes what objects are read from
 }
 
 func (r *remote) close() {
@@ -42,12 +41,9 @@ func (r *remote) close() {
 		_ = r.done() // as below
 		r.done = nil
 	}
-	if r.session != nil {
-		// The repository has been read, or the reason why not is known.
-		_ = r.session.Close()
-	}
-	if r.receive != nil {
-		_ = r.receive.Close() // as above
+	if r.wire != nil {
+		// The repository has been read or written, or the reason why not is known.
+		_ = r.wire.close()
 	}
 }
 
@@ -70,17 +66,26 @@ func (r *remote) connect(ctx context.Context) error {
 	if r.adv != nil {
 		return nil
 	}
+	at := r.url
 	if !r.isLocal() {
-		return r.dial(ctx)
+		if err := r.findWay(ctx); err != nil {
+			return err
+		}
+		if r.way.ep.Protocol != "file" {
+			return r.dial(ctx)
+		}
+		at = r.way.address
 	}
-	objects, err := openHere(r.url)
+	objects, err := openHere(at)
 	if err != nil {
 		return err
 	}
 	if r.adv, err = advertise(objects); err != nil {
 		return errors.Join(&UnreachableError{URL: r.url, Err: plain.Error(err)}, objects.Close())
 	}
-	r.local, r.done = objects, objects.Close
+	if r.local, r.done = objects, objects.Close; at != r.url {
+		r.reach = origin.Public // as in dial
+	}
 	return nil
 }
 
@@ -99,12 +104,6 @@ func (r *remote) objects(ctx context.Context, at *commitAt, dir string) (storer.
 			continue
 		}
 		objects, err := r.fetch(ctx, at.hash, whole, filepath.Join(dir, fmt.Sprint(whole)))
-		for again := 1; again < overtakes && overtaken(err); again++ {
-			if err := r.reconnect(ctx); err != nil {
-				return nil, err
-			}
-			objects, err = r.fetch(ctx, at.hash, whole, filepath.Join(dir, fmt.Sprint(whole)))
-		}
 		if err == nil {
 			return objects, r.complete(objects, at)
 		}
@@ -125,19 +124,9 @@ func (r *remote) objects(ctx context.Context, at *commitAt, dir string) (storer.
 // reconnect begins a new session.
 func (r *remote) reconnect(ctx context.Context) error {
 	r.close()
-	r.adv, r.session = nil, nil
+	r.adv, r.wire = nil, nil
 	return r.connect(ctx)
 }
-
-// overtaken reports whether a server was done with its answer before go-git had closed
-// the question, which go-git takes for a failure over ssh.
-func overtaken(err error) bool {
-	_, unreachable := errors.AsType[*UnreachableError](err)
-	return unreachable && strings.Contains(err.Error(), "closing input: EOF")
-}
-
-// overtakes is how often that may happen with one commit.
-const overtakes = 3
 
 // advertised reports whether a reference names the commit.
 func (r *remote) advertised(hash string) bool {
@@ -190,7 +179,7 @@ func (r *remote) fetch(ctx context.Context, hash string, whole bool, dir string)
 	}
 	within, quiet := newPatience(ctx, r.store.opts.Timeout)
 	defer quiet.end()
-	answer, err := r.session.UploadPack(within, req)
+	answer, err := r.uploadPack(within, req)
 	if err != nil {
 		return nil, r.explain(ctx, quiet.why(err), false)
 	}

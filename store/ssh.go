@@ -1,95 +1,229 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
+	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
-	"golang.org/x/crypto/ssh/knownhosts"
+	cryptohosts "golang.org/x/crypto/ssh/knownhosts"
 
 	"fnb/internal/plain"
 	"fnb/origin"
 )
 
-// An sshAuth is how one connection is made: with the keys of ssh-agent, to a host
-// that known_hosts has. go-git's own way to do so takes a host for changed of which
-// known_hosts has not the kind of key that is tried first.
+// An sshAuth is how one connection is made: with the keys of ssh-agent and those in
+// files, to a host that known_hosts has.
 type sshAuth struct {
-	url, host string // for errors
-	config    ssh.ClientConfig
+	url    string // for errors
+	to     *sshHost
+	config ssh.ClientConfig
 
-	keys     int // how many the agent has
-	silent   bool
-	refused  error // why the host's key was not taken
-	closeNow func()
-	reach    origin.Reach // of whoever showed a key
+	keys    int // how many there are
+	silent  bool
+	refused error // why the host's key was not taken
+	agent   net.Conn
 }
 
-// Name implements [transport.AuthMethod].
-func (*sshAuth) Name() string { return gitssh.PublicKeysCallbackName }
-
-// String implements [transport.AuthMethod].
-func (*sshAuth) String() string { return "the keys of ssh-agent" }
-
-// ClientConfig implements [gitssh.AuthMethod].
-func (a *sshAuth) ClientConfig() (*ssh.ClientConfig, error) {
-	config := a.config
-	return &config, nil
-}
-
-// dialSSH is dial by SSH.
-func (r *remote) dialSSH(ctx context.Context, ep *transport.Endpoint) error {
-	auth, err := newSSHAuth(ctx, r, ep)
+// dialSSH is dial by SSH: with ssh itself where git is told so, and otherwise as
+// ~/.ssh/config has it.
+func (r *remote) dialSSH(ctx context.Context) error {
+	if own := r.sshCommand(); own != nil && r.mayShow() {
+		if err := r.checkBehind(ctx, r.way.ep.Host); err != nil {
+			return err
+		}
+		r.reach = origin.Public
+		return r.explain(ctx, r.greetWithin(ctx, r.commandWire(own)), false)
+	}
+	config, err := readSSHConfig(r.store.opts.Getenv)
 	if err != nil {
-		return err
+		return r.unreachable(err)
 	}
-	err = r.startWithin(ctx, func(ctx context.Context, late *remote) error {
-		defer auth.closeNow()
-		return late.start(ctx, gitssh.NewClient(nil), ep, auth)
-	})
-	if err == nil {
-		r.reach = auth.reach
+	to, err := config.host(r.way.ep.Host, r.way.ep.User, r.way.ep.Port)
+	if err != nil {
+		return r.unreachable(err)
 	}
+	r.way.unfollowed = append(r.way.unfollowed, to.unfollowed...)
+	var auth *sshAuth // of the last host that was asked
+	err = r.greetWithin(ctx, &streamWire{open: func(ctx context.Context, service string) (*stream, error) {
+		client, closeAll, err := r.sshClient(ctx, config, to, &auth)
+		if err != nil {
+			return nil, err
+		}
+		stop := context.AfterFunc(ctx, func() { _ = closeAll() }) // whoever waits is told
+		defer stop()
+		return sshStream(client, closeAll, service+" "+shellQuoted(r.way.ep.Path))
+	}})
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if e := auth.explain(err); e != nil {
-		return e
+	if auth != nil {
+		if e := auth.explain(err); e != nil {
+			return e
+		}
 	}
 	return r.explain(ctx, err, false)
 }
 
-// newSSHAuth reads known_hosts and asks ssh-agent for its keys. An agent that is
-// missing is no error yet: the host comes first.
-func newSSHAuth(ctx context.Context, r *remote, ep *transport.Endpoint) (*sshAuth, error) {
-	opts := r.store.opts
-	a := &sshAuth{url: r.url, host: hostPort(ep), closeNow: func() {}}
-	a.config.User, a.config.Timeout = ep.User, opts.Timeout
-	if ep.User == "" {
-		me, err := user.Current()
-		if err != nil {
-			return nil, &UnreachableError{URL: r.url, Err: err}
+// sshClient logs in to a host, by way of others where that is said.
+func (r *remote) sshClient(ctx context.Context, config *sshConfig, to *sshHost, last **sshAuth) (*ssh.Client, func() error, error) {
+	hops, err := config.jumps(to)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(hops) > 0 {
+		if err := r.checkBehind(ctx, to.name); err != nil {
+			return nil, nil, err
 		}
-		a.config.User = me.Username
 	}
-	if err := a.knowHosts(opts.Getenv, sshAddress(ep)); err != nil {
-		return nil, &UnreachableError{URL: r.url, Err: plain.Error(err)}
+	var clients []*ssh.Client
+	closeAll := func() error {
+		var err error
+		for i := range clients {
+			err = errors.Join(err, clients[len(clients)-1-i].Close())
+		}
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
 	}
-	socket := opts.Getenv("SSH_AUTH_SOCK")
-	if opts.maySend != nil && !opts.maySend(r.url) {
-		socket = ""
+	for i, host := range append(hops, to) {
+		conn, err := r.sshConn(ctx, clients, host, len(hops) > 0 && i == 0)
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll())
+		}
+		if *last, err = newSSHAuth(ctx, r, host); err != nil {
+			return nil, nil, errors.Join(err, conn.Close(), closeAll())
+		}
+		client, err := (*last).login(ctx, conn)
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll())
+		}
+		clients = append(clients, client)
 	}
-	signers := a.askAgent(ctx, socket, opts.Timeout)
+	return clients[len(clients)-1], closeAll, nil
+}
+
+// sshConn connects to a host, from the last of those that are logged in to. How far away
+// one is that is behind another nobody can tell.
+func (r *remote) sshConn(ctx context.Context, through []*ssh.Client, to *sshHost, first bool) (net.Conn, error) {
+	if len(through) > 0 {
+		r.reach = origin.Public
+		return through[len(through)-1].DialContext(ctx, "tcp", to.address())
+	}
+	if first { // the user's own configuration leads there
+		return (&net.Dialer{}).DialContext(ctx, "tcp", to.address())
+	}
+	return r.connectTo(ctx, to.address())
+}
+
+// checkBehind is checkReach for what is asked by way of somebody else: a name without a
+// public address is one of theirs.
+func (r *remote) checkBehind(ctx context.Context, host string) error {
+	if r.least() == origin.Machine || r.store.opts.anywhere(host) {
+		return nil
+	}
+	reach, known := origin.ReachOfHost(host)
+	if !known {
+		if addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil || len(addrs) == 0 {
+			reach = origin.Network
+		}
+	}
+	if reach < r.least() {
+		return &InwardError{URL: r.url, Host: host, Reach: reach}
+	}
+	return nil
+}
+
+// sshStream starts a service on a host.
+func sshStream(client *ssh.Client, closeAll func() error, command string) (_ *stream, err error) {
+	session, err := client.NewSession()
+	if err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	said := &lastSaid{}
+	session.Stderr = said
+	in, err := session.StdinPipe()
+	if err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	if err := session.Start(command); err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	return &stream{in: in, out: out, stop: closeAll, words: func() string {
+		return said.after(func() { _ = session.Wait() }) // how it ended is of no interest
+	}}, nil
+}
+
+// A lastSaid keeps the beginning of what a program says beside its answer.
+type lastSaid struct {
+	mu sync.Mutex
+	heard
+}
+
+// Write implements [io.Writer].
+func (l *lastSaid) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard.Write(p)
+}
+
+// after is what was said once wait has returned, which may not take long.
+func (l *lastSaid) after(wait func()) string {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(lastWords):
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var words []string
+	for line := range strings.Lines(l.String()) {
+		line = strings.Trim(strings.TrimPrefix(strings.TrimSpace(line), "remote:"), " =\t")
+		if line != "" && !strings.HasPrefix(line, "Warning: Permanently added") {
+			words = append(words, line)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// shellQuoted is a word for the shell of the other side, as git quotes it.
+func shellQuoted(s string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(s) + "'"
+}
+
+// newSSHAuth reads known_hosts and asks for keys. An agent that is missing is no error
+// yet: the host comes first.
+func newSSHAuth(ctx context.Context, r *remote, to *sshHost) (*sshAuth, error) {
+	opts := r.store.opts
+	a := &sshAuth{url: r.url, to: to}
+	a.config.User, a.config.Timeout = to.user, opts.Timeout
+	if err := a.knowHosts(); err != nil {
+		return nil, err
+	}
+	if !r.mayAuthenticate() {
+		return a, nil
+	}
+	signers := a.askAgent(ctx, opts.Timeout)
+	for _, file := range to.identities {
+		if signer := fileKey(file); signer != nil {
+			signers = append(signers, signer)
+		}
+	}
 	if len(signers) > 0 && opts.sent != nil {
 		opts.sent(r.url)
 	}
@@ -98,17 +232,35 @@ func newSSHAuth(ctx context.Context, r *remote, ep *transport.Endpoint) (*sshAut
 	return a, nil
 }
 
-// askAgent returns the keys of the agent at a socket.
-func (a *sshAuth) askAgent(ctx context.Context, socket string, limit time.Duration) []ssh.Signer {
-	if socket == "" {
+// fileKey reads a private key; nil where there is none, or one with a passphrase, for
+// which nobody is asked: ssh-agent may have it.
+func fileKey(file string) ssh.Signer {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 {
 		return nil
 	}
-	conn, err := (&net.Dialer{Timeout: limit}).DialContext(ctx, "unix", socket)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return nil
+	}
+	return signer
+}
+
+// askAgent returns the keys of the agent; with IdentitiesOnly those that are named.
+func (a *sshAuth) askAgent(ctx context.Context, limit time.Duration) []ssh.Signer {
+	if a.to.agent == "" {
+		return nil
+	}
+	conn, err := (&net.Dialer{Timeout: limit}).DialContext(ctx, "unix", a.to.agent)
 	if err != nil {
 		a.silent = true
 		return nil
 	}
-	a.closeNow = func() { _ = conn.Close() } // it was only asked
+	a.agent = conn
 	// Signing may take as long as a person takes to agree to it, within the limit.
 	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		a.silent = true
@@ -116,64 +268,80 @@ func (a *sshAuth) askAgent(ctx context.Context, socket string, limit time.Durati
 	}
 	signers, err := agent.NewClient(conn).Signers()
 	a.silent = err != nil
-	return signers
-}
-
-// hostPort is an endpoint's host, with its port where it has one.
-func hostPort(ep *transport.Endpoint) string {
-	if ep.Port == 0 {
-		return ep.Host
+	if !a.to.onlyNamed {
+		return signers
 	}
-	return ep.Host + ":" + strconv.Itoa(ep.Port)
-}
-
-// sshAddress is where go-git connects to: ~/.ssh/config may give a host another name
-// and port.
-func sshAddress(ep *transport.Endpoint) string {
-	host, port := ep.Host, ep.Port
-	if port <= 0 {
-		port = gitssh.DefaultPort
-	}
-	if config := gitssh.DefaultSSHConfig; config != nil {
-		if name := config.Get(ep.Host, "Hostname"); name != "" {
-			host = name
-			if p, err := strconv.Atoi(config.Get(ep.Host, "Port")); err == nil {
-				port = p
+	var named []ssh.Signer
+	for _, s := range signers {
+		for _, file := range a.to.identities {
+			if public := publicKey(file); public != nil && bytes.Equal(public.Marshal(), s.PublicKey().Marshal()) {
+				named = append(named, s)
+				break
 			}
 		}
 	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	return named
 }
 
-// knowHosts takes the keys that known_hosts has for the address, and no others.
-func (a *sshAuth) knowHosts(getenv func(string) string, address string) error {
+// publicKey is that of a key file, from itself or the file beside it.
+func publicKey(file string) ssh.PublicKey {
+	for _, name := range []string{file, file + ".pub"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if key, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil {
+			return key
+		}
+	}
+	if signer := fileKey(file); signer != nil {
+		return signer.PublicKey()
+	}
+	return nil
+}
+
+// login makes a connection one by SSH, until ctx ends.
+func (a *sshAuth) login(ctx context.Context, conn net.Conn) (*ssh.Client, error) {
+	if a.agent != nil {
+		defer func() { _ = a.agent.Close() }() // it was only asked
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake is told
+	defer stop()
+	c, channels, requests, err := ssh.NewClientConn(conn, a.to.known(), &a.config)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+// knowHosts takes the keys that known_hosts has for the host, and no others.
+func (a *sshAuth) knowHosts() error {
 	var files []string
-	for _, file := range knownHostsFiles(getenv) {
+	for _, file := range a.to.knownHosts {
 		if _, err := os.Stat(file); err == nil {
 			files = append(files, file)
 		}
 	}
-	check := func(string, net.Addr, ssh.PublicKey) error { return &knownhosts.KeyError{} }
+	check := func(string, net.Addr, ssh.PublicKey) error { return &cryptohosts.KeyError{} }
 	if len(files) > 0 {
-		db, err := gitssh.NewKnownHostsDb(files...)
+		db, err := knownhosts.NewDB(files...)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading known_hosts: %w", plain.Error(err))
 		}
 		check = db.HostKeyCallback()
 		// Of the host's keys only those can be compared that are known.
-		a.config.HostKeyAlgorithms = db.HostKeyAlgorithms(address)
+		a.config.HostKeyAlgorithms = db.HostKeyAlgorithms(a.to.known())
 	}
 	a.config.HostKeyCallback = func(host string, addr net.Addr, key ssh.PublicKey) error {
-		a.reach = origin.Public
-		if tcp, ok := addr.(*net.TCPAddr); ok {
-			a.reach = origin.ReachOf(tcp.AddrPort().Addr())
+		if a.to.alias {
+			addr = &net.TCPAddr{} // the name alone decides
 		}
 		err := check(host, addr, key)
 		if err == nil {
 			return nil
 		}
-		e := &HostKeyError{URL: a.url, Host: a.host, Fingerprint: ssh.FingerprintSHA256(key)}
-		if known, ok := errors.AsType[*knownhosts.KeyError](err); ok {
+		e := &HostKeyError{URL: a.url, Host: a.to.shown, Fingerprint: ssh.FingerprintSHA256(key)}
+		if known, ok := errors.AsType[*cryptohosts.KeyError](err); ok {
 			e.Changed = len(known.Want) > 0
 		} else {
 			e.Revoked = true
@@ -184,18 +352,6 @@ func (a *sshAuth) knowHosts(getenv func(string) string, address string) error {
 	return nil
 }
 
-// knownHostsFiles are the files that ssh and go-git read.
-func knownHostsFiles(getenv func(string) string) []string {
-	if list := getenv("SSH_KNOWN_HOSTS"); list != "" {
-		return filepath.SplitList(list)
-	}
-	files := []string{"/etc/ssh/ssh_known_hosts"}
-	if home := getenv("HOME"); home != "" {
-		files = append(files, filepath.Join(home, ".ssh", "known_hosts"))
-	}
-	return files
-}
-
 // explain makes a typed error of what the handshake says, which has no types; nil
 // when neither host nor keys are the reason.
 func (a *sshAuth) explain(err error) error {
@@ -204,7 +360,7 @@ func (a *sshAuth) explain(err error) error {
 	}
 	text := err.Error()
 	if strings.Contains(text, "unable to authenticate") || strings.Contains(strings.ToLower(text), "too many authentication failures") {
-		return &AuthError{URL: a.url, Host: a.host, Sent: a.keys > 0, SSH: true, Silent: a.silent}
+		return &AuthError{URL: a.url, Host: a.to.shown, Sent: a.keys > 0, SSH: true, Silent: a.silent}
 	}
 	return nil
 }

@@ -246,7 +246,7 @@ func (s *Store) withCredentials(ctx context.Context, address string, ask func(*o
 		return resp, false, err
 	}
 	finder := s.credentials()
-	err = finder.secrets(ctx, address, func(secret *origin.Secret) (more bool, _ error) {
+	err = finder.secrets(ctx, address, address, func(secret *origin.Secret) (more bool, _ error) {
 		_ = resp.Body.Close()   // it is of no interest
 		resp, err = ask(secret) //nolint:bodyclose // it is the caller's, or closed before the next
 		return err == nil && resp.StatusCode == http.StatusUnauthorized, err

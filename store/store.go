@@ -50,6 +50,7 @@ type Options struct {
 	// environment.
 	Getenv func(string) string
 
+	git   *gitConfigOnce
 	least origin.Reach // that whoever is asked must have
 	// maySend says whether credentials may be sent to a repository; nil is yes.
 	maySend func(url string) bool
@@ -115,6 +116,7 @@ func New(opts Options) (*Store, error) {
 	if opts.Getenv == nil {
 		opts.Getenv = os.Getenv
 	}
+	opts.git = &gitConfigOnce{}
 	opts.Limits = opts.Limits.withDefaults()
 	opts.Timeout = cmp.Or(opts.Timeout, time.Minute)
 	opts.TTL = cmp.Or(opts.TTL, storeTTL)

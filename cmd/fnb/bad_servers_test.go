@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,6 +50,9 @@ func cmdBadServer(ts *testscript.TestScript, neg bool, args []string) {
 		switch how, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); how {
 		case "file":
 			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		case "page":
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<html><head><title>Welcome to nginx!</title>")
 		case "cut":
 			panic(http.ErrAbortHandler)
 		default:

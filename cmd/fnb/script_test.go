@@ -385,12 +385,16 @@ func cmdCloudCaches(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdGitServer: gitserver VAR REPO FILE… [USER PASSWORD] starts a git server
 // with one repository, of which each file is a commit in txtar form, tagged with
-// the file's name.
+// the file's name. VAR is the repository's address, and VAR_SERVER the server's.
 func cmdGitServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: gitserver VAR REPO FILE… [-auth=USER:PASSWORD]")
+		ts.Fatalf("usage: gitserver VAR REPO FILE… [-azure|-auth=USER:PASSWORD]")
 	}
 	var opts servers.GitOptions
+	if args[len(args)-1] == "-azure" {
+		opts.Azure = true
+		args = args[:len(args)-1]
+	}
 	if auth, ok := strings.CutPrefix(args[len(args)-1], "-auth="); ok {
 		opts.User, opts.Password, _ = strings.Cut(auth, ":")
 		args = args[:len(args)-1]
@@ -407,6 +411,7 @@ func cmdGitServer(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = g.Commit(ctx, args[1], commits...)
 	ts.Check(err)
 	ts.Setenv(args[0], g.RepoURL(args[1]))
+	ts.Setenv(args[0]+"_SERVER", g.URL)
 }
 
 // cmdJSONLines: jsonlines FILE KEY… checks that each line of a file is a JSON

@@ -70,13 +70,30 @@ func storeHints(err error) []string {
 	if is[*store.PlainHTTPError](err) {
 		return []string{"write https:// or ssh:// instead"}
 	}
-	if u, ok := errors.AsType[*store.UnreachableError](err); ok && !strings.HasPrefix(u.URL, "file:") && !filepath.IsAbs(u.URL) {
-		if ext := path.Ext(u.URL); ext == ".json" || ext == ".gz" {
-			return []string{"see whether it answers: curl -I URL"}
-		}
-		return []string{"see whether git reaches it: git ls-remote URL"}
+	if g, ok := errors.AsType[*store.NoGitError](err); ok {
+		return []string{"see what answers: curl -L " + shellWord(g.Address+"/info/refs?service=git-upload-pack")}
 	}
-	return nil
+	if is[*store.FormatError](err) {
+		return []string{"use a copy of the template as a folder: --lang ./FOLDER"}
+	}
+	return reachHints(err)
+}
+
+// reachHints say what to type where a repository or file does not answer.
+func reachHints(err error) []string {
+	var out []string
+	if f, ok := errors.AsType[*store.UnfollowedError](err); ok {
+		out = append(out, "fnb does not follow this of git's configuration: "+strings.Join(f.Keys, ", "))
+	}
+	u, ok := errors.AsType[*store.UnreachableError](err)
+	switch {
+	case !ok, strings.HasPrefix(u.URL, "file:"), filepath.IsAbs(u.URL), strings.ContainsAny(u.URL, " \t"):
+	case path.Ext(u.URL) == ".json", path.Ext(u.URL) == ".gz":
+		out = append(out, "see whether it answers: curl -I "+shellWord(u.URL))
+	default:
+		out = append(out, "see whether git reaches it: git ls-remote "+shellWord(u.URL))
+	}
+	return out
 }
 
 // ofTemplate adds to the error for a template what else can be done where its
