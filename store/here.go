@@ -42,7 +42,7 @@ func openHere(at string) (*filesystem.Storage, error) {
 		files, err = gitrepo.Files(filepath.FromSlash(u.Path))
 	}
 	if err != nil && strings.Contains(err.Error(), "objectformat") {
-		return nil, nil, &FormatError{URL: at, Format: "sha256"} // go-git has no type for it
+		return nil, &FormatError{URL: at, Format: "sha256"} // go-git has no type for it
 	}
 	if err != nil {
 		return nil, &UnreachableError{URL: at, Err: plain.Error(err)}
