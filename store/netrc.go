@@ -22,7 +22,7 @@ func readNetrc(r io.Reader, host string) (user, secret string, err error) {
 	}
 	for _, wanted := range []string{host, ""} {
 		for _, e := range entries {
-			if strings.EqualFold(e.machine, wanted) && e.password != "" {
+			if strings.EqualFold(e.machine, wanted) && e.password != "" && !strings.ContainsFunc(e.user, isControl) {
 				return e.user, e.password, nil
 			}
 		}
@@ -31,7 +31,7 @@ func readNetrc(r io.Reader, host string) (user, secret string, err error) {
 }
 
 // parseNetrc reads a .netrc: words that may be on any line, macros up to an empty line,
-// and comments that take a whole line. A secret with a control character is none.
+// and comments that take a whole line. A login or a secret with a control character is none.
 func parseNetrc(r io.Reader) ([]netrcEntry, error) {
 	var all []netrcEntry
 	lines := bufio.NewScanner(r)

@@ -82,7 +82,7 @@ func answerRules() []rule {
 			return d.sameBut("100")
 		}},
 		{"A client of HTTP/1.0 gets no interim answers.", func(d *difference) bool {
-			return strings.Contains(d.stream.bytes, " HTTP/1.0\r\n") && d.sameBut("103")
+			return strings.Contains(d.stream.bytes, " HTTP/1.0\r\n") && d.sameBut("1")
 		}},
 		{"An answer with chunks and a length that is none is read by its chunks; net/http refuses it.", func(d *difference) bool {
 			return hasField(d.firstPart(), "transfer-encoding") && d.better()
