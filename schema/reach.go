@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,12 +202,19 @@ func (r Reach) near(path string) string {
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-// templateDir is the folder that a template reference names; "" where it names none.
+// templateDir is the folder of this machine that a template reference names, also that
+// of a repository by a file URL; "" where it names none.
 func templateDir(ref string) string {
-	if r, err := ParseTemplateRef(ref); err == nil && r.Kind == RefFolder {
-		return r.Dir
+	r, err := ParseTemplateRef(ref)
+	switch {
+	case err != nil:
+		return ""
+	case r.Kind == RefGit:
+		if u, err := url.Parse(r.URL); err == nil && u.Scheme == "file" {
+			return u.Path
+		}
 	}
-	return ""
+	return r.Dir
 }
 
 // names reports whether the template of a function comes from this source.

@@ -77,12 +77,15 @@ func TestCheckPaths(t *testing.T) {
     build_secrets: {npm: /run/secrets/npm, own: ./token}
     environment_file: [env.yml, ../env.yml]
   folder: {lang: ../template, handler: ./folder, image: folder}
+  repository: {lang: "file:///srv/repo//template/go#main", handler: ./folder, image: repository}
+  host: {lang: here, handler: ./folder, image: host}
   fine: {lang: go, handler: ./fine, image: fine}
   other: {lang: go, handler: /etc, image: other, skip_build: true}
 configuration:
   templates:
     - {name: mine, source: ../mine}
     - {name: unused, source: ../unused}
+    - {name: here, source: "file://localhost/srv/../srv/repo//go"}
 `
 	root := t.TempDir()
 	stack, err := schema.ParseStack(filepath.Join(root, "stack.yaml"), []byte(text), os.LookupEnv)
@@ -90,8 +93,10 @@ configuration:
 		t.Fatal(err)
 	}
 	for i, want := range [][]string{
-		{`:4:14: functions.bad.handler: "../bad"`, `:6:26: functions.bad.build_secrets.npm: "/run/secrets/npm"`, `:7:33: functions.bad.environment_file[1]: "../env.yml"`, `:13:28: configuration.templates[0].source: "../mine"`},
+		{`:4:14: functions.bad.handler: "../bad"`, `:6:26: functions.bad.build_secrets.npm: "/run/secrets/npm"`, `:7:33: functions.bad.environment_file[1]: "../env.yml"`, `:15:28: configuration.templates[0].source: "../mine"`},
 		{`:8:18: functions.folder.lang: "../template"`},
+		{`:9:22: functions.repository.lang: "/srv/repo"`},
+		{`:17:28: configuration.templates[2].source: "/srv/../srv/repo"`},
 		nil,
 	} {
 		err := stack.CheckPaths(stack.Functions[i], schema.Reach{Root: root})

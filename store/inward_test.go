@@ -71,6 +71,15 @@ func TestRecordLeadsInward(t *testing.T) {
 	if _, err := s.within(origin.Public).fetchSource(t.Context(), schema.GitSource{URL: "ssh://git@localhost/x", Commit: recs[0].commit}); !is[*InwardError](err) {
 		t.Errorf("ssh: %v", err)
 	}
+	allowed = "x.example"
+	for _, url := range []string{"file://" + filepath.Join(g.Dir, "open.git"), "file://x.example" + filepath.Join(g.Dir, "open.git"), "FILE://" + filepath.Join(g.Dir, "open.git"), "file:///nowhere"} {
+		for _, from := range []origin.Reach{origin.Public, origin.Network} {
+			_, err := s.within(from).fetchSource(t.Context(), schema.GitSource{URL: url, Commit: recs[0].commit})
+			if inward, refused := errors.AsType[*InwardError](err); !refused || inward.Reach != origin.Machine {
+				t.Errorf("%s: %v", url, err)
+			}
+		}
+	}
 }
 
 // TestStoreIsWhereItAnswers looks at what is noted of stores by each protocol.

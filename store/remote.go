@@ -76,6 +76,9 @@ func (r *remote) connect(ctx context.Context) error {
 		}
 		at = r.way.address
 	}
+	if r.least() != origin.Machine {
+		return &InwardError{URL: r.url, Host: "its folder", Reach: origin.Machine} // whatever host the URL names
+	}
 	objects, err := openHere(at)
 	if err != nil {
 		return err
