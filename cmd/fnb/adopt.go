@@ -36,7 +36,7 @@ A project of OpenFaaS's has a stack file: stack.yaml, stack.yml or, as with faas
 
 Nothing is overwritten but the stack file, and no handler is changed. A second run changes nothing. With --dry-run nothing is written, and what would be is shown as a diff. If the project does not build then, each thing that is missing is an error.`,
 		Example: "  # what would be done\n  fnb adopt --dry-run\n\n  # a project of OpenFaaS's whose stack file is hello.yml\n  fnb adopt -f hello.yml\n\n  # folders with handlers, and no stack file\n  fnb adopt ./functions --prefix ghcr.io/acme",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.runAdopt(cmd.Context(), o, args)
 		},
