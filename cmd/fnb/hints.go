@@ -222,7 +222,7 @@ func templateHints(err error) []string {
 	} else if ok && m.Want == "" {
 		return append(out, "add it to the lock with: fnb lock")
 	} else if ok {
-		return append(out, "if the change is wanted, take the entry out of fnb.lock, and have it pinned anew with: fnb lock")
+		return append(out, "if the change is wanted, move the pin with: fnb update "+shellWord(m.Reference))
 	}
 	if is[*notLockedError](err) {
 		return append(out, "add them to the lock with: fnb lock")
