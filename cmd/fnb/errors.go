@@ -53,7 +53,8 @@ func hint(err error, hints ...string) error { return &hinted{err, hints} }
 type functionError struct {
 	name  string
 	place place
-	doing string // what was being done, to what
+	doing string   // what was being done, to what
+	also  []string // functions that share its image, and so what went wrong
 	err   error
 }
 
@@ -75,9 +76,9 @@ type runError struct {
 func (e *runError) Error() string {
 	var names []string
 	for _, f := range e.failed {
-		names = append(names, f.name)
+		names = append(append(names, f.name), f.also...)
 	}
-	return fmt.Sprintf("%d of %d functions failed: %s", len(e.failed), e.all, strings.Join(names, ", "))
+	return fmt.Sprintf("%d of %d functions failed: %s", len(names), e.all, strings.Join(names, ", "))
 }
 
 func (e *runError) Unwrap() []error {

@@ -133,6 +133,11 @@ func (g *globals) invokeOnce(ctx context.Context, p *pipeline, j *job, o *invoke
 	defer r.Close()
 	j.doing = "running"
 	if err := r.Ready(ctx, o.timeout); err != nil {
+		if g.quiet { // nothing of its log has been shown
+			for _, line := range r.Tail() {
+				fmt.Fprintf(g.err, "%s | %s\n", j.fn.Name, plain.Line(line))
+			}
+		}
 		return err
 	}
 	return g.exchange(o, r.Transport(), hr)

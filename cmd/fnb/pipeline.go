@@ -457,10 +457,15 @@ func each(ctx context.Context, jobs []*job, limit int, do func(context.Context, 
 	}
 	run := &runError{all: len(jobs)}
 	for i, j := range jobs {
+		run.all += len(j.also)
 		if errs[i] == nil {
 			continue
 		}
-		run.failed = append(run.failed, &functionError{name: j.fn.Name, place: j.place, doing: j.doing, err: errs[i]})
+		f := &functionError{name: j.fn.Name, place: j.place, doing: j.doing, err: errs[i]}
+		for _, fn := range j.also {
+			f.also = append(f.also, fn.Name)
+		}
+		run.failed = append(run.failed, f)
 	}
 	if len(run.failed) > 0 {
 		return run
