@@ -82,10 +82,10 @@ func (w *writer) entry(ctx context.Context, at string, e Entry, depth int) error
 	if !filepath.IsLocal(name) || strings.EqualFold(path.Base(at), ".git") {
 		return fmt.Errorf("commit %.12s has %q, which is no name for a file", w.tree.Commit, at)
 	}
-	switch {
-	case e.Mode == Submodule:
+	switch e.Mode {
+	case Submodule:
 		return w.submodule(ctx, at, e)
-	case e.Mode == Folder:
+	case Folder:
 		if err := w.root.MkdirAll(name, 0o755); err != nil {
 			return err
 		}

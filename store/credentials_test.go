@@ -93,7 +93,9 @@ func TestAddressIsOneQuestion(t *testing.T) {
 		}
 	}
 	for _, to := range []target{
-		{}, {Origin: origin.Origin{Scheme: "https"}}, {Origin: origin.Origin{Host: "h"}},
+		{},
+		{Origin: origin.Origin{Scheme: "https"}},
+		{Origin: origin.Origin{Host: "h"}},
 		{Origin: origin.Origin{Scheme: "https", Host: "h\nhost=github.com"}},
 		{Origin: origin.Origin{Scheme: "https", Host: "h"}, path: "x\r"},
 	} {
@@ -237,7 +239,9 @@ func TestNetrc(t *testing.T) {
 		{"# machine h login e password vil\nmachine h login a password #b", "h", "a", "#b"},
 		{"machine h account z login a password b", "h", "a", "b"},
 		{"machine h password a\x00b", "h", "", ""},
-		{"machine", "h", "", ""}, {"login a password b", "h", "", ""}, {"machine hh login a password b", "h", "", ""},
+		{"machine", "h", "", ""},
+		{"login a password b", "h", "", ""},
+		{"machine hh login a password b", "h", "", ""},
 	} {
 		user, secret, err := readNetrc(strings.NewReader(test.file), test.host)
 		if err != nil || user != test.user || secret != test.secret {

@@ -63,7 +63,8 @@ func (c *gitConfig) http(u *url.URL) (*httpSettings, error) {
 			return nil, err
 		}
 	}
-	return h, h.environment(c.getenv)
+	h.environment(c.getenv)
+	return h, nil
 }
 
 // A urlFit says how well the URL of a setting fits an address.
@@ -200,7 +201,7 @@ func (h *httpSettings) setProxy(value string) error {
 }
 
 // environment takes what git's variables say, which goes before its files.
-func (h *httpSettings) environment(getenv func(string) string) error {
+func (h *httpSettings) environment(getenv func(string) string) {
 	for name, to := range map[string]*string{
 		"GIT_SSL_CAINFO": &h.caInfo, "GIT_SSL_CAPATH": &h.caPath, "GIT_SSL_CERT": &h.cert, "GIT_SSL_KEY": &h.key, "GIT_HTTP_USER_AGENT": &h.userAgent,
 	} {
@@ -211,7 +212,6 @@ func (h *httpSettings) environment(getenv func(string) string) error {
 	if getenv("GIT_SSL_NO_VERIFY") != "" {
 		h.verify(false, false, "GIT_SSL_NO_VERIFY")
 	}
-	return nil
 }
 
 // transport returns a transport that does what is said; to a stranger no certificate is

@@ -51,8 +51,11 @@ func TestRecordLeadsInward(t *testing.T) {
 		allowed string
 		ok      bool
 	}{
-		{origin.Public, "", false}, {origin.Network, "", false}, {origin.Public, "other", false},
-		{origin.Public, "x, 127.0.0.1", true}, {origin.Machine, "", true},
+		{origin.Public, "", false},
+		{origin.Network, "", false},
+		{origin.Public, "other", false},
+		{origin.Public, "x, 127.0.0.1", true},
+		{origin.Machine, "", true},
 	} {
 		allowed = test.allowed
 		for ref, url := range map[string]string{"acme/echo": g.RepoURL("store"), "open/acme": served.URL + "/templates.json"} {

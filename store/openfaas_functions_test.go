@@ -75,10 +75,11 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 // The first functions.json was a list; a list of which nothing can be used is no store.
 func TestListsOfNothing(t *testing.T) {
 	t.Parallel()
+	of2018 := `[{"title": "NodeInfo", "name": "nodeinfo", "image": "functions/nodeinfo:latest", "fprocess": "node main.js", "repo_url": "https://github.com/openfaas/faas"},
+		  {"title": "Figlet", "name": "figlet", "image": "functions/figlet:latest", "network": "func_functions"}]`
 	for text, want := range map[string]string{
-		`[{"title": "NodeInfo", "name": "nodeinfo", "image": "functions/nodeinfo:latest", "fprocess": "node main.js", "repo_url": "https://github.com/openfaas/faas"},
-		  {"title": "Figlet", "name": "figlet", "image": "functions/figlet:latest", "network": "func_functions"}]`: "it is a list of functions in the format before 0.2, and this fnb reads 0.2",
-		`[{"title": "x"}, {}]`:                                  "none of its 2 entries can be used, the first because of this: entry 1 (/): a name cannot be empty",
+		of2018:                 "it is a list of functions in the format before 0.2, and this fnb reads 0.2",
+		`[{"title": "x"}, {}]`: "none of its 2 entries can be used, the first because of this: entry 1 (/): a name cannot be empty",
 		`{"version": "0.2.1", "functions": [{"name": "none"}]}`: "none of its 1 entries can be used, the first because of this: entry 1 (none): it has no images",
 	} {
 		file := filepath.Join(t.TempDir(), "functions.json")

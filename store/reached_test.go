@@ -182,8 +182,11 @@ func TestURLFits(t *testing.T) {
 		}
 	}
 	c := &gitConfig{getenv: envOf(nil), settings: []gitSetting{
-		{"http", "https://git.example.com/acme", "proxy", "http://right:1"}, {"http", "", "proxy", "http://wrong:1"},
-		{"http", "https://git.example.com", "extraheader", "A: 1"}, {"http", "https://git.example.com/acme", "extraheader", "A: 2"}, {"http", "https://*.example.com", "extraheader", "A: 3"},
+		{"http", "https://git.example.com/acme", "proxy", "http://right:1"},
+		{"http", "", "proxy", "http://wrong:1"},
+		{"http", "https://git.example.com", "extraheader", "A: 1"},
+		{"http", "https://git.example.com/acme", "extraheader", "A: 2"},
+		{"http", "https://*.example.com", "extraheader", "A: 3"},
 	}}
 	h, err := c.http(u)
 	if err != nil || h.proxy.Host != "right:1" || fmt.Sprint(h.headers) != "[{A 1} {A 2}]" {

@@ -57,12 +57,12 @@ func headerQuirks() []Quirk {
 	untyped.change = func(_ *Front, resp *http.Response) { resp.Header[typeField] = nil }
 	return []Quirk{
 		without("no Docker-Content-Digest", digestField),
-		{Name: "a Docker-Content-Digest that is none", change: head(digestField, "W/abc")},
+		{Name: "a Docker-Content-Digest that is none", change: head(digestField, "W/abc")}, //nolint:bodyclose // the front's own proxy closes it
 		{Name: "no Content-Length", change: func(_ *Front, resp *http.Response) {
 			resp.Header.Del(lengthField)
 			resp.ContentLength = -1
 		}},
-		{Name: "a Content-Length of 0 for HEAD", change: head(lengthField, "0")},
+		{Name: "a Content-Length of 0 for HEAD", change: head(lengthField, "0")}, //nolint:bodyclose // as above
 		untyped,
 		withType("a Content-Type with parameters", func(was string) string { return was + "; charset=utf-8" }),
 		withType("a Content-Type of text", func(string) string { return "text/plain; charset=utf-8" }),
@@ -133,7 +133,7 @@ func statusQuirks() []Quirk {
 	var all []Quirk
 	add := func(what, method string, of func(*http.Request) bool, codes ...int) {
 		for _, c := range codes {
-			all = append(all, Quirk{Name: what + " answered " + strconv.Itoa(c), change: status(method, of, c)})
+			all = append(all, Quirk{Name: what + " answered " + strconv.Itoa(c), change: status(method, of, c)}) //nolint:bodyclose // the front's own proxy closes it
 		}
 	}
 	content := func(r *http.Request) bool { return !ofManifest(r) }
