@@ -112,8 +112,8 @@ bench: standins $(rivals) ## measure builds against buildctl and ko, and write d
 bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-run: standins ## measure fnb invoke, fnb run and --watch; a minute
-	CGO_ENABLED=0 go test -trimpath ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|SaveToServing' -benchtime 10x
+bench-run: standins ## measure fnb invoke, fnb run, --watch and --changed-since; two minutes
+	CGO_ENABLED=0 go test -trimpath ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|SaveToServing|ChangedSince' -benchtime 10x
 
 bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes
 	@tools/setup wrk

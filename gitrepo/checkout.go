@@ -20,8 +20,8 @@ type Checkout struct {
 	has    map[string]bool // the same
 }
 
-// maxPaths is how many paths are listed apart; git lists all of a checkout as fast as more of
-// them.
+// maxPaths is how many paths are compared apart; git compares the folders that they are in as
+// fast as more of them.
 const maxPaths = 16
 
 // Same reports whether what is at a path is surely what the revision has there: tracked,
@@ -50,40 +50,81 @@ func (c Checkout) Same(name string) bool {
 }
 
 // Checkout compares what is at some paths of the checkout, relative to its root and with
-// slashes, with the files of a commit, without reading any that git knows to be as they
-// were. Without git, or where git cannot tell, nothing is the same.
-func (r *Repo) Checkout(ctx context.Context, commit string, paths []string) (Checkout, error) {
-	if len(paths) > maxPaths || slices.Contains(paths, ".") {
-		paths = []string{"."}
-	}
+// slashes, with the files of a revision, without reading any that git knows to be as they
+// were. Git looks at the files while open opens the revision, which may be called at any time.
+// Without git, or where git cannot tell, nothing is the same.
+func (r *Repo) Checkout(ctx context.Context, open func() (*Tree, error), paths []string) (Checkout, error) {
 	a, ok := r.source.(*asked)
-	if !ok || r.Root == "" || !isID(commit) {
+	if !ok || r.Root == "" {
 		return Checkout{}, nil
 	}
 	off, ok := a.withoutFilters(ctx)
 	if !ok {
 		return Checkout{}, ctx.Err()
 	}
-	var changed, files []byte
-	group, gctx := errgroup.WithContext(ctx)
-	list := func(to *[]byte, args ...string) {
-		group.Go(func() error {
-			cmd, _ := a.command(gctx, slices.Concat(off, args)...)
-			cmd.Dir, cmd.Env = r.Root, append(cmd.Env, "PWD="+r.Root, "GIT_LITERAL_PATHSPECS=1")
-			var out bytes.Buffer
-			cmd.Stdout = &out
-			err := cmd.Run()
-			*to = out.Bytes()
-			return err
-		})
+	within := fewer(paths)
+	limit := within
+	if slices.Contains(within, ".") {
+		limit = nil
 	}
-	// It compares all, since paths make it ten times as slow.
-	list(&changed, "diff-index", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", commit, "--")
-	list(&files, append([]string{"ls-files", "-z", "-v", "--stage", "--others", "--directory", "--"}, paths...)...)
-	if err := group.Wait(); err != nil {
+	var changed, staged, files []byte
+	group, gctx := errgroup.WithContext(ctx)
+	list := func(args ...string) (out []byte, err error) {
+		cmd, _ := a.command(gctx, slices.Concat(off, args)...)
+		cmd.Dir, cmd.Env = r.Root, append(cmd.Env, "PWD="+r.Root, "GIT_LITERAL_PATHSPECS=1")
+		return cmd.Output()
+	}
+	diff := []string{"--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"}
+	group.Go(func() (err error) {
+		changed, err = list(slices.Concat([]string{"diff-files"}, diff, []string{"--"}, limit)...)
+		return err
+	})
+	group.Go(func() (err error) {
+		// One thread costs less, beside those that compare.
+		files, err = list(slices.Concat([]string{"-c", "index.threads=1", "ls-files", "-z", "-v", "--stage", "--others", "--directory", "--"}, limit)...)
+		return err
+	})
+	tree, err := open()
+	if err == nil { // all of it, of which git skips folders that are the same
+		staged, err = list(slices.Concat([]string{"diff-index", "--cached"}, diff, []string{tree.Commit, "--"})...)
+	}
+	if failed := group.Wait(); tree == nil {
+		return Checkout{}, err
+	} else if err != nil || failed != nil {
 		return Checkout{}, ctx.Err() // in a partial clone it may lack what it needs
 	}
-	c := Checkout{known: true, within: paths, has: map[string]bool{}}
+	return r.differing(within, slices.Concat(changed, staged), files), nil
+}
+
+// fewer are at most maxPaths paths that all are in: they themselves, or the folders that they
+// are in, as deep as that goes.
+func fewer(paths []string) []string {
+	if slices.Contains(paths, ".") {
+		return []string{"."}
+	}
+	depth := 0
+	for _, p := range paths {
+		depth = max(depth, strings.Count(p, "/")+1)
+	}
+	for ; len(paths) > maxPaths; depth-- {
+		if depth == 0 {
+			return []string{"."}
+		}
+		var cut []string
+		for _, p := range paths {
+			parts := strings.Split(p, "/")
+			cut = append(cut, strings.Join(parts[:min(depth, len(parts))], "/"))
+		}
+		slices.Sort(cut)
+		paths = slices.Compact(cut)
+	}
+	return paths
+}
+
+// differing is what git's lists say: paths that differ, each with a zero behind it, and lines
+// of git ls-files.
+func (r *Repo) differing(within []string, changed, files []byte) Checkout {
+	c := Checkout{known: true, within: within, has: map[string]bool{}}
 	add := func(name []byte) {
 		at := strings.TrimSuffix(string(name), "/")
 		if !c.has[at] {
@@ -102,7 +143,7 @@ func (r *Repo) Checkout(ctx context.Context, commit string, paths []string) (Che
 		}
 	}
 	slices.Sort(c.paths)
-	return c, nil
+	return c
 }
 
 // listed reads a line of git ls-files -v --stage --others: what git does not track, or does

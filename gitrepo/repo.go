@@ -21,6 +21,8 @@ type Options struct {
 	Itself bool
 	// Offline forbids [Repo.Fetch] to use the network.
 	Offline bool
+	// Ahead has what [Repo.Checkout] asks first asked at once.
+	Ahead bool
 }
 
 // A Repo is a git repository in a folder of this machine. Its methods may be called
@@ -73,6 +75,9 @@ func Open(ctx context.Context, dir string, opts Options) (*Repo, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if a, ok := r.source.(*asked); ok && opts.Ahead {
+		go func() { _, _ = a.config(ctx) }() // whoever needs it waits, and has the error
 	}
 	return r, nil
 }

@@ -2,10 +2,12 @@ package gitrepo
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -141,7 +143,7 @@ func TestEveryKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same, err := r.Checkout(t.Context(), run(t, dir, "rev-parse", "HEAD~1"), []string{"one", "two"})
+		same, err := r.Checkout(t.Context(), at(t, r, "HEAD~1"), []string{"one", "two"})
 		if err != nil || same.Same("one") || !same.Same("two") || same.Same("three") {
 			t.Errorf("%s: one %v, two %v, three %v, %v", name, same.Same("one"), same.Same("two"), same.Same("three"), err)
 		}
@@ -310,11 +312,23 @@ func TestRunsNothing(t *testing.T) {
 	if _, err := r.Describe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if same, err := r.Checkout(t.Context(), head.Commit, []string{"one", "two"}); err != nil || !same.Same("one") {
+	if same, err := r.Checkout(t.Context(), at(t, r, head.Commit), []string{"one", "two"}); err != nil || !same.Same("one") {
 		t.Errorf("one is the same: %v, %v", same.Same("one"), err)
 	}
 	if exists(ran) {
 		t.Error("what the repository names was run")
+	}
+}
+
+// at opens a revision for [Repo.Checkout].
+func at(t *testing.T, r *Repo, revision string) func() (*Tree, error) {
+	t.Helper()
+	return func() (*Tree, error) {
+		tree, err := r.Tree(t.Context(), revision)
+		if err == nil {
+			t.Cleanup(func() { _ = tree.Close() })
+		}
+		return tree, err
 	}
 }
 
@@ -353,7 +367,7 @@ func TestSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.Checkout(t.Context(), commit, []string{"one", "two"})
+		c, err := r.Checkout(t.Context(), at(t, r, commit), []string{"one", "two"})
 		if err != nil || c.Same("two") != test.same || !c.Same("one") {
 			t.Errorf("%s: two %v, one %v, %v", test.name, c.Same("two"), c.Same("one"), err)
 		}
@@ -450,5 +464,45 @@ func TestChanges(t *testing.T) {
 	}
 	if want := run(t, dir, "diff-tree", "-r", "--name-status", "--no-renames", "v1", "HEAD"); strings.Join(got, "\n") != want {
 		t.Errorf("%q, and git says %q", got, want)
+	}
+}
+
+// Many paths are compared by the folders that they are in.
+func TestManyPaths(t *testing.T) {
+	dir := project(t)
+	var paths []string
+	for i := range 2 * maxPaths {
+		name := fmt.Sprintf("many/f%d", i)
+		write(t, filepath.Join(dir, name, "x"), name)
+		paths = append(paths, name)
+	}
+	run(t, dir, "add", ".")
+	run(t, dir, "commit", "-qm", "many")
+	write(t, filepath.Join(dir, "many/f1/x"), "changed")
+	write(t, filepath.Join(dir, "many/f2/new"), "new")
+	write(t, filepath.Join(dir, "many/f3/x"), "staged")
+	run(t, dir, "add", "many/f3")
+	write(t, filepath.Join(dir, "many/f3/x"), "many/f3")
+	r, err := Open(t.Context(), dir, Options{Ahead: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Checkout(t.Context(), at(t, r, "HEAD"), paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"many"}; !slices.Equal(c.within, want) {
+		t.Errorf("compared %q, want %q", c.within, want)
+	}
+	for _, name := range paths {
+		if want := name != "many/f1" && name != "many/f2" && name != "many/f3"; c.Same(name) != want {
+			t.Errorf("%s is the same: %v", name, !want)
+		}
+	}
+	if c.Same("one") {
+		t.Error("what was not compared is the same")
+	}
+	if got := fewer([]string{"a/b", "c"}); !slices.Equal(got, []string{"a/b", "c"}) {
+		t.Errorf("few paths became %q", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -138,6 +139,9 @@ func (t *Tree) list(dir string) ([]Entry, error) {
 	for same < len(names) && same < len(t.way) && names[same] == t.way[same].name {
 		same++
 	}
+	if same == len(names) { // what is below it is kept for whoever goes there next
+		return t.way[same-1].entries, nil
+	}
 	t.way = t.way[:same]
 	for _, name := range names[same:] {
 		id := t.root
@@ -181,11 +185,11 @@ func (t *Tree) folder(id string) ([]Entry, error) {
 		if !ok || !ok2 || len(rest) < sum {
 			return nil, fmt.Errorf("tree %s is damaged", id)
 		}
-		var bits Mode
-		if _, err := fmt.Sscanf(string(mode), "%o", &bits); err != nil {
+		bits, err := strconv.ParseUint(string(mode), 8, 32)
+		if err != nil {
 			return nil, fmt.Errorf("tree %s is damaged: %w", id, err)
 		}
-		entries = append(entries, Entry{Name: string(name), Mode: bits, ID: hex.EncodeToString(rest[:sum])})
+		entries = append(entries, Entry{Name: string(name), Mode: Mode(bits), ID: hex.EncodeToString(rest[:sum])})
 		data = rest[sum:]
 	}
 	return entries, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,11 +28,14 @@ func (g *globals) runChanged(ctx context.Context, o *buildOptions, names []strin
 	if g.alone != (lone{}) {
 		return usagef("fnb build", "--changed-since compares what the stack file says, and --lang is for a function without one")
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := g.openRepository(ctx, o)
 	p, fns, err := g.newPipeline(o, names, schema.BuildKeys())
 	if err != nil {
 		return err
 	}
-	then, err := g.pipelineAt(ctx, p, o, fns)
+	then, err := g.pipelineAt(ctx, p, o, fns, opened)
 	if err != nil {
 		return fmt.Errorf("comparing with %s: %w", o.changedSince, err)
 	}
@@ -73,34 +78,56 @@ type past struct {
 	repo  *gitrepo.Repo
 	tree  *gitrepo.Tree
 	wrote map[string]bool // paths in the repository
+	same  map[string]bool // what untouched says, by whether it need not be there and the path
 
 	checkout gitrepo.Checkout // says what is as the revision has it
 	alike    bool             // the stack has the same functions
 }
 
+// openRepository opens the repository that the stack file is in, while that is read.
+func (g *globals) openRepository(ctx context.Context, o *buildOptions) func() (*gitrepo.Repo, error) {
+	open := sync.OnceValues(func() (*gitrepo.Repo, error) {
+		file, err := g.stackFile()
+		if err != nil {
+			return nil, err
+		}
+		return gitrepo.Open(ctx, filepath.Dir(relative(file)), gitrepo.Options{Offline: g.offline, Ahead: true})
+	})
+	if !o.sinceNothing() {
+		go func() { _, _ = open() }() // whoever needs it has the error
+	}
+	return open
+}
+
+// sinceNothing reports whether the revision is git's null commit.
+func (o *buildOptions) sinceNothing() bool { return strings.Trim(o.changedSince, "0") == "" }
+
 // pipelineAt opens the project of an earlier revision; nil where the revision is
 // git's null commit, or has no such stack file, so that everything is new.
-func (g *globals) pipelineAt(ctx context.Context, p *pipeline, o *buildOptions, fns []schema.Function) (_ *past, err error) {
-	if strings.Trim(o.changedSince, "0") == "" {
+func (g *globals) pipelineAt(ctx context.Context, p *pipeline, o *buildOptions, fns []schema.Function, opened func() (*gitrepo.Repo, error)) (_ *past, err error) {
+	if o.sinceNothing() {
 		return nil, nil
 	}
-	repo, err := gitrepo.Open(ctx, filepath.Dir(p.stack.File), gitrepo.Options{Offline: g.offline})
+	repo, err := opened()
 	if err != nil {
 		return nil, err
 	}
-	then := &past{repo: repo, wrote: map[string]bool{}}
-	if then.tree, err = repo.Tree(ctx, o.changedSince); err != nil {
+	then := &past{repo: repo, wrote: map[string]bool{}, same: map[string]bool{}}
+	if then.dir, err = os.MkdirTemp("", "fnb-changed-*"); err != nil {
 		return nil, err
 	}
-	if then.dir, err = os.MkdirTemp("", "fnb-changed-*"); err != nil {
-		return nil, errors.Join(err, then.tree.Close())
-	}
+	revision := sync.OnceValues(func() (*gitrepo.Tree, error) { return repo.Tree(ctx, o.changedSince) })
 	var both errgroup.Group
 	both.Go(func() (err error) {
-		then.checkout, err = repo.Checkout(ctx, then.tree.Commit, p.repositoryPaths(repo, fns))
+		then.checkout, err = repo.Checkout(ctx, revision, p.repositoryPaths(repo, fns))
 		return err
 	})
-	both.Go(func() error { return then.open(ctx, g, p, o) })
+	both.Go(func() (err error) {
+		if then.tree, err = revision(); err != nil {
+			return err
+		}
+		return then.open(ctx, g, p, o)
+	})
 	if err = both.Wait(); err == nil {
 		then.alike = reflect.DeepEqual(p.stack.Functions, then.stack.Functions)
 		return then, nil
@@ -129,8 +156,17 @@ func (t *past) open(ctx context.Context, g *globals, p *pipeline, o *buildOption
 			all.outside = append(all.outside, filepath.Join(t.dir, filepath.FromSlash(below)))
 		}
 	}
-	var err error
-	t.pipeline, _, err = old.newPipeline(&all, nil, nil)
+	is, err := os.ReadFile(p.stack.File)
+	if err != nil {
+		return err
+	}
+	if was, err := os.ReadFile(old.file); err == nil && bytes.Equal(is, was) { // it says the same
+		stack := *p.stack
+		stack.File = old.file
+		t.pipeline, err = old.pipelineOf(&stack, &all)
+	} else {
+		t.pipeline, _, err = old.newPipeline(&all, nil, nil)
+	}
 	if err == nil {
 		t.stats = nil // of files that are about to be removed
 	}
@@ -139,7 +175,9 @@ func (t *past) open(ctx context.Context, g *globals, p *pipeline, o *buildOption
 
 // close removes the files.
 func (t *past) close() {
-	_ = t.tree.Close()      // it was only read from
+	if t.tree != nil {
+		_ = t.tree.Close() // it was only read from
+	}
 	_ = os.RemoveAll(t.dir) // a leftover in the temporary folder
 }
 
@@ -241,7 +279,14 @@ func (t *past) unchanged(now *pipeline, fn, was schema.Function) bool {
 	}
 	paths, perhaps := now.inputPaths(fn)
 	for i, path := range slices.Concat(paths, perhaps) {
-		if !t.untouched(now, path, i >= len(paths)) {
+		perhaps := i >= len(paths)
+		key := fmt.Sprint(perhaps, path)
+		same, known := t.same[key]
+		if !known {
+			same = t.untouched(now, path, perhaps)
+			t.same[key] = same
+		}
+		if !same {
 			return false
 		}
 	}
