@@ -56,6 +56,9 @@ type ExportError struct {
 	Reference string // with Output.Push, the image that could not be pushed; "" where not known
 	Host      string // of the registry that answered; "" where none did
 	Status    int    // of the registry's answer; 0 where not known
+	// Strict says that the builder is another than fnb's own, and pushes by BuildKit's
+	// rules: these take fewer registries than package registry does.
+	Strict bool
 	// Unsupported says that this builder cannot deliver images in the way that
 	// was asked for, as a Docker Engine without the containerd image store.
 	Unsupported bool

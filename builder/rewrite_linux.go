@@ -48,7 +48,13 @@ func (w *rewritingWorker) Exporter(name string, sessions *session.Manager) (expo
 		return nil, err
 	}
 	switch name {
-	case client.ExporterImage, client.ExporterOCI, client.ExporterDocker:
+	case client.ExporterImage:
+		insecure, err := plainExporter(w.Worker, sessions)
+		if err != nil {
+			return nil, err
+		}
+		return &rewritingExporter{Exporter: e, insecure: insecure, worker: w}, nil
+	case client.ExporterOCI, client.ExporterDocker:
 		return &rewritingExporter{Exporter: e, worker: w}, nil
 	}
 	return e, nil
@@ -56,12 +62,17 @@ func (w *rewritingWorker) Exporter(name string, sessions *session.Manager) (expo
 
 type rewritingExporter struct {
 	exporter.Exporter
-	worker *rewritingWorker
+	insecure exporter.Exporter // nil where nothing is pushed
+	worker   *rewritingWorker
 }
 
 // Resolve implements [exporter.Exporter].
 func (e *rewritingExporter) Resolve(ctx context.Context, id int, attrs map[string]string) (exporter.ExporterInstance, error) {
-	inst, err := e.Exporter.Resolve(ctx, id, attrs)
+	to := e.Exporter
+	if rest, insecure := takeInsecure(attrs); insecure && e.insecure != nil {
+		to, attrs = e.insecure, rest
+	}
+	inst, err := to.Resolve(ctx, id, attrs)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,6 @@ import (
 	"github.com/moby/buildkit/cache/remotecache"
 	inlineremotecache "github.com/moby/buildkit/cache/remotecache/inline"
 	localremotecache "github.com/moby/buildkit/cache/remotecache/local"
-	registryremotecache "github.com/moby/buildkit/cache/remotecache/registry"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
@@ -44,8 +43,6 @@ import (
 	"github.com/moby/buildkit/util/db/boltutil"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
-	"github.com/moby/buildkit/util/resolver"
-	resolverconfig "github.com/moby/buildkit/util/resolver/config"
 	"github.com/moby/buildkit/version"
 	"github.com/moby/buildkit/worker"
 	"github.com/moby/buildkit/worker/base"
@@ -53,8 +50,6 @@ import (
 	"github.com/sirupsen/logrus"
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/grpc"
-
-	"fnb/schema"
 )
 
 // Embedded reports whether this fnb carries a builder.
@@ -217,7 +212,7 @@ func newController(ctx context.Context, m Managed, opts ServeOptions, settler *s
 	if err != nil {
 		return nil, err
 	}
-	hosts := resolver.NewRegistryConfig(registries(opts.Registries))
+	hosts := registryHosts(opts.Registries)
 	w, err := newWorker(ctx, m, opts, hosts)
 	if err != nil {
 		return nil, err
@@ -248,14 +243,14 @@ func newController(ctx context.Context, m Managed, opts ServeOptions, settler *s
 			"gateway.v0":    images, // for a syntax line with a frontend of its own
 		},
 		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
-			"registry": registryremotecache.ResolveCacheExporterFunc(sessions, hosts),
+			"registry": registryExporter(sessions, hosts),
 			"local":    localremotecache.ResolveCacheExporterFunc(sessions),
 			"inline":   inlineremotecache.ResolveCacheExporterFunc(),
 			"gha":      objectExporter("exporting to GitHub Actions Cache", openActions),
 			"s3":       objectExporter("exporting cache to Amazon S3", openBucket),
 		},
 		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
-			"registry": registryremotecache.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
+			"registry": registryImporter(sessions, w.ContentStore(), hosts),
 			"local":    localremotecache.ResolveCacheImporterFunc(sessions),
 			"gha":      objectImporter(openActions),
 			"s3":       objectImporter(openBucket),
@@ -348,20 +343,4 @@ func snapshotter(root string) (runc.SnapshotterFactory, error) {
 		return runc.SnapshotterFactory{Name: "native", New: native.NewSnapshotter}, nil
 	}
 	return runc.SnapshotterFactory{}, fmt.Errorf("neither overlayfs (%w) nor fuse-overlayfs works on %s; set FNB_BUILDER_SNAPSHOTTER=native to copy every layer instead, which is slow, or put the builder's folder on another file system", overlayErr, root)
-}
-
-// registries turns fnb's settings into the resolver's.
-func registries(rs map[string]schema.RegistryConfig) map[string]resolverconfig.RegistryConfig {
-	out := map[string]resolverconfig.RegistryConfig{}
-	for host, r := range rs {
-		c := resolverconfig.RegistryConfig{Mirrors: r.Mirrors, RootCAs: r.CA}
-		if r.HTTP {
-			c.PlainHTTP = &r.HTTP
-		}
-		if r.Insecure {
-			c.Insecure = &r.Insecure
-		}
-		out[host] = c
-	}
-	return out
 }

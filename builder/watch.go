@@ -278,6 +278,7 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	st := w.failing(err)
 	if noExporter.MatchString(why) || st == nil && made {
 		e := exportError(why, w.redact.err(err))
+		e.Strict = c.caches == nil
 		if e.Reference == "" && slices.ContainsFunc(w.req.CacheTo, func(c Cache) bool { return c.Attrs["ignore-error"] == "false" }) {
 			e.Cache = w.unwritten()
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"fnb/origin"
+	"fnb/registry/answers"
 )
 
 // Options say how a [Client] speaks to registries. The zero value works.
@@ -49,8 +51,8 @@ type Client struct {
 	opts   Options
 	keys   *keychain
 	trans  *retryTransport
-	reader *answerTransport // above trans
-	pings  *pingTransport   // above reader
+	reader http.RoundTripper // above trans
+	pings  *pingTransport    // above reader
 	slots  chan struct{}
 	places places
 	stall  time.Duration // after which a transfer that does not move is broken off
@@ -83,7 +85,7 @@ func New(opts Options) (*Client, error) {
 		c.keys = &keychain{}
 	}
 	c.trans = newTransport(opts, c.plain)
-	c.reader = &answerTransport{inner: c.trans}
+	c.reader = &traceTransport{inner: &answers.Transport{Inner: c.trans, Guarded: true}}
 	c.pings = &pingTransport{inner: c.reader}
 	return c, c.reset()
 }

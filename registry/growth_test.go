@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"fnb/internal/growth"
+	"fnb/registry/answers"
 )
 
 // answered is the error that go-containerregistry makes of a registry's answer.
@@ -39,7 +40,7 @@ func TestGrowth(t *testing.T) {
 		{"details", `{"errors":[{"code":"DENIED","detail":`, "[", ""},
 		{"no JSON", "<html>", "\u202e x\n", ""},
 	} {
-		readers = append(readers, growth.Reader{Name: c.what, Size: unreadAnswer - 200, Begin: func(size int) func() {
+		readers = append(readers, growth.Reader{Name: c.what, Size: answers.MaxShort - 200, Begin: func(size int) func() {
 			body := c.before + strings.Repeat(c.part, size/len(c.part)) + c.after
 			return func() {
 				if got := explain(t.Context(), answered(t, http.StatusForbidden, body), "registry.example.com", "a/b"); len(got.Error()) > 1000 {

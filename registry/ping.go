@@ -2,14 +2,17 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"fnb/internal/plain"
+	"fnb/registry/answers"
 )
 
 // A pingTransport asks a registry once how it wants to be spoken to. Whoever is
@@ -66,7 +69,7 @@ func (t *pingTransport) ask(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	none := &NoRegistryError{Host: plain.Short(r.URL.Host), Status: resp.StatusCode, Page: isPage(resp)}
-	if _, err := readAnswer(resp.Body); err != nil {
+	if _, err := answers.ReadShort(resp.Body); err != nil {
 		return nil, err
 	}
 	to := list(r)
@@ -78,7 +81,7 @@ func (t *pingTransport) ask(r *http.Request) (*http.Response, error) {
 	if resp, err = t.inner.RoundTrip(r); err != nil {
 		return nil, err
 	}
-	raw, err := readAnswer(resp.Body)
+	raw, err := answers.ReadShort(resp.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func (t *pingTransport) ask(r *http.Request) (*http.Response, error) {
 		return nil, none
 	}
 	if resp.StatusCode != http.StatusUnauthorized {
-		rename(resp, http.StatusOK)
+		answers.Rename(resp, http.StatusOK)
 	}
 	return resp, nil
 }
@@ -99,7 +102,7 @@ func rootless(resp *http.Response) bool {
 }
 
 func isPage(resp *http.Response) bool {
-	kind, _ := mediaType(resp)
+	kind, _ := answers.MediaType(resp)
 	return kind == "text/html"
 }
 
@@ -125,7 +128,7 @@ func (p *ping) learn(resp *http.Response, err error) bool {
 		return false
 	}
 	p.answer = *resp
-	p.body, p.err = readAnswer(resp.Body)
+	p.body, p.err = answers.ReadShort(resp.Body)
 	return p.err == nil
 }
 
@@ -140,9 +143,19 @@ func (p *ping) again(r *http.Request) (*http.Response, error) {
 	return &resp, nil
 }
 
-// readAnswer reads a short answer, and what is left of a long one as far as that
-// keeps its connection usable.
-func readAnswer(body io.ReadCloser) ([]byte, error) {
-	short, err := io.ReadAll(io.LimitReader(body, unreadAnswer))
-	return short, errors.Join(err, body.Close())
+type repositoryKey struct{}
+
+// asking notes which repository is asked about, for [pingTransport].
+func asking(ctx context.Context, r reference) context.Context {
+	return context.WithValue(ctx, repositoryKey{}, r.repo.RepositoryStr())
+}
+
+// list is the address of a short list of the tags of the repository that is asked
+// about; nil where none is.
+func list(r *http.Request) *url.URL {
+	repository, ok := r.Context().Value(repositoryKey{}).(string)
+	if !ok {
+		return nil
+	}
+	return r.URL.JoinPath(repository, "tags", "list")
 }

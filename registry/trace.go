@@ -56,6 +56,18 @@ func traceOf(ctx context.Context) *trace {
 	return t
 }
 
+// A traceTransport tells the trace of each request what was answered.
+type traceTransport struct{ inner http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t *traceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.inner.RoundTrip(r)
+	if err == nil {
+		traceOf(r.Context()).saw(r, resp)
+	}
+	return resp, err
+}
+
 // saw notes an answer.
 func (t *trace) saw(r *http.Request, resp *http.Response) {
 	if t == nil || strings.Contains(r.URL.Path, "/manifests/") {

@@ -19,6 +19,7 @@ import (
 
 	"fnb/internal/plain"
 	"fnb/origin"
+	"fnb/registry/answers"
 )
 
 const (
@@ -27,7 +28,6 @@ const (
 	longestWait  = 10 * time.Second       // unless the registry asks for more
 	maxAttempts  = 10
 	fewAttempts  = 3 // of connecting to a host that has never answered
-	unreadAnswer = 64 << 10
 	longestStall = 2 * time.Minute
 )
 
@@ -68,7 +68,7 @@ func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 			resp.Body = struct {
 				io.Reader
 				io.Closer
-			}{io.LimitReader(resp.Body, unreadAnswer), resp.Body}
+			}{io.LimitReader(resp.Body, answers.MaxShort), resp.Body}
 		}
 		return resp, err
 	}
@@ -199,7 +199,7 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		if resp != nil {
 			// The answer is given up; what is left of it does not matter.
-			_, _ = io.CopyN(io.Discard, resp.Body, unreadAnswer)
+			_, _ = io.CopyN(io.Discard, resp.Body, answers.MaxShort)
 			_ = resp.Body.Close()
 		}
 	}

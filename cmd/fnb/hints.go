@@ -215,7 +215,7 @@ func templateHints(err error) []string {
 		return append(out, "see all templates with: fnb template list")
 	}
 	if ref := unpushed(err); ref != "" && denied(err) == "" {
-		return append(out, "see whether the registry answers: curl https://"+registry.Host(ref)+"/v2/")
+		return append(append(out, "see whether the registry answers: curl https://"+registry.Host(ref)+"/v2/"), sendFromHere(err)...)
 	}
 	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
 		return append(out, "tell whoever runs the store, and do not use this version; see the others with: fnb template list")
@@ -260,6 +260,14 @@ func hostKeyHint(h *store.HostKeyError) string {
 	return "ask who runs the server for the fingerprint; when it is the same, let ssh keep the key: ssh HOST"
 }
 
+// sendFromHere leads from a builder that takes fewer registries than fnb does.
+func sendFromHere(err error) []string {
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Strict && e.Reference != "" {
+		return []string{"fnb itself, and its own builder, push to more registries than this builder does: fnb build && fnb push"}
+	}
+	return nil
+}
+
 func registryHints(err error) []string {
 	if n, ok := errors.AsType[*registry.NotFoundError](err); ok && n.Host != "" {
 		if n.Pushed {
@@ -278,7 +286,7 @@ func registryHints(err error) []string {
 		return []string{"log in with: fnb login " + a.Host}
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Status > 0 && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden {
-		return nil // credentials would change nothing
+		return sendFromHere(err) // credentials would change nothing
 	}
 	if host := denied(err); host != "" {
 		return []string{"log in with: fnb login " + host}

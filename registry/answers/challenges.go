@@ -1,4 +1,4 @@
-package registry
+package answers
 
 import (
 	"net/http"
@@ -14,14 +14,18 @@ type challenge struct {
 	params map[string]string
 }
 
-// plainChallenges writes what a registry offers as go-containerregistry reads it: one
-// challenge a header, quoted, those that give out tokens first, as containerd does.
+// plainChallenges writes what a registry offers as clients read it: one challenge a
+// header, quoted, those that give out tokens first, as containerd does. One who offers
+// nothing is taken to ask for a password.
 // go-containerregistry takes no token from a private address other than the registry's
-// own. Whether one may be led there is for the transport below to say, so such a realm
-// gets the registry's name, and toRealm takes that off again.
-func (t *answerTransport) plainChallenges(r *http.Request, resp *http.Response) {
+// own. Where the transport below says whether one may be led there, such a realm gets
+// the registry's name, and toRealm takes that off again.
+func (t *Transport) plainChallenges(r *http.Request, resp *http.Response) {
 	said := resp.Header.Values("Www-Authenticate")
 	offered := parseChallenges(strings.Join(said, ", "))
+	if len(said) == 0 {
+		offered = []challenge{{"basic", map[string]string{"realm": r.URL.Host}}}
+	}
 	offered = slices.DeleteFunc(offered, func(c challenge) bool {
 		return c.scheme == "bearer" && c.params["realm"] == "" || c.scheme != "bearer" && c.scheme != "basic"
 	})
@@ -39,8 +43,8 @@ func (t *answerTransport) plainChallenges(r *http.Request, resp *http.Response) 
 }
 
 // named returns the address of a realm under the registry's name.
-func (t *answerTransport) named(registry, realm *url.URL) string {
-	if _, err := netip.ParseAddr(realm.Hostname()); err != nil || realm.Host == registry.Host || realm.Scheme == "http" && registry.Scheme == "https" {
+func (t *Transport) named(registry, realm *url.URL) string {
+	if _, err := netip.ParseAddr(realm.Hostname()); !t.Guarded || err != nil || realm.Host == registry.Host || realm.Scheme == "http" && registry.Scheme == "https" {
 		return realm.String()
 	}
 	alias := *realm
@@ -50,7 +54,7 @@ func (t *answerTransport) named(registry, realm *url.URL) string {
 }
 
 // toRealm is a request for a token to where that is given out.
-func (t *answerTransport) toRealm(r *http.Request) *http.Request {
+func (t *Transport) toRealm(r *http.Request) *http.Request {
 	known, _ := t.realms.Load(r.URL.Host + r.URL.Path)
 	realm, ok := known.(*url.URL)
 	if !ok {

@@ -1,8 +1,7 @@
-package registry
+package answers
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,44 +14,53 @@ import (
 	"strings"
 	"sync"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"fnb/origin"
 )
 
 const (
-	// maxAnswer bounds manifests, which registries take up to 4 MiB of, and lists of tags.
-	maxAnswer = 4 << 20
+	// maxManifest bounds manifests, which registries take up to 4 MiB of, and lists of tags.
+	maxManifest = 4 << 20
 	// maxToken bounds what is no manifest, list or blob: tokens.
 	maxToken     = 1 << 20
 	maxRedirects = 10
 )
 
-// An answerTransport takes registries as they are. Much of what go-containerregistry
-// reads is optional in the OCI distribution specification, or is written in several
-// ways; the layers above get each answer in the one way that they read. What is no
-// blob is bounded. Redirects are followed here, so that origin alone decides whom a
-// registry may lead to: go-containerregistry knows no registry that is private itself.
-type answerTransport struct {
-	inner  http.RoundTripper
+// MaxShort is how much of an answer that is not read to its end is read, in bytes: an
+// error, or what is left of it so that its connection stays usable.
+const MaxShort = 64 << 10
+
+// A Transport takes registries as they are. Much of what clients read is optional in
+// the OCI distribution specification, or is written in several ways; the layers above
+// get each answer in the one way that they read. What is no blob is bounded. Redirects
+// are followed here, without secrets. It is safe for concurrent use.
+type Transport struct {
+	// Inner sends the requests.
+	Inner http.RoundTripper
+	// Guarded says that Inner alone decides whom a registry may lead to:
+	// go-containerregistry knows no registry that is private itself, and refuses what
+	// such a one leads to. Then the address of whoever gives out tokens has the
+	// registry's name, and an answer about an upload seems to come from where that goes.
+	Guarded bool
+
 	realms sync.Map // see challenges.go
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (t *answerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.answer(r)
 	if err != nil {
 		return nil, err
 	}
-	traceOf(r.Context()).saw(r, resp)
 	if resp.StatusCode == http.StatusUnauthorized {
 		t.plainChallenges(r, resp)
 	}
 	return resp, nil
 }
 
-func (t *answerTransport) answer(r *http.Request) (*http.Response, error) {
+func (t *Transport) answer(r *http.Request) (*http.Response, error) {
 	ofBlobs, ofManifests := strings.Contains(r.URL.Path, "/blobs/"), strings.Contains(r.URL.Path, "/manifests/")
 	switch r.Method {
 	case http.MethodGet:
@@ -64,7 +72,7 @@ func (t *answerTransport) answer(r *http.Request) (*http.Response, error) {
 		case err != nil || ofBlobs:
 			return resp, err
 		case strings.HasPrefix(r.URL.Path, "/v2/"):
-			return bounded(resp, maxAnswer), nil
+			return bounded(resp, maxManifest), nil
 		}
 		return bounded(resp, maxToken), nil
 	case http.MethodHead:
@@ -80,47 +88,47 @@ func (t *answerTransport) answer(r *http.Request) (*http.Response, error) {
 		if ofBlobs {
 			return t.beginUpload(r)
 		}
-		resp, err := t.inner.RoundTrip(t.toRealm(r))
+		resp, err := t.Inner.RoundTrip(t.toRealm(r))
 		if err != nil {
 			return nil, err
 		}
 		return bounded(resp, maxToken), nil
 	}
-	return t.inner.RoundTrip(r)
+	return t.Inner.RoundTrip(r)
 }
 
 // renamed is an answer whose status is as, where it is one of others.
-func (t *answerTransport) renamed(r *http.Request, as int, others ...int) (*http.Response, error) {
-	resp, err := t.inner.RoundTrip(r)
+func (t *Transport) renamed(r *http.Request, as int, others ...int) (*http.Response, error) {
+	resp, err := t.Inner.RoundTrip(r)
 	if err == nil && slices.Contains(others, resp.StatusCode) {
-		rename(resp, as)
+		Rename(resp, as)
 	}
 	return resp, err
 }
 
-func rename(resp *http.Response, status int) {
+func Rename(resp *http.Response, status int) {
 	resp.StatusCode, resp.Status = status, strconv.Itoa(status)+" "+http.StatusText(status)
 }
 
 // follow goes where a registry's redirects lead, with no secret. Where the answer from
 // there is that one is wanted, the redirect is the answer: the layers above may get one.
-func (t *answerTransport) follow(r *http.Request) (*http.Response, error) {
+func (t *Transport) follow(r *http.Request) (*http.Response, error) {
 	at := r
 	var first *http.Response
 	for range maxRedirects {
-		resp, err := t.inner.RoundTrip(at)
+		resp, err := t.Inner.RoundTrip(at)
 		if err != nil {
 			return nil, err
 		}
 		if resp.StatusCode == http.StatusUnauthorized && first != nil {
-			_, err := readAnswer(resp.Body)
+			_, err := ReadShort(resp.Body)
 			return first, err
 		}
 		to, err := resp.Location()
 		if resp.StatusCode < 300 || resp.StatusCode > 399 || err != nil {
 			return resp, nil //nolint:nilerr // an answer without a place to go is the answer
 		}
-		if _, err := readAnswer(resp.Body); err != nil {
+		if _, err := ReadShort(resp.Body); err != nil {
 			return nil, err
 		}
 		resp.Body = http.NoBody
@@ -137,13 +145,13 @@ func (t *answerTransport) follow(r *http.Request) (*http.Response, error) {
 }
 
 // getManifest has a media type for what is a manifest, whatever its answer calls it.
-func (t *answerTransport) getManifest(r *http.Request) (*http.Response, error) {
+func (t *Transport) getManifest(r *http.Request) (*http.Response, error) {
 	resp, err := t.follow(r)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return resp, err
 	}
-	bounded(resp, maxAnswer)
-	kind, named := mediaType(resp)
+	bounded(resp, maxManifest)
+	kind, named := MediaType(resp)
 	if !named {
 		raw, err := io.ReadAll(resp.Body)
 		if err := errors.Join(err, resp.Body.Close()); err != nil {
@@ -156,9 +164,9 @@ func (t *answerTransport) getManifest(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// mediaType is an answer's media type without its parameters, and whether it says
+// MediaType is an answer's media type without its parameters, and whether it says
 // more than that these are bytes, or JSON.
-func mediaType(resp *http.Response) (kind string, named bool) {
+func MediaType(resp *http.Response) (kind string, named bool) {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
 		kind, _, _ = strings.Cut(resp.Header.Get("Content-Type"), ";")
@@ -180,30 +188,31 @@ func manifestType(raw []byte, called string) string {
 	case m.MediaType != "":
 		return m.MediaType
 	case m.Manifests != nil:
-		return string(types.OCIImageIndex)
+		return ocispecs.MediaTypeImageIndex
 	case m.Config != nil:
-		return string(types.OCIManifestSchema1)
+		return ocispecs.MediaTypeImageManifest
 	}
 	return called
 }
 
 // headManifest asks for the manifest itself where the answer to HEAD does not say
 // what it is, how long it is and what its digest is, or where there is no HEAD.
-func (t *answerTransport) headManifest(r *http.Request) (*http.Response, error) {
+func (t *Transport) headManifest(r *http.Request) (*http.Response, error) {
 	resp, err := t.follow(r)
 	if err != nil {
 		return nil, err
 	}
-	if kind, named := mediaType(resp); resp.StatusCode == http.StatusOK && named && resp.ContentLength > 0 {
-		if _, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
+	if kind, named := MediaType(resp); resp.StatusCode == http.StatusOK && named && resp.ContentLength > 0 {
+		if _, err := digest.Parse(resp.Header.Get("Docker-Content-Digest")); err == nil {
 			resp.Header.Set("Content-Type", kind)
 			return resp, nil
 		}
 	}
-	if resp.StatusCode > 299 && !slices.Contains(noHead, resp.StatusCode) {
+	// A registry may refuse the question only, or say more of why it refuses to GET.
+	if resp.StatusCode > 299 && resp.StatusCode != http.StatusForbidden && !slices.Contains(noHead, resp.StatusCode) {
 		return resp, nil
 	}
-	if _, err := readAnswer(resp.Body); err != nil {
+	if _, err := ReadShort(resp.Body); err != nil {
 		return nil, err
 	}
 	get := r.Clone(r.Context())
@@ -212,17 +221,18 @@ func (t *answerTransport) headManifest(r *http.Request) (*http.Response, error) 
 		return nil, err
 	}
 	if slices.Contains(noHead, resp.StatusCode) {
-		rename(resp, http.StatusNotFound) // it cannot be asked for: the push will see
+		Rename(resp, http.StatusNotFound) // it cannot be asked for: the push will see
 	}
 	if resp.StatusCode != http.StatusOK {
 		return resp, nil
 	}
-	sum, size, err := v1.SHA256(resp.Body)
+	raw, err := io.ReadAll(resp.Body) // getManifest has bounded it
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
 	}
-	resp.Header.Set("Docker-Content-Digest", sum.String())
-	resp.Body, resp.ContentLength = http.NoBody, size
+	resp.Header.Set("Docker-Content-Digest", digest.FromBytes(raw).String())
+	resp.Header.Set("Content-Length", strconv.Itoa(len(raw)))
+	resp.Body, resp.ContentLength = http.NoBody, int64(len(raw))
 	return resp, nil
 }
 
@@ -231,34 +241,55 @@ var noHead = []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.Stat
 
 // headBlob asks whether a blob is there. Whether one who is refused may send it is for
 // the upload to find out.
-func (t *answerTransport) headBlob(r *http.Request) (*http.Response, error) {
+func (t *Transport) headBlob(r *http.Request) (*http.Response, error) {
 	resp, err := t.follow(r)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
-		rename(resp, http.StatusOK)
+		Rename(resp, http.StatusOK)
 	case slices.Contains(noHead, resp.StatusCode), resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusGone:
-		rename(resp, http.StatusNotFound)
+		Rename(resp, http.StatusNotFound)
 	}
 	return resp, nil
 }
 
-// beginUpload has a place for the content, where that is wanted.
-func (t *answerTransport) beginUpload(r *http.Request) (*http.Response, error) {
+// beginUpload has a place for the content, where that is wanted. One who takes no blob
+// over from another repository is asked for an upload.
+func (t *Transport) beginUpload(r *http.Request) (*http.Response, error) {
 	resp, err := t.renamed(r, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
 	if err != nil {
 		return nil, err
 	}
-	if at := resp.Header.Get("Location"); resp.StatusCode == http.StatusCreated && !r.URL.Query().Has("mount") && !strings.Contains(at, "/blobs/sha256:") {
-		rename(resp, http.StatusAccepted) // an upload was made, and no blob
+	if r.URL.Query().Has("mount") && slices.Contains(noMount, resp.StatusCode) {
+		if _, err := ReadShort(resp.Body); err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.URL.RawQuery = plainUpload(r.URL.Query())
+		return t.beginUpload(r)
 	}
-	return located(resp)
+	if at := resp.Header.Get("Location"); resp.StatusCode == http.StatusCreated && !r.URL.Query().Has("mount") && !strings.Contains(at, "/blobs/sha256:") {
+		Rename(resp, http.StatusAccepted) // an upload was made, and no blob
+	}
+	return t.located(resp)
+}
+
+// noMount are the answers of who takes no blob over from another repository, or not
+// from that one.
+var noMount = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+
+// plainUpload is a query that begins an upload.
+func plainUpload(q url.Values) string {
+	for _, k := range []string{"mount", "from", "origin"} {
+		q.Del(k)
+	}
+	return q.Encode()
 }
 
 // patch has a place for what follows, which is the same one where the answer names none.
-func (t *answerTransport) patch(r *http.Request) (*http.Response, error) {
+func (t *Transport) patch(r *http.Request) (*http.Response, error) {
 	resp, err := t.renamed(r, http.StatusAccepted, http.StatusOK)
 	if err != nil {
 		return nil, err
@@ -266,12 +297,12 @@ func (t *answerTransport) patch(r *http.Request) (*http.Response, error) {
 	if resp.StatusCode < 300 && resp.Header.Get("Location") == "" {
 		resp.Header.Set("Location", r.URL.String())
 	}
-	return located(resp)
+	return t.located(resp)
 }
 
 // located makes the place of an upload a whole address. One of the same host stays in
 // HTTPS: a registry behind a proxy that ends TLS may not know of it.
-func located(resp *http.Response) (*http.Response, error) {
+func (t *Transport) located(resp *http.Response) (*http.Response, error) {
 	said := resp.Header.Get("Location")
 	if resp.StatusCode > 299 || said == "" {
 		return resp, nil
@@ -288,8 +319,10 @@ func located(resp *http.Response) (*http.Response, error) {
 		to.Scheme = "https"
 	}
 	resp.Header.Set("Location", to.String())
-	resp.Request = from.Clone(from.Context())
-	resp.Request.URL = to // so that it leads nowhere else; the transport below looks at that
+	if t.Guarded {
+		resp.Request = from.Clone(from.Context())
+		resp.Request.URL = to
+	}
 	return resp, nil
 }
 
@@ -318,19 +351,9 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type repositoryKey struct{}
-
-// asking notes which repository is asked about, for [pingTransport].
-func asking(ctx context.Context, r reference) context.Context {
-	return context.WithValue(ctx, repositoryKey{}, r.repo.RepositoryStr())
-}
-
-// list is the address of a short list of the tags of the repository that is asked
-// about; nil where none is.
-func list(r *http.Request) *url.URL {
-	repository, ok := r.Context().Value(repositoryKey{}).(string)
-	if !ok {
-		return nil
-	}
-	return r.URL.JoinPath(repository, "tags", "list")
+// ReadShort reads a short answer, and what is left of a long one as far as that keeps
+// its connection usable.
+func ReadShort(body io.ReadCloser) ([]byte, error) {
+	short, err := io.ReadAll(io.LimitReader(body, MaxShort))
+	return short, errors.Join(err, body.Close())
 }
