@@ -1,3 +1,5 @@
+// Package answers takes registries as they are: it has one transport that makes of each
+// answer the one that go-containerregistry and BuildKit's clients read.
 package answers
 
 import (
@@ -106,6 +108,7 @@ func (t *Transport) renamed(r *http.Request, as int, others ...int) (*http.Respo
 	return resp, err
 }
 
+// Rename gives an answer another status.
 func Rename(resp *http.Response, status int) {
 	resp.StatusCode, resp.Status = status, strconv.Itoa(status)+" "+http.StatusText(status)
 }
@@ -209,7 +212,7 @@ func (t *Transport) headManifest(r *http.Request) (*http.Response, error) {
 		}
 	}
 	// A registry may refuse the question only, or say more of why it refuses to GET.
-	if resp.StatusCode > 299 && resp.StatusCode != http.StatusForbidden && !slices.Contains(noHead, resp.StatusCode) {
+	if resp.StatusCode > 299 && resp.StatusCode != http.StatusForbidden && !noHead(resp) {
 		return resp, nil
 	}
 	if _, err := ReadShort(resp.Body); err != nil {
@@ -220,7 +223,7 @@ func (t *Transport) headManifest(r *http.Request) (*http.Response, error) {
 	if resp, err = t.getManifest(get); err != nil {
 		return nil, err
 	}
-	if slices.Contains(noHead, resp.StatusCode) {
+	if noHead(resp) {
 		Rename(resp, http.StatusNotFound) // it cannot be asked for: the push will see
 	}
 	if resp.StatusCode != http.StatusOK {
@@ -236,8 +239,10 @@ func (t *Transport) headManifest(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// noHead are the answers of a server, or of what is in front of it, that has no HEAD.
-var noHead = []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
+// noHead reports whether a server, or what is in front of it, has no HEAD.
+func noHead(resp *http.Response) bool {
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}, resp.StatusCode)
+}
 
 // headBlob asks whether a blob is there. Whether one who is refused may send it is for
 // the upload to find out.
@@ -249,7 +254,7 @@ func (t *Transport) headBlob(r *http.Request) (*http.Response, error) {
 	switch {
 	case resp.StatusCode == http.StatusNoContent:
 		Rename(resp, http.StatusOK)
-	case slices.Contains(noHead, resp.StatusCode), resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusGone:
+	case noHead(resp), resp.StatusCode == http.StatusForbidden, resp.StatusCode == http.StatusGone:
 		Rename(resp, http.StatusNotFound)
 	}
 	return resp, nil
@@ -262,7 +267,7 @@ func (t *Transport) beginUpload(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.URL.Query().Has("mount") && slices.Contains(noMount, resp.StatusCode) {
+	if r.URL.Query().Has("mount") && noMount(resp) {
 		if _, err := ReadShort(resp.Body); err != nil {
 			return nil, err
 		}
@@ -276,9 +281,11 @@ func (t *Transport) beginUpload(r *http.Request) (*http.Response, error) {
 	return t.located(resp)
 }
 
-// noMount are the answers of who takes no blob over from another repository, or not
+// noMount reports whether a registry takes no blob over from another repository, or not
 // from that one.
-var noMount = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+func noMount(resp *http.Response) bool {
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, resp.StatusCode)
+}
 
 // plainUpload is a query that begins an upload.
 func plainUpload(q url.Values) string {
