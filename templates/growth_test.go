@@ -2,10 +2,14 @@ package templates
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
@@ -223,5 +227,24 @@ func TestDockerfileIsBounded(t *testing.T) {
 		if _, err := ReadDockerfile("Dockerfile", []byte(text), nil); err != nil {
 			t.Errorf("%.60q: %v", text, err)
 		}
+	}
+}
+
+// A template of a folder that nobody could read in time is refused before it is read.
+func TestTemplateIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, size := range map[string]int64{"template.yml": 0, "Dockerfile": 0, "sparse": 40 << 30} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err == nil {
+			err = errors.Join(f.Truncate(size), f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	if _, err := OpenDir(dir); err == nil || !strings.Contains(err.Error(), "sparse is the one too many") || time.Since(began) > 10*time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }

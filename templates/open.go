@@ -164,6 +164,10 @@ func open(fsys fs.FS, name string) (*Template, error) {
 	return t, err
 }
 
+// maxTemplate is how many bytes the files of a template have at most. Those from
+// elsewhere have a lower bound of the store's.
+const maxTemplate = 1 << 30
+
 // look returns what a template shows of the files in fsys: stored names without
 // their suffix, and neither git's files nor the record that faas-cli leaves in
 // templates it pulled, which holds the time of the pull.
@@ -174,8 +178,12 @@ func look(fsys fs.FS) (*tree.FS, error) {
 	if err != nil {
 		return nil, err
 	}
+	var size int64
 	for i := range entries {
 		e := &entries[i]
+		if size += e.Size; size > maxTemplate { // all of it is read, for its checksum
+			return nil, fmt.Errorf("its files have more than %d bytes: %s is the one too many", int64(maxTemplate), e.Path)
+		}
 		if base := path.Base(e.Path); !e.Mode.IsDir() && strings.HasSuffix(base, StoredSuffix) && base != StoredSuffix {
 			e.Path = strings.TrimSuffix(e.Path, StoredSuffix)
 		}
