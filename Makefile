@@ -88,9 +88,9 @@ lint: watchdog $(linters) ## run the linters and check the formatting
 # Pictures of the store's page are kept there.
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: setup build tools axe standins vet ## run every test, against real servers, under the race detector
-	go test -race -timeout 20m $$(go list ./... | grep -vx fnb/cmd/fnb)
+	go test -race -timeout 30m $$(go list ./... | grep -vx fnb/cmd/fnb)
 	FNB_TEST_RACE=1 go test -timeout 20m ./cmd/fnb -run 'TestScripts/(progress|build_fails|new|store_publish)$$'
-	go test -timeout 20m ./cmd/fnb
+	go test -timeout 40m ./cmd/fnb
 
 vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
 	bin/tools/govulncheck ./...
