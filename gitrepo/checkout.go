@@ -18,6 +18,13 @@ type Checkout struct {
 	within []string        // what was compared
 	paths  []string        // that may differ, sorted
 	has    map[string]bool // the same
+	absent []string        // files that a sparse checkout leaves out
+}
+
+// LeftOut reports whether a sparse checkout leaves out a file, or files below a folder,
+// at a path.
+func (c Checkout) LeftOut(name string) bool {
+	return slices.ContainsFunc(c.absent, func(file string) bool { return file == name || strings.HasPrefix(file, name+"/") })
 }
 
 // maxPaths is how many paths are compared apart; git compares the folders that they are in as
@@ -140,6 +147,8 @@ func (r *Repo) differing(within []string, changed, files []byte) Checkout {
 	for line := range bytes.SplitSeq(files, []byte{0}) {
 		if name, differs := r.listed(line); differs {
 			add(name)
+		} else if bytes.HasPrefix(line, []byte("S ")) {
+			c.absent = append(c.absent, string(name))
 		}
 	}
 	slices.Sort(c.paths)

@@ -160,7 +160,11 @@ func (t *past) open(ctx context.Context, g *globals, p *pipeline, o *buildOption
 	if err != nil {
 		return err
 	}
-	if was, err := os.ReadFile(old.file); err == nil && bytes.Equal(is, was) { // it says the same
+	was, err := os.ReadFile(old.file)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(is, was) { // it says the same
 		stack := *p.stack
 		stack.File = old.file
 		t.pipeline, err = old.pipelineOf(&stack, &all)
@@ -310,6 +314,15 @@ func (t *past) untouched(now *pipeline, path string, perhaps bool) bool {
 	return err == nil && (e.Mode == gitrepo.Folder || e.Mode.IsFile()) || perhaps && errors.Is(err, fs.ErrNotExist)
 }
 
+// leftOut reports whether a path of the stack is one that a sparse checkout leaves out.
+func (t *past) leftOut(path string) bool {
+	if t == nil {
+		return false
+	}
+	name, ok := t.repo.Path(path)
+	return ok && t.checkout.LeftOut(name)
+}
+
 // secretsOf are the files of the build secrets of all functions, which no image has.
 func secretsOf(stack *schema.Stack) []string {
 	var files []string
@@ -331,6 +344,9 @@ func differs(ctx context.Context, now *pipeline, then *past, fn schema.Function)
 		return false, nil
 	}
 	is, err := now.sourceInputs(ctx, fn)
+	if missing, ok := errors.AsType[*schema.MissingError](err); ok && then.leftOut(missing.Path) {
+		return true, nil // git knows that it changed, and it is not checked out
+	}
 	if err != nil || at < 0 || then.stack.Functions[at].Image != fn.Image {
 		return true, err
 	}
