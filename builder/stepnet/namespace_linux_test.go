@@ -164,7 +164,7 @@ func TestNames(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		lookup := func(dial func(address string) (net.Conn, error), address string) error {
 			r := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return dial(address) }}
-			_, err := r.LookupHost(t.Context(), "deb.debian.org")
+			_, err := r.LookupHost(t.Context(), "example.com")
 			return err
 		}
 		there := lookup(func(a string) (net.Conn, error) { return net.Dial(network, a) }, nameservers()[0]) //nolint:noctx // the resolver waits for it
