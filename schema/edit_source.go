@@ -96,17 +96,10 @@ func (e *editor) nullList(templates *ast.MappingValueNode, item []pair) ([]strin
 // verifySource returns an error unless data is the document old with src as the last of
 // its sources.
 func verifySource(old *tree, data []byte, src TemplateSource) error {
-	r := &reader{raw: true}
-	v, ok := r.document(data)
-	if !ok {
-		return joinFieldErrors(r.problems)
-	}
-	got, err := plainTree(v)
+	got, stack, err := reread(data)
 	if err != nil {
 		return err
 	}
-	stack := &Stack{}
-	r.stack(v, stack)
 	all := stack.Configuration.Templates
 	if len(all) == 0 || all[len(all)-1] != src {
 		return errors.New("the source is not in the result")

@@ -344,19 +344,28 @@ func keyText(n *ast.MappingValueNode) string {
 	return text
 }
 
-// verifyAdded returns an error unless data is the document old with fn added.
-func verifyAdded(old *tree, data []byte, fn Function) error {
+// reread reads an edited stack file, as a tree and as what it says.
+func reread(data []byte) (*tree, *Stack, error) {
 	r := &reader{raw: true}
 	v, ok := r.document(data)
 	if !ok {
-		return joinFieldErrors(r.problems)
+		return nil, nil, joinFieldErrors(r.problems)
 	}
 	got, err := plainTree(v)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	stack := &Stack{}
 	r.stack(v, stack)
+	return got, stack, nil
+}
+
+// verifyAdded returns an error unless data is the document old with fn added.
+func verifyAdded(old *tree, data []byte, fn Function) error {
+	got, stack, err := reread(data)
+	if err != nil {
+		return err
+	}
 	i := slices.IndexFunc(stack.Functions, func(f Function) bool { return f.Name == fn.Name })
 	if i < 0 {
 		return errors.New("the function is not in the result")
