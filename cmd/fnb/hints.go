@@ -344,8 +344,10 @@ func builderHints(err error) []string {
 		}
 		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, write below builder: in %s: reach: [%q]", s.Own, file, s.Own)}
 	}
-	if s, ok := errors.AsType[*builder.SolveError](err); ok && stepHints(s) != nil {
-		return stepHints(s)
+	if s, ok := errors.AsType[*builder.SolveError](err); ok {
+		if out := stepHints(s); out != nil {
+			return out
+		}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && absent.MatchString(s.Problem) {
 		return []string{"see what the build context has with: fnb build --context-only DIR"}
