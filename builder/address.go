@@ -2,6 +2,7 @@ package builder
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -107,7 +108,7 @@ func checkAddress(address string) (*url.URL, error) {
 	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
 	u, err := url.Parse(address)
 	if err != nil || !slices.Contains(schemes, u.Scheme) {
-		return nil, &AddressError{address, "it has to begin with one of " + strings.Join(schemes, "://, ") + "://"}
+		return nil, &AddressError{address, "it must begin with one of " + strings.Join(schemes, "://, ") + "://"}
 	}
 	return u, nil
 }
@@ -121,7 +122,7 @@ func (o *Options) endpoint(u *url.URL) error {
 	if err != nil {
 		return &AddressError{o.Address, err.Error()}
 	}
-	for _, k := range sortedKeys(query) {
+	for _, k := range slices.Sorted(maps.Keys(query)) {
 		switch k {
 		case "tlsdir":
 			o.TLSDir = query.Get(k)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"maps"
 
+	"fnb/schema"
+
 	"github.com/containerd/platforms"
-	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -24,23 +25,24 @@ func (b *build) baseLabels(ctx context.Context, g gw.Client, p ocispecs.Platform
 	if b.req.Base == "" {
 		return nil
 	}
-	named, err := reference.ParseDockerRef(b.req.Base)
+	base, err := schema.ParseImageRef(b.req.Base)
 	if err != nil {
 		return nil
 	}
+	base = base.Exact()
 	mode := pb.AttrImageResolveModeDefault
 	if b.req.Pull {
 		mode = pb.AttrImageResolveModeForcePull
 	}
 	platform := platforms.Normalize(p)
-	_, digest, _, err := b.imageConfig(ctx, g, named.String(), sourceresolver.Opt{
-		LogName:  "[internal] load metadata for " + named.String(),
+	_, digest, _, err := b.imageConfig(ctx, g, base.String(), sourceresolver.Opt{
+		LogName:  "[internal] load metadata for " + base.String(),
 		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: mode},
 	})
 	if err != nil {
 		return nil
 	}
-	return map[string]string{baseName: named.String(), baseDigest: digest.String()}
+	return map[string]string{baseName: base.String(), baseDigest: digest.String()}
 }
 
 // withLabels adds labels to those that the request has.

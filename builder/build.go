@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"fnb/builder/authority"
 	"fnb/schema"
 )
 
@@ -26,9 +27,10 @@ type build struct {
 	foreign    bool                   // the Dockerfile names a frontend that is not BuildKit's own
 	configs    *sync.Map              // *imageConfig by what it is asked for
 	sent       func() int64           // bytes of the build context that were sent
-	tunnel     bool                   // its watchdog is for a container, beside the image's own
+	beside     bool                   // its watchdog is for a container, beside the image's own
 	made       atomic.Bool            // all images are made; what is left is to deliver them
 	failed     atomic.Pointer[string] // platform that failed first
+	trusted    *authority.Trusted     // what each step is described with, for a builder that cannot do it; else nil
 }
 
 // run solves each platform and puts the results together.
@@ -114,6 +116,11 @@ func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st 
 	def, err := st.Marshal(ctx, llb.Platform(p), llb.WithCaps(g.BuildOpts().LLBCaps))
 	if err != nil {
 		return nil, err
+	}
+	if b.trusted != nil {
+		if err := b.trusted.Into(def); err != nil {
+			return nil, err
+		}
 	}
 	if b.req.NoCache {
 		if err := ignoreCache(def); err != nil {

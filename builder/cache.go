@@ -11,62 +11,45 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/ociindex"
+
+	"fnb/builder/buildcache"
 )
 
-// String names a cache as a person would: by what it is called.
-func (c Cache) String() string {
-	for _, k := range []string{"ref", "src", "dest", "scope", "name", "bucket"} {
-		if v := c.Attrs[k]; v != "" {
-			return c.Type + " " + v
-		}
-	}
-	return c.Type
-}
-
-// secrets are attributes of a cache that nobody may see.
-func (c Cache) secrets() [][]byte {
-	var out [][]byte
-	for _, k := range []string{"token", "ghtoken", "access_key_id", "secret_access_key", "session_token"} {
-		if v := c.Attrs[k]; v != "" {
-			out = append(out, []byte(v))
-		}
-	}
-	return out
-}
-
 // cacheWarning turns the failure of an import or an export of build cache,
-// which fails no build, into a warning; "" where the step is another. Of the caches
+// which fails no build, into a warning; false where the step is another. Of the caches
 // that were to be read it takes the name.
-func cacheWarning(step, why string, read []Cache) string {
+func cacheWarning(step, why string, read []buildcache.Cache) (Warning, bool) {
 	if from, ok := strings.CutPrefix(step, "importing cache manifest from "); ok {
 		if m := noCacheImporter.FindStringSubmatch(why); m != nil {
-			return (&CacheTypeError{Type: m[1]}).Error()
+			return unsupported(&CacheTypeError{Type: m[1]}), true
 		}
 		if m := numberedCache.FindStringSubmatch(from); m != nil {
 			from = called(m[1], read)
 		}
-		return "the build cache " + from + " cannot be read: " + cacheProblem(why)
+		return unreadable(from, cacheProblem(why)), true
 	}
 	to, ok := strings.CutPrefix(step, "exporting cache to ")
 	if step == "exporting to GitHub Actions Cache" {
 		to, ok = strings.CutPrefix(step, "exporting to ")
 	}
 	if ok {
-		return cacheUnwritten + to + ": " + cacheProblem(why)
+		return unwritten(to, cacheProblem(why)), true
 	}
-	return ""
+	return Warning{}, false
 }
 
-const cacheUnwritten = "the build cache cannot be written to "
+// absentCache is what is left of BuildKit's message where a registry does not have a
+// build cache.
+var absentCache = regexp.MustCompile(`^\S*\s*not found$`)
 
 // numberedCache is what BuildKit calls a cache that has no reference.
 var numberedCache = regexp.MustCompile(`^(\w+):\d+$`)
 
 // called is the name of the cache of a type, or the type where there are several.
-func called(typ string, caches []Cache) string {
+func called(typ string, caches []buildcache.Cache) string {
 	name := typ
 	for _, c := range caches {
-		if c.Type != typ {
+		if string(c.Type) != typ {
 			continue
 		}
 		if name != typ {
@@ -98,9 +81,9 @@ func cacheProblem(why string) string {
 
 // readable leaves out the caches in folders that cannot be read, which the client
 // would only mention in its log.
-func readable(caches []Cache, w *watch) []Cache {
-	return slices.DeleteFunc(slices.Clone(caches), func(c Cache) bool {
-		if c.Type != "local" {
+func readable(caches []buildcache.Cache, w *watch) []buildcache.Cache {
+	return slices.DeleteFunc(slices.Clone(caches), func(c buildcache.Cache) bool {
+		if c.Type != buildcache.Local {
 			return false
 		}
 		tag := cmp.Or(c.Attrs["tag"], "latest")
@@ -115,7 +98,7 @@ func readable(caches []Cache, w *watch) []Cache {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		w.warn(fmt.Sprintf("the build cache %s cannot be read: %v", c, err))
+		w.warn(unreadable(c.String(), err.Error()))
 		return true
 	})
 }
@@ -124,7 +107,7 @@ func readable(caches []Cache, w *watch) []Cache {
 // they fail no build.
 func writable(caches []client.CacheOptionsEntry, w *watch) []client.CacheOptionsEntry {
 	return slices.DeleteFunc(caches, func(c client.CacheOptionsEntry) bool {
-		if c.Type != "local" || c.Attrs["ignore-error"] == "false" {
+		if c.Type != string(buildcache.Local) || c.Attrs["ignore-error"] == "false" {
 			return false
 		}
 		err := os.MkdirAll(c.Attrs["dest"], 0o755)
@@ -141,7 +124,7 @@ func writable(caches []client.CacheOptionsEntry, w *watch) []client.CacheOptions
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		w.warn(fmt.Sprintf("%s%s: %v", cacheUnwritten, c.Attrs["dest"], err))
+		w.warn(unwritten(c.Attrs["dest"], err.Error()))
 		return true
 	})
 }
@@ -154,10 +137,6 @@ func (e *CacheTypeError) Error() string {
 	return "this builder has no build cache of the type " + e.Type
 }
 
-// cachesLabel is the label by which fnb's own builder says which types of build
-// cache it has.
-const cachesLabel = "fnb.caches"
-
 // lacksCache reports whether it is known that the builder has no build cache of a
 // type. Asking it takes seconds.
 func (c *Client) lacksCache(typ string) bool {
@@ -165,8 +144,8 @@ func (c *Client) lacksCache(typ string) bool {
 	return refused || c.caches != nil && !slices.Contains(c.caches, typ)
 }
 
-// leaveOut takes the caches away that the builder lacks.
-func (c *Client) leaveOut(opt *client.SolveOpt, w *watch) error {
+// dropLackingCaches takes the caches away that the builder lacks.
+func (c *Client) dropLackingCaches(opt *client.SolveOpt, w *watch) error {
 	var err error
 	lacking := func(e client.CacheOptionsEntry) bool {
 		if !c.lacksCache(e.Type) {
@@ -176,7 +155,7 @@ func (c *Client) leaveOut(opt *client.SolveOpt, w *watch) error {
 		if e.Attrs["ignore-error"] == "false" {
 			err = lack
 		}
-		w.warn(lack.Error())
+		w.warn(unsupported(lack))
 		return true
 	}
 	opt.CacheImports = slices.DeleteFunc(opt.CacheImports, lacking)
@@ -189,9 +168,9 @@ var (
 	noCacheImporter = regexp.MustCompile(`^unknown cache importer: (\w+)`)
 )
 
-// without learns from why a solve did not begin which cache the builder cannot
+// dropRefusedCache learns from why a solve did not begin which cache the builder cannot
 // write. It reports whether it may begin without.
-func (c *Client) without(opt *client.SolveOpt, err error, w *watch) bool {
+func (c *Client) dropRefusedCache(opt *client.SolveOpt, err error, w *watch) bool {
 	m := noCacheExporter.FindStringSubmatch(err.Error())
 	switch {
 	case m == nil:
@@ -207,6 +186,6 @@ func (c *Client) without(opt *client.SolveOpt, err error, w *watch) bool {
 	if len(opt.CacheExports) == had {
 		return false
 	}
-	w.warn(fmt.Sprintf("the build cache of the type %s cannot be written: %s", m[2], w.redact.clean(m[3])))
+	w.warn(Warning{Text: fmt.Sprintf("the build cache of the type %s cannot be written: %s", m[2], w.redact.clean(m[3]))})
 	return true
 }

@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
+
 	// The helpers register how to reach a BuildKit behind these URL schemes.
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
 	_ "github.com/moby/buildkit/client/connhelper/kubepod"
@@ -23,6 +25,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	grpccodes "google.golang.org/grpc/codes"
+
+	"fnb/builder/protocol"
+	"fnb/schema"
 )
 
 // dialTimeout bounds the first round trip to a builder.
@@ -48,6 +53,8 @@ type Options struct {
 	Silence time.Duration
 	// Patience is how long the first round trip may take; 0 is 10 seconds.
 	Patience time.Duration
+	// OnClose is called once the connection is closed; nil is nothing.
+	OnClose func()
 }
 
 // A Client talks to one builder.
@@ -59,9 +66,10 @@ type Client struct {
 	lists   []string          // platforms that it can run, emulated ones too
 	caches  []string          // types of build cache that it has; nil is not known
 	network string            // of its RUN steps, as in Info
+	trusts  bool              // it has steps trust certificates, as fnb's own does
 	lacks   sync.Map          // types of build cache that it was found not to have
 	configs sync.Map          // *imageConfig, of base images that were asked for
-	release func() error      // of a managed builder: lets others replace it; may be nil
+	onClose func()            // as in Options
 }
 
 // Info is what a builder says of itself.
@@ -71,7 +79,7 @@ type Info struct {
 	Platforms   []string `json:"platforms"`
 	Snapshotter string   `json:"snapshotter,omitempty"`
 	Executor    string   `json:"executor,omitempty"`
-	Network     string   `json:"network,omitempty"` // of RUN steps: schema.NetworkOwn, schema.NetworkHost or another BuildKit's "cni"; "" is unknown
+	Network     string   `json:"network,omitempty"` // of RUN steps: settings.NetworkOwn, settings.NetworkHost or another BuildKit's "cni"; "" is unknown
 }
 
 // Dial connects to a builder and makes one round trip, so that a wrong address
@@ -101,7 +109,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
-	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second)}
+	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose}
 	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
@@ -110,7 +118,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &UnreachableError{Address: opts.Address, Err: withoutGRPC(err)}
+		return nil, &UnreachableError{Address: opts.Address, Err: WithoutGRPC(err)}
 	}
 	bc.meet(workers)
 	return bc, nil
@@ -120,10 +128,11 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 // and what else it says of itself.
 func (c *Client) meet(workers []*client.WorkerInfo) {
 	for _, w := range workers {
-		if types := w.Labels[cachesLabel]; types != "" {
+		if types := w.Labels[protocol.CachesLabel]; types != "" {
 			c.caches = strings.Split(types, ",")
 		}
-		c.network = w.Labels[networkLabel]
+		c.network = w.Labels[protocol.NetworkLabel]
+		c.trusts = w.Labels[protocol.TrustLabel] != ""
 		for _, p := range w.Platforms {
 			if len(c.lists) == 0 {
 				c.native = p
@@ -136,8 +145,8 @@ func (c *Client) meet(workers []*client.WorkerInfo) {
 // Close ends the connection. Solves under way fail.
 func (c *Client) Close() error {
 	err := c.c.Close()
-	if c.release != nil {
-		err = errors.Join(err, c.release())
+	if c.onClose != nil {
+		c.onClose()
 	}
 	return err
 }
@@ -145,11 +154,34 @@ func (c *Client) Close() error {
 // Address is what the client was dialled with.
 func (c *Client) Address() string { return c.address }
 
+// Native is the platform of the builder's machine, as it was when it was dialled; one
+// without workers has none, which is the zero value.
+func (c *Client) Native() schema.Platform {
+	return schema.Platform{OS: c.native.OS, Architecture: c.native.Architecture, Variant: c.native.Variant}
+}
+
+// Fits reports whether the builder has a platform, emulated or not, and whether it is
+// one that its machine runs by itself, as it was when it was dialled.
+func (c *Client) Fits(p schema.Platform) (has, native bool) {
+	return slices.Contains(c.lists, PlatformName(p)), c.native.OS != "" && platforms.Only(c.native).Match(ociPlatform(p))
+}
+
+// Ping makes one round trip. A builder that does not answer is an [*UnreachableError].
+func (c *Client) Ping(ctx context.Context) error {
+	if _, err := c.c.ListWorkers(ctx); err != nil {
+		return &UnreachableError{Address: c.address, Err: WithoutGRPC(err)}
+	}
+	return nil
+}
+
+// ErrNoWorkers is why a builder that answers makes nothing.
+var ErrNoWorkers = errors.New("it has no workers")
+
 // Info asks the builder for its version, platforms and snapshotter.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	workers, err := c.c.ListWorkers(ctx)
 	if err != nil {
-		return Info{}, &UnreachableError{Address: c.address, Err: withoutGRPC(err)}
+		return Info{}, &UnreachableError{Address: c.address, Err: WithoutGRPC(err)}
 	}
 	info := Info{Address: c.address}
 	// An old Docker Engine does not implement Info; its version stays unknown.
@@ -159,7 +191,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	for _, w := range workers {
 		info.Snapshotter = w.Labels["org.mobyproject.buildkit.worker.snapshotter"]
 		info.Executor = w.Labels["org.mobyproject.buildkit.worker.executor"]
-		info.Network = w.Labels[networkLabel]
+		info.Network = w.Labels[protocol.NetworkLabel]
 		for _, p := range w.Platforms {
 			s := platformString(p)
 			if !slices.Contains(info.Platforms, s) {
@@ -170,11 +202,11 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
-// attend returns a context that ends with errSilent when the builder answers
+// watchSilence returns a context that ends with ErrSilent when the builder answers
 // nothing for too long, and what ends the attention. A stopped process keeps its
 // connections open, and BuildKit's server takes frequent keepalive pings of
 // gRPC's own for an attack.
-func (c *Client) attend(ctx context.Context) (context.Context, func()) {
+func (c *Client) watchSilence(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		last := time.Now()
@@ -192,7 +224,7 @@ func (c *Client) attend(ctx context.Context) (context.Context, func()) {
 			if err == nil {
 				last = time.Now()
 			} else if time.Since(last) >= c.silence {
-				cancel(errSilent)
+				cancel(ErrSilent)
 				return
 			}
 		}
@@ -200,30 +232,30 @@ func (c *Client) attend(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// errSilent is the cause of a context of [Client.attend].
-var errSilent = errors.New("it has stopped answering")
+// ErrSilent is why a builder is given up that answers nothing for too long.
+var ErrSilent = errors.New("it has stopped answering")
 
 // stopped returns the error of a call whose context ended: nil when it did not.
 func (c *Client) stopped(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
 	}
-	if errors.Is(context.Cause(ctx), errSilent) {
-		return &UnreachableError{Address: c.address, Err: errSilent}
+	if errors.Is(context.Cause(ctx), ErrSilent) {
+		return &UnreachableError{Address: c.address, Err: ErrSilent}
 	}
 	return ctx.Err()
 }
 
 // DiskUsage returns the bytes that the builder's cache holds.
 func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
-	ctx, done := c.attend(ctx)
+	ctx, done := c.watchSilence(ctx)
 	defer done()
 	records, err := c.c.DiskUsage(ctx)
 	if err != nil {
 		if err := c.stopped(ctx); err != nil {
 			return 0, err
 		}
-		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, withoutGRPC(err))
+		return 0, fmt.Errorf("asking %s for its disk usage: %w", c.address, WithoutGRPC(err))
 	}
 	var n int64
 	for _, r := range records {
@@ -235,7 +267,7 @@ func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
 // Prune drops what the builder's cache holds and no build uses, and returns
 // the bytes that were freed. With keep, that many bytes may stay.
 func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
-	ctx, attended := c.attend(ctx)
+	ctx, attended := c.watchSilence(ctx)
 	defer attended()
 	ch := make(chan client.UsageInfo)
 	var freed int64
@@ -257,13 +289,13 @@ func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
 		if err := c.stopped(ctx); err != nil {
 			return freed, err
 		}
-		return freed, fmt.Errorf("pruning %s: %w", c.address, withoutGRPC(err))
+		return freed, fmt.Errorf("pruning %s: %w", c.address, WithoutGRPC(err))
 	}
 	return freed, nil
 }
 
-// withoutGRPC takes the wrappers of gRPC off an error.
-func withoutGRPC(err error) error {
+// WithoutGRPC takes the wrappers of gRPC off an error.
+func WithoutGRPC(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == grpccodes.DeadlineExceeded {
 		return errors.New("no answer in time")
 	}

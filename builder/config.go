@@ -3,13 +3,17 @@ package builder
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	shellquote "github.com/kballard/go-shellquote"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"fnb/internal/env"
+
+	"fnb/schema/words"
 )
 
 // patchConfig lays req's settings over the image configuration that the
@@ -20,14 +24,14 @@ func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
 		return nil, fmt.Errorf("reading the image configuration: %w", err)
 	}
 	c := &img.Config
-	for _, k := range sortedKeys(req.Config.Env) {
-		c.Env = setEnv(c.Env, k, req.Config.Env[k])
+	for _, k := range slices.Sorted(maps.Keys(req.Config.Env)) {
+		c.Env = env.Set(c.Env, k, req.Config.Env[k])
 	}
 	if len(req.Config.Entrypoint) > 0 {
-		if fprocess := slices.Concat(c.Entrypoint, c.Cmd); getEnv(c.Env, "fprocess") == "" && len(fprocess) > 0 {
-			c.Env = setEnv(c.Env, "fprocess", shellquote.Join(fprocess...))
+		if fprocess := slices.Concat(c.Entrypoint, c.Cmd); env.Get(c.Env, "fprocess") == "" && len(fprocess) > 0 {
+			c.Env = env.Set(c.Env, "fprocess", shellquote.Join(fprocess...))
 		}
-		if getEnv(c.Env, "fprocess") == "" && getEnv(c.Env, "mode") != "static" {
+		if env.Get(c.Env, "fprocess") == "" && env.Get(c.Env, "mode") != words.ModeStatic {
 			return nil, &SolveError{File: req.dockerfile(), Problem: "nothing says what the watchdog is to run: neither fprocess in the stack file or template.yml, nor ENV fprocess, CMD or ENTRYPOINT in the Dockerfile"}
 		}
 		c.Entrypoint, c.Cmd = slices.Clone(req.Config.Entrypoint), nil
@@ -53,33 +57,4 @@ func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
 		img.History = append(img.History, ocispecs.History{Created: &created, CreatedBy: "fnb watchdog", Comment: "the watchdog's layer"})
 	}
 	return json.Marshal(img)
-}
-
-// setEnv sets a variable where it stands, or at the end.
-func setEnv(env []string, key, value string) []string {
-	for i, kv := range env {
-		if k, _, _ := strings.Cut(kv, "="); k == key {
-			env[i] = key + "=" + value
-			return env
-		}
-	}
-	return append(env, key+"="+value)
-}
-
-func getEnv(env []string, key string) string {
-	for _, kv := range env {
-		if k, v, _ := strings.Cut(kv, "="); k == key {
-			return v
-		}
-	}
-	return ""
-}
-
-func sortedKeys[M ~map[string]V, V any](m M) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -15,11 +15,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/tonistiigi/fsutil"
+
+	"fnb/internal/fixture"
 )
 
 // tricky is a build context whose names sort differently by byte and by folder.
 func tricky() fstest.MapFS {
-	m := files("Dockerfile", "x", "a/b", "1", "a-b", "2", "a.b/c", "3", "a/b.c", "4", "a!", "5", "a/b-/d*", "6", "zoë", "7", "empty/x", "")
+	m := fixture.Files("Dockerfile", "x", "a/b", "1", "a-b", "2", "a.b/c", "3", "a/b.c", "4", "a!", "5", "a/b-/d*", "6", "zoë", "7", "empty/x", "")
 	m["a/link"] = &fstest.MapFile{Data: []byte("../zoë"), Mode: fs.ModeSymlink | 0o777}
 	return m
 }
@@ -163,15 +165,15 @@ func readAll(t *testing.T, f fsutil.FS, name string) string {
 
 func TestContextRefuses(t *testing.T) {
 	t.Parallel()
-	m := files("Dockerfile", "FROM scratch")
+	m := fixture.Files("Dockerfile", "FROM scratch")
 	m["pipe"] = &fstest.MapFile{Mode: fs.ModeNamedPipe | 0o644}
 	_, err := readContext(t.Context(), m)
 	var pe *fs.PathError
 	if !errors.As(err, &pe) || pe.Path != "pipe" {
 		t.Errorf("got %v", err)
 	}
-	for _, req := range []Request{{Name: "f"}, {Name: "f", Context: files("x", "")}, {Name: "f", Context: files("Dockerfile", ""), Dockerfile: "other"}} {
-		if err := req.check(); err == nil {
+	for _, req := range []Request{{Name: "f"}, {Name: "f", Context: fixture.Files("x", "")}, {Name: "f", Context: fixture.Files("Dockerfile", ""), Recipe: Recipe{Dockerfile: "other"}}} {
+		if err := req.Check(); err == nil {
 			t.Errorf("%+v was taken", req)
 		}
 	}

@@ -2,13 +2,16 @@ package builder
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+
+	"fnb/builder/buildcache"
+	"fnb/schema"
 )
 
 // dockerHub is the host that Docker's credentials of docker.io are under.
@@ -19,12 +22,12 @@ const dockerHub = "index.docker.io"
 // names. What is in the way of a builder may ask for any; what its answers say, such as
 // the ONBUILD steps of a base image, adds none.
 func (r *Request) registries(more ...string) []string {
-	refs := slices.Concat(r.Images, r.Output.Push, more, sortedKeys(r.Bases))
+	refs := slices.Concat(r.Images, r.Output.Push, more, slices.Sorted(maps.Keys(r.Bases)))
 	if r.Watchdog.Reference != "" {
 		refs = append(refs, r.Watchdog.Reference)
 	}
 	for _, c := range slices.Concat(r.CacheFrom, r.CacheTo) {
-		if c.Type == "registry" {
+		if c.Type == buildcache.Registry {
 			refs = append(refs, c.Attrs["ref"])
 		}
 	}
@@ -47,11 +50,11 @@ func registryOf(ref string) string {
 	if found && strings.Contains(path, "$") { // only the host matters, as in ghcr.io/acme/$NAME
 		ref = host + "/x"
 	}
-	named, err := reference.ParseNormalizedNamed(ref)
+	image, err := schema.ParseImageRef(ref)
 	if err != nil {
 		return ""
 	}
-	return reference.Domain(named)
+	return image.Registry
 }
 
 // credentials gives the builder those that it may have. All that asks for them comes

@@ -7,6 +7,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/auth"
+
+	"fnb/builder/buildcache"
 )
 
 // TestCredentialsAreOfTheBuild: a builder that asks for credentials gets those of the
@@ -14,13 +16,13 @@ import (
 func TestCredentialsAreOfTheBuild(t *testing.T) {
 	t.Parallel()
 	req := Request{
-		Images:     []string{"debian:bookworm-slim", "ghcr.io/acme/base:1", "quay.io/acme/$NAME:1", "$REGISTRY/x"},
-		Bases:      map[string]string{"bases.example.com/x:1": "sha256:0"},
-		Watchdog:   Watchdog{Reference: "watchdog.example.com/fwatchdog:1"},
-		Output:     Output{Push: []string{"push.example.com:5000/acme/hello:1"}},
-		CacheFrom:  []Cache{{Type: "registry", Attrs: map[string]string{"ref": "from.example.com/cache"}}, {Type: "s3", Attrs: map[string]string{"ref": "bucket.example.com/x"}}},
-		CacheTo:    []Cache{{Type: "registry", Attrs: map[string]string{"ref": "to.example.com/cache"}}},
-		Registries: []string{"mirror.example.com:5000"},
+		Recipe: Recipe{Images: []string{"debian:bookworm-slim", "ghcr.io/acme/base:1", "quay.io/acme/$NAME:1", "$REGISTRY/x"}, Bases: map[string]string{"bases.example.com/x:1": "sha256:0"}},
+
+		Watchdog: Watchdog{Reference: "watchdog.example.com/fwatchdog:1"},
+		Output:   Output{Push: []string{"push.example.com:5000/acme/hello:1"}},
+		Caches:   Caches{CacheFrom: []buildcache.Cache{{Type: "registry", Attrs: map[string]string{"ref": "from.example.com/cache"}}, {Type: "s3", Attrs: map[string]string{"ref": "bucket.example.com/x"}}}, CacheTo: []buildcache.Cache{{Type: "registry", Attrs: map[string]string{"ref": "to.example.com/cache"}}}},
+
+		Access: Access{Registries: []string{"mirror.example.com:5000"}},
 	}
 	asked := map[string]bool{}
 	req.Credentials = func(_ context.Context, host string) (user, secret string, err error) {
@@ -49,7 +51,7 @@ func TestCredentialsAreOfTheBuild(t *testing.T) {
 			t.Errorf("the user's files were asked for %s", host)
 		}
 	}
-	req = Request{Credentials: req.Credentials}
+	req = Request{Access: Access{Credentials: req.Credentials}}
 	if hosts := req.registries(); len(hosts) != 0 {
 		t.Errorf("a build of nothing has %q", hosts)
 	}

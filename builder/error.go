@@ -56,6 +56,7 @@ type ExportError struct {
 	Reference string // with Output.Push, the image that could not be pushed; "" where not known
 	Host      string // of the registry that answered; "" where none did
 	Status    int    // of the registry's answer; 0 where not known
+	PlainHTTP bool   // the registry was to be spoken to in plain HTTP
 	// Strict says that the builder is another than fnb's own, and pushes by BuildKit's
 	// rules: these take fewer registries than package registry does.
 	Strict bool
@@ -80,15 +81,3 @@ func (e *ExportError) Error() string {
 }
 
 func (e *ExportError) Unwrap() error { return e.Err }
-
-// A MissingError says that a program which the managed builder needs is not
-// installed.
-type MissingError struct {
-	Program string
-	Package string // of Debian and Ubuntu, which has it
-	Why     string
-}
-
-func (e *MissingError) Error() string {
-	return fmt.Sprintf("the managed builder needs %s (%s), which is not on PATH", e.Program, e.Why)
-}

@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
+
+	"fnb/schema"
 )
 
 var (
@@ -24,7 +25,9 @@ func exportError(why string, err error) *ExportError {
 	e := &ExportError{Problem: why, Err: err}
 	if m := pushed.FindStringSubmatch(why); m != nil {
 		e.Reference, e.Problem = m[1], m[2]
-		e.Host, _, _ = strings.Cut(e.Reference, "/")
+		if image, err := schema.ParseImageRef(e.Reference); err == nil {
+			e.Host = image.Registry
+		}
 	}
 	if m := answered.FindStringSubmatch(why); m != nil {
 		e.Status, _ = strconv.Atoi(m[1]) // three digits

@@ -1,4 +1,4 @@
-package builder
+package builder_test
 
 import (
 	"bytes"
@@ -12,14 +12,16 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"fnb/builder"
+	"fnb/builder/buildertest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
-	"fnb/schema"
 )
 
 // padded is a build context that is too large to travel inside the LLB.
 func padded(m fstest.MapFS) fstest.MapFS {
 	m = maps.Clone(m)
-	m["padding"] = &fstest.MapFile{Data: bytes.Repeat([]byte("p"), inlineBytes), Mode: 0o644}
+	m["padding"] = &fstest.MapFile{Data: bytes.Repeat([]byte("p"), builder.InlineBytes), Mode: 0o644}
 	return m
 }
 
@@ -35,27 +37,27 @@ func crowded(m fstest.MapFS, n int) fstest.MapFS {
 // A file that changes and keeps its size and its time is built as it is now.
 func TestNeverStale(t *testing.T) {
 	t.Parallel()
-	c := stock(t)
+	c := buildertest.Stock(t)
 	tests := map[string]func(fstest.MapFS) fstest.MapFS{
 		"inline":  func(m fstest.MapFS) fstest.MapFS { return m },
 		"large":   padded,
-		"crowded": func(m fstest.MapFS) fstest.MapFS { return crowded(m, inlineFiles+1) },
+		"crowded": func(m fstest.MapFS) fstest.MapFS { return crowded(m, builder.InlineFiles+1) },
 	}
 	for name, grow := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const dockerfile = "FROM scratch\nCOPY handler* /\nCOPY sub /sub\n"
 			for _, text := range []string{"AAAA", "BBBB", "CCCC", "AAAA", "BBBB"} {
-				m := files("Dockerfile", dockerfile, "handler", text, "sub/x", "x"+text)
+				m := fixture.Files("Dockerfile", dockerfile, "handler", text, "sub/x", "x"+text)
 				m["sub/link"] = &fstest.MapFile{Data: []byte(text), Mode: fs.ModeSymlink | 0o777}
 				if text == "CCCC" { // and what goes away is gone
 					delete(m, "sub/x")
 					m["handler-too"] = &fstest.MapFile{Data: []byte("new"), Mode: 0o644}
 				}
-				dir := rootFS(t, c, Request{Name: "stale-" + name, Context: grow(m)})
+				dir := buildertest.RootFS(t, c, builder.Request{Name: "stale-" + name, Context: grow(m)})
 				link, err := os.Readlink(filepath.Join(dir, "sub/link"))
-				if err != nil || link != text || read(t, dir, "handler") != text {
-					t.Fatalf("want %s, built %s and a link to %s", text, read(t, dir, "handler"), link)
+				if err != nil || link != text || fixture.Read(t, dir, "handler") != text {
+					t.Fatalf("want %s, built %s and a link to %s", text, fixture.Read(t, dir, "handler"), link)
 				}
 				_, noSub := os.Stat(filepath.Join(dir, "sub/x"))
 				_, noToo := os.Stat(filepath.Join(dir, "handler-too"))
@@ -67,46 +69,19 @@ func TestNeverStale(t *testing.T) {
 	}
 }
 
-// everything is a function that uses what the paths of a build context could
-// treat differently: links, modes, empty folders, names, and times that steps
-// can see.
-func everything(t *testing.T) fstest.MapFS {
-	t.Helper()
-	m := files("Dockerfile", small(t)+`WORKDIR /home/app
-COPY ctx /home/app/context/
-RUN ls -lnR --time-style=+%s.%N context >listing && chmod 700 listing && date +%s%N >/gone && rm /gone
-RUN mkdir -p /var/lib/new /tmp/x && ln -s new /var/lib/old && echo someone:x:1000:1000::/:/bin/sh >/etc/passwd && date >/dev/null
-USER someone
-CMD ["cat"]
-`, "ctx/handler/main.py", "print()", "ctx/run.sh*", "#!/bin/sh", "ctx/a/b-c/d", "1", "ctx/a/b/c", "2", "ctx/zoë and space", "3", "ctx/empty", "")
-	m["ctx/a/link"] = &fstest.MapFile{Data: []byte("../run.sh"), Mode: fs.ModeSymlink | 0o777}
-	m["ctx/dangling"] = &fstest.MapFile{Data: []byte("/no/such"), Mode: fs.ModeSymlink | 0o777}
-	m["ctx/nothing-in-it"] = &fstest.MapFile{Mode: fs.ModeDir | 0o755}
-	return m
-}
-
-func digestOf(t *testing.T, c *Client, fsys fs.FS, w Watchdog) string {
-	t.Helper()
-	return solve(t, c, Request{
-		Name: "everything", Context: fsys, Platforms: threePlatforms[:1], Watchdog: w,
-		Config: schema.ImageConfig{Entrypoint: []string{"/usr/bin/fwatchdog"}, Labels: map[string]string{"a": "b", "c": "d"}, Env: map[string]string{"x": "y"}},
-		Output: Output{Push: []string{registryHost(t) + "/same/digest:1"}, PlainHTTP: true},
-	}).Digest
-}
-
 // Two fresh builders, one a stock buildkitd and one fnb's own, make the same
 // image, and so does the other way to send the build context. RUN steps look at
 // the files' times.
 func TestSameDigest(t *testing.T) {
 	t.Parallel()
-	w := newWatchdog(t, "linux/amd64")
-	own := startManaged(t, managed(t, nil))
+	w := buildertest.NewWatchdog(t, "linux/amd64")
+	own := buildertest.StartManaged(t, buildertest.NewManaged(t, nil))
 	other := servers.BuildkitdFor(t, servers.BuildkitdOptions{})
-	want := digestOf(t, own, everything(t), w.Watchdog)
-	if got := digestOf(t, dial(t, Options{Address: other.Address}), everything(t), w.Watchdog); got != want {
+	want := buildertest.DigestOf(t, own, buildertest.Everything(t), w.Watchdog)
+	if got := buildertest.DigestOf(t, buildertest.Connect(t, builder.Options{Address: other.Address}), buildertest.Everything(t), w.Watchdog); got != want {
 		t.Errorf("a stock buildkitd makes %s, fnb's own %s", got, want)
 	}
-	if got := digestOf(t, stock(t), padded(everything(t)), w.Watchdog); got != want {
+	if got := buildertest.DigestOf(t, buildertest.Stock(t), padded(buildertest.Everything(t)), w.Watchdog); got != want {
 		t.Errorf("through the session %s, inline %s", got, want)
 	}
 }
@@ -116,17 +91,17 @@ func TestSameDigest(t *testing.T) {
 func TestTimesLeftToExporter(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM scratch\nCOPY src /src\nCMD [\"/src/c\"]\n"
-	if observes([]byte(dockerfile), nil, "") {
+	if builder.Observes(dockerfile) {
 		t.Fatal("a COPY step is taken for one that runs")
 	}
-	m := files("Dockerfile", dockerfile, "src/a/b", "1", "src/c*", "2")
+	m := fixture.Files("Dockerfile", dockerfile, "src/a/b", "1", "src/c*", "2")
 	for i := range 50 { // some would be older than the exporter's time
 		m[fmt.Sprint("src/a/f", i)] = &fstest.MapFile{Data: []byte{byte(i)}, Mode: 0o644}
 	}
 	var want string
-	for name, c := range map[string]*Client{"stock": stock(t), "managed": startManaged(t, managed(t, nil))} {
+	for name, c := range map[string]*builder.Client{"stock": buildertest.Stock(t), "managed": buildertest.StartManaged(t, buildertest.NewManaged(t, nil))} {
 		for size, m := range map[string]fstest.MapFS{"small": m, "large": padded(m)} {
-			got := digestOf(t, c, m, Watchdog{})
+			got := buildertest.DigestOf(t, c, m, builder.Watchdog{})
 			if want == "" {
 				want = got
 			}
@@ -143,11 +118,11 @@ func TestContextPaths(t *testing.T) {
 		fsys  fs.FS
 		small bool
 	}{
-		"small": {everything(t), true}, "large": {padded(everything(t)), false}, "crowded": {crowded(everything(t), inlineFiles), false},
+		"small": {buildertest.Everything(t), true}, "large": {padded(buildertest.Everything(t)), false}, "crowded": {crowded(buildertest.Everything(t), builder.InlineFiles), false},
 	} {
-		bc, err := readContext(t.Context(), tt.fsys)
-		if err != nil || bc.small() != tt.small {
-			t.Errorf("%s: small is %t, %v", name, bc.small(), err)
+		small, _, err := builder.Inline(t.Context(), tt.fsys)
+		if err != nil || small != tt.small {
+			t.Errorf("%s: small is %t, %v", name, small, err)
 		}
 	}
 }
@@ -156,17 +131,17 @@ func TestContextPaths(t *testing.T) {
 // and through several steps, without reaching gRPC's message limit.
 func TestNearlyLarge(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]*Client{"stock": stock(t), "managed": startManaged(t, managed(t, nil))} {
+	for name, c := range map[string]*builder.Client{"stock": buildertest.Stock(t), "managed": buildertest.StartManaged(t, buildertest.NewManaged(t, nil))} {
 		m := fstest.MapFS{"Dockerfile": {Data: []byte("FROM scratch AS a\nCOPY . /\nFROM scratch\nCOPY --from=a / /\nCOPY . /again\n"), Mode: 0o644}}
-		for i := range inlineFiles - 1 {
-			m[fmt.Sprint("f", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, inlineBytes/inlineFiles), Mode: 0o644}
+		for i := range builder.InlineFiles - 1 {
+			m[fmt.Sprint("f", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, builder.InlineBytes/builder.InlineFiles), Mode: 0o644}
 		}
-		bc, err := readContext(t.Context(), m)
-		if err != nil || !bc.small() || bc.bytes < inlineBytes*9/10 {
-			t.Fatalf("%d bytes, %v", bc.bytes, err)
+		small, n, err := builder.Inline(t.Context(), m)
+		if err != nil || !small || n < builder.InlineBytes*9/10 {
+			t.Fatalf("%d bytes, %v", n, err)
 		}
-		w := newWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
-		res := solve(t, c, Request{Name: "near", Context: m, Platforms: threePlatforms, Watchdog: w.Watchdog, Output: Output{Push: []string{registryHost(t) + "/near/" + name + ":1"}, PlainHTTP: true}})
+		w := buildertest.NewWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
+		res := buildertest.Solve(t, c, builder.Request{Name: "near", Context: m, Platforms: buildertest.ThreePlatforms(), Watchdog: w.Watchdog, Output: builder.Output{Push: []string{buildertest.RegistryHost(t) + "/near/" + name + ":1"}, PlainHTTP: true}})
 		if res.Digest == "" {
 			t.Errorf("%s: %+v", name, res)
 		}
@@ -176,15 +151,15 @@ func TestNearlyLarge(t *testing.T) {
 // Of ten thousand files, one that changed is the only one to be read again.
 func TestManyFiles(t *testing.T) {
 	t.Parallel()
-	c := stock(t)
-	opened := &countingFS{MapFS: crowded(files("Dockerfile", "FROM scratch AS all\nCOPY many /many\nFROM scratch\nCOPY --from=all /many/099 /\nCOPY one /\n", "one", "AAAA"), 10000)}
-	req := Request{Name: "ten-thousand", Context: opened}
-	solve(t, c, req)
+	c := buildertest.Stock(t)
+	opened := &countingFS{MapFS: crowded(fixture.Files("Dockerfile", "FROM scratch AS all\nCOPY many /many\nFROM scratch\nCOPY --from=all /many/099 /\nCOPY one /\n", "one", "AAAA"), 10000)}
+	req := builder.Request{Name: "ten-thousand", Context: opened}
+	buildertest.Solve(t, c, req)
 	first := opened.reset()
 	opened.MapFS = maps.Clone(opened.MapFS)
 	opened.MapFS["one"] = &fstest.MapFile{Data: []byte("BBBB"), Mode: 0o644}
-	dir := rootFS(t, c, req)
-	if got := read(t, dir, "one"); got != "BBBB" {
+	dir := buildertest.RootFS(t, c, req)
+	if got := fixture.Read(t, dir, "one"); got != "BBBB" {
 		t.Errorf("built %s", got)
 	}
 	second := opened.reset()

@@ -145,7 +145,7 @@ func (f *frontendClient) ResolveImageConfig(ctx context.Context, ref string, opt
 	if err != nil && !lost(err) && ctx.Err() == nil {
 		// As BuildKit says it in the builder. What a status of gRPC is wrapped in would
 		// not come through.
-		err = fmt.Errorf("failed to resolve source metadata for %s: %w", ref, withoutGRPC(err))
+		err = fmt.Errorf("failed to resolve source metadata for %s: %w", ref, WithoutGRPC(err))
 	}
 	return to, digest, config, err
 }

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -167,3 +168,17 @@ type blob struct {
 
 // Size implements [content.ReaderAt].
 func (b *blob) Size() int64 { return b.size }
+
+// AddIndex puts an image index into an image store, beside the manifests that it names.
+func AddIndex(ctx context.Context, dir string, raw []byte) error {
+	store, release, err := openStore(dir)
+	if err != nil {
+		return fmt.Errorf("opening the image store: %w", err)
+	}
+	defer release()
+	desc := ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	if err := content.WriteBlob(ctx, store, "index", bytes.NewReader(raw), desc); err != nil {
+		return fmt.Errorf("writing the image's index: %w", err)
+	}
+	return nil
+}

@@ -6,20 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"fnb/schema"
+	"fnb/schema/settings"
 )
-
-// networkLabel is where a BuildKit says which network RUN steps have.
-const networkLabel = "org.mobyproject.buildkit.worker.network"
 
 // onLoopback is how programs write an address of their machine's loopback.
 var onLoopback = regexp.MustCompile(`(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?:\)? port |', port=|[:/])(\d{1,5})\b`)
 
-// secluded says of a step which address it did not reach that is on the builder's
+// explainOwnNetwork says of a step which address it did not reach that is on the builder's
 // machine, maybe, and not in the step's network.
-func (c *Client) secluded(err error) error {
+func (c *Client) explainOwnNetwork(err error) error {
 	var se *SolveError
-	if c.network != schema.NetworkOwn || !errors.As(err, &se) {
+	if c.network != settings.NetworkOwn || !errors.As(err, &se) {
 		return err
 	}
 	se.Own = refusedAddress(se)

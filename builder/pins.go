@@ -2,11 +2,11 @@ package builder
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
@@ -15,29 +15,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// FullReference returns an image reference as a lock has it: with its registry
-// and its tag, docker.io/library/golang:1.26 for golang:1.26.
-func FullReference(ref string) (string, error) {
-	named, err := reference.ParseDockerRef(ref)
-	if err != nil {
-		return "", fmt.Errorf("image %q: %w", ref, err)
-	}
-	return named.String(), nil
-}
-
 // Digests asks the builder which digests images have now, as it sees them:
-// through its own mirrors. References are full ones. One that the builder
-// cannot resolve is missing in the result.
-func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[string]string, error) {
+// through its own mirrors. References are full ones. Why one has none is in failed, a
+// [*SolveError] in the words of a solve that needs it.
+func (c *Client) Digests(ctx context.Context, req Request, refs []string) (digests map[string]string, failed map[string]error, err error) {
 	var opt client.SolveOpt
 	if err := attach(&opt, &req, refs...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	opt.Internal = true
 	if len(req.Platforms) == 0 {
 		p, err := c.DefaultPlatform(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		req.Platforms = append(slices.Clip(req.Platforms), p)
 	}
@@ -47,10 +37,11 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 		mode = pb.AttrImageResolveModeForcePull
 	}
 	var mu sync.Mutex
-	out := map[string]string{}
-	ctx, attended := c.attend(ctx)
+	digests, failed = map[string]string{}, map[string]error{}
+	w := newWatch(&req)
+	ctx, attended := c.watchSilence(ctx)
 	defer attended()
-	_, err := c.c.Build(ctx, opt, "fnb", func(ctx context.Context, g gw.Client) (*gw.Result, error) {
+	_, err = c.c.Build(ctx, opt, "fnb", func(ctx context.Context, g gw.Client) (*gw.Result, error) {
 		var eg errgroup.Group
 		for _, ref := range refs {
 			eg.Go(func() error {
@@ -58,10 +49,12 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 					LogName:  "[internal] load metadata for " + ref,
 					ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: mode},
 				})
+				mu.Lock()
+				defer mu.Unlock()
 				if err == nil {
-					mu.Lock()
-					out[ref] = digest.String()
-					mu.Unlock()
+					digests[ref] = digest.String()
+				} else {
+					failed[ref] = w.unresolved(ref, err)
 				}
 				return ctx.Err()
 			})
@@ -69,12 +62,21 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (map[s
 		return gw.NewResult(), eg.Wait()
 	}, nil)
 	if err := c.stopped(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, c.explain(err, newWatch(&req), false)
+		return nil, nil, c.explain(err, w, false)
 	}
-	return out, nil
+	return digests, failed, nil
+}
+
+// unresolved is why an image has no digest.
+func (w *watch) unresolved(ref string, err error) *SolveError {
+	why := w.redact.clean(problem(err))
+	if !strings.HasPrefix(why, "pulling ") {
+		why = "pulling " + ref + ": " + strings.TrimPrefix(why, ref+": ")
+	}
+	return &SolveError{Problem: why, Denied: denied(why), Err: w.redact.err(err)}
 }
 
 // policy has the builder take images by the digests of the lock, so that a
@@ -84,7 +86,7 @@ func policy(bases map[string]string) *spb.Policy {
 		return nil
 	}
 	p := &spb.Policy{Version: 1}
-	for _, ref := range sortedKeys(bases) {
+	for _, ref := range slices.Sorted(maps.Keys(bases)) {
 		from := "docker-image://" + ref
 		p.Rules = append(p.Rules, &spb.Rule{
 			Action:   spb.PolicyAction_CONVERT,

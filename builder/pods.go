@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os/exec"
 	"slices"
@@ -31,7 +32,7 @@ func parseSelector(u *url.URL) (podSelector, error) {
 		return podSelector{}, err
 	}
 	s := podSelector{}
-	for _, k := range sortedKeys(query) {
+	for _, k := range slices.Sorted(maps.Keys(query)) {
 		switch k {
 		case "selector":
 			s.labels = strings.Join(query[k], ",")

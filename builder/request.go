@@ -8,10 +8,10 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"fnb/builder/buildcache"
+	"fnb/builder/display"
 	"fnb/schema"
 )
 
@@ -23,50 +23,71 @@ const DefaultEpoch = 315532801
 type Request struct {
 	Name string // of the function; goes before its progress
 	// Affinity is equal for functions that share much of what they are built
-	// of, such as their template: a [Fleet] gives them to the same builder. "" is
+	// of, such as their template: a fleet gives them to the same builder. "" is
 	// the function's name.
-	Affinity   string
-	Context    fs.FS  // the build context; read during Solve
-	Dockerfile string // path in Context; "" is "Dockerfile"
+	Affinity string
+	Context  fs.FS // the build context; read during Solve
 	// Sums are SHA-256 sums of files of Context, in hex, by path. One that is
 	// there spares a reading; one that is wrong fails the solve.
 	Sums map[string]string
-
+	Recipe
+	Inputs
 	Platforms []schema.Platform // none is the builder's own
-	BuildArgs map[string]string
-	Base      string            // image that Target is made of, to be named in the labels; "" is not known
-	Bases     map[string]string // digests to take images by, under their full references
-	Target    string            // stage to stop at; "" is the last
-	Test      string            // stage to solve first, whose result is dropped; "" is none
-	NoCache   bool
-	// CacheMounts tells the folders that RUN steps mount as caches apart: requests have
-	// those in common for which it is equal. "" is those of all other builds. A build
-	// arg BUILDKIT_CACHE_MOUNT_NS goes before it.
-	CacheMounts string
-	Pull        bool // ask the registry for base images again
-
-	Secrets map[string][]byte // by id
-	SSH     []SSHAgent
-	Proxy   map[string]string // http_proxy, https_proxy, no_proxy …; never part of a cache key
 
 	Watchdog Watchdog
 	Config   schema.ImageConfig
 	Epoch    *int64 // SOURCE_DATE_EPOCH, Unix seconds; nil is DefaultEpoch
 
-	CacheFrom []Cache
-	CacheTo   []Cache
-
+	Caches
 	Output   Output
-	Progress *Progress // nil is silence
+	Progress *display.Progress // nil is silence
 	// Turn, when not nil, is called once every step is done, before the image is
 	// delivered, and may wait. What it returns is called with how the delivery
-	// ended. A [Fleet] calls it for each builder that makes a part of the image.
+	// ended. A fleet calls it for each builder that makes a part of the image.
 	Turn func(ctx context.Context) (end func(error), err error)
+	Access
+}
 
+// A Recipe is the Dockerfile of a request, and how its steps are run.
+type Recipe struct {
+	Dockerfile string // path in the build context; "" is "Dockerfile"
+	BuildArgs  map[string]string
 	// Images are the references of all images that the Dockerfile reads, as it has them.
-	// With Bases, Output, the caches and the watchdog they say which registries the
+	// With Bases, the output, the caches and the watchdog they say which registries the
 	// builder may have credentials for.
-	Images []string
+	Images  []string
+	Base    string            // image that Target is made of, to be named in the labels; "" is not known
+	Bases   map[string]string // digests to take images by, under their full references
+	Target  string            // stage to stop at; "" is the last
+	Test    string            // stage to solve first, whose result is dropped; "" is none
+	NoCache bool
+	Pull    bool // ask the registry for base images again
+	// CacheMounts tells the folders that RUN steps mount as caches apart: requests have
+	// those in common for which it is equal. "" is those of all other builds. A build
+	// arg BUILDKIT_CACHE_MOUNT_NS goes before it.
+	CacheMounts string
+}
+
+// Inputs are what steps may use and no image has.
+type Inputs struct {
+	Secrets map[string][]byte // by id
+	SSH     []SSHAgent
+	Proxy   map[string]string // http_proxy, https_proxy, no_proxy …; never part of a cache key
+	// Authorities are certificates in PEM that steps trust beside those of their image, as
+	// [authority.Read] returns them.
+	Authorities []byte
+
+	trusted map[string][]byte // what is handed out like Secrets, and is none
+}
+
+// Caches are where build cache is read and written.
+type Caches struct {
+	CacheFrom []buildcache.Cache
+	CacheTo   []buildcache.Cache
+}
+
+// Access says which credentials a builder may have.
+type Access struct {
 	// Registries are further hosts that the builder may have credentials for, such as
 	// its mirrors.
 	Registries []string
@@ -81,15 +102,6 @@ type SSHAgent struct {
 	Paths []string // none is SSH_AUTH_SOCK
 }
 
-// A Cache is a place to import build cache from or export it to, in BuildKit's
-// words: a type such as "registry" and its attributes. Where a [Fleet] solves an
-// image's platforms on several builders the first is there, and each other one has a place
-// of its own, with the platform behind its name: REF-linux-arm64.
-type Cache struct {
-	Type  string
-	Attrs map[string]string
-}
-
 // A Watchdog says what is layered onto the Dockerfile's result. The zero value
 // is nothing.
 type Watchdog struct {
@@ -101,7 +113,7 @@ type Watchdog struct {
 	Reference string
 }
 
-// An Output says where an image goes. Exactly one field is set; the zero value
+// An Output says where an image goes. Of the first five fields one is set; the zero value
 // makes the image and keeps it in the builder's cache only.
 type Output struct {
 	Store  string                         // folder of an OCI image layout; blobs are added to it, index.json is the caller's
@@ -109,10 +121,11 @@ type Output struct {
 	OCI    func() (io.WriteCloser, error) // receives an OCI image layout as a tar
 	Docker func() (io.WriteCloser, error) // receives a tar for docker load
 	Local  string                         // folder that receives the root file system
+	Tar    func() (io.WriteCloser, error) // receives the root file system as a tar
 
 	Names     []string // with OCI and Docker: what the image is called in the tar
 	PlainHTTP bool     // with Push: the registry speaks plain HTTP
-	byDigest  bool     // with Push: without a tag
+	ByDigest  bool     // with Push: without a tag, as a part of an image that a [fleet.Fleet] makes
 }
 
 // exporterTimes reports whether what comes out is an image, in which the exporter
@@ -124,7 +137,7 @@ func (r *Request) exporterTimes() bool {
 
 // A Result is an image that was made.
 type Result struct {
-	Digest    string // of the manifest or index; "" with Output.Local and without an output
+	Digest    string // of the manifest or index; "" with Output.Local, Output.Tar and without an output
 	MediaType string
 	Size      int64 // of the manifest or index
 	// Manifest is what was pushed under the digest, where the builder says it; nil
@@ -132,26 +145,16 @@ type Result struct {
 	Manifest   []byte
 	Platforms  []schema.Platform
 	CachedPart float64 // steps answered from the cache, of all steps: 0 to 1
-	Warnings   []string
+	Warnings   []Warning
 	Lints      []string // what BuildKit finds questionable in the Dockerfile, which is its author's to mend
 	Sent       int64    // bytes of the build context that went to the builder
 	Pushed     int64    // bytes of layers that went to the registry, as fnb's own builder says it; 0 with others
-	Builders   []string // of a [Fleet]: the addresses of those that made it
+	Builders   []string // of a [fleet.Fleet]: the addresses of those that made it
 	// Index is what the caller has to push under all references of Output.Push:
 	// of an image whose platforms several builders have pushed by digest.
 	Index []byte
 
-	labels map[string]string // and annotations
-}
-
-// platformString writes a platform as fnb does everywhere: linux/arm64 without
-// its implied variant.
-func platformString(p ocispecs.Platform) string {
-	return platforms.Format(platforms.Normalize(ocispecs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}))
-}
-
-func ociPlatform(p schema.Platform) ocispecs.Platform {
-	return platforms.Normalize(ocispecs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+	Labels map[string]string // of the image, and its annotations
 }
 
 func (r *Request) dockerfile() string {
@@ -194,8 +197,8 @@ func (r *Request) epoch() int64 {
 	return *r.Epoch
 }
 
-// check refuses a request that no builder could answer.
-func (r *Request) check() error {
+// Check refuses a request that no builder could answer.
+func (r *Request) Check() error {
 	if r.Context == nil {
 		return fmt.Errorf("function %s: a solve needs a build context", r.Name)
 	}

@@ -1,4 +1,4 @@
-package builder
+package builder_test
 
 import (
 	"archive/tar"
@@ -18,39 +18,36 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"fnb/builder"
+	"fnb/builder/buildertest"
+	"fnb/internal/fixture"
 	"fnb/schema"
 )
-
-var threePlatforms = []schema.Platform{
-	{OS: "linux", Architecture: "amd64"},
-	{OS: "linux", Architecture: "arm64"},
-	{OS: "linux", Architecture: "arm", Variant: "v7"},
-}
 
 // A multi-platform image of files alone, with a watchdog for each platform.
 func TestPlatforms(t *testing.T) {
 	t.Parallel()
-	c, host := stock(t), registryHost(t)
-	w := newWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
-	req := Request{
-		Name: "hello", Context: files("Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY handler /\nCMD [\"/handler\"]\n", "handler*", "x"),
-		Platforms: append(slices.Clone(threePlatforms), schema.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}),
+	c, host := buildertest.Stock(t), buildertest.RegistryHost(t)
+	w := buildertest.NewWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
+	req := builder.Request{
+		Name: "hello", Context: fixture.Files("Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY handler /\nCMD [\"/handler\"]\n", "handler*", "x"),
+		Platforms: append(slices.Clone(buildertest.ThreePlatforms()), schema.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}),
 		Watchdog:  w.Watchdog,
 		Config:    schema.ImageConfig{Entrypoint: []string{"/usr/bin/fwatchdog"}, Labels: map[string]string{"fnb.template": "go@1.0.0"}},
-		Output:    Output{Push: []string{host + "/platforms/hello:1", host + "/platforms/hello:latest"}},
+		Output:    builder.Output{Push: []string{host + "/platforms/hello:1", host + "/platforms/hello:latest"}},
 	}
-	res := solve(t, c, req)
+	res := buildertest.Solve(t, c, req)
 	if len(res.Platforms) != 3 || res.MediaType != "application/vnd.oci.image.index.v1+json" || res.Size == 0 {
 		t.Errorf("got %+v", res)
 	}
 	// The same in an image store is the same image.
 	store := t.TempDir()
-	req.Output = Output{Store: store}
-	if stored := solve(t, c, req); stored.Digest != res.Digest {
+	req.Output = builder.Output{Store: store}
+	if stored := buildertest.Solve(t, c, req); stored.Digest != res.Digest {
 		t.Errorf("pushed %s, stored %s", res.Digest, stored.Digest)
 	}
-	indexed(t, store, res)
-	noLeftovers(t, store)
+	buildertest.Indexed(t, store, res)
+	buildertest.NoLeftovers(t, store)
 	for _, tag := range []string{"1", "latest"} {
 		ref, err := name.NewDigest(host + "/platforms/hello@" + res.Digest)
 		if err != nil {
@@ -63,7 +60,7 @@ func TestPlatforms(t *testing.T) {
 	checkPlatforms(t, host+"/platforms/hello:1", w)
 }
 
-func checkPlatforms(t *testing.T, tag string, w testWatchdog) {
+func checkPlatforms(t *testing.T, tag string, w buildertest.Watchdog) {
 	t.Helper()
 	ref, err := name.ParseReference(tag)
 	if err != nil {
@@ -95,8 +92,8 @@ func checkPlatforms(t *testing.T, tag string, w testWatchdog) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if last := im.Layers[len(im.Layers)-1]; last.Digest.String() != w.layers[id] {
-			t.Errorf("%s: the watchdog's layer is %s, in the layout %s", id, last.Digest, w.layers[id])
+		if last := im.Layers[len(im.Layers)-1]; last.Digest.String() != w.Layers[id] {
+			t.Errorf("%s: the watchdog's layer is %s, in the layout %s", id, last.Digest, w.Layers[id])
 		}
 		if im.Annotations["fnb.template"] != "go@1.0.0" {
 			t.Errorf("%s: annotations %v", id, im.Annotations)
@@ -108,7 +105,7 @@ func checkPlatforms(t *testing.T, tag string, w testWatchdog) {
 		if got := conf.Platform().String(); got != id {
 			t.Errorf("%s: configuration says %s", id, got)
 		}
-		if !slices.Contains(conf.Config.Env, "fprocess=/handler") || conf.Created.Unix() != DefaultEpoch {
+		if !slices.Contains(conf.Config.Env, "fprocess=/handler") || conf.Created.Unix() != builder.DefaultEpoch {
 			t.Errorf("%s: env %q, created %s", id, conf.Config.Env, conf.Created)
 		}
 		layers := 0
@@ -129,11 +126,11 @@ func checkPlatforms(t *testing.T, tag string, w testWatchdog) {
 // The watchdog's layer is one blob in images of different functions and bases.
 func TestWatchdogLayerIsShared(t *testing.T) {
 	t.Parallel()
-	c, w := stock(t), newWatchdog(t, "linux/amd64")
-	for _, dockerfile := range []string{"FROM scratch\nCOPY Dockerfile /\n", small(t) + "RUN echo hello >/hello\n", small(t), "FROM scratch\n"} {
+	c, w := buildertest.Stock(t), buildertest.NewWatchdog(t, "linux/amd64")
+	for _, dockerfile := range []string{"FROM scratch\nCOPY Dockerfile /\n", buildertest.SmallBase(t) + "RUN echo hello >/hello\n", buildertest.SmallBase(t), "FROM scratch\n"} {
 		store := t.TempDir()
-		res := solve(t, c, Request{Name: "f", Context: files("Dockerfile", dockerfile), Platforms: threePlatforms[:1], Watchdog: w.Watchdog, Output: Output{Store: store}})
-		idx, err := indexed(t, store, res).ImageIndex()
+		res := buildertest.Solve(t, c, builder.Request{Name: "f", Context: fixture.Files("Dockerfile", dockerfile), Platforms: buildertest.ThreePlatforms()[:1], Watchdog: w.Watchdog, Output: builder.Output{Store: store}})
+		idx, err := buildertest.Indexed(t, store, res).ImageIndex()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,8 +146,8 @@ func TestWatchdogLayerIsShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if last := m.Layers[len(m.Layers)-1].Digest.String(); last != w.layers["linux/amd64"] {
-			t.Errorf("%q: the last layer is %s, the watchdog's %s", dockerfile, last, w.layers["linux/amd64"])
+		if last := m.Layers[len(m.Layers)-1].Digest.String(); last != w.Layers["linux/amd64"] {
+			t.Errorf("%q: the last layer is %s, the watchdog's %s", dockerfile, last, w.Layers["linux/amd64"])
 		}
 	}
 }
@@ -158,18 +155,18 @@ func TestWatchdogLayerIsShared(t *testing.T) {
 // A watchdog can be taken from an image by its reference.
 func TestWatchdogByReference(t *testing.T) {
 	t.Parallel()
-	c, host := stock(t), registryHost(t)
+	c, host := buildertest.Stock(t), buildertest.RegistryHost(t)
 	ref := host + "/watchdogs/of-watchdog:1"
-	solve(t, c, Request{Name: "wd", Context: files("Dockerfile", "FROM scratch\nCOPY fwatchdog /\n", "fwatchdog", "another watchdog"), Output: Output{Push: []string{ref}}})
-	dir := rootFS(t, c, Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Watchdog: Watchdog{Reference: ref}})
-	if got := read(t, dir, "usr/bin/fwatchdog"); got != "another watchdog" {
+	buildertest.Solve(t, c, builder.Request{Name: "wd", Context: fixture.Files("Dockerfile", "FROM scratch\nCOPY fwatchdog /\n", "fwatchdog", "another watchdog"), Output: builder.Output{Push: []string{ref}}})
+	dir := buildertest.RootFS(t, c, builder.Request{Name: "f", Context: fixture.Files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Watchdog: builder.Watchdog{Reference: ref}})
+	if got := fixture.Read(t, dir, "usr/bin/fwatchdog"); got != "another watchdog" {
 		t.Errorf("got %q", got)
 	}
 	if fi, err := os.Stat(filepath.Join(dir, "usr/bin/fwatchdog")); err != nil || fi.Mode() != 0o755 {
 		t.Errorf("mode %v %v", fi.Mode(), err)
 	}
-	_, err := c.Solve(t.Context(), Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Watchdog: Watchdog{Reference: host + "/no/such:1"}})
-	var se *SolveError
+	_, err := c.Solve(t.Context(), builder.Request{Name: "f", Context: fixture.Files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Watchdog: builder.Watchdog{Reference: host + "/no/such:1"}})
+	var se *builder.SolveError
 	if !errors.As(err, &se) || !strings.Contains(se.Problem, "/no/such:1") {
 		t.Errorf("a watchdog that does not exist: %T %v", err, err)
 	}
@@ -178,12 +175,12 @@ func TestWatchdogByReference(t *testing.T) {
 // Tars hold the image under its names.
 func TestTars(t *testing.T) {
 	t.Parallel()
-	c := stock(t)
-	req := Request{Name: "f", Context: files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Platforms: threePlatforms[:1]}
+	c := buildertest.Stock(t)
+	req := builder.Request{Name: "f", Context: fixture.Files("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n"), Platforms: buildertest.ThreePlatforms()[:1]}
 	path := filepath.Join(t.TempDir(), "docker.tar")
 	open := func() (io.WriteCloser, error) { return os.Create(path) }
-	req.Output = Output{Docker: open, Names: []string{"example.com/f:1", "example.com/f:2"}}
-	solve(t, c, req)
+	req.Output = builder.Output{Docker: open, Names: []string{"example.com/f:1", "example.com/f:2"}}
+	buildertest.Solve(t, c, req)
 	tag, err := name.NewTag("example.com/f:2")
 	if err != nil {
 		t.Fatal(err)
@@ -195,8 +192,8 @@ func TestTars(t *testing.T) {
 	if err := validate.Image(img); err != nil {
 		t.Error(err)
 	}
-	req.Output = Output{OCI: open, Names: []string{"example.com/f:1"}}
-	res := solve(t, c, req)
+	req.Output = builder.Output{OCI: open, Names: []string{"example.com/f:1"}}
+	res := buildertest.Solve(t, c, req)
 	dir := t.TempDir()
 	untar(t, path, dir)
 	p, err := layout.FromPath(dir)
@@ -212,9 +209,9 @@ func TestTars(t *testing.T) {
 		t.Errorf("got %+v %v, want %s", descs, err, res.Digest)
 	}
 	refuse := errors.New("no place for it")
-	req.Output = Output{OCI: func() (io.WriteCloser, error) { return nil, refuse }}
+	req.Output = builder.Output{OCI: func() (io.WriteCloser, error) { return nil, refuse }}
 	_, err = c.Solve(t.Context(), req)
-	var ee *ExportError
+	var ee *builder.ExportError
 	if !errors.As(err, &ee) || !strings.Contains(ee.Problem, refuse.Error()) {
 		t.Errorf("a tar that cannot be opened: %T %v", err, err)
 	}
@@ -227,14 +224,7 @@ func untar(t *testing.T, path, dir string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for h, r := range fixture.Entries(t, f) {
 		to := filepath.Join(dir, filepath.FromSlash(h.Name))
 		if h.Typeflag == tar.TypeDir {
 			if err := os.MkdirAll(to, 0o755); err != nil {

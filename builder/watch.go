@@ -15,6 +15,8 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	digest "github.com/opencontainers/go-digest"
 
+	"fnb/builder/buildcache"
+	"fnb/builder/protocol"
 	"fnb/internal/plain"
 )
 
@@ -30,7 +32,7 @@ type watch struct {
 	req      *Request
 	redact   redactor
 	steps    map[digest.Digest]*step
-	warnings []string
+	warnings []Warning
 	lints    []string
 	pushed   map[string]int64 // bytes of each layer
 }
@@ -43,13 +45,14 @@ type step struct {
 	lines   []string // the last of its output
 	partial string   // of the line that has not ended
 	back    bool     // the last byte was a carriage return
+	usage   bool     // a tool's help on its flags is under way
 }
 
 func newWatch(req *Request) *watch {
 	secrets := map[string][]byte{}
 	maps.Copy(secrets, req.Secrets)
 	for _, c := range slices.Concat(req.CacheFrom, req.CacheTo) {
-		for _, s := range c.secrets() {
+		for _, s := range c.Secrets() {
 			secrets[string(s)] = s
 		}
 	}
@@ -113,19 +116,38 @@ func (w *watch) run(ch <-chan *client.SolveStatus) {
 	for s := range ch {
 		w.note(s)
 		if w.req.Progress != nil {
-			w.req.Progress.update(w.req.Name, s)
+			w.req.Progress.Update(w.req.Name, s)
 		}
 	}
 	if w.req.Progress != nil {
 		if s := w.rest(); len(s.Logs) > 0 {
-			w.req.Progress.update(w.req.Name, s)
+			w.req.Progress.Update(w.req.Name, s)
 		}
 	}
 }
 
+var runStep = regexp.MustCompile(`^((?:\[[^\]]*\] )?RUN)(?:\s+--(?:mount|network|security|device)=\S+)*\s`)
+
+// runWords is how many characters are shown of what a RUN step runs.
+const runWords = 60
+
+// stepName is what a step is called wherever it is shown: RUN has its first words alone,
+// since the Dockerfile has the rest.
+func stepName(name string) string {
+	m := runStep.FindStringSubmatch(name)
+	if m == nil {
+		return name
+	}
+	script := []rune(strings.Join(strings.Fields(name[len(m[0]):]), " "))
+	if len(script) > runWords {
+		script = append(script[:runWords], '…')
+	}
+	return m[1] + " " + string(script)
+}
+
 func (w *watch) note(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
-		v.Name, v.Error = w.redact.clean(v.Name), w.redact.clean(v.Error)
+		v.Name, v.Error = stepName(w.redact.clean(v.Name)), w.redact.clean(v.Error)
 		st := w.step(v.Digest)
 		st.name = v.Name
 		st.cached = st.cached || v.Cached
@@ -133,11 +155,13 @@ func (w *watch) note(s *client.SolveStatus) {
 			st.problem = v.Error
 		}
 		if v.Error != "" {
-			w.warn(cacheWarning(v.Name, v.Error, w.req.CacheFrom))
+			if warning, ok := cacheWarning(v.Name, v.Error, w.req.CacheFrom); ok {
+				w.warn(warning)
+			}
 		}
 	}
 	for _, st := range s.Statuses {
-		if strings.HasPrefix(st.ID, pushingStatus) {
+		if strings.HasPrefix(st.ID, protocol.PushingStatus) {
 			w.pushed[st.ID] = st.Current
 		}
 	}
@@ -155,7 +179,7 @@ func (w *watch) note(s *client.SolveStatus) {
 			warn.Detail[i] = []byte(w.redact.clean(string(d)))
 		}
 		if warn.URL == "" {
-			w.warn(text)
+			w.warn(Warning{Text: text})
 		} else if !slices.Contains(w.lints, text) { // a rule of the frontend's linter, with its page
 			w.lints = append(w.lints, text)
 		}
@@ -172,17 +196,17 @@ func (w *watch) pushedBytes() (sum int64) {
 
 // unwritten says which build cache could not be written; "" where all were.
 func (w *watch) unwritten() string {
-	i := slices.IndexFunc(w.warnings, func(s string) bool { return strings.HasPrefix(s, cacheUnwritten) })
+	i := slices.IndexFunc(w.warnings, func(w Warning) bool { return w.Kind == CacheUnwritten })
 	if i < 0 {
 		return ""
 	}
-	return w.warnings[i]
+	return w.warnings[i].Text
 }
 
 // warn keeps a warning, once.
-func (w *watch) warn(text string) {
-	if text != "" && !slices.Contains(w.warnings, text) {
-		w.warnings = append(w.warnings, text)
+func (w *watch) warn(warning Warning) {
+	if warning.Text != "" && !slices.Contains(w.warnings, warning) {
+		w.warnings = append(w.warnings, warning)
 	}
 }
 
@@ -194,6 +218,12 @@ func (w *watch) step(d digest.Digest) *step {
 	}
 	return st
 }
+
+// After what went wrong npm prints all flags of its command, which would be all that is kept.
+var (
+	usageBegins = regexp.MustCompile(`^npm (?:error|ERR!) Usage:$`)
+	usageEnds   = regexp.MustCompile(`^npm (?:error|ERR!) Run "npm help `)
+)
 
 // whole returns the lines that data completes, redacted. The rest waits for its
 // end, so that a secret cut in two is still found.
@@ -222,7 +252,12 @@ func (w *watch) whole(st *step, data []byte) []byte {
 		}
 	}
 	for _, line := range lines {
-		if strings.TrimSpace(line) != "" {
+		if usageBegins.MatchString(line) {
+			st.usage = true
+		} else if usageEnds.MatchString(line) {
+			st.usage = false
+		}
+		if strings.TrimSpace(line) != "" && !st.usage {
 			st.lines = append(st.lines, line)
 		}
 	}
@@ -278,11 +313,14 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	st := w.failing(err)
 	if noExporter.MatchString(why) || st == nil && made {
 		e := exportError(why, w.redact.err(err))
-		e.Strict = c.caches == nil
-		if e.Reference == "" && slices.ContainsFunc(w.req.CacheTo, func(c Cache) bool { return c.Attrs["ignore-error"] == "false" }) {
+		e.Strict, e.PlainHTTP = c.caches == nil, w.req.Output.PlainHTTP
+		if e.Reference == "" && slices.ContainsFunc(w.req.CacheTo, func(c buildcache.Cache) bool { return c.Attrs["ignore-error"] == "false" }) {
 			e.Cache = w.unwritten()
 		}
 		return e
+	}
+	if st != nil && st.problem != "" && strings.Contains(why, releasedTwice) {
+		why = problem(errors.New(st.problem))
 	}
 	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why)}
 	if st != nil {
@@ -300,6 +338,10 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	}
 	return out
 }
+
+// releasedTwice is what BuildKit v0.34 says in place of a failed step's own error if several of its mounts are of one
+// stage or context. What the step said is in its status.
+const releasedTwice = "releasing already released reference"
 
 // failing returns the step that is to blame for err, or nil. An old builder
 // does not say which one it is; the one whose status has the error then is. Those
@@ -356,7 +398,7 @@ func problem(err error) string {
 	}
 	s, _, _ = strings.Cut(s, "\n")
 	s = unresolved.ReplaceAllString(s, "pulling $1: ")
-	if m := process.FindStringSubmatch(s); m != nil { // the step's name has all of it
+	if m := longProcess.FindStringSubmatch(s); m != nil { // the step's name has all of it
 		s = m[1] + "…" + m[2]
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
@@ -364,7 +406,7 @@ func problem(err error) string {
 
 var (
 	// A command of more than 80 characters, which may have quotes in it.
-	process = regexp.MustCompile(`^(process "/bin/sh -c .{40}).{40,}(" did not complete successfully: .*)$`)
+	longProcess = regexp.MustCompile(`^(process "/bin/sh -c .{40}).{40,}(" did not complete successfully: .*)$`)
 	// BuildKit names an image that it cannot find up to three times.
 	unresolved = regexp.MustCompile(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
 	refused    = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)

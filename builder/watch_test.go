@@ -2,11 +2,13 @@ package builder
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/errdefs"
 	digest "github.com/opencontainers/go-digest"
 
 	"fnb/internal/plain"
@@ -41,7 +43,7 @@ func TestRedact(t *testing.T) {
 			for i, s := range tt.secrets {
 				secrets[string(rune('a'+i))] = []byte(s)
 			}
-			w := newWatch(&Request{Secrets: secrets})
+			w := newWatch(&Request{Inputs: Inputs{Secrets: secrets}})
 			d := digest.FromString("step")
 			var got strings.Builder
 			for _, chunk := range tt.chunks {
@@ -69,7 +71,7 @@ func TestRedact(t *testing.T) {
 // Names, errors, warnings and BuildKit's own error do not show secrets either.
 func TestRedactBesideLogs(t *testing.T) {
 	t.Parallel()
-	w := newWatch(&Request{Secrets: map[string][]byte{"a": []byte("hunter22")}})
+	w := newWatch(&Request{Inputs: Inputs{Secrets: map[string][]byte{"a": []byte("hunter22")}}})
 	s := &client.SolveStatus{
 		Vertexes: []*client.Vertex{{Digest: "sha256:1", Name: "RUN echo hunter22", Error: "hunter22 failed"}},
 		Warnings: []*client.VertexWarning{
@@ -78,7 +80,7 @@ func TestRedactBesideLogs(t *testing.T) {
 		},
 	}
 	w.note(s)
-	for _, text := range []string{s.Vertexes[0].Name, s.Vertexes[0].Error, string(s.Warnings[0].Short), string(s.Warnings[0].Detail[0]), strings.Join(w.warnings, "")} {
+	for _, text := range []string{s.Vertexes[0].Name, s.Vertexes[0].Error, string(s.Warnings[0].Short), string(s.Warnings[0].Detail[0]), fmt.Sprint(w.warnings)} {
 		if strings.Contains(text, "hunter22") {
 			t.Errorf("%q shows the secret", text)
 		}
@@ -92,6 +94,24 @@ func TestRedactBesideLogs(t *testing.T) {
 	}
 }
 
+// A RUN step is named by its first words; others keep their whole names.
+func TestStepName(t *testing.T) {
+	t.Parallel()
+	from := "[base 1/2] FROM docker.io/library/python:3.13-slim-bookworm@sha256:" + strings.Repeat("0", 64)
+	for name, want := range map[string]string{
+		"[deps 3/4] RUN npm ci": "[deps 3/4] RUN npm ci",
+		"RUN true":              "RUN true",
+		"[deps 3/4] RUN --mount=type=cache,target=/root/.npm     --mount=type=secret,id=npmrc npm ci --if-present": "[deps 3/4] RUN npm ci --if-present",
+		"[test 2/2] RUN --network=none   sh -c 'a     b'":                                                          "[test 2/2] RUN sh -c 'a b'",
+		"[test 2/2] RUN " + strings.Repeat("ü", 61):                                                                "[test 2/2] RUN " + strings.Repeat("ü", 60) + "…",
+		from: from, "[internal] load": "[internal] load", "": "",
+	} {
+		if got := stepName(name); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestLogTail(t *testing.T) {
 	t.Parallel()
 	w := newWatch(&Request{})
@@ -102,6 +122,21 @@ func TestLogTail(t *testing.T) {
 	w.whole(st, []byte("last\n"))
 	if len(st.lines) != logTail || st.lines[logTail-1] != "last" {
 		t.Errorf("got %d lines, the last %q", len(st.lines), st.lines[len(st.lines)-1])
+	}
+}
+
+// What npm says of its flags, which is longer than what is kept, is not in place of what went wrong.
+func TestLogWithoutUsage(t *testing.T) {
+	t.Parallel()
+	for _, mark := range []string{"npm error", "npm ERR!"} {
+		st := &step{}
+		said := mark + " Missing: a@1 from lock file\n" + mark + "\n" + mark + " Usage:\n" + strings.Repeat(mark+"   --flag\n", 2*logTail) + mark + " Run \"npm help ci\" for more info\nlast\n"
+		if got := string(newWatch(&Request{}).whole(st, []byte(said))); got != said {
+			t.Errorf("shown as %q", got)
+		}
+		if want := []string{mark + " Missing: a@1 from lock file", mark, mark + " Run \"npm help ci\" for more info", "last"}; !slices.Equal(st.lines, want) {
+			t.Errorf("kept is %q, want %q", st.lines, want)
+		}
 	}
 }
 
@@ -126,11 +161,39 @@ func TestLogDrawnAgain(t *testing.T) {
 // A secret is one when the colour of a part of it is gone, too.
 func TestRedactColoured(t *testing.T) {
 	t.Parallel()
-	w := newWatch(&Request{Secrets: map[string][]byte{"a": []byte("hunter22")}})
+	w := newWatch(&Request{Inputs: Inputs{Secrets: map[string][]byte{"a": []byte("hunter22")}}})
 	st := &step{}
 	got := string(w.whole(st, []byte("is \x1b[1mhunt\x1b[0mer22\nand \x1b[1mnone\n")))
 	if strings.Contains(strings.Join(plain.Log(got), " "), "hunter22") || strings.Contains(strings.Join(st.lines, " "), "hunter22") {
 		t.Errorf("shown as %q, kept as %q", got, st.lines)
+	}
+}
+
+// TestReleasedTwice: what BuildKit says of its own bookkeeping is replaced by what the failed step said, and by nothing
+// else's words.
+func TestReleasedTwice(t *testing.T) {
+	t.Parallel()
+	const said = `process "/bin/sh -c false" did not complete successfully: exit code: 1`
+	released := errors.New("failed to solve: " + releasedTwice)
+	for name, tt := range map[string]struct {
+		err      error
+		vertexes []*client.Vertex
+		want     string
+	}{
+		"a step that failed":       {released, []*client.Vertex{{Digest: "sha256:1", Name: "[2/2] RUN false", Error: said}}, said},
+		"one that the error names": {errdefs.WrapVertex(released, "sha256:1"), []*client.Vertex{{Digest: "sha256:1", Name: "[2/2] RUN false", Error: said}}, said},
+		"beside one that was stopped": {released, []*client.Vertex{
+			{Digest: "sha256:1", Name: "[a 2/2] RUN false", Error: said}, {Digest: "sha256:2", Name: "[b 2/2] RUN sleep", Error: "context canceled"},
+		}, said},
+		"no step":       {released, nil, releasedTwice},
+		"another error": {errors.New("failed to solve: " + said), []*client.Vertex{{Digest: "sha256:1", Name: "[2/2] RUN false", Error: said}}, said},
+	} {
+		w := newWatch(&Request{})
+		w.note(&client.SolveStatus{Vertexes: tt.vertexes})
+		err := (&Client{}).explain(tt.err, w, false)
+		if solve, ok := errors.AsType[*SolveError](err); !ok || solve.Problem != tt.want {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

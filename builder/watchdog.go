@@ -31,8 +31,8 @@ const (
 	tunnelStore   = "fnbtunnel"
 )
 
-// watchdogPath is where the watchdog stands in every image.
-const watchdogPath = "/usr/bin/fwatchdog"
+// WatchdogPath is where the watchdog stands in every image.
+const WatchdogPath = "/usr/bin/fwatchdog"
 
 // watchdog returns the state that holds nothing but the watchdog. A builder that
 // cannot read an OCI layout is sent the program itself.
@@ -51,12 +51,12 @@ func (b *build) watchdog(p ocispecs.Platform, caps apicaps.CapSet) (llb.State, e
 			llb.WithCustomName("[fnb] watchdog")), nil
 	}
 	src := llb.Local(b.watchdogLocal(id), llb.SharedKeyHint("fnb:watchdog:"+dgst), llb.WithCustomName("[fnb] receive the watchdog"))
-	return llb.Scratch().File(copyWatchdog(src, watchdogPath), llb.WithCustomName("[fnb] watchdog")), nil
+	return llb.Scratch().File(copyWatchdog(src, WatchdogPath), llb.WithCustomName("[fnb] watchdog")), nil
 }
 
 func copyWatchdog(src llb.State, from string) *llb.FileAction {
 	mode := llb.ChmodOpt{Mode: 0o755}
-	return llb.Copy(src, from, watchdogPath,
+	return llb.Copy(src, from, WatchdogPath,
 		&llb.CopyInfo{Mode: &mode, ChownOpt: &llb.ChownOpt{User: &llb.UserOpt{UID: 0}, Group: &llb.UserOpt{UID: 0}}, CreateDestPath: true},
 		llb.WithCreatedTime(contextTime()))
 }
@@ -76,12 +76,12 @@ func merge(app, layer llb.State, caps apicaps.CapSet) llb.State {
 	if caps.Supports(pb.CapMergeOp) == nil {
 		return llb.Merge([]llb.State{app, layer}, llb.WithCustomName("[fnb] merge the watchdog's layer"))
 	}
-	return app.File(copyWatchdog(layer, watchdogPath), llb.WithCustomName("[fnb] copy the watchdog"))
+	return app.File(copyWatchdog(layer, WatchdogPath), llb.WithCustomName("[fnb] copy the watchdog"))
 }
 
 // watchdogStore is the session's name for the watchdog's layout.
 func (b *build) watchdogStore() string {
-	if b.tunnel {
+	if b.beside {
 		return tunnelStore
 	}
 	return watchdogStore
@@ -109,10 +109,10 @@ func (w *watchdogFS) Walk(_ context.Context, _ string, fn fs.WalkDirFunc) error 
 		return err
 	}
 	at := ""
-	for _, name := range strings.Split(strings.TrimPrefix(watchdogPath, "/"), "/") {
+	for _, name := range strings.Split(strings.TrimPrefix(WatchdogPath, "/"), "/") {
 		at = path.Join(at, name)
 		st := &types.Stat{Path: filepath.FromSlash(at), Mode: uint32(fs.ModeDir | 0o755), ModTime: contextTime().UnixNano()}
-		if "/"+at == watchdogPath {
+		if "/"+at == WatchdogPath {
 			st.Mode, st.Size = 0o755, int64(len(program))
 		}
 		if err := fn(st.Path, &fsutil.DirEntryInfo{Stat: st}, nil); err != nil {
@@ -170,10 +170,10 @@ func readWatchdog(layout fs.FS, dgst digest.Digest) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if path.Clean("/"+h.Name) == watchdogPath {
+			if path.Clean("/"+h.Name) == WatchdogPath {
 				return io.ReadAll(tr)
 			}
 		}
 	}
-	return nil, fmt.Errorf("%s: %w", watchdogPath, fs.ErrNotExist)
+	return nil, fmt.Errorf("%s: %w", WatchdogPath, fs.ErrNotExist)
 }

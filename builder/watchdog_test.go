@@ -1,133 +1,26 @@
 package builder
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
 	apicapspb "github.com/moby/buildkit/util/apicaps/pb"
 	digest "github.com/opencontainers/go-digest"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
 )
-
-// A testWatchdog is an OCI layout with a stand-in for the watchdog.
-type testWatchdog struct {
-	Watchdog
-	layers map[string]string // digests, by platform
-}
-
-// program is the stand-in for the watchdog of a platform.
-func program(platform string) string { return "the watchdog for " + platform + "\n" }
-
-func newWatchdog(t *testing.T, platforms ...string) testWatchdog {
-	t.Helper()
-	dir := t.TempDir()
-	path, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := testWatchdog{Watchdog: Watchdog{Layout: os.DirFS(dir), Manifests: map[string]string{}}, layers: map[string]string{}}
-	for _, name := range platforms {
-		p, err := v1.ParsePlatform(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		layer := static.NewLayer(watchdogLayer(t, program(name)), types.OCILayer)
-		img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conf, err := img.ConfigFile()
-		if err != nil {
-			t.Fatal(err)
-		}
-		conf.OS, conf.Architecture, conf.Variant = p.OS, p.Architecture, p.Variant
-		conf.RootFS.DiffIDs = []v1.Hash{diffID(t, program(name))}
-		if img, err = mutate.ConfigFile(img, conf); err != nil {
-			t.Fatal(err)
-		}
-		if err := path.AppendImage(img); err != nil {
-			t.Fatal(err)
-		}
-		dgst, err := img.Digest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := layer.Digest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Manifests[name], w.layers[name] = dgst.String(), l.String()
-	}
-	return w
-}
-
-// watchdogTar is a layer's tar as the packaging room makes it.
-func watchdogTar(t *testing.T, program string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, h := range []tar.Header{
-		{Typeflag: tar.TypeDir, Name: "usr/", Mode: 0o755},
-		{Typeflag: tar.TypeDir, Name: "usr/bin/", Mode: 0o755},
-		{Typeflag: tar.TypeReg, Name: "usr/bin/fwatchdog", Mode: 0o755, Size: int64(len(program))},
-	} {
-		h.Format = tar.FormatUSTAR
-		if err := w.WriteHeader(&h); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := w.Write([]byte(program)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func watchdogLayer(t *testing.T, program string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	if _, err := w.Write(watchdogTar(t, program)); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func diffID(t *testing.T, program string) v1.Hash {
-	t.Helper()
-	h, err := v1.NewHash(digest.FromBytes(watchdogTar(t, program)).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
 
 // A builder that can merge gets the layer as it is, another a copy of the file.
 func TestMergeOrCopy(t *testing.T) {
 	t.Parallel()
-	w := newWatchdog(t, "linux/amd64")
+	w := watchdogOf(t, "linux/amd64")
 	tests := []struct {
 		name  string
 		caps  []apicaps.CapID
@@ -142,7 +35,7 @@ func TestMergeOrCopy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			set := capSet(tt.caps)
-			b := &build{req: &Request{Watchdog: w.Watchdog}}
+			b := &build{req: &Request{Watchdog: w}}
 			p := ociPlatform(schema.Platform{OS: "linux", Architecture: "amd64"})
 			layer, err := b.watchdog(p, set)
 			if err != nil {
@@ -165,7 +58,7 @@ func TestMergeOrCopy(t *testing.T) {
 			}
 		})
 	}
-	b := &build{req: &Request{Watchdog: w.Watchdog}}
+	b := &build{req: &Request{Watchdog: w}}
 	if _, err := b.watchdog(ociPlatform(schema.Platform{OS: "linux", Architecture: "s390x"}), capSet(nil)); err == nil || !strings.Contains(err.Error(), "linux/s390x") {
 		t.Errorf("a platform without a watchdog: %v", err)
 	}
@@ -212,7 +105,7 @@ func describe(t *testing.T, def *llb.Definition) string {
 // What a builder without OCI layouts is sent is the program in the layer.
 func TestWatchdogFS(t *testing.T) {
 	t.Parallel()
-	w := newWatchdog(t, "linux/amd64", "linux/arm64")
+	w := watchdogOf(t, "linux/amd64", "linux/arm64")
 	for platform, manifest := range w.Manifests {
 		f := &watchdogFS{layout: w.Layout, manifest: manifest}
 		var paths []string
@@ -225,7 +118,7 @@ func TestWatchdogFS(t *testing.T) {
 		if len(paths) != 3 || filepath.ToSlash(paths[2]) != "usr/bin/fwatchdog" {
 			t.Errorf("%s: walked %q", platform, paths)
 		}
-		if got := readAll(t, f, paths[2]); got != program(platform) {
+		if got := readAll(t, f, paths[2]); got != fixture.Program(platform) {
 			t.Errorf("%s: got %q", platform, got)
 		}
 	}
@@ -233,4 +126,11 @@ func TestWatchdogFS(t *testing.T) {
 	if _, err := f.Open("usr/bin/fwatchdog"); err == nil {
 		t.Error("a missing manifest was read")
 	}
+}
+
+// watchdogOf is a stand-in for the watchdog of some platforms.
+func watchdogOf(t *testing.T, platforms ...string) Watchdog {
+	t.Helper()
+	layout, manifests, _ := fixture.WatchdogLayout(t, platforms...)
+	return Watchdog{Layout: layout, Manifests: manifests}
 }

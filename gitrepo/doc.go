@@ -6,6 +6,6 @@
 // reads what it can, and an [ExtensionError] names what it cannot.
 //
 // A repository is not trusted: commands are started without a shell, and nothing that its
-// configuration names is run. Nothing is written to it but objects that [Repo.Fetch]
-// gets for a partial clone.
+// configuration names is run. Nothing is written to it but objects that a
+// partial clone lacks and that were asked for.
 package gitrepo

@@ -19,7 +19,7 @@ type Options struct {
 	// Itself says that the folder has to be the repository, bare or the top of a
 	// checkout, and not a folder somewhere below it.
 	Itself bool
-	// Offline forbids [Repo.Fetch] to use the network.
+	// Offline forbids to fetch what a partial clone lacks.
 	Offline bool
 	// Ahead has what [Repo.Checkout] asks first asked at once.
 	Ahead bool

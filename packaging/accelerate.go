@@ -25,16 +25,7 @@ func (a *assembly) addDockerfile(context.Context) (err error) {
 			err = fmt.Errorf("template %s: %w", a.in.Template.Name, err)
 		}
 	}()
-	file := slices.IndexFunc(a.entries, func(e tree.Entry) bool { return e.Path == dockerfileName && e.Mode.IsRegular() })
-	entries := a.entries
-	if file >= 0 {
-		entries = entries[file : file+1] // a link may lead anywhere
-	}
-	view, err := tree.New(entries)
-	if err != nil {
-		return err
-	}
-	data, err := fs.ReadFile(view, dockerfileName)
+	data, file, err := a.dockerfileText()
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("it has no %s: %w", dockerfileName, fs.ErrNotExist)
 	}
@@ -43,6 +34,11 @@ func (a *assembly) addDockerfile(context.Context) (err error) {
 	}
 	if a.dockerfile, err = templates.ReadDockerfile(dockerfileName, data, a.args); err != nil {
 		return err
+	}
+	if a.giveArgs(a.dockerfile) {
+		if a.dockerfile, err = templates.ReadDockerfile(dockerfileName, data, a.args); err != nil {
+			return err
+		}
 	}
 	if a.in.NoAccelerate || file < 0 {
 		return nil
@@ -56,7 +52,7 @@ func (a *assembly) addDockerfile(context.Context) (err error) {
 	a.entries[file] = tree.Bytes(dockerfileName, faster.Data)
 	a.entries[file].Mode = mode
 	for _, line := range slices.Sorted(maps.Keys(cached)) {
-		a.cached = append(a.cached, fmt.Sprintf("%s:%d: RUN keeps %s from one build to the next",
+		a.details = append(a.details, fmt.Sprintf("%s:%d: RUN keeps %s from one build to the next",
 			dockerfileName, line, strings.Join(cached[line], " and ")))
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"fnb/schema"
+	"fnb/schema/checksum"
+	"fnb/schema/languages"
 	"fnb/templates"
 	"fnb/templates/tree"
 )
@@ -40,6 +42,9 @@ type Input struct {
 	// inputs.
 	AbsentSecrets bool
 
+	// Relock is set for a context in which a lock is to be made; nil for all others.
+	Relock *Relock
+
 	// Stats spares the reading of files that have not changed; nil reads all.
 	Stats *StatCache
 }
@@ -53,11 +58,14 @@ type Context struct {
 	// Dockerfile is what is built, as it is in FS, with BuildArgs.
 	Dockerfile *templates.Dockerfile
 	// Files are the checksums of what is in FS, sorted by path.
-	Files []schema.FileSum
-	// Digest is the content checksum of FS, as [schema.Checksum] makes it.
+	Files []checksum.FileSum
+	// Digest is the content checksum of FS, as [checksum.Of] makes it.
 	Digest string
 
 	BuildArgs map[string]string
+	// Runtime is the version of the language's runtime; nil where the template does not say
+	// how it is chosen.
+	Runtime *Runtime
 	// Unread are those of Input.BuildArgs that the Dockerfile does not declare, sorted;
 	// such ones of the function are in Notes.
 	Unread []string
@@ -73,6 +81,8 @@ type Context struct {
 	// template's, for want of the handler's, and what the Dockerfile here keeps between
 	// builds while the one that was written does not: see [templates.Dockerfile.Accelerate].
 	Details []string
+	// Packages say what packages are installed from.
+	Packages Packages
 	// Secrets are the files of build secrets, by id. They are never in FS.
 	Secrets map[string]string
 }
@@ -128,7 +138,7 @@ func Assemble(ctx context.Context, in Input) (*Context, error) {
 	if err := schema.ValidateFunctionName(in.Function.Name); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.mergeArgs, a.addDockerfile}
+	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.addPackages, a.mergeArgs, a.chooseRuntime, a.addDockerfile}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -150,10 +160,11 @@ type assembly struct {
 	secrets map[string]string
 	hidden  Hidden // the function's own secrets
 	notes   []string
-	taken   []string // package lists of the template that the handler lacks
-	cached  []string
+	details []string
+	packageInputs
 
 	dockerfile *templates.Dockerfile
+	runtime    *Runtime
 }
 
 func (a *assembly) note(format string, args ...any) {
@@ -238,50 +249,19 @@ func (a *assembly) addHandler(ctx context.Context) error {
 	return nil
 }
 
-// addPackageLists takes those package lists from the template's starter that
-// the handler lacks, each with its lock.
-func (a *assembly) addPackageLists(context.Context) error {
-	if a.folder == "." {
-		return nil
-	}
-	for _, list := range a.in.Template.Packages.Lists {
-		if !inside(a.folder, list.Manifest) || a.has(list.Manifest) {
-			continue
-		}
-		taken := list.Manifest
-		for _, name := range []string{list.Manifest, list.Lock} {
-			if name == "" || a.has(name) {
-				continue
-			}
-			if err := a.noSecret(name); err != nil {
-				return err
-			}
-			e, err := tree.File(a.in.Template.FS, name, name)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("template %s: %w", a.in.Template.Name, err)
-			}
-			a.entries = append(a.entries, e)
-			if name != taken {
-				taken += " and " + name
-			}
-		}
-		a.taken = append(a.taken, taken+" from the template, because the handler has none")
-	}
-	return nil
-}
-
 // noteForeignLocks names the locks of package managers that no step of the template uses:
-// what they pin is not what the image gets.
+// what they pin is not what the image gets. If the template says which locks it can use, such
+// a lock was refused before.
 func (a *assembly) noteForeignLocks() {
+	if len(a.ownLists()) > 0 {
+		return
+	}
 	used := func(name string) bool {
 		return bytes.Contains(a.dockerfile.Data, []byte(name)) || slices.ContainsFunc(a.in.Template.Packages.Lists, func(l schema.PackageList) bool {
 			return path.Base(l.Manifest) == name || path.Base(l.Lock) == name
 		})
 	}
-	for _, name := range templates.Locks() {
+	for _, name := range languages.Locks() {
 		if a.has(path.Join(a.folder, name)) && !used(name) {
 			a.note("%s is not used: no step of template %s names it", name, a.in.Template.Name)
 		}
@@ -298,11 +278,11 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Secrets: a.secrets}
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}
-	out.Digest = schema.ChecksumFiles(out.Files)
+	out.Digest = checksum.OfFiles(out.Files)
 	dockerfile := a.dockerfile.Summary()
 	if err := a.target(dockerfile); err != nil {
 		return nil, err
@@ -313,7 +293,8 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 		return nil, err
 	}
 	a.noteLogins()
+	a.noteLists()
 	a.noteForeignLocks()
-	out.Notes, out.Details = a.notes, append(a.taken, a.cached...)
+	out.Notes, out.Details = a.notes, a.details
 	return out, nil
 }

@@ -15,7 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/schema/checksum"
+	"fnb/schema/document"
 	"fnb/templates"
 	"fnb/templates/tree"
 )
@@ -226,7 +229,7 @@ func TestAssembleFiles(t *testing.T) {
 			if err := fstest.TestFS(got.FS, "Dockerfile"); err != nil && !strings.Contains(name, "links") {
 				t.Error(err)
 			}
-			if sum, err := schema.Checksum(got.FS); err != nil || sum != got.Digest {
+			if sum, err := checksum.Of(got.FS); err != nil || sum != got.Digest {
 				t.Errorf("digest %s is not the checksum %s, %v", got.Digest, sum, err)
 			}
 		})
@@ -297,7 +300,7 @@ func TestAssembleErrors(t *testing.T) {
 func special(kind uint32) func(*testing.T, string) {
 	return func(t *testing.T, dir string) {
 		t.Helper()
-		if err := syscall.Mknod(filepath.Join(dir, "special"), kind|0o600, 1<<8|3); err != nil {
+		if err := fixture.Special(filepath.Join(dir, "special"), kind); err != nil {
 			t.Skipf("mknod: %v", err)
 		}
 	}
@@ -354,7 +357,7 @@ func TestAssembleWithTheHandlersDockerfile(t *testing.T) {
 		t.Errorf("without a Dockerfile the error is %v", err)
 	}
 	_, err = Assemble(t.Context(), Input{Function: function(), Template: tpl, Root: files(t, map[string]string{"hello/Dockerfile": "FROM a\nCOPPY x y\n"})})
-	var field *schema.FieldError
+	var field *document.FieldError
 	if !errors.As(err, &field) || field.Line != 2 {
 		t.Errorf("with a broken Dockerfile the error is %v", err)
 	}

@@ -8,18 +8,12 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 const (
 	additionalPackage = "ADDITIONAL_PACKAGE"
 	watchdogPath      = "/usr/bin/fwatchdog"
-)
-
-// The words for a watchdog, beside an image reference.
-const (
-	watchdogDefault    = "default"
-	watchdogNone       = "none"
-	watchdogDockerfile = "dockerfile"
 )
 
 // mergeArgs merges the build args, of which those on the command line win, and
@@ -98,16 +92,16 @@ func (a *assembly) configure(out *Context, dockerfile schema.Dockerfile) {
 		title += "@" + t.Manifest.Version
 	}
 	out.Config.Labels = map[string]string{
-		"org.opencontainers.image.title": f.Name,
-		"fnb.template":                   title,
-		"fnb.template.checksum":          t.Checksum,
-		"fnb.watchdog":                   choice,
+		words.LabelTitle:            f.Name,
+		words.LabelTemplate:         title,
+		words.LabelTemplateChecksum: t.Checksum,
+		words.LabelWatchdog:         choice,
 	}
 	out.Config.Env = map[string]string{}
 	if f.FProcess != "" {
 		out.Config.Env["fprocess"] = f.FProcess
 	}
-	if choice == watchdogNone || choice == watchdogDockerfile {
+	if choice == words.WatchdogNone || choice == words.WatchdogDockerfile {
 		return
 	}
 	out.Watchdog = choice
@@ -136,7 +130,7 @@ func (a *assembly) watchdog(dockerfile schema.Dockerfile) string {
 		}
 	}
 	if dockerfile.BringsWatchdog {
-		return watchdogDockerfile
+		return words.WatchdogDockerfile
 	}
-	return watchdogDefault
+	return words.WatchdogDefault
 }

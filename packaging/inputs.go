@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // inputFormat changes with each release of fnb that makes other images of the
@@ -83,8 +84,8 @@ func (c *Context) Inputs(s Settings) (Inputs, error) {
 // watchdogInputs are the watchdog's layers, one a platform. Of one that is an
 // image, Bases has the digest.
 func (c *Context) watchdogInputs(platforms []string) (Inputs, error) {
-	in := Inputs{{"watchdog", cmp.Or(c.Watchdog, watchdogNone)}}
-	if c.Watchdog != watchdogDefault {
+	in := Inputs{{"watchdog", cmp.Or(c.Watchdog, words.WatchdogNone)}}
+	if c.Watchdog != words.WatchdogDefault {
 		return in, nil
 	}
 	w, err := Watchdog()

@@ -19,12 +19,10 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"fnb/internal/disk"
 	"fnb/schema"
+	"fnb/schema/words"
 )
-
-// LayerAnnotation marks the descriptor of a layer with its role, which is
-// "watchdog" for the watchdog's.
-const LayerAnnotation = "fnb.layer"
 
 // WriteWatchdog writes an OCI layout into the folder dir with one image for
 // each platform, whose only layer holds the watchdog at /usr/bin/fwatchdog.
@@ -89,7 +87,7 @@ func (w layoutWriter) image(p schema.Platform, file string) (ocispec.Descriptor,
 	if err != nil {
 		return none, err
 	}
-	layer.Annotations = map[string]string{LayerAnnotation: "watchdog"}
+	layer.Annotations = map[string]string{words.AnnotationLayer: "watchdog"}
 	platform := ocispec.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
 	config, err := w.document(ocispec.MediaTypeImageConfig, ocispec.Image{
 		Platform: platform,
@@ -165,7 +163,7 @@ func (w layoutWriter) blob(mediaType string, data []byte) (ocispec.Descriptor, e
 	if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if err := schema.WriteFile(place, data, 0o644); err != nil {
+	if err := disk.ReplaceFile(place, data, 0o644); err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(data))}, nil
@@ -181,8 +179,8 @@ func (w layoutWriter) finish(index ocispec.Index) error {
 	if err != nil {
 		return err
 	}
-	if err := schema.WriteFile(filepath.Join(w.dir, ocispec.ImageLayoutFile), version, 0o644); err != nil {
+	if err := disk.ReplaceFile(filepath.Join(w.dir, ocispec.ImageLayoutFile), version, 0o644); err != nil {
 		return err
 	}
-	return schema.WriteFile(filepath.Join(w.dir, ocispec.ImageIndexFile), append(list, '\n'), 0o644)
+	return disk.ReplaceFile(filepath.Join(w.dir, ocispec.ImageIndexFile), append(list, '\n'), 0o644)
 }

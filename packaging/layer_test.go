@@ -19,7 +19,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // binary returns a file that is about as hard to compress as a program.
@@ -88,7 +90,7 @@ func checkLayout(t *testing.T, w *WatchdogLayers) {
 			t.Errorf("the image of %s says it is for %s", platform, p)
 		}
 		layer := manifest.Layers[0]
-		if layer.Annotations[LayerAnnotation] != "watchdog" || layer.MediaType != ocispec.MediaTypeImageLayerGzip {
+		if layer.Annotations[words.AnnotationLayer] != "watchdog" || layer.MediaType != ocispec.MediaTypeImageLayerGzip {
 			t.Errorf("%s: the layer's descriptor is %+v", platform, layer)
 		}
 		packed := blob(t, w.FS, layer.Digest)
@@ -136,15 +138,7 @@ func unpack(t *testing.T, packed []byte) []byte {
 func checkLayer(t *testing.T, plain []byte) {
 	t.Helper()
 	var names []string
-	r := tar.NewReader(bytes.NewReader(plain))
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for h := range fixture.Entries(t, bytes.NewReader(plain)) {
 		names = append(names, h.Name)
 		if h.Mode != 0o755 || h.Uid != 0 || h.Gid != 0 || h.Uname != "" || h.Gname != "" || !h.ModTime.Equal(time.Unix(0, 0)) || len(h.PAXRecords) > 0 {
 			t.Errorf("%s: %+v", h.Name, h)
@@ -193,7 +187,7 @@ func TestWatchdogLayoutErrors(t *testing.T) {
 	}{
 		"no binaries":      {nil, "no binaries"},
 		"a bad platform":   {map[string]string{"linux": "x"}, `"linux"`},
-		"no such file":     {map[string]string{"linux/amd64": "/nonexistent"}, "linux/amd64: open /nonexistent"},
+		"no such file":     {map[string]string{"linux/amd64": "/nonexistent/file"}, "linux/amd64: open /nonexistent/file"},
 		"a platform twice": {map[string]string{"linux/arm64": "x", "linux/arm64/v8": "x"}, "two binaries for linux/arm64"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -113,7 +113,7 @@ func (a *assembly) secret(dir, name, prefix string) bool {
 }
 
 // logins are the files of a handler that look like credentials, by their paths below it.
-type logins struct{ left, copied []string }
+type logins struct{ left, copied, lists []string }
 
 // login reports whether a file of the handler, or one that is copied into it, is what
 // only a person's own tools need, and so stays out. The file is at name below the
@@ -131,6 +131,8 @@ func (a *assembly) login(dir, name, place string) bool {
 		return true
 	case templates.LikelyCredential:
 		a.logins.copied = append(a.logins.copied, place)
+	case templates.ListCredential:
+		a.logins.lists = append(a.logins.lists, place)
 	case templates.NoCredential:
 	}
 	return false
@@ -144,6 +146,14 @@ func (a *assembly) noteLogins() {
 	if files := a.logins.copied; len(files) > 0 {
 		a.note("copied, though it looks like credentials: %s; leave such a file out with %s, give it to a step as a build secret, or say that it belongs there with a line !%s in %s",
 			listed(files), ignoreFile, slices.Min(files), fnbIgnoreFile)
+	}
+}
+
+// noteLists says which package lists and locks have a login in them.
+func (a *assembly) noteLists() {
+	if files := a.logins.lists; len(files) > 0 {
+		a.note("copied with a login in a URL, which whoever has the image or its build cache can read: %s; take the login out of the URL and give it to the step that installs as a build secret, or say that it belongs there with a line !%s in %s",
+			listed(files), slices.Min(files), fnbIgnoreFile)
 	}
 }
 

@@ -114,6 +114,31 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestLoginsInLists: a package list with a login in a URL is copied, and said.
+func TestLoginsInLists(t *testing.T) {
+	t.Parallel()
+	list := map[string]string{
+		"hello/requirements.txt": "-i https://me:secret@example.com/simple\n", "hello/bunfig.toml": "[install]\nregistry = {token = \"abc\"}\n",
+		"hello/deep/package-lock.json": `{"resolved": "https://me:secret@example.com/a.tgz"}`, "hello/yarn.lock": "resolved https://example.com/a.tgz\n",
+	}
+	noted := func() string {
+		return strings.Join(assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: files(t, list)}).Notes, "\n")
+	}
+	got := noted()
+	for _, want := range []string{
+		"copied with a login in a URL, which whoever has the image or its build cache can read: deep/package-lock.json, requirements.txt; take the login out",
+		"copied, though it looks like credentials: bunfig.toml; ",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	list["hello/.fnbignore"] = "!requirements.txt\n"
+	if got := noted(); !strings.Contains(got, "read: deep/package-lock.json; take") {
+		t.Errorf("with an ignore file: %q", got)
+	}
+}
+
 // TestCopiesFromElsewhere: what is allowed outside of the stack's folder has a place
 // under its own name.
 func TestCopiesFromElsewhere(t *testing.T) {

@@ -20,7 +20,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"fnb/schema"
+	"fnb/internal/disk"
+	"fnb/schema/checksum"
 	"fnb/templates/tree"
 )
 
@@ -132,7 +133,7 @@ func (c *StatCache) Save() error {
 		return err
 	}
 	c.dirty = false
-	return schema.WriteFile(c.file, append([]byte(head), body.Bytes()...), 0o600)
+	return disk.ReplaceFile(c.file, append([]byte(head), body.Bytes()...), 0o600)
 }
 
 func (c *StatCache) today() int64 { return c.now().Unix() / (24 * 60 * 60) }
@@ -164,9 +165,9 @@ func (c *StatCache) remember(stamp tree.Stamp, sum string, read time.Time) {
 }
 
 // sums returns the checksums of what is in a tree, sorted by path.
-func (c *StatCache) sums(ctx context.Context, view *tree.FS) ([]schema.FileSum, error) {
+func (c *StatCache) sums(ctx context.Context, view *tree.FS) ([]checksum.FileSum, error) {
 	entries := view.Entries()
-	out := make([]schema.FileSum, len(entries))
+	out := make([]checksum.FileSum, len(entries))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(runtime.NumCPU())
 	for i, e := range entries {
@@ -187,31 +188,31 @@ func (c *StatCache) sums(ctx context.Context, view *tree.FS) ([]schema.FileSum, 
 }
 
 // have returns the checksum of an entry that need not be read.
-func (c *StatCache) have(e tree.Entry) (schema.FileSum, bool) {
+func (c *StatCache) have(e tree.Entry) (checksum.FileSum, bool) {
 	stamp, ok := e.Stamp()
 	if c == nil || !ok {
-		return schema.FileSum{}, false
+		return checksum.FileSum{}, false
 	}
 	sum, ok := c.find(stamp)
 	mode := "100644"
 	if e.Mode&0o100 != 0 {
 		mode = "100755"
 	}
-	return schema.FileSum{Path: e.Path, Mode: mode, Sum: sum}, ok
+	return checksum.FileSum{Path: e.Path, Mode: mode, Sum: sum}, ok
 }
 
-func (c *StatCache) read(view *tree.FS, e tree.Entry) (schema.FileSum, error) {
+func (c *StatCache) read(view *tree.FS, e tree.Entry) (checksum.FileSum, error) {
 	info, err := view.Lstat(e.Path)
 	if err != nil {
-		return schema.FileSum{}, err
+		return checksum.FileSum{}, err
 	}
 	var start time.Time
 	if c != nil {
 		start = c.now()
 	}
-	sum, err := schema.SumFile(view, e.Path, fs.FileInfoToDirEntry(info))
+	sum, err := checksum.SumFile(view, e.Path, fs.FileInfoToDirEntry(info))
 	if err != nil {
-		return schema.FileSum{}, fmt.Errorf("checksum: %w", err)
+		return checksum.FileSum{}, fmt.Errorf("checksum: %w", err)
 	}
 	if stamp, ok := e.Stamp(); ok && c != nil {
 		c.remember(stamp, sum.Sum, start)

@@ -6,12 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"fnb/schema"
+	"fnb/internal/fixture"
+	"fnb/schema/checksum"
 	"fnb/templates/tree"
 )
 
@@ -54,7 +54,7 @@ func TestFilesThatChangeAreErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	y := filepath.Join(root, "hello", "y")
-	if err := errors.Join(os.Remove(y), syscall.Mkfifo(y, 0o600)); err != nil {
+	if err := errors.Join(os.Remove(y), fixture.Special(y, syscall.S_IFIFO)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"function/x", "function/y"} {
@@ -78,7 +78,7 @@ func TestWriteDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := schema.Checksum(opened.FS()); err != nil || sum != c.Digest {
+	if sum, err := checksum.Of(opened.FS()); err != nil || sum != c.Digest {
 		t.Errorf("what was written has the checksum %s, not %s, %v", sum, c.Digest, err)
 	}
 	if err := WriteDir(t.Context(), c.FS, dir); err == nil {
@@ -91,40 +91,5 @@ func TestWriteDir(t *testing.T) {
 	}
 	if _, err := Assemble(ctx, Input{Function: function(), Template: plainTemplate(t), Root: root}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled assembly is %v", err)
-	}
-}
-
-// TestManyFilesWithFewDescriptors lowers the limit of the whole test program,
-// and so does not run beside others.
-func TestManyFilesWithFewDescriptors(t *testing.T) {
-	root := t.TempDir()
-	for i := range 5000 {
-		dir := filepath.Join(root, "hello", strconv.Itoa(i%50))
-		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte(strconv.Itoa(i)), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-		t.Fatal(err)
-	}
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip(err)
-	}
-	low := syscall.Rlimit{Cur: uint64(len(open) + 20), Max: old.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
-			t.Error(err)
-		}
-	}()
-	started := time.Now()
-	c := assemble(t, Input{Function: function(), Template: plainTemplate(t), Root: root})
-	t.Logf("5000 files in %s", time.Since(started))
-	if got := len(contents(t, c.FS)); got != 5000+5 {
-		t.Errorf("there are %d files", got)
 	}
 }

@@ -18,7 +18,7 @@ var embedded embed.FS
 
 // ErrNoWatchdog is what [Watchdog] returns from a program that was built before
 // its watchdog was.
-var ErrNoWatchdog = errors.New("this fnb was built without its watchdog: run make build")
+var ErrNoWatchdog = errors.New("this fnb was built without its watchdog: build it with make build, or install a released version")
 
 // WatchdogLayers is the watchdog as an OCI layout, one image for each platform.
 type WatchdogLayers struct {

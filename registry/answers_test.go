@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"fnb/images/imagestest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/internal/servers/front"
 	"fnb/schema"
 )
 
@@ -68,18 +71,18 @@ func TestBlobsAreNotBounded(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{})
 	ref := reg.Host + "/acme/large:1"
-	s := newStore(t)
-	put(t, s, ref, newImage(t, newLayer(t, 4<<20+1000)))
+	s := imagestest.NewStore(t)
+	imagestest.Put(t, s, ref, imagestest.NewImage(t, imagestest.NewLayer(t, 4<<20+1000)))
 	c := newClient(t, Options{})
 	_, err := c.Push(t.Context(), s, ref)
-	must(t, err)
-	for _, quirk := range servers.Quirks() {
+	fixture.Must(t, err)
+	for _, quirk := range front.Quirks() {
 		if quirk.Name != "blobs at another host" {
 			continue
 		}
-		for _, from := range []string{reg.Host, servers.FrontFor(t, reg, quirk).Host} {
-			_, err = c.Pull(t.Context(), from+"/acme/large:1", newStore(t), schema.Platform{})
-			must(t, err)
+		for _, from := range []string{reg.Host, front.For(t, reg, quirk).Host} {
+			_, err = c.Pull(t.Context(), from+"/acme/large:1", imagestest.NewStore(t), schema.Platform{})
+			fixture.Must(t, err)
 		}
 		return
 	}
@@ -108,9 +111,9 @@ func TestNoRegistry(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			host := strings.TrimPrefix(server.URL, "http://")
-			s, c := newStore(t), newClient(t, Options{})
+			s, c := imagestest.NewStore(t), newClient(t, Options{})
 			ref := host + "/acme/hello:1"
-			put(t, s, ref, newImage(t))
+			imagestest.Put(t, s, ref, imagestest.NewImage(t))
 			_, push := c.Push(t.Context(), s, ref)
 			_, ask := c.Ask(t.Context(), ref)
 			_, login := c.Login(t.Context(), host, "ada", "word")

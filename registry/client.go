@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -41,8 +42,10 @@ type Options struct {
 	AuthFiles []string
 	// Anonymous means that registries are asked without credentials, whatever there is.
 	Anonymous bool
-	// Progress, when not nil, is called for each step, from several goroutines.
-	Progress func(Event)
+	// Least is how far away registries must be that are asked for, which is for references
+	// that come from elsewhere: a nearer one is an [*origin.ReachError]. Those of Insecure,
+	// and of the variable [origin.PrivateHosts], may be anywhere. The zero value allows all.
+	Least origin.Reach
 }
 
 // A Client speaks to registries. It remembers in which repositories it has seen
@@ -69,9 +72,6 @@ type Client struct {
 func New(opts Options) (*Client, error) {
 	opts.Jobs = cmp.Or(max(opts.Jobs, 0), 4)
 	opts.UserAgent = cmp.Or(opts.UserAgent, "fnb")
-	if opts.Progress == nil {
-		opts.Progress = func(Event) {}
-	}
 	c := &Client{opts: opts, slots: make(chan struct{}, opts.Jobs), stall: longestStall}
 	c.keys = &keychain{text: os.Getenv("DOCKER_AUTH_CONFIG")}
 	if f := dockerConfig(opts); f != "" {
@@ -151,14 +151,14 @@ func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	ctx, _ = withPatience(asking(ctx, r), nil)
+	ctx, _ = withBudget(asking(ctx, r))
 	_, puller := c.remotes()
 	d, err := puller.Head(ctx, r.name())
 	if err != nil {
 		return v1.Descriptor{}, c.explain(ctx, err, r)
 	}
-	if r.digest != "" && d.Digest.String() != r.digest {
-		return v1.Descriptor{}, &NotFoundError{Reference: r.String(), Host: r.host(), Message: "the tag names " + d.Digest.String()}
+	if r.Digest != "" && d.Digest.String() != r.Digest {
+		return v1.Descriptor{}, &NotFoundError{Reference: r.String(), Host: r.Registry, Message: "the tag names " + d.Digest.String()}
 	}
 	return *d, nil
 }
@@ -166,13 +166,22 @@ func (c *Client) Head(ctx context.Context, ref string) (v1.Descriptor, error) {
 // explain makes a typed error of err and adds what the client knows about the
 // credentials.
 func (c *Client) explain(ctx context.Context, err error, r reference) error {
-	err = explain(ctx, err, r.host(), r.String())
+	err = c.asked(explain(ctx, err, r.Registry, r.String()), r.repo.RegistryStr())
 	auth, ok := errors.AsType[*AuthError](err)
 	if !ok {
 		return err
 	}
 	found, ferr := c.keys.find(ctx, r.repo.RegistryStr(), r.repo.RepositoryStr())
 	auth.Anonymous = ferr == nil && found == (authn.AuthConfig{})
+	return err
+}
+
+// asked notes how a registry is asked that gave no answer.
+func (c *Client) asked(err error, host string) error {
+	u, ok := errors.AsType[*UnavailableError](err)
+	if _, byTLS := errors.AsType[*tls.CertificateVerificationError](err); ok && !byTLS && u.Status == 0 {
+		u.PlainHTTP = c.plain(host)
+	}
 	return err
 }
 

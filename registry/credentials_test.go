@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"fnb/images/imagestest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -28,8 +30,8 @@ func basic(user, password string) string {
 
 func writeFile(tb testing.TB, path, content string) string {
 	tb.Helper()
-	must(tb, os.MkdirAll(filepath.Dir(path), 0o700))
-	must(tb, os.WriteFile(path, []byte(content), 0o600))
+	fixture.Must(tb, os.MkdirAll(filepath.Dir(path), 0o700))
+	fixture.Must(tb, os.WriteFile(path, []byte(content), 0o600))
 	return path
 }
 
@@ -72,9 +74,9 @@ func TestCredentialFiles(t *testing.T) {
 	}
 	for repository, want := range map[string]string{"quay.io/acme/hello": "only", "quay.io/other/hello": "all"} {
 		repo, err := name.NewRepository(repository)
-		must(t, err)
+		fixture.Must(t, err)
 		a, err := c.keys.ResolveContext(t.Context(), repo)
-		must(t, err)
+		fixture.Must(t, err)
 		got, err := a.Authorization()
 		if err != nil || got.Username != want {
 			t.Errorf("%s: %+v, %v", repository, got, err)
@@ -130,9 +132,9 @@ esac
 // TestCredentialHelper changes PATH and so cannot run beside others.
 func TestCredentialHelper(t *testing.T) {
 	bin := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(bin, "docker-credential-shell"), []byte(helperScript), 0o700))
-	must(t, os.WriteFile(filepath.Join(bin, "docker-credential-broken"), []byte("#!/bin/sh\necho 'the vault is locked\x1b[2J'\nexit 3\n"), 0o700))
-	must(t, os.WriteFile(filepath.Join(bin, "docker-credential-hanging"), []byte("#!/bin/sh\nexec sleep 60\n"), 0o700))
+	fixture.Must(t, os.WriteFile(filepath.Join(bin, "docker-credential-shell"), []byte(helperScript), 0o700))
+	fixture.Must(t, os.WriteFile(filepath.Join(bin, "docker-credential-broken"), []byte("#!/bin/sh\necho 'the vault is locked\x1b[2J'\nexit 3\n"), 0o700))
+	fixture.Must(t, os.WriteFile(filepath.Join(bin, "docker-credential-hanging"), []byte("#!/bin/sh\nexec sleep 60\n"), 0o700))
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	reg := servers.RegistryFor(t, servers.RegistryOptions{User: "ada", Password: "s3cret"})
 	dir := t.TempDir()
@@ -141,12 +143,12 @@ func TestCredentialHelper(t *testing.T) {
 	c := newClient(t, Options{DockerConfig: dir})
 
 	stored, err := c.Login(t.Context(), reg.Host, "ada", "s3cret")
-	must(t, err)
+	fixture.Must(t, err)
 	if diff := cmp.Diff(Stored{Helper: "shell"}, stored); diff != "" {
 		t.Error(diff)
 	}
 	b, err := os.ReadFile(config)
-	must(t, err)
+	fixture.Must(t, err)
 	if strings.Contains(string(b), "auths") {
 		t.Errorf("the secret went into the file: %s", b)
 	}
@@ -154,8 +156,8 @@ func TestCredentialHelper(t *testing.T) {
 	if err != nil || user != "ada" || secret != "s3cret" {
 		t.Errorf("%q %q %v", user, secret, err)
 	}
-	s := newStore(t)
-	put(t, s, reg.Host+"/acme/hello:1", newImage(t))
+	s := imagestest.NewStore(t)
+	imagestest.Put(t, s, reg.Host+"/acme/hello:1", imagestest.NewImage(t))
 	if _, err := c.Push(t.Context(), s, reg.Host+"/acme/hello:1"); err != nil {
 		t.Error(err)
 	}
@@ -186,18 +188,18 @@ func TestLoginKeepsTheRestOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	target := writeFile(t, filepath.Join(t.TempDir(), "dotfiles", "docker.json"),
 		`{"auths": {"ghcr.io": {"auth": "`+basic("x", "y")+`", "unknown": 1}}, "detachKeys": "ctrl-e,e", "plugins": {"a": {"b": "c"}}}`)
-	must(t, os.Chmod(target, 0o644))
-	must(t, os.Symlink(target, filepath.Join(dir, "config.json")))
+	fixture.Must(t, os.Chmod(target, 0o644))
+	fixture.Must(t, os.Symlink(target, filepath.Join(dir, "config.json")))
 	c := newClient(t, Options{DockerConfig: dir})
 	stored, err := c.Login(t.Context(), reg.Host, "ada", "s3cret")
-	must(t, err)
+	fixture.Must(t, err)
 	if stored.File != filepath.Join(dir, "config.json") {
 		t.Errorf("%+v", stored)
 	}
 	b, err := os.ReadFile(target)
-	must(t, err)
+	fixture.Must(t, err)
 	var got map[string]any
-	must(t, json.Unmarshal(b, &got))
+	fixture.Must(t, json.Unmarshal(b, &got))
 	want := map[string]any{
 		"auths": map[string]any{
 			"ghcr.io": map[string]any{"auth": basic("x", "y"), "unknown": float64(1)},
@@ -210,7 +212,7 @@ func TestLoginKeepsTheRestOfTheFile(t *testing.T) {
 		t.Error(diff)
 	}
 	info, err := os.Lstat(target)
-	must(t, err)
+	fixture.Must(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}
@@ -222,7 +224,7 @@ func TestLoginKeepsTheRestOfTheFile(t *testing.T) {
 		t.Errorf("Logout: %v %v", had, err)
 	}
 	b, err = os.ReadFile(target)
-	must(t, err)
+	fixture.Must(t, err)
 	if strings.Contains(string(b), reg.Host) || !strings.Contains(string(b), "ghcr.io") {
 		t.Errorf("after Logout: %s", b)
 	}
@@ -234,9 +236,9 @@ func TestLoginMakesTheFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there")
 	c := newClient(t, Options{DockerConfig: dir})
 	_, err := c.Login(t.Context(), reg.Host, "ada", "s3cret")
-	must(t, err)
+	fixture.Must(t, err)
 	info, err := os.Stat(filepath.Join(dir, "config.json"))
-	must(t, err)
+	fixture.Must(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}
@@ -263,11 +265,11 @@ func TestTokens(t *testing.T) {
 		t.Errorf("a wrong password: %v", err)
 	}
 	_, err = c.Login(t.Context(), host, "ada", "s3cret")
-	must(t, err)
-	s := newStore(t)
-	layer := newLayer(t, 5000)
-	put(t, s, host+"/acme/a:1", newImage(t, layer))
-	put(t, s, host+"/acme/b:1", newImage(t, layer))
+	fixture.Must(t, err)
+	s := imagestest.NewStore(t)
+	layer := imagestest.NewLayer(t, 5000)
+	imagestest.Put(t, s, host+"/acme/a:1", imagestest.NewImage(t, layer))
+	imagestest.Put(t, s, host+"/acme/b:1", imagestest.NewImage(t, layer))
 	for _, ref := range []string{host + "/acme/a:1", host + "/acme/b:1"} {
 		if _, err := c.Push(t.Context(), s, ref); err != nil {
 			t.Error(err)
@@ -286,9 +288,9 @@ func TestTokenExpires(t *testing.T) {
 	host := strings.TrimPrefix(front.URL, "http://")
 	c := newClient(t, Options{})
 	_, err := c.Login(t.Context(), host, "ada", "s3cret")
-	must(t, err)
-	s := newStore(t)
-	put(t, s, host+"/acme/a:1", newImage(t, newLayer(t, 300_000)))
+	fixture.Must(t, err)
+	s := imagestest.NewStore(t)
+	imagestest.Put(t, s, host+"/acme/a:1", imagestest.NewImage(t, imagestest.NewLayer(t, 300_000)))
 	if _, err := c.Push(t.Context(), s, host+"/acme/a:1"); err != nil {
 		t.Error(err)
 	}

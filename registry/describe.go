@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"fnb/images"
 	"fnb/schema"
 )
 
@@ -30,8 +31,8 @@ func (c *Client) Describe(ctx context.Context, ref string) (Description, error) 
 	if err != nil {
 		return Description{}, err
 	}
-	if r.digest != "" {
-		r.tag = ""
+	if r.Digest != "" {
+		r.Tag = ""
 	}
 	out, err := c.describe(asking(ctx, r), r)
 	if err != nil {
@@ -41,14 +42,14 @@ func (c *Client) Describe(ctx context.Context, ref string) (Description, error) 
 }
 
 func (c *Client) describe(ctx context.Context, r reference) (Description, error) {
-	ctx, _ = withPatience(ctx, nil)
+	ctx, _ = withBudget(ctx)
 	_, puller := c.remotes()
 	top, err := puller.Get(ctx, r.name())
 	if err != nil {
 		return Description{}, err
 	}
 	tagged, pinned := r, r
-	tagged.digest, pinned.tag, pinned.digest = "", "", top.Digest.String()
+	tagged.Digest, pinned.Tag, pinned.Digest = "", "", top.Digest.String()
 	d := Description{Reference: tagged.String(), Pinned: pinned.String(), Digest: top.Digest.String()}
 	all := []v1.Descriptor{top.Descriptor}
 	if top.MediaType.IsIndex() {
@@ -57,7 +58,7 @@ func (c *Client) describe(ctx context.Context, r reference) (Description, error)
 			return d, fmt.Errorf("%s: reading its index: %w", r, err)
 		}
 		all = slices.DeleteFunc(m.Manifests, func(d v1.Descriptor) bool {
-			return !d.MediaType.IsImage() || d.Platform == nil || d.Platform.OS == "unknown"
+			return !d.MediaType.IsImage() || !images.ForPlatform(d)
 		})
 	}
 	if len(all) > maxPlatforms {
@@ -94,8 +95,8 @@ func describePlatform(got *remote.Descriptor, platform *v1.Platform) (schema.Pla
 	if err != nil {
 		return schema.PlatformReport{}, nil, fmt.Errorf("reading its manifest: %w", err)
 	}
-	if m.Config.Size > maxManifest {
-		return schema.PlatformReport{}, nil, fmt.Errorf("its configuration has %d bytes, more than the %d allowed here", m.Config.Size, maxManifest)
+	if m.Config.Size > images.MaxManifest {
+		return schema.PlatformReport{}, nil, fmt.Errorf("its configuration has %d bytes, more than the %d allowed here", m.Config.Size, images.MaxManifest)
 	}
 	config, err := img.ConfigFile()
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"fnb/images/imagestest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -17,7 +19,7 @@ func TestDescribe(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{})
 	arm := &v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}
-	one, other, proof := newImage(t), newImageFor(t, *arm), newImage(t)
+	one, other, proof := imagestest.NewImage(t), imagestest.NewImageFor(t, *arm), imagestest.NewImage(t)
 	idx := mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: arm}},
 		mutate.IndexAddendum{Add: one, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
@@ -25,13 +27,13 @@ func TestDescribe(t *testing.T) {
 	)
 	ref := reg.Host + "/acme/hello:1"
 	to, err := name.ParseReference(ref, name.Insecure)
-	must(t, err)
-	must(t, remote.WriteIndex(to, idx))
+	fixture.Must(t, err)
+	fixture.Must(t, remote.WriteIndex(to, idx))
 	c := newClient(t, Options{})
 	got, err := c.Describe(t.Context(), ref)
-	must(t, err)
+	fixture.Must(t, err)
 	digest, err := idx.Digest()
-	must(t, err)
+	fixture.Must(t, err)
 	if got.Digest != digest.String() || got.Pinned != reg.Host+"/acme/hello@"+digest.String() || got.Reference != ref {
 		t.Errorf("%+v", got)
 	}
@@ -39,16 +41,16 @@ func TestDescribe(t *testing.T) {
 		t.Fatalf("platforms %+v", got.Platforms)
 	}
 	m, err := one.Manifest()
-	must(t, err)
+	fixture.Must(t, err)
 	oneDigest, err := one.Digest()
-	must(t, err)
+	fixture.Must(t, err)
 	if p := got.Platforms[0]; p.Digest != oneDigest.String() || p.Size != m.Layers[0].Size {
 		t.Errorf("%+v", p)
 	}
 
 	// A digest decides, also where the tag has moved on; an image without an index
 	// is one platform's.
-	must(t, remote.Write(to, one))
+	fixture.Must(t, remote.Write(to, one))
 	if got, err := c.Describe(t.Context(), ref+"@"+digest.String()); err != nil || len(got.Platforms) != 2 || got.Digest != digest.String() {
 		t.Errorf("by digest: %+v, %v", got, err)
 	}

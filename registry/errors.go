@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"fnb/images"
 	"fnb/internal/plain"
 )
 
@@ -35,14 +36,12 @@ func (e *AuthError) Error() string {
 	return prefixed(e.Reference, withMessage(s, e.Message))
 }
 
-// A NotFoundError says that a reference is not in a registry or in the image
-// store.
+// A NotFoundError says that a reference is not in its registry.
 type NotFoundError struct {
 	Reference string
-	Host      string   // of the registry that was asked; "" for the image store
-	Pushed    bool     // it was to be pushed: the registry has no such repository
-	Near      []string // references of the image store that resemble it, nearest first
-	Message   string   // the registry's words; may be empty
+	Host      string // of the registry that was asked
+	Pushed    bool   // it was to be pushed: the registry has no such repository
+	Message   string // the registry's words; may be empty
 }
 
 func (e *NotFoundError) Error() string {
@@ -70,6 +69,8 @@ type UnavailableError struct {
 	Host      string
 	Reference string
 	Status    int // 5xx; 0 where there was no answer
+	// PlainHTTP says that it is asked in plain HTTP, and not, or not only, by TLS.
+	PlainHTTP bool
 	Err       error
 }
 
@@ -105,40 +106,6 @@ type PlainHTTPError struct {
 func (e *PlainHTTPError) Error() string {
 	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
 }
-
-// A ReferenceError says that a text is not an image reference.
-type ReferenceError struct {
-	Reference string
-	Reason    string
-	Err       error // a [*schema.ImageError] where the text itself is wrong; nil otherwise
-}
-
-func (e *ReferenceError) Error() string {
-	return fmt.Sprintf("%q is not an image reference: %s", e.Reference, e.Reason)
-}
-
-// Unwrap returns what there is to know about the text.
-func (e *ReferenceError) Unwrap() error { return e.Err }
-
-// A DamagedError says that a blob is missing from the image store or is not
-// what its digest says.
-type DamagedError struct {
-	Digest string
-	Reason string
-}
-
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("blob %s of the image store: %s", e.Digest, e.Reason)
-}
-
-// An IndexError says that the list of an image store's images cannot be read.
-type IndexError struct {
-	File string
-	Err  error
-}
-
-func (e *IndexError) Error() string { return fmt.Sprintf("reading %s: %v", e.File, e.Err) }
-func (e *IndexError) Unwrap() error { return e.Err }
 
 // explain turns what go-containerregistry returned into the errors above. ref is
 // "" where there is no reference. Whether the caller interrupted is read from
@@ -186,7 +153,8 @@ func explainStatus(t *transport.Error, host, ref string) error {
 		return &PolicyError{Host: host, Reference: ref, Status: t.StatusCode, Code: code, Message: message}
 	}
 	text := withMessage(fmt.Sprintf("answered %d %s", t.StatusCode, http.StatusText(t.StatusCode)), message)
-	return &UnavailableError{Host: host, Reference: ref, Status: t.StatusCode, Err: errors.New(text)}
+	plainHTTP := t.Request != nil && t.Request.URL.Scheme == "http"
+	return &UnavailableError{Host: host, Reference: ref, Status: t.StatusCode, PlainHTTP: plainHTTP, Err: errors.New(text)}
 }
 
 // said returns the code and the message of a registry's answer.
@@ -217,13 +185,16 @@ func ours(err error) error {
 	if e, ok := errors.AsType[*NotFoundError](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*images.NotFoundError](err); ok {
+		return e
+	}
 	if e, ok := errors.AsType[*UnavailableError](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*NoRegistryError](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*DamagedError](err); ok {
+	if e, ok := errors.AsType[*images.DamagedError](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*PlatformError](err); ok {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"fnb/images"
 	"fnb/registry"
 )
 
@@ -18,7 +19,7 @@ func ExampleClient_Push() {
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	images, err := registry.OpenImageStore(filepath.Join(dir, "images"))
+	images, err := images.Open(filepath.Join(dir, "images"))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,8 +10,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"fnb/internal/plain"
+	"fnb/images"
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // Bounds of a question whose answer nobody depends on.
@@ -26,8 +27,8 @@ var errSilent = errors.New("no answer within " + questionLimit.String())
 // question returns a context for such a question.
 func question(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, questionLimit)
-	ctx, patience := withPatience(ctx, nil)
-	patience.left = questionPatience
+	ctx, budget := withBudget(ctx)
+	budget.left = questionPatience
 	return ctx, cancel
 }
 
@@ -44,7 +45,7 @@ type Known struct {
 }
 
 // Input is the input digest that the image was made with; "" where it says none.
-func (k *Known) Input() string { return k.Annotations[schema.InputLabel] }
+func (k *Known) Input() string { return k.Annotations[words.LabelInput] }
 
 // Ask returns what a registry has under ref. It waits a few seconds at most for
 // a registry that fails, and 15 for one that does not answer, which is an
@@ -60,7 +61,7 @@ func (c *Client) Ask(ctx context.Context, ref string) (*Known, error) {
 	_, puller := c.remotes()
 	d, err := puller.Get(qctx, r.name())
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, &UnavailableError{Host: r.host(), Reference: r.String(), Err: errSilent}
+		return nil, &UnavailableError{Host: r.Registry, Reference: r.String(), PlainHTTP: c.plain(r.repo.RegistryStr()), Err: errSilent}
 	}
 	if err != nil {
 		return nil, c.explain(ctx, err, r)
@@ -101,11 +102,10 @@ func (k *Known) read() error {
 	}
 	k.Annotations = m.Annotations
 	for _, d := range m.Manifests {
-		if d.Platform == nil || d.Platform.OS == "unknown" {
+		if !images.ForPlatform(d) {
 			continue
 		}
-		p := schema.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}
-		k.Platforms = append(k.Platforms, schema.PlatformReport{Platform: p.String(), Digest: d.Digest.String()})
+		k.Platforms = append(k.Platforms, schema.PlatformReport{Platform: images.PlatformOf(d).String(), Digest: d.Digest.String()})
 	}
 	if k.Descriptor.MediaType.IsImage() {
 		one := schema.PlatformReport{Digest: k.Descriptor.Digest.String()}
@@ -149,35 +149,12 @@ func (c *Client) Tag(ctx context.Context, known *Known, ref string) error {
 		return err
 	}
 	if at, err := c.parse(known.Reference); err != nil || at.repo.Name() != r.repo.Name() {
-		return &ReferenceError{Reference: plain.Short(ref), Reason: "it is not in the repository of " + known.Reference}
+		return images.BadReference(ref, "it is not in the repository of "+known.Reference)
 	}
-	ctx, _ = withPatience(asking(ctx, r), nil)
+	ctx, _ = withBudget(asking(ctx, r))
 	pusher, _ := c.remotes()
 	if err := pusher.Put(ctx, r.name(), &rawManifest{raw: known.raw, mediaType: known.Descriptor.MediaType}); err != nil {
 		return c.explain(ctx, err, r)
 	}
 	return nil
-}
-
-// Find returns the references of images that were made with an input digest and
-// are whole: manifests are right, layers have the right sizes.
-func (s *ImageStore) Find(ctx context.Context, input string) ([]Entry, error) {
-	entries, err := s.List()
-	if err != nil {
-		return nil, err
-	}
-	var out []Entry
-	for _, e := range entries {
-		if e.Descriptor.Annotations[schema.InputLabel] != input {
-			continue
-		}
-		if _, err := s.walk(ctx, e.Descriptor); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			continue // what is damaged is made anew
-		}
-		out = append(out, e)
-	}
-	return out, nil
 }

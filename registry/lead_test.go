@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/origin"
 )
 
@@ -21,26 +22,30 @@ func TestRegistryLeadsInward(t *testing.T) {
 	t.Cleanup(inside.Close)
 	host := strings.TrimPrefix(inside.URL, "http://")
 	for _, test := range []struct {
-		met   origin.Reach
-		named string
-		allow string
-		ok    bool
+		least, met origin.Reach
+		named      string
+		allow      string
+		ok         bool
 	}{
-		{origin.Public, "ghcr.io", "", false},
-		{origin.Network, "10.0.0.1", "", false},
-		{origin.Machine, "127.0.0.1:1", "", true},
-		{origin.Public, host, "", true},
-		{origin.Public, "ghcr.io", host, true},
+		{origin.Machine, origin.Public, "ghcr.io", "", false},
+		{origin.Machine, origin.Network, "10.0.0.1", "", false},
+		{origin.Machine, origin.Machine, "127.0.0.1:1", "", true},
+		{origin.Machine, origin.Public, host, "", true},
+		{origin.Machine, origin.Public, "ghcr.io", host, true},
+		{origin.Public, origin.Public, host, "", false},
+		{origin.Network, origin.Machine, "127.0.0.1:1", "", false},
+		{origin.Public, origin.Public, host, host, true},
 	} {
 		g := newLeadGuard(&http.Transport{}, net.Dialer{}, func(h string) bool { return h == test.allow })
+		g.least = test.least
 		g.met = func() (nearest, farthest origin.Reach, ok bool) { return test.met, origin.Public, true }
 		g.name(test.named)
 		before := asked
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, inside.URL+"/token", nil)
-		must(t, err)
+		fixture.Must(t, err)
 		resp, err := g.RoundTrip(req)
 		if err == nil {
-			must(t, resp.Body.Close())
+			fixture.Must(t, resp.Body.Close())
 		}
 		_, refused := errors.AsType[*origin.ReachError](err)
 		if refused == test.ok || test.ok != (asked > before) {

@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"fnb/internal/plain"
+	"fnb/images"
+	"fnb/internal/disk"
 )
 
 // A Stored says where [Client.Login] put the credentials.
@@ -40,7 +41,7 @@ func (c *Client) Login(ctx context.Context, host, user, password string) (Stored
 		return Stored{}, err
 	}
 	if err := c.check(ctx, reg, user, password); err != nil {
-		return Stored{}, explain(ctx, err, hostName(reg.RegistryStr()), "")
+		return Stored{}, c.asked(explain(ctx, err, hostName(reg.RegistryStr()), ""), reg.RegistryStr())
 	}
 	path := dockerConfig(c.opts)
 	if path == "" {
@@ -128,7 +129,7 @@ func (c *Client) registry(host string) (name.Registry, error) {
 	}
 	reg, err := name.NewRegistry(host, append(opts, name.StrictValidation)...)
 	if err != nil {
-		return name.Registry{}, &ReferenceError{Reference: plain.Short(host), Reason: "want the host of a registry, such as ghcr.io or localhost:5000"}
+		return name.Registry{}, images.BadReference(host, "want the host of a registry, such as ghcr.io or localhost:5000")
 	}
 	c.trans.lead.name(reg.RegistryStr())
 	return reg, nil
@@ -136,7 +137,7 @@ func (c *Client) registry(host string) (name.Registry, error) {
 
 // check asks the registry for its root, with a token first where it wants one.
 func (c *Client) check(ctx context.Context, reg name.Registry, user, password string) error {
-	ctx, _ = withPatience(ctx, nil)
+	ctx, _ = withBudget(ctx)
 	auth := authn.FromConfig(authn.AuthConfig{Username: user, Password: password})
 	if user == tokenUser {
 		auth = authn.FromConfig(authn.AuthConfig{Username: user, IdentityToken: password})
@@ -168,7 +169,7 @@ func changeAuths(ctx context.Context, path string, change func(auths map[string]
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	unlock, err := lockFile(ctx, path+".lock", true)
+	unlock, err := disk.Lock(ctx, path+".lock")
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,12 @@ func changeAuths(ctx context.Context, path string, change func(auths map[string]
 	if err != nil {
 		return fmt.Errorf("storing the credentials: %w", err)
 	}
-	return replaceFile(path, append(out, '\n'), 0o600)
+	if b != nil { // it may have been readable by others
+		if err := os.Chmod(path, 0o600); err != nil {
+			return fmt.Errorf("storing the credentials: %w", err)
+		}
+	}
+	return disk.ReplaceFile(path, append(out, '\n'), 0o600)
 }
 
 // decodeObject reads a JSON object whose values stay as they are written.

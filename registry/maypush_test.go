@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -77,8 +78,8 @@ func TestMayPushWithCredentials(t *testing.T) {
 	}
 	// "ada:wrong" and "ada:s3cret word"
 	for auth, allowed := range map[string]bool{"YWRhOndyb25n": false, "YWRhOnMzY3JldCB3b3Jk": true} {
-		must(t, os.WriteFile(file, []byte(`{"auths":{"`+reg.Host+`":{"auth":"`+auth+`"}}}`), 0o600))
-		must(t, c.reset())
+		fixture.Must(t, os.WriteFile(file, []byte(`{"auths":{"`+reg.Host+`":{"auth":"`+auth+`"}}}`), 0o600))
+		fixture.Must(t, c.reset())
 		err := c.MayPush(t.Context(), ref)
 		if e, ok := errors.AsType[*AuthError](err); allowed && err != nil || !allowed && (!ok || e.Anonymous || e.Status != 401) {
 			t.Errorf("%s: %v", auth, err)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -29,7 +30,7 @@ func TestRegistriesAreAskedOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if _, err := c.Ask(t.Context(), fmt.Sprintf("%s/acme/f%d:1", reg.Host, i)); !is[*NotFoundError](err) {
+			if _, err := c.Ask(t.Context(), fmt.Sprintf("%s/acme/f%d:1", reg.Host, i)); !fixture.Is[*NotFoundError](err) {
 				t.Error(err)
 			}
 		})
@@ -46,10 +47,10 @@ func TestFailedPingsAreNotRemembered(t *testing.T) {
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
 	c := newClient(t, Options{})
 	reg.Fail(servers.Fault{Method: http.MethodGet, Path: regexp.MustCompile("^/v2/$"), Status: http.StatusForbidden, Times: 1})
-	if _, err := c.Ask(t.Context(), reg.Host+"/acme/hello:1"); !is[*AuthError](err) {
+	if _, err := c.Ask(t.Context(), reg.Host+"/acme/hello:1"); !fixture.Is[*AuthError](err) {
 		t.Errorf("a registry that refuses: %v", err)
 	}
-	if _, err := c.Ask(t.Context(), reg.Host+"/acme/hello:1"); !is[*NotFoundError](err) {
+	if _, err := c.Ask(t.Context(), reg.Host+"/acme/hello:1"); !fixture.Is[*NotFoundError](err) {
 		t.Errorf("once it does not: %v", err)
 	}
 }
@@ -65,7 +66,7 @@ func TestPingsEndWithTheirContext(t *testing.T) {
 	})}
 	request := func(ctx context.Context) *http.Request {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://reg.example/v2/", http.NoBody)
-		must(t, err)
+		fixture.Must(t, err)
 		return r
 	}
 	first := make(chan struct{})

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
+	"fnb/images"
+	"fnb/internal/stall"
 	"fnb/schema"
 )
 
@@ -19,7 +21,7 @@ import (
 // the same reference, and returns its descriptor. With a platform only that
 // image of a multi-platform image is brought; the zero value brings all. Blobs that
 // the store has are not fetched.
-func (c *Client) Pull(ctx context.Context, ref string, store *ImageStore, platform schema.Platform) (v1.Descriptor, error) {
+func (c *Client) Pull(ctx context.Context, ref string, store *images.Store, platform schema.Platform) (v1.Descriptor, error) {
 	r, err := c.parse(ref)
 	if err != nil {
 		return v1.Descriptor{}, err
@@ -36,10 +38,10 @@ func (c *Client) Pull(ctx context.Context, ref string, store *ImageStore, platfo
 	}
 	key := r
 	if platform != (schema.Platform{}) {
-		key.digest = "" // which is the index's
+		key.Digest = "" // which is the index's
 	}
-	if key.tag == "" && key.digest == "" {
-		key.digest = desc.Digest.String()
+	if key.Tag == "" && key.Digest == "" {
+		key.Digest = desc.Digest.String()
 	}
 	if err := store.Put(ctx, key.String(), desc); err != nil {
 		return v1.Descriptor{}, err
@@ -50,7 +52,7 @@ func (c *Client) Pull(ctx context.Context, ref string, store *ImageStore, platfo
 // A pull is one image on its way into the image store.
 type pull struct {
 	client *Client
-	store  *ImageStore
+	store  *images.Store
 	ref    reference
 }
 
@@ -60,8 +62,8 @@ func (p *pull) run(ctx context.Context, platform schema.Platform) (v1.Descriptor
 		return v1.Descriptor{}, err
 	}
 	desc := top.Descriptor
-	if p.ref.digest != "" && desc.Digest.String() != p.ref.digest {
-		return desc, &NotFoundError{Reference: p.ref.String(), Host: p.ref.host(), Message: "the tag names " + desc.Digest.String()}
+	if p.ref.Digest != "" && desc.Digest.String() != p.ref.Digest {
+		return desc, &NotFoundError{Reference: p.ref.String(), Host: p.ref.Registry, Message: "the tag names " + desc.Digest.String()}
 	}
 	if platform != (schema.Platform{}) && desc.MediaType.IsIndex() {
 		m, err := v1.ParseIndexManifest(bytes.NewReader(top.Manifest))
@@ -70,7 +72,7 @@ func (p *pull) run(ctx context.Context, platform schema.Platform) (v1.Descriptor
 		}
 		var all []v1.Descriptor
 		for _, d := range m.Manifests {
-			if d.Platform != nil && d.Platform.OS != "unknown" {
+			if images.ForPlatform(d) {
 				all = append(all, d)
 			}
 		}
@@ -84,15 +86,15 @@ func (p *pull) run(ctx context.Context, platform schema.Platform) (v1.Descriptor
 
 // manifest gets one manifest; its digest is checked.
 func (p *pull) manifest(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
-	ctx, _ = withPatience(ctx, nil)
+	ctx, _ = withBudget(ctx)
 	_, puller := p.client.remotes()
 	return puller.Get(ctx, ref)
 }
 
 // fetch brings everything desc names, and then desc itself.
 func (p *pull) fetch(ctx context.Context, desc v1.Descriptor, depth int) error {
-	if depth > maxNesting {
-		return fmt.Errorf("%s: indexes are nested more than %d deep", p.ref, maxNesting)
+	if depth > images.MaxNesting {
+		return fmt.Errorf("%s: indexes are nested more than %d deep", p.ref, images.MaxNesting)
 	}
 	got, err := p.manifest(ctx, p.ref.repo.Digest(desc.Digest.String()))
 	if err != nil {
@@ -117,16 +119,16 @@ func (p *pull) fetch(ctx context.Context, desc v1.Descriptor, depth int) error {
 			return err
 		}
 	}
-	if p.store.has(desc) {
+	if p.store.Has(desc) {
 		return nil
 	}
-	return p.store.writeBlob(desc, bytes.NewReader(got.Manifest))
+	return p.store.Write(desc, bytes.NewReader(got.Manifest))
 }
 
 func (p *pull) blobs(ctx context.Context, all []v1.Descriptor) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, d := range all {
-		if p.store.has(d) {
+		if p.store.Has(d) {
 			continue
 		}
 		release, err := p.client.slot(gctx)
@@ -143,14 +145,13 @@ func (p *pull) blobs(ctx context.Context, all []v1.Descriptor) error {
 
 // blob brings one blob. One that breaks off is fetched from its start.
 func (p *pull) blob(ctx context.Context, d v1.Descriptor) error {
-	ctx, patience := withPatience(ctx, nil)
+	ctx, budget := withBudget(ctx)
 	for {
 		err := p.blobOnce(ctx, d)
 		if err == nil {
-			p.client.opts.Progress(Event{Reference: p.ref.String(), Digest: d.Digest.String(), Status: StatusFetched, Bytes: d.Size, Total: d.Size})
 			return nil
 		}
-		if ctx.Err() != nil || ours(err) != nil || !isTransient(err) || !patience.wait(ctx, 0, reason(err), maxAttempts) {
+		if ctx.Err() != nil || ours(err) != nil || !isTransient(err) || !budget.wait(ctx, 0, maxAttempts) {
 			return err
 		}
 	}
@@ -158,8 +159,8 @@ func (p *pull) blob(ctx context.Context, d v1.Descriptor) error {
 
 func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
 	_, puller := p.client.remotes()
-	ctx, watch := watchStall(ctx, p.client.stall)
-	defer watch.stop()
+	ctx, watch := stall.New(ctx, p.client.stall)
+	defer watch.End()
 	layer, err := puller.Layer(ctx, p.ref.repo.Digest(d.Digest.String()))
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func (p *pull) blobOnce(ctx context.Context, d v1.Descriptor) error {
 		return err
 	}
 	defer func() { _ = r.Close() }() // it was only read from
-	return watch.explain(p.store.writeBlob(d, &bodyReader{r: watch.reader(r)}))
+	return explainStall(watch, p.store.Write(d, &bodyReader{r: watchBlob(watch, r)}))
 }
 
 // A bodyReader makes errors of a broken body tell from errors of the disk.

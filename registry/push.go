@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,7 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
-	"fnb/internal/plain"
+	"fnb/images"
+	"fnb/internal/stall"
 )
 
 // A Pushed is what one [Client.Push] did.
@@ -35,7 +34,7 @@ type Pushed struct {
 // sent, and a blob that another repository of the registry has is taken over
 // from there. A target is changed only after everything it names has arrived. A
 // digest in a target must be the image's.
-func (c *Client) Push(ctx context.Context, store *ImageStore, ref string, targets ...string) (*Pushed, error) {
+func (c *Client) Push(ctx context.Context, store *images.Store, ref string, targets ...string) (*Pushed, error) {
 	if len(targets) == 0 {
 		targets = []string{ref}
 	}
@@ -59,7 +58,7 @@ func (c *Client) Push(ctx context.Context, store *ImageStore, ref string, target
 		p.result.References = append(p.result.References, r.String())
 		if err := p.to(asking(ctx, r), r); err != nil {
 			err = c.explain(ctx, err, r)
-			if none, ok := errors.AsType[*NotFoundError](err); ok && none.Host != "" {
+			if none, ok := errors.AsType[*NotFoundError](err); ok {
 				none.Pushed = true
 			}
 			return nil, err
@@ -75,8 +74,8 @@ func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, err
 		if err != nil {
 			return nil, err
 		}
-		if r.digest != "" && r.digest != desc.Digest.String() {
-			return nil, &ReferenceError{Reference: plain.Short(t), Reason: "its digest is not the image's, " + desc.Digest.String()}
+		if r.Digest != "" && r.Digest != desc.Digest.String() {
+			return nil, images.BadReference(t, "its digest is not the image's, "+desc.Digest.String())
 		}
 		refs = append(refs, r)
 	}
@@ -86,7 +85,7 @@ func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, err
 // A push is one image on its way to its targets.
 type push struct {
 	client *Client
-	store  *ImageStore
+	store  *images.Store
 	desc   v1.Descriptor
 
 	siblings map[v1.Hash]name.Repository // other repositories that may have a blob
@@ -97,16 +96,16 @@ type push struct {
 
 // to brings the image to one target.
 func (p *push) to(ctx context.Context, r reference) error {
-	ok, err := p.exists(ctx, r, r.name())
+	ok, err := p.exists(ctx, r.name())
 	if err != nil || ok {
 		return err
 	}
 	p.result.Unchanged = false
-	t, err := p.store.walk(ctx, p.desc)
+	t, err := p.store.Walk(ctx, p.desc)
 	if err != nil {
 		return err
 	}
-	ok, err = p.exists(ctx, r, r.repo.Digest(p.desc.Digest.String()))
+	ok, err = p.exists(ctx, r.repo.Digest(p.desc.Digest.String()))
 	if err != nil {
 		return err
 	}
@@ -115,13 +114,13 @@ func (p *push) to(ctx context.Context, r reference) error {
 			return err
 		}
 	}
-	return p.put(ctx, r, p.desc, t, r.name())
+	return p.put(ctx, p.desc, t, r.name())
 }
 
 // exists reports whether ref names the image in the registry. Some registries
 // answer 403 for what is not there, so that is left to the upload to settle.
-func (p *push) exists(ctx context.Context, r reference, ref name.Reference) (bool, error) {
-	ctx, _ = withPatience(ctx, p.waiting(r, p.desc))
+func (p *push) exists(ctx context.Context, ref name.Reference) (bool, error) {
+	ctx, _ = withBudget(ctx)
 	_, puller := p.client.remotes()
 	d, err := puller.Head(ctx, ref)
 	if err == nil {
@@ -134,7 +133,7 @@ func (p *push) exists(ctx context.Context, r reference, ref name.Reference) (boo
 }
 
 // bring sends all blobs, and then the manifests below the image's own.
-func (p *push) bring(ctx context.Context, r reference, t *tree) error {
+func (p *push) bring(ctx context.Context, r reference, t *images.Tree) error {
 	p.siblings = p.client.siblings(ctx, p.store, r.repo)
 	g, gctx := errgroup.WithContext(ctx)
 	for _, b := range t.Blobs {
@@ -151,7 +150,7 @@ func (p *push) bring(ctx context.Context, r reference, t *tree) error {
 		return err
 	}
 	for _, m := range t.Manifests[:len(t.Manifests)-1] {
-		if err := p.put(ctx, r, m, t, r.repo.Digest(m.Digest.String())); err != nil {
+		if err := p.put(ctx, m, t, r.repo.Digest(m.Digest.String())); err != nil {
 			return err
 		}
 	}
@@ -183,26 +182,26 @@ func (p *push) blob(ctx context.Context, r reference, d v1.Descriptor) error {
 // upload brings one blob to r's repository, from another one when from is not
 // the zero value. An upload that breaks is started anew.
 func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from name.Repository) error {
-	ctx, patience := withPatience(ctx, p.waiting(r, d))
+	ctx, budget := withBudget(ctx)
 	ctx, trace := withTrace(ctx)
 	pusher, _ := p.client.remotes()
 	for {
-		attempt, watch := watchStall(ctx, p.client.stall)
-		layer, err := p.layer(r, d, watch)
+		attempt, watch := stall.New(ctx, p.client.stall)
+		layer, err := p.layer(d, watch)
 		if err != nil {
-			watch.stop()
+			watch.End()
 			return err
 		}
 		if from != (name.Repository{}) && from != r.repo {
 			layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(d.Digest.String())}
 		}
-		err = watch.explain(pusher.Upload(attempt, r.repo, layer))
-		watch.stop()
+		err = explainStall(watch, pusher.Upload(attempt, r.repo, layer))
+		watch.End()
 		if err == nil {
-			p.count(r, d, trace.outcome())
+			p.count(d, trace.outcome())
 			return nil
 		}
-		if ctx.Err() != nil || !worthAnew(err) || !patience.wait(ctx, 0, reason(err), maxAttempts) {
+		if ctx.Err() != nil || !worthAnew(err) || !budget.wait(ctx, 0, maxAttempts) {
 			return err
 		}
 		from = name.Repository{}
@@ -228,74 +227,48 @@ func worthAnew(err error) bool {
 	return t.StatusCode >= 500
 }
 
-// reason says in a few words why an attempt has failed.
-func reason(err error) string {
-	if t, ok := errors.AsType[*transport.Error](err); ok {
-		return "answered " + strconv.Itoa(t.StatusCode)
-	}
-	return withoutURL(err).Error()
-}
-
 // layer returns a stored blob as go-containerregistry wants it.
-func (p *push) layer(r reference, d v1.Descriptor, watch *stallWatch) (v1.Layer, error) {
-	return partial.CompressedToLayer(&sentBlob{
-		storedBlob: storedBlob{store: p.store, desc: d},
-		watch:      watch,
-		report: func(done int64) {
-			p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusSending, Bytes: done, Total: d.Size})
-		},
-	})
+func (p *push) layer(d v1.Descriptor, watch *stall.Watch) (v1.Layer, error) {
+	return partial.CompressedToLayer(&sentBlob{Blob: p.store.Blob(d), watch: watch})
 }
 
-// A sentBlob is a stored blob that reports how much of it was read.
+// A sentBlob is a stored blob whose reading is watched.
 type sentBlob struct {
-	storedBlob
-	watch  *stallWatch
-	report func(done int64)
+	*images.Blob
+	watch *stall.Watch
 }
 
 // Compressed opens the blob to be sent.
 func (b *sentBlob) Compressed() (io.ReadCloser, error) {
-	f, err := b.storedBlob.Compressed()
+	f, err := b.Blob.Compressed()
 	if err != nil {
 		return nil, err
 	}
-	return b.watch.reader(&countingReader{ReadCloser: f, report: b.report}), nil
+	return watchBlob(b.watch, f), nil
 }
 
-func (p *push) count(r reference, d v1.Descriptor, s Status) {
+func (p *push) count(d v1.Descriptor, became fate) {
 	p.mu.Lock()
-	switch s {
-	case StatusMounted:
+	defer p.mu.Unlock()
+	switch became {
+	case fateMounted:
 		p.result.Mounted += d.Size
-	case StatusPresent, "":
-		// Without a request: the client has brought it to this repository before.
-		s = StatusPresent
-		p.result.Present += d.Size
-	default:
+	case fateSent:
 		p.result.Sent += d.Size
-	}
-	p.mu.Unlock()
-	p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: s, Bytes: d.Size, Total: d.Size})
-}
-
-func (p *push) waiting(r reference, d v1.Descriptor) func(time.Duration, string) {
-	return func(wait time.Duration, why string) {
-		p.client.opts.Progress(Event{
-			Reference: r.String(), Digest: d.Digest.String(), Status: StatusWaiting,
-			Total: d.Size, Seconds: wait.Seconds(), Reason: why,
-		})
+	default:
+		// Where there was no request either, the client has brought it to this repository
+		// before.
+		p.result.Present += d.Size
 	}
 }
 
 // put writes one manifest under ref.
-func (p *push) put(ctx context.Context, r reference, d v1.Descriptor, t *tree, ref name.Reference) error {
-	ctx, _ = withPatience(ctx, p.waiting(r, d))
+func (p *push) put(ctx context.Context, d v1.Descriptor, t *images.Tree, ref name.Reference) error {
+	ctx, _ = withBudget(ctx)
 	pusher, _ := p.client.remotes()
-	if err := pusher.Put(ctx, ref, &rawManifest{raw: t.raw[d.Digest], mediaType: d.MediaType}); err != nil {
+	if err := pusher.Put(ctx, ref, &rawManifest{raw: t.Raw[d.Digest], mediaType: d.MediaType}); err != nil {
 		return err
 	}
-	p.client.opts.Progress(Event{Reference: r.String(), Digest: d.Digest.String(), Status: StatusTagged, Bytes: d.Size, Total: d.Size})
 	return nil
 }
 
@@ -314,7 +287,7 @@ func (m *rawManifest) MediaType() (types.MediaType, error) { return m.mediaType,
 // siblings returns, for the blobs of the image store, another repository of the
 // same registry whose image has the blob too. That image may never have been
 // pushed; then the registry just asks for the blob.
-func (c *Client) siblings(ctx context.Context, store *ImageStore, repo name.Repository) map[v1.Hash]name.Repository {
+func (c *Client) siblings(ctx context.Context, store *images.Store, repo name.Repository) map[v1.Hash]name.Repository {
 	found := map[v1.Hash]name.Repository{}
 	entries, err := store.List()
 	if err != nil {
@@ -336,13 +309,13 @@ func (c *Client) siblings(ctx context.Context, store *ImageStore, repo name.Repo
 
 // blobsOf returns the blobs of a stored image, and remembers them: a digest never
 // names anything else. An image that cannot be read has none.
-func (c *Client) blobsOf(ctx context.Context, store *ImageStore, desc v1.Descriptor) []v1.Hash {
+func (c *Client) blobsOf(ctx context.Context, store *images.Store, desc v1.Descriptor) []v1.Hash {
 	if known, ok := c.contents.Load(desc.Digest); ok {
 		if blobs, ok := known.([]v1.Hash); ok {
 			return blobs
 		}
 	}
-	t, err := store.walk(ctx, desc)
+	t, err := store.Walk(ctx, desc)
 	if err != nil {
 		return nil
 	}

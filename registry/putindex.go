@@ -14,7 +14,7 @@ func (c *Client) PutIndex(ctx context.Context, mediaType types.MediaType, raw []
 		if err != nil {
 			return err
 		}
-		pctx, _ := withPatience(asking(ctx, r), nil)
+		pctx, _ := withBudget(asking(ctx, r))
 		pusher, _ := c.remotes()
 		if err := pusher.Put(pctx, r.name(), &rawManifest{raw: raw, mediaType: mediaType}); err != nil {
 			return c.explain(pctx, err, r)

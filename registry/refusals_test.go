@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"fnb/images"
+	"fnb/images/imagestest"
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
 )
@@ -27,7 +31,7 @@ import (
 func newForward(t *testing.T, backend string) http.Handler {
 	t.Helper()
 	to, err := url.Parse(backend)
-	must(t, err)
+	fixture.Must(t, err)
 	return &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
@@ -83,7 +87,7 @@ func TestRefusals(t *testing.T) {
 			},
 		},
 		{
-			"a repository that has to be made first", "POST", "/blobs/uploads/", 404, `{"errors":[{"code":"NAME_UNKNOWN","message":"the repository does not exist"}]}`,
+			"a repository that must be made first", "POST", "/blobs/uploads/", 404, `{"errors":[{"code":"NAME_UNKNOWN","message":"the repository does not exist"}]}`,
 			func(t *testing.T, err error) {
 				if e, ok := errors.AsType[*NotFoundError](err); !ok || e.Message != "the repository does not exist" {
 					t.Errorf("%#v", err)
@@ -120,9 +124,9 @@ func TestRefusals(t *testing.T) {
 				forward.ServeHTTP(w, r)
 			}))
 			t.Cleanup(front.Close)
-			s, c := newStore(t), newClient(t, Options{})
+			s, c := imagestest.NewStore(t), newClient(t, Options{})
 			ref := strings.TrimPrefix(front.URL, "http://") + "/acme/" + strings.ReplaceAll(strings.ToLower(test.name), " ", "-") + ":1"
-			put(t, s, ref, newImage(t))
+			imagestest.Put(t, s, ref, imagestest.NewImage(t))
 			start := time.Now()
 			_, err := c.Push(t.Context(), s, ref)
 			if err == nil {
@@ -142,15 +146,15 @@ func TestRefusals(t *testing.T) {
 func TestPushWithCredentials(t *testing.T) {
 	t.Parallel()
 	certs, err := servers.MakeCerts(t.TempDir())
-	must(t, err)
+	fixture.Must(t, err)
 	reg := servers.RegistryFor(t, servers.RegistryOptions{User: "ada", Password: "s3cret word", TLS: certs})
 	pem, err := os.ReadFile(certs.CA)
-	must(t, err)
+	fixture.Must(t, err)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	s := newStore(t)
+	s := imagestest.NewStore(t)
 	ref := reg.Host + "/acme/hello:1"
-	put(t, s, ref, newImage(t))
+	imagestest.Put(t, s, ref, imagestest.NewImage(t))
 
 	c := newClient(t, Options{RootCAs: pool})
 	_, err = c.Push(t.Context(), s, ref)
@@ -177,18 +181,18 @@ func TestPushWithCredentials(t *testing.T) {
 	}
 
 	_, err = newClient(t, Options{}).Push(t.Context(), s, ref)
-	if e, ok := errors.AsType[*UnavailableError](err); !ok || !strings.Contains(e.Error(), "certificate") {
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || e.PlainHTTP || !strings.Contains(e.Error(), "certificate") {
 		t.Errorf("an unknown authority: %v", err)
 	}
 }
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	put(t, s, "127.0.0.1:1/acme/hello:1", newImage(t))
+	s := imagestest.NewStore(t)
+	imagestest.Put(t, s, "127.0.0.1:1/acme/hello:1", imagestest.NewImage(t))
 	start := time.Now()
 	_, err := newClient(t, Options{}).Push(t.Context(), s, "127.0.0.1:1/acme/hello:1")
-	if e, ok := errors.AsType[*UnavailableError](err); !ok || e.Host != "127.0.0.1:1" || !strings.Contains(e.Error(), "connection refused") {
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || e.Host != "127.0.0.1:1" || !e.PlainHTTP || !strings.Contains(e.Error(), "connection refused") {
 		t.Errorf("%v", err)
 	}
 	if d := time.Since(start); d > 10*time.Second {
@@ -199,9 +203,9 @@ func TestUnreachable(t *testing.T) {
 func TestInterruptedPush(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
-	s, c := newStore(t), newClient(t, Options{})
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
 	ref := reg.Host + "/acme/hello:1"
-	put(t, s, ref, newImage(t))
+	imagestest.Put(t, s, ref, imagestest.NewImage(t))
 	reg.Fail(servers.Fault{Method: "POST", Status: 503})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -245,10 +249,10 @@ func TestPlainHTTPOnlyWhereAsked(t *testing.T) {
 		"ftp://127.0.0.1/x":             false,
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-		must(t, err)
+		fixture.Must(t, err)
 		resp, err := guard.RoundTrip(r)
 		if resp != nil {
-			must(t, resp.Body.Close())
+			fixture.Must(t, resp.Body.Close())
 		}
 		if _, refused := errors.AsType[*PlainHTTPError](err); refused == ok {
 			t.Errorf("%s: %v", url, err)
@@ -287,38 +291,37 @@ func TestRedirectsStayInHTTPS(t *testing.T) {
 func TestDamagedBlobIsNotPushed(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{})
-	s, c := newStore(t), newClient(t, Options{})
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
 	ref := reg.Host + "/acme/hello:1"
-	img := newImage(t)
-	put(t, s, ref, img)
+	img := imagestest.NewImage(t)
+	imagestest.Put(t, s, ref, img)
 	m, err := img.Manifest()
-	must(t, err)
-	path, err := s.blobPath(m.Layers[0].Digest)
-	must(t, err)
+	fixture.Must(t, err)
+	path := filepath.Join(s.Dir(), "blobs", "sha256", m.Layers[0].Digest.Hex)
 	b, err := os.ReadFile(path)
-	must(t, err)
+	fixture.Must(t, err)
 	b[0] ^= 1
-	must(t, os.WriteFile(path, b, 0o600))
+	fixture.Must(t, os.WriteFile(path, b, 0o600))
 	_, err = c.Push(t.Context(), s, ref)
-	if e, ok := errors.AsType[*DamagedError](err); !ok || e.Digest != m.Layers[0].Digest.String() {
+	if e, ok := errors.AsType[*images.DamagedError](err); !ok || e.Digest != m.Layers[0].Digest.String() {
 		t.Errorf("%v", err)
 	}
-	if _, err := c.Head(t.Context(), ref); !isNotFound(err) {
+	if _, err := c.Head(t.Context(), ref); !fixture.Is[*NotFoundError](err) {
 		t.Errorf("Head: %v", err)
 	}
 }
 
 func TestPushRefusesReferences(t *testing.T) {
 	t.Parallel()
-	s, c := newStore(t), newClient(t, Options{})
-	put(t, s, "localhost:1/acme/hello:1", newImage(t))
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
+	imagestest.Put(t, s, "localhost:1/acme/hello:1", imagestest.NewImage(t))
 	for _, target := range []string{"", "localhost:1/UPPER:1", "localhost:1/acme/hello:no tag", "localhost:1/acme/hello:1@sha256:" + strings.Repeat("0", 64)} {
 		_, err := c.Push(t.Context(), s, "localhost:1/acme/hello:1", target)
-		if _, ok := errors.AsType[*ReferenceError](err); !ok {
+		if _, ok := errors.AsType[*schema.ImageError](err); !ok {
 			t.Errorf("%q: %v", target, err)
 		}
 	}
-	if _, err := c.Push(t.Context(), s, "localhost:1/acme/unknown:1"); !isNotFound(err) {
+	if _, err := c.Push(t.Context(), s, "localhost:1/acme/unknown:1"); !fixture.Is[*images.NotFoundError](err) {
 		t.Errorf("not in the store: %v", err)
 	}
 }
@@ -327,16 +330,16 @@ func TestPushRefusesReferences(t *testing.T) {
 func TestPushedImagesAreWhole(t *testing.T) {
 	t.Parallel()
 	reg := servers.RegistryFor(t, servers.RegistryOptions{})
-	s, c := newStore(t), newClient(t, Options{})
+	s, c := imagestest.NewStore(t), newClient(t, Options{})
 	ref := reg.Host + "/acme/hello:1"
-	put(t, s, ref, newImage(t, newLayer(t, 10_000)))
+	imagestest.Put(t, s, ref, imagestest.NewImage(t, imagestest.NewLayer(t, 10_000)))
 	_, err := c.Push(t.Context(), s, ref)
-	must(t, err)
+	fixture.Must(t, err)
 	r, err := c.parse(ref)
-	must(t, err)
+	fixture.Must(t, err)
 	img, err := remote.Image(r.name(), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
-	must(t, err)
-	must(t, validate.Image(img))
+	fixture.Must(t, err)
+	fixture.Must(t, validate.Image(img))
 }
 
 // TestStalls lets the registry stop in the middle of a blob, once in each
@@ -347,9 +350,9 @@ func TestStalls(t *testing.T) {
 	forward := newForward(t, reg.URL)
 	var up, down atomic.Bool
 	end := make(chan struct{})
-	layer := newLayer(t, 20_000_000)
+	layer := imagestest.NewLayer(t, 20_000_000)
 	digest, err := layer.Digest()
-	must(t, err)
+	fixture.Must(t, err)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.ContentLength > 1_000_000 && up.CompareAndSwap(false, true):
@@ -368,15 +371,15 @@ func TestStalls(t *testing.T) {
 	t.Cleanup(func() { close(end) })
 	c := newClient(t, Options{})
 	c.stall = 300 * time.Millisecond
-	s := newStore(t)
+	s := imagestest.NewStore(t)
 	ref := strings.TrimPrefix(front.URL, "http://") + "/acme/hello:1"
-	put(t, s, ref, newImage(t, layer))
+	imagestest.Put(t, s, ref, imagestest.NewImage(t, layer))
 	_, err = c.Push(t.Context(), s, ref)
-	must(t, err)
-	to := newStore(t)
+	fixture.Must(t, err)
+	to := imagestest.NewStore(t)
 	_, err = c.Pull(t.Context(), ref, to, schema.Platform{})
-	must(t, err)
-	must(t, to.Verify(t.Context(), ref))
+	fixture.Must(t, err)
+	imagestest.Verify(t, to, ref)
 	if !up.Load() || !down.Load() {
 		t.Error("nothing stalled")
 	}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/internal/servers/front"
 )
 
 // TestRegistries does what fnb does with a registry with those that there are.
@@ -31,15 +33,15 @@ func TestRegistries(t *testing.T) {
 func TestRegistryBehindNginx(t *testing.T) {
 	t.Parallel()
 	certs, err := servers.MakeCerts(t.TempDir())
-	must(t, err)
+	fixture.Must(t, err)
 	pem, err := os.ReadFile(certs.CA)
-	must(t, err)
+	fixture.Must(t, err)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
 	reg := servers.RegistryFor(t, servers.RegistryOptions{Absolute: true})
 	useRegistry(t, servers.NginxFor(t, reg, servers.NginxOptions{TLS: certs})+"/tls", Options{RootCAs: pool})
 
-	blobs := servers.FrontFor(t, reg, servers.Quirk{}).Other
+	blobs := front.For(t, reg, front.Quirk{}).Other
 	if !strings.HasPrefix(blobs, "127.0.0.2:") {
 		t.Fatalf("blobs are at %s", blobs)
 	}

@@ -1,73 +1,46 @@
 package registry
 
 import (
-	"context"
 	"errors"
 	"io"
-	"sync/atomic"
-	"time"
+
+	"fnb/internal/stall"
 )
 
 // errStalled says that a blob's content has stopped moving.
 var errStalled = errors.New("nothing has moved for too long")
 
-// A stallWatch cancels a transfer whose content has stopped moving: a connection
-// can be alive and its other end never read or write again.
-type stallWatch struct {
-	after  time.Duration
-	timer  *time.Timer
-	cancel context.CancelFunc
-	fired  atomic.Bool
-}
-
-// watchStall returns a context for one transfer, and what watches it. The watch
-// begins with the first byte and ends with the last, or with stop.
-func watchStall(ctx context.Context, after time.Duration) (context.Context, *stallWatch) {
-	ctx, cancel := context.WithCancel(ctx)
-	w := &stallWatch{after: after, cancel: cancel}
-	w.timer = time.AfterFunc(after, func() {
-		w.fired.Store(true)
-		cancel()
-	})
-	w.timer.Stop()
-	return ctx, w
-}
-
-func (w *stallWatch) stop() {
-	w.timer.Stop()
-	w.cancel()
-}
-
-// explain returns errStalled for the error that the watch has brought about.
-func (w *stallWatch) explain(err error) error {
-	if err != nil && w.fired.Load() {
+// explainStall returns errStalled for the error that a watch has brought about.
+func explainStall(w *stall.Watch, err error) error {
+	if err != nil && w.Stalled() {
 		return errStalled
 	}
 	return err
 }
 
-// reader returns r, watched.
-func (w *stallWatch) reader(r io.ReadCloser) io.ReadCloser {
-	return &stallReader{ReadCloser: r, watch: w}
+// A watchedBlob is a blob's content, watched from its first byte to its last, or until it
+// is closed: what the other end does then takes its own time.
+type watchedBlob struct {
+	io.Closer
+	moving io.Reader
+	watch  *stall.Watch
 }
 
-type stallReader struct {
-	io.ReadCloser
-	watch *stallWatch
+func watchBlob(w *stall.Watch, r io.ReadCloser) io.ReadCloser {
+	return &watchedBlob{Closer: r, moving: w.Reader(r), watch: w}
 }
 
 // Read notes that the content moves.
-func (s *stallReader) Read(p []byte) (int, error) {
-	s.watch.timer.Reset(s.watch.after)
-	n, err := s.ReadCloser.Read(p)
+func (b *watchedBlob) Read(p []byte) (int, error) {
+	n, err := b.moving.Read(p)
 	if err != nil {
-		s.watch.timer.Stop()
+		b.watch.Pause()
 	}
 	return n, err
 }
 
-// Close ends the watch: what the other end does now takes its own time.
-func (s *stallReader) Close() error {
-	s.watch.timer.Stop()
-	return s.ReadCloser.Close()
+// Close ends the watch, and closes the content.
+func (b *watchedBlob) Close() error {
+	b.watch.Pause()
+	return b.Closer.Close()
 }

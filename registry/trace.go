@@ -2,45 +2,25 @@ package registry
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
 )
 
-// A Status says what became of a blob or is happening to it.
-type Status string
+// A fate is what became of a blob that a push brought to a registry.
+type fate int
 
-// What an [Event] tells.
 const (
-	StatusSending Status = "sending" // Bytes of Total are sent
-	StatusSent    Status = "sent"
-	StatusMounted Status = "mounted"   // taken over from another repository
-	StatusPresent Status = "present"   // the registry had it
-	StatusFetched Status = "fetched"   // pulled into the image store
-	StatusWaiting Status = "waiting"   // for Seconds, because of Reason, before the next attempt
-	StatusTagged  Status = "published" // the manifest is in the registry
+	fatePresent fate = iota // the registry had it
+	fateSent
+	fateMounted // taken over from another repository
 )
-
-// An Event is one step of a push or pull, for a progress display.
-type Event struct {
-	Reference string // the push's or pull's
-	Digest    string
-	Status    Status
-	Bytes     int64 // sent so far
-	Total     int64
-	Seconds   float64
-	Reason    string
-}
-
-// reportEvery is how many bytes are sent between two events.
-const reportEvery = 1 << 20
 
 // A trace learns from the requests of one blob's upload what became of it:
 // go-containerregistry does not say.
 type trace struct {
-	mu     sync.Mutex
-	status Status
+	mu   sync.Mutex
+	fate fate
 }
 
 type traceKey struct{}
@@ -77,34 +57,16 @@ func (t *trace) saw(r *http.Request, resp *http.Response) {
 	defer t.mu.Unlock()
 	switch {
 	case r.Method == http.MethodHead && resp.StatusCode == http.StatusOK:
-		t.status = StatusPresent
+		t.fate = fatePresent
 	case r.Method == http.MethodPost && resp.StatusCode == http.StatusCreated:
-		t.status = StatusMounted
+		t.fate = fateMounted
 	case r.Method == http.MethodPut && resp.StatusCode == http.StatusCreated:
-		t.status = StatusSent
+		t.fate = fateSent
 	}
 }
 
-func (t *trace) outcome() Status {
+func (t *trace) outcome() fate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.status
-}
-
-// A countingReader reports how much of a blob was read.
-type countingReader struct {
-	io.ReadCloser
-	report   func(done int64)
-	done     int64
-	reported int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.done += int64(n)
-	if c.done-c.reported >= reportEvery {
-		c.reported = c.done
-		c.report(c.done)
-	}
-	return n, err
+	return t.fate
 }

@@ -49,6 +49,7 @@ func newTransport(opts Options, plain func(host string) bool) *retryTransport {
 	lead := newLeadGuard(base, dialer, func(host string) bool {
 		return slices.Contains(opts.Insecure, host) || origin.Listed(os.Getenv(origin.PrivateHosts), host)
 	})
+	lead.least = opts.Least
 	return &retryTransport{inner: &schemeGuard{inner: lead, plain: plain}, lead: lead}
 }
 
@@ -84,9 +85,11 @@ func (g *schemeGuard) RoundTrip(r *http.Request) (*http.Response, error) {
 // redirects to, and where uploads go. Any public host will do, as with Docker and
 // containerd, since Docker Hub's and GitLab's tokens come from elsewhere: the secret of
 // a registry is the registry's to pass on. But it leads to no host that is nearer than
-// all registries that were asked for, and by a redirect goes no secret along.
+// all registries that were asked for, and by a redirect goes no secret along. The registries
+// themselves are no nearer than whoever names them may lead.
 type leadGuard struct {
 	guard *origin.Guard
+	least origin.Reach
 	named sync.Map // the registries that were asked for, with their ports
 	met   func() (nearest, farthest origin.Reach, ok bool)
 }
@@ -97,45 +100,45 @@ func newLeadGuard(inner *http.Transport, dialer net.Dialer, exempt func(host str
 	return &leadGuard{guard: g, met: g.Met}
 }
 
-// name notes a registry that was asked for, which may be anywhere.
+// name notes a registry that was asked for.
 func (g *leadGuard) name(host string) { g.named.Store(host, true) }
 
 // RoundTrip implements [http.RoundTripper].
 func (g *leadGuard) RoundTrip(r *http.Request) (*http.Response, error) {
-	least := origin.Machine
+	least := g.least
 	if _, ok := g.named.Load(r.URL.Host); !ok {
-		least, _, _ = g.met() // nobody was met before the first registry
+		nearest, _, _ := g.met() // nobody was met before the first registry
+		least = max(least, nearest)
 	}
 	return g.guard.Within(r, least)
 }
 
-// A patience is how much waiting one operation may still do. The transport and
+// A retryBudget is how much waiting one operation may still do. The transport and
 // the loop around a blob's upload spend the same one.
-type patience struct {
+type retryBudget struct {
 	mu       sync.Mutex
 	left     time.Duration
 	attempts int
-	notify   func(wait time.Duration, why string)
 }
 
-type patienceKey struct{}
+type budgetKey struct{}
 
-// withPatience gives ctx a patience of its own.
-func withPatience(ctx context.Context, notify func(time.Duration, string)) (context.Context, *patience) {
-	p := &patience{left: maxPatience, notify: notify}
-	return context.WithValue(ctx, patienceKey{}, p), p
+// withBudget gives ctx a budget of its own.
+func withBudget(ctx context.Context) (context.Context, *retryBudget) {
+	p := &retryBudget{left: maxPatience}
+	return context.WithValue(ctx, budgetKey{}, p), p
 }
 
-func patienceOf(ctx context.Context) *patience {
-	if p, ok := ctx.Value(patienceKey{}).(*patience); ok {
+func budgetOf(ctx context.Context) *retryBudget {
+	if p, ok := ctx.Value(budgetKey{}).(*retryBudget); ok {
 		return p
 	}
-	return &patience{left: maxPatience}
+	return &retryBudget{left: maxPatience}
 }
 
 // wait sleeps before the next attempt and reports whether there is to be one. The
 // registry's own wish, asked, is kept to; one that is too long ends the attempts.
-func (p *patience) wait(ctx context.Context, asked time.Duration, why string, limit int) bool {
+func (p *retryBudget) wait(ctx context.Context, asked time.Duration, limit int) bool {
 	p.mu.Lock()
 	p.attempts++
 	d := min(firstWait<<min(p.attempts-1, 10), longestWait)
@@ -145,14 +148,11 @@ func (p *patience) wait(ctx context.Context, asked time.Duration, why string, li
 	if more {
 		p.left -= d
 	} else {
-		p.left = -1 // whoever else spends this patience is to stop too
+		p.left = -1 // whoever else spends this budget is to stop too
 	}
 	p.mu.Unlock()
 	if !more {
 		return false
-	}
-	if p.notify != nil {
-		p.notify(d, why)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -174,7 +174,7 @@ type retryTransport struct {
 // RoundTrip implements [http.RoundTripper].
 func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
-	p := patienceOf(ctx)
+	p := budgetOf(ctx)
 	if r.Body != nil && r.GetBody != nil {
 		// The layers above send one request twice when a token has expired, so its
 		// own body is left alone, perhaps closed twice, and each attempt reads a new
@@ -190,11 +190,11 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if resp != nil {
 			t.alive.Store(r.URL.Host, true)
 		}
-		asked, why := t.again(resp, err)
-		if why == "" || ctx.Err() != nil || !repeatable(r) || t.silent(r.URL.Host, err) {
+		asked, again := t.again(resp, err)
+		if !again || ctx.Err() != nil || !repeatable(r) || t.silent(r.URL.Host, err) {
 			return resp, err
 		}
-		if !p.wait(ctx, asked, why, t.attempts(r.URL.Host)) {
+		if !p.wait(ctx, asked, t.attempts(r.URL.Host)) {
 			return resp, err
 		}
 		if resp != nil {
@@ -246,14 +246,11 @@ func rewound(r *http.Request) (*http.Request, error) {
 	return r, err
 }
 
-// again says why an attempt should be repeated, "" where it should not, and how
-// long the registry asks to wait.
-func (t *retryTransport) again(resp *http.Response, err error) (asked time.Duration, why string) {
+// again reports whether an attempt should be repeated, and how long the registry asks
+// to wait.
+func (t *retryTransport) again(resp *http.Response, err error) (asked time.Duration, again bool) {
 	if err != nil {
-		if isTransient(err) {
-			return 0, plain.Short(err.Error())
-		}
-		return 0, ""
+		return 0, isTransient(err)
 	}
 	codes := []int{
 		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
@@ -261,9 +258,9 @@ func (t *retryTransport) again(resp *http.Response, err error) (asked time.Durat
 		499, 522, // what nginx and Cloudflare say when the connection behind them broke
 	}
 	if !slices.Contains(codes, resp.StatusCode) {
-		return 0, ""
+		return 0, false
 	}
-	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), "answered " + strconv.Itoa(resp.StatusCode)
+	return retryAfter(resp.Header.Get("Retry-After"), time.Now()), true
 }
 
 // retryAfter reads a Retry-After header: seconds, or a date.

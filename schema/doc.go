@@ -3,10 +3,10 @@
 // between the rooms (references, platforms, digests).
 //
 // Reading is strict: an unknown key, a wrong type or a bad value in a file that
-// a person writes is a [*FieldError] with file, line, column and, where one is
+// a person writes is a [*document.FieldError] with file, line, column and, where one is
 // near, the key that was probably meant. All problems of a document are
-// reported at once, joined with errors.Join. Files that fnb writes keep the keys
-// of a later fnb.
+// reported at once, joined with errors.Join: [fnb/schema/document] reads the YAML.
+// Files that fnb writes keep the keys of a later fnb.
 //
 // Start with [FindStack] and [ReadStack] for a stack, [ParseManifest] for a
 // template's template.yml, [ReadLock] for fnb.lock, and [AddFunction] for adding

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fnb/schema"
+	"fnb/schema/settings"
 )
 
 // TestFormatsDocumentIsTrue reads the examples of docs/formats.md, each of which
@@ -23,7 +24,7 @@ func TestFormatsDocumentIsTrue(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				return err
 			}
-			_, err := schema.ReadConfig(path)
+			_, err := settings.Read(path)
 			return err
 		},
 		"# template.yml": func(text string) error {

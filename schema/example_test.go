@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing/fstest"
 
 	"fnb/schema"
 )
@@ -60,16 +59,6 @@ func ExampleReadStack() {
 	}
 	fmt.Println(filepath.Base(stack.File), stack.Functions[0].Name)
 	// Output: stack.yml hello
-}
-
-func ExampleChecksum() {
-	template := fstest.MapFS{
-		"Dockerfile":          {Data: []byte("FROM scratch\n"), Mode: 0o644},
-		"function/handler.go": {Data: []byte("package function\n"), Mode: 0o644},
-	}
-	sum, err := schema.Checksum(template)
-	fmt.Println(sum, err)
-	// Output: fnb1:sha256:a06dbd31d93f78ff1c456bc9e2efefadfbabb0b3413693cf68f11b2968e00639 <nil>
 }
 
 func ExampleAddFunction() {

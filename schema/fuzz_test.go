@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"fnb/schema"
+	"fnb/schema/document"
 )
 
 // seed adds every file of some folders of testdata to the corpus.
@@ -44,7 +45,7 @@ func checkProblems(t *testing.T, file string, err error) {
 	}
 	line := 0
 	for _, e := range joined.Unwrap() {
-		field, ok := errors.AsType[*schema.FieldError](e)
+		field, ok := errors.AsType[*document.FieldError](e)
 		if !ok || field.File != file || field.Line < line || field.Problem == "" {
 			t.Fatalf("problem %#v behind line %d", e, line)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"fnb/internal/growth"
 	"fnb/schema"
+	"fnb/schema/settings"
 )
 
 // many is as many lines as a text of the size has room for; # in them is their number.
@@ -167,7 +168,7 @@ func TestFilesAreBounded(t *testing.T) {
 		"fnb.lock":   func(file string) error { _, err := schema.ReadLock(file); return err },
 		"stack.yaml": func(file string) error { _, err := schema.ReadStack(file, nil); return err },
 		"env.yml":    func(file string) error { _, err := schema.ReadEnvironmentFile(file); return err },
-		"config.yml": func(file string) error { _, err := schema.ReadConfig(file); return err },
+		"config.yml": func(file string) error { _, err := settings.Read(file); return err },
 	} {
 		file := filepath.Join(t.TempDir(), name)
 		f, err := os.Create(file)

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 )
 
-// LockVersion is the version of the format of fnb.lock that this package writes.
-const LockVersion = 1
+// lockVersion is the version of the format of fnb.lock that this package writes.
+const lockVersion = 1
 
 // A Lock is the contents of fnb.lock: every exact choice of a stack.
 type Lock struct {

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/distribution/reference"
+
+	"fnb/internal/spelling"
 )
 
 var (
@@ -60,16 +62,10 @@ func checkStoreName(name string) error {
 	return nil
 }
 
-// ValidateImage returns an error unless ref is an image reference.
-func ValidateImage(ref string) error { return checkImage(ref) }
-
-// checkImage returns an error if ref is not an image reference. The grammar is
-// that of the library which Docker and registries use themselves.
-func checkImage(ref string) error {
-	if _, err := reference.ParseNormalizedNamed(ref); err == nil {
-		return nil
-	}
-	return &ImageError{Image: ref, Problem: malformed(ref), Slashed: slashed(ref)}
+// ValidateImage returns an error unless ref is an image reference: an [*ImageError].
+func ValidateImage(ref string) error {
+	_, err := ParseImageRef(ref)
+	return err
 }
 
 // An ImageError says why a text is not an image reference.
@@ -144,7 +140,7 @@ func checkWatchdog(s string, words ...string) error {
 		return nil
 	}
 	// A bare word is an image on Docker Hub, but here it is a slip.
-	if !strings.ContainsAny(s, "/:@") || checkImage(s) != nil {
+	if !strings.ContainsAny(s, "/:@") || ValidateImage(s) != nil {
 		return &wordError{word: s, words: words, or: "an image reference"}
 	}
 	return nil
@@ -167,6 +163,9 @@ type wordError struct {
 	words []string
 	or    string
 }
+
+// Near returns the word that was probably meant, or "".
+func (e *wordError) Near() string { return spelling.Nearest(e.word, e.words) }
 
 func (e *wordError) Error() string {
 	all := e.words

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"fnb/internal/spelling"
 )
 
 // A Platform is an operating system, an architecture and an optional variant,
@@ -67,7 +69,7 @@ func ParsePlatform(s string) (Platform, error) {
 	variants, known := variantsOf(p.Architecture)
 	systems := []string{"linux", "windows", "darwin", "freebsd"}
 	if !slices.Contains(systems, p.OS) || !known {
-		return Platform{}, &platformError{text: s, near: nearest(p.OS, systems), arch: nearest(p.Architecture, architectures())}
+		return Platform{}, &platformError{text: s, near: spelling.Nearest(p.OS, systems), arch: spelling.Nearest(p.Architecture, architectures())}
 	}
 	if p.Variant != "" && !slices.Contains(variants, p.Variant) {
 		return Platform{}, fmt.Errorf("%q is not a platform: %s has no variant %q", s, p.Architecture, p.Variant)

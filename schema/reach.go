@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"fnb/internal/spelling"
+	"fnb/schema/document"
 )
 
 // A Reach is how far the paths of a stack may lead: into the folder of the stack
@@ -71,7 +74,7 @@ type OutsideError struct {
 	Path  string // as the stack says it
 	Leads string // absolute, with links resolved: what to allow
 
-	Place FieldError // where the stack says it; the zero value is not known
+	Place document.FieldError // where the stack says it; the zero value is not known
 }
 
 func (e *OutsideError) Error() string {
@@ -84,16 +87,13 @@ func (e *OutsideError) Error() string {
 	return at.Error()
 }
 
-// Unwrap returns the place, a [*FieldError]; nil where it is not known.
+// Unwrap returns the place, a [*document.FieldError]; nil where it is not known.
 func (e *OutsideError) Unwrap() error {
 	if e.Place.File == "" {
 		return nil
 	}
 	return &e.Place
 }
-
-// A spot is a place in a file, from 1.
-type spot struct{ line, column int }
 
 // CheckPaths returns an [*OutsideError] with its place for each path of the stack that
 // a function is made of or run with and that leads too far, joined.
@@ -107,15 +107,15 @@ func (s *Stack) CheckPaths(fn Function, reach Reach) error {
 		var outside *OutsideError
 		if errors.As(err, &outside) {
 			at := s.positions[field]
-			outside.Place = FieldError{File: s.File, Line: at.line, Column: at.column, Field: field, Problem: "leads out of the stack file's folder"}
+			outside.Place = document.FieldError{File: s.File, Line: at.Line, Column: at.Column, Field: field, Problem: "leads out of the stack file's folder"}
 		}
 		errs = append(errs, err)
 	}
-	of := func(key string) string { return below(below("functions", fn.Name), key) }
+	of := func(key string) string { return document.Below(document.Below("functions", fn.Name), key) }
 	check(of("handler"), fn.Handler)
 	check(of("lang"), templateDir(fn.Lang))
 	for _, id := range slices.Sorted(maps.Keys(fn.BuildSecrets)) {
-		check(below(of("build_secrets"), id), fn.BuildSecrets[id])
+		check(document.Below(of("build_secrets"), id), fn.BuildSecrets[id])
 	}
 	for i, file := range fn.EnvironmentFile {
 		check(of("environment_file")+index(i), file)
@@ -134,22 +134,22 @@ func (s *Stack) CheckPaths(fn Function, reach Reach) error {
 // A MissingError is a path of a stack at which nothing is.
 type MissingError struct {
 	Path  string
-	Place FieldError
+	Place document.FieldError
 }
 
 func (e *MissingError) Error() string { return e.Place.Error() }
 
-// Unwrap returns the place, a [*FieldError].
+// Unwrap returns the place, a [*document.FieldError].
 func (e *MissingError) Unwrap() error { return &e.Place }
 
 // CheckThere returns a [*MissingError] with its place, and with the path that was
 // probably meant, for each path at which a build of the function would find nothing,
 // joined. What is there may be of any kind.
 func (s *Stack) CheckThere(fn Function, reach Reach) error {
-	of := func(key string) string { return below(below("functions", fn.Name), key) }
+	of := func(key string) string { return document.Below(document.Below("functions", fn.Name), key) }
 	errs := []error{s.checkThere(of("handler"), fn.Handler, reach)}
 	for _, id := range slices.Sorted(maps.Keys(fn.BuildSecrets)) {
-		errs = append(errs, s.checkThere(below(of("build_secrets"), id), fn.BuildSecrets[id], reach))
+		errs = append(errs, s.checkThere(document.Below(of("build_secrets"), id), fn.BuildSecrets[id], reach))
 	}
 	return errors.Join(errs...)
 }
@@ -171,8 +171,8 @@ func (s *Stack) checkThere(field, path string, reach Reach) error {
 		return nil
 	}
 	at := s.positions[field]
-	return &MissingError{Path: path, Place: FieldError{
-		File: s.File, Line: at.line, Column: at.column, Field: field, Problem: fmt.Sprintf("there is no %q", path), Near: reach.near(path),
+	return &MissingError{Path: path, Place: document.FieldError{
+		File: s.File, Line: at.Line, Column: at.Column, Field: field, Problem: fmt.Sprintf("there is no %q", path), Near: reach.near(path),
 	}}
 }
 
@@ -194,7 +194,7 @@ func (r Reach) near(path string) string {
 		names = append(names, e.Name())
 	}
 	base := filepath.Base(filepath.FromSlash(path))
-	if name := nearest(base, names); name != "" {
+	if name := spelling.Nearest(base, names); name != "" {
 		return strings.TrimSuffix(path, base) + name
 	}
 	return ""

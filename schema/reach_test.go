@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fnb/schema"
+	"fnb/schema/document"
 )
 
 // TestReach: a path leads where its links lead, and may lead into the stack's folder
@@ -111,7 +112,7 @@ configuration:
 			if !strings.HasPrefix(line, stack.File+want[n]+" leads out of the stack file's folder, to /") {
 				t.Errorf("%s, not %s", line, want[n])
 			}
-			if _, ok := errors.AsType[*schema.FieldError](err); !ok {
+			if _, ok := errors.AsType[*document.FieldError](err); !ok {
 				t.Errorf("%s has no place", line)
 			}
 		}

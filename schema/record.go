@@ -74,6 +74,7 @@ type Record struct {
 	Run        *RecordRun   `json:"run,omitempty"`
 	Built      *RecordBuilt `json:"built,omitempty"`
 	Examples   []Example    `json:"examples,omitempty"`
+	Try        *Trial       `json:"try,omitempty"`
 	Title      string       `json:"title,omitempty"`
 	Categories []string     `json:"categories,omitempty"`
 	Icon       string       `json:"icon,omitempty"` // a data: URL of a picture, or an https: URL

@@ -37,6 +37,7 @@ type FunctionReport struct {
 	Name        string             `json:"name"`
 	Template    string             `json:"template,omitempty"` // reference, as the stack writes it
 	Pin         *Pin               `json:"pin,omitempty"`
+	Runtime     *RuntimeReport     `json:"runtime,omitempty"` // of the language, where the template says how it is chosen
 	InputDigest string             `json:"input_digest,omitempty"`
 	Reference   string             `json:"reference,omitempty"`
 	Tags        []string           `json:"tags,omitempty"`
@@ -52,6 +53,13 @@ type FunctionReport struct {
 	Builders    []string           `json:"builders,omitempty"` // of a fleet, that made it
 	Warnings    []string           `json:"warnings,omitempty"`
 	Error       string             `json:"error,omitempty"`
+}
+
+// A RuntimeReport is the version of a language's runtime in an image.
+type RuntimeReport struct {
+	Name    string `json:"name"` // "python"
+	Version string `json:"version"`
+	From    string `json:"from"` // "hello/.python-version", "pyproject.toml (requires-python)", "build arg PYTHON_VERSION", "template"
 }
 
 // An InputChange is one input of an image that is not what it was.

@@ -1,5 +1,7 @@
 package schema
 
+import "fnb/schema/document"
+
 // A Stack is the functions a project builds, as its stack file says, after
 // environment substitution. The format is OpenFaaS's, with fnb's additions.
 type Stack struct {
@@ -13,7 +15,7 @@ type Stack struct {
 	Configuration Configuration `yaml:"configuration,omitempty"`
 
 	unset     []unsetValue
-	positions map[string]spot // of the texts of the file, by their fields
+	positions map[string]document.Spot // of the texts of the file, by their fields
 }
 
 // A Provider is where OpenFaaS deploys a stack to. fnb keeps it and does not use it.
@@ -59,8 +61,9 @@ type Function struct {
 
 // A FunctionTest says how a function is tested where that is not as its template says.
 type FunctionTest struct {
-	Target string   `yaml:"target,omitempty"` // stage of the Dockerfile that runs the handler's tests
-	Skip   []string `yaml:"skip,omitempty"`   // checks of the contract test that are left out
+	Target  string       `yaml:"target,omitempty"`  // stage of the Dockerfile that runs the handler's tests
+	Skip    []string     `yaml:"skip,omitempty"`    // checks of the contract test that are left out
+	Request *TestRequest `yaml:"request,omitempty"` // in place of the template's
 }
 
 // Resources are the memory and CPU of a running function, in Kubernetes' units.

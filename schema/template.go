@@ -20,6 +20,8 @@ type Manifest struct {
 	Platforms   Platforms     `yaml:"platforms,omitempty"`
 	Caches      []string      `yaml:"caches,omitempty"`
 	Test        *TemplateTest `yaml:"test,omitempty"`
+	Runtime     *Runtime      `yaml:"runtime,omitempty"`
+	Debug       *Debug        `yaml:"debug,omitempty"`
 }
 
 // A BuildOption is a named list of system packages that a function can ask for.
@@ -34,6 +36,30 @@ type PackageList struct {
 	Ecosystem string `yaml:"ecosystem"`
 	Manifest  string `yaml:"manifest"`
 	Lock      string `yaml:"lock,omitempty"`
+	// Files are patterns of further files that installing needs, where the manifest does
+	// not name them itself; "*" is any part of a name, and no slash.
+	Files []string `yaml:"files,omitempty"`
+	// Locks are the locks of other package managers that the template's steps can use, by
+	// the manager's name, such as "uv".
+	Locks map[string]string `yaml:"locks,omitempty"`
+}
+
+// Separate reports whether the template's steps install from the folder packages, which a
+// build context has if the list says of which files it consists.
+func (l PackageList) Separate() bool { return len(l.Files) > 0 || len(l.Locks) > 0 }
+
+// A Runtime says where the version of the language's runtime comes from.
+type Runtime struct {
+	Arg   string   `yaml:"arg"`             // the Dockerfile's build arg that takes it
+	Files []string `yaml:"files,omitempty"` // of the handler, below its folder; the first that names a version decides
+	Least string   `yaml:"least,omitempty"` // the oldest version on which the template works; a file that asks for an older one gets the template's
+}
+
+// A Debug says how a function is started under a debugger.
+type Debug struct {
+	Command string `yaml:"command"`           // in place of fprocess
+	Port    int    `yaml:"port"`              // of loopback, where the debugger listens
+	Adapter string `yaml:"adapter,omitempty"` // what an editor calls it: "debugpy", "delve", "node", "jdwp"
 }
 
 // A TemplateTest says how a template is tested: the stage of its Dockerfile
@@ -43,10 +69,19 @@ type TemplateTest struct {
 	Request *TestRequest `yaml:"request,omitempty"`
 }
 
-// A TestRequest is a request's body and a string its answer contains.
+// A TestRequest is the request of the contract test, and what its answer must be.
 type TestRequest struct {
-	Body     string `yaml:"body,omitempty"`
-	Contains string `yaml:"contains,omitempty"`
+	Method   string            `yaml:"method,omitempty"`  // "" is POST
+	Path     string            `yaml:"path,omitempty"`    // with a query where there is one; "" is /
+	Headers  map[string]string `yaml:"headers,omitempty"` // a body without Content-Type is text/plain
+	Body     string            `yaml:"body,omitempty"`
+	Status   int               `yaml:"status,omitempty"`   // of the answer; 0 is any under 400
+	Contains string            `yaml:"contains,omitempty"` // a part of the answer
+}
+
+// Example is the request as one of those that a function's author gives.
+func (t TestRequest) Example() Example {
+	return Example{Method: t.Method, Path: t.Path, Headers: t.Headers, Body: t.Body, Status: t.Status, Contains: t.Contains}
 }
 
 // A Template is what a template's folder says, under its four parts.

@@ -1,34 +1,28 @@
 package schema
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"fnb/schema/document"
 )
-
-// An unsetError is a variable that a value needs and that is not set.
-type unsetError struct{ name string }
-
-func (e *unsetError) Error() string {
-	return fmt.Sprintf("the environment variable %s is not set, and there is no default as in ${%s:-default}", e.name, e.name)
-}
 
 // An unsetValue is a value of a stack that could not be made, for want of a variable.
 type unsetValue struct {
 	function string // "" where it concerns all functions
 	key      string // of the function, or of the stack
-	problem  *FieldError
+	problem  *document.FieldError
 }
 
-// needs notes that a value waits for a variable.
-func (r *reader) needs(v value, missing *unsetError) {
-	field := v.field
-	if r.within != "" {
-		field = strings.TrimPrefix(field, below("functions", r.within)+".")
+// unsetValueOf says whose value it is that waits for a variable.
+func unsetValueOf(u document.Unset) unsetValue {
+	field := u.Problem.Field
+	if u.Within != "" {
+		field = strings.TrimPrefix(field, document.Below("functions", u.Within)+".")
 	}
 	key, _, _ := strings.Cut(field, ".")
 	key, _, _ = strings.Cut(key, "[")
-	r.unset = append(r.unset, unsetValue{function: r.within, key: key, problem: r.problem(v, missing.Error(), "")})
+	return unsetValue{function: u.Within, key: key, problem: u.Problem}
 }
 
 // SourceKeys are the keys of a function, and of a stack, that decide what an image is
@@ -51,16 +45,16 @@ func DeployKeys() []string {
 	}
 }
 
-// Needs reports, as joined [FieldError]s, the variables that are not set although the
+// Needs reports, as joined [document.FieldError]s, the variables that are not set although the
 // keys of the functions need them. A value that needs such a variable is empty in the
 // stack, so whoever uses a key asks for it here first; the others cannot be stopped by it.
 func (s *Stack) Needs(functions []Function, keys []string) error {
-	var problems []*FieldError
+	var problems []*document.FieldError
 	for _, u := range s.unset {
 		of := u.function == "" || slices.ContainsFunc(functions, func(f Function) bool { return f.Name == u.function })
 		if of && slices.Contains(keys, u.key) {
 			problems = append(problems, u.problem)
 		}
 	}
-	return joinFieldErrors(problems)
+	return document.Join(problems)
 }

@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/store/git"
 )
 
-// readmeName is the file beside a handler that a store shows.
-const readmeName = "README.md"
+// ReadmeName is the file beside a handler that a store shows.
+const ReadmeName = "README.md"
 
 // About is what a handler's folder says of its function.
 type About struct {
@@ -35,7 +36,7 @@ func ReadAbout(handler fs.FS) (About, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return About{}, err
 	}
-	readme, err := readBounded(handler, readmeName, schema.MaxReadmeSize)
+	readme, err := readBounded(handler, ReadmeName, schema.MaxReadmeSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return About{}, err
 	}
@@ -67,7 +68,7 @@ func readBounded(fsys fs.FS, name string, most int64) ([]byte, error) {
 	defer func() { _ = f.Close() }() // it was only read from
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
-		err = &LimitError{Source: name, What: fmt.Sprintf("the file has %d bytes, more", max(info.Size(), int64(len(data)))), Limit: most}
+		err = &git.LimitError{Source: name, What: fmt.Sprintf("the file has %d bytes, more", max(info.Size(), int64(len(data)))), Limit: most}
 	}
 	return data, err
 }

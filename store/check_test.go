@@ -1,8 +1,9 @@
-package store
+package store_test
 
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,18 +12,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
-	"fnb/schema"
+	"fnb/schema/checksum"
+	"fnb/store"
+	"fnb/store/publish"
+	"fnb/store/records"
 	"fnb/templates"
 )
 
 // checked is what Check says of a store, as lines.
-func checked(t *testing.T, req CheckRequest) string {
+func checked(t *testing.T, req publish.CheckRequest) string {
 	t.Helper()
-	problems, err := newStore(t, Options{}).Check(t.Context(), req)
-	must(t, err)
+	verdict, err := publish.Check(t.Context(), newStore(t, store.Options{}), req)
+	fixture.Must(t, err)
 	var lines []string
-	for _, p := range problems {
+	for _, p := range verdict.Problems {
 		lines = append(lines, p.String())
 	}
 	return strings.Join(lines, "\n")
@@ -35,7 +40,7 @@ func TestCheck(t *testing.T) {
 	namespace := "-- namespaces/acme.json --\n{\"v\": 1, \"owners\": [\"ann@example.com\"]}\n"
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs[0]) + namespace})
 	dir := clone(t, g.RepoURL("store"))
-	if got := checked(t, CheckRequest{Dir: dir}); got != "" {
+	if got := checked(t, publish.CheckRequest{Dir: dir}); got != "" {
 		t.Errorf("a good store: %s", got)
 	}
 	wrong, elsewhere, gone, yanked := recs[1], recs[1], recs[1], recs[0]
@@ -79,28 +84,72 @@ func TestCheck(t *testing.T) {
 			return r
 		}, name)
 		commit(t, g, repo, servers.Commit{Files: storeTree(recs[0]) + namespace, Tag: "base"}, servers.Commit{Files: test.files})
-		got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL(repo)), Base: "base", Authors: test.authors})
+		got := checked(t, publish.CheckRequest{Dir: clone(t, g.RepoURL(repo)), Base: "base", Authors: test.authors})
 		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 	commit(t, g, "back", servers.Commit{Files: storeTree(yanked) + namespace, Tag: "base"}, servers.Commit{Files: storeTree(recs[0]) + namespace})
-	if got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL("back")), Base: "base", Authors: ann}); !strings.Contains(got, "warning: makes a version") {
+	if got := checked(t, publish.CheckRequest{Dir: clone(t, g.RepoURL("back")), Base: "base", Authors: ann}); !strings.Contains(got, "warning: makes a version") {
 		t.Errorf("usable again: %s", got)
 	}
-	if _, err := newStore(t, Options{}).Check(t.Context(), CheckRequest{Dir: dir, Base: "nothing"}); err == nil {
+	if _, err := publish.Check(t.Context(), newStore(t, store.Options{}), publish.CheckRequest{Dir: dir, Base: "nothing"}); err == nil {
 		t.Error("a base that is not there")
 	}
-	if problems, err := newStore(t, Options{}).Check(t.Context(), CheckRequest{Dir: t.TempDir()}); err != nil || len(problems) != 1 || problems[0].Severity != templates.SeverityError {
-		t.Errorf("an empty folder: %v %v", problems, err)
+	if v, err := publish.Check(t.Context(), newStore(t, store.Options{}), publish.CheckRequest{Dir: t.TempDir()}); err != nil || len(v.Problems) != 1 || v.Problems[0].Severity != templates.SeverityError {
+		t.Errorf("an empty folder: %v %v", v, err)
+	}
+}
+
+// TestCheckDecides: what a change does to each file is told as it is, and who may have it merged without a person.
+func TestCheckDecides(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	recs := published(t, g, "1.0.0", "1.1.0")
+	yanked, changed := recs[0], recs[0]
+	yanked.yank, changed.more = "loud", `, "license": "MIT"`
+	const described = "-- templates/acme/echo/package.json --\n{\"v\": 1, \"description\": \"x\"}\n"
+	namespace := func(owners string) string {
+		return "-- namespaces/acme.json --\n{\"v\": 1, \"owners\": [" + owners + "]}\n"
+	}
+	owned := namespace(`"Zordhalo", "ann@Example.com"`)
+	for i, test := range []struct {
+		base, head, author string
+		decision           publish.Decision
+		kind               string // of all changes
+	}{
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "Zordhalo", publish.DecisionMerge, "new version"},
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "zordhalo", publish.DecisionMerge, "new version"},
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "ann@example.COM", publish.DecisionMerge, "new version"},
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "Ann@example.com", publish.DecisionRefuse, "new version"},
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "ann", publish.DecisionRefuse, "new version"},
+		{storeTree(recs[0]) + owned, storeTree(recs...) + owned, "zordhal\u00f6", publish.DecisionRefuse, "new version"},
+		{storeTree(recs[0]) + namespace(`"kim"`), storeTree(recs...) + namespace(`"kim"`), "\u212aim", publish.DecisionRefuse, "new version"},
+		{storeTree() + owned, storeTree(recs[0]) + owned, "zordhalo", publish.DecisionMerge, "new package"},
+		{storeTree(recs...) + owned, storeTree(recs[0]) + owned, "zordhalo", publish.DecisionRefuse, "removed version"},
+		{storeTree(recs[0]) + owned, storeTree(changed) + owned, "zordhalo", publish.DecisionRefuse, "changed version"},
+		{storeTree(recs[0]) + owned, storeTree(yanked) + owned, "zordhalo", publish.DecisionMerge, "withdrawal"},
+		{storeTree(yanked) + owned, storeTree(recs[0]) + owned, "zordhalo", publish.DecisionReview, "withdrawal taken back"},
+		{storeTree(recs[0]) + owned + described, storeTree(recs[0]) + owned, "zordhalo", publish.DecisionRefuse, "removed description"},
+		{storeTree(recs[0]) + owned, storeTree(recs[0]) + namespace(`"Zordhalo", "mallory"`), "zordhalo", publish.DecisionReview, "owners"},
+		{storeTree(recs[0]) + owned, storeTree(recs[0]) + namespace(`"Zordhalo"`), "zordhalo", publish.DecisionReview, "owners"},
+		{storeTree() + owned, storeTree(), "zordhalo", publish.DecisionRefuse, "removed namespace"},
+	} {
+		repo := fmt.Sprintf("decide-%d", i)
+		commit(t, g, repo, servers.Commit{Files: test.base, Tag: "base"}, servers.Commit{Files: test.head})
+		v, err := publish.Check(t.Context(), newStore(t, store.Options{}), publish.CheckRequest{Dir: clone(t, g.RepoURL(repo)), Base: "base", Authors: []string{test.author}})
+		fixture.Must(t, err)
+		if v.Decision != test.decision || strings.Join(v.Labels, ",") != "store: "+string(test.decision)+","+test.kind {
+			t.Errorf("%d: %s by %s: %v, labels %q, reasons %q, problems %v", i, test.kind, test.author, v.Decision, v.Labels, v.Reasons, v.Problems)
+		}
 	}
 }
 
 // generateFrom writes the index of the store in a folder.
-func generateFrom(t *testing.T, dir, out string) (Generated, error) {
+func generateFrom(t *testing.T, dir, out string) (records.Generated, error) {
 	t.Helper()
-	r, err := OpenRecords(t.Context(), dir)
-	must(t, err)
+	r, err := records.Open(t.Context(), dir)
+	fixture.Must(t, err)
 	defer r.Close()
 	return r.Generate(t.Context(), out, nil, nil)
 }
@@ -118,49 +167,49 @@ func TestGenerate(t *testing.T) {
 	sum := ""
 	for range 2 {
 		made, err := generateFrom(t, dir, out)
-		must(t, err)
+		fixture.Must(t, err)
 		if made.Packages != 1 || made.Versions != 3 || len(made.Passed) != 1 {
 			t.Errorf("%+v", made)
 		}
-		again, err := schema.Checksum(os.DirFS(out))
-		must(t, err)
+		again, err := checksum.Of(os.DirFS(out))
+		fixture.Must(t, err)
 		if sum != "" && sum != again {
 			t.Error("the index of one commit is not always the same")
 		}
 		sum = again
-		must(t, os.WriteFile(filepath.Join(dir, "templates", "uncommitted"), nil, 0o644))
+		fixture.Must(t, os.WriteFile(filepath.Join(dir, "templates", "uncommitted"), nil, 0o644))
 	}
 	f, err := os.Open(filepath.Join(out, "names.ndjson.gz"))
-	must(t, err)
+	fixture.Must(t, err)
 	z, err := gzip.NewReader(f)
-	must(t, err)
+	fixture.Must(t, err)
 	names, err := io.ReadAll(z)
-	must(t, err)
-	must(t, f.Close())
+	fixture.Must(t, err)
+	fixture.Must(t, f.Close())
 	if diff := cmp.Diff(`{"name":"acme/acme","latest":"1.1.0","lang":"test","description":"says acme/acme","tags":["x"]}`+"\n", string(names)); diff != "" {
 		t.Error(diff)
 	}
 	lines, err := os.ReadFile(filepath.Join(out, "t", "acme", "acme.ndjson"))
-	must(t, err)
+	fixture.Must(t, err)
 	if n := strings.Count(string(lines), "\n"); n != 3 || !strings.Contains(string(lines), `"later":{"a":2,"b":1}`) || !strings.Contains(string(lines), `"yanked":{"v":1,"reason":"loud"}`) {
 		t.Errorf("%s", lines)
 	}
 	// What is made for OpenFaaS can be read as OpenFaaS' list.
 	data, err := os.ReadFile(filepath.Join(out, "compat", "templates.json"))
-	must(t, err)
+	fixture.Must(t, err)
 	var entries []map[string]string
-	must(t, json.Unmarshal(data, &entries))
+	fixture.Must(t, json.Unmarshal(data, &entries))
 	if len(entries) != 1 || entries[0]["template"] != "acme" || entries[0]["repo"] != recs[1].url+"#sha-"+recs[1].commit {
 		t.Errorf("%s", data)
 	}
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, _, err = s.AddStore(t.Context(), "faas", filepath.Join(out, "compat", "templates.json"), nil)
-	must(t, err)
-	if _, pin, _, err := s.Resolve(t.Context(), "acme/acme", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.1.0" || pin.Checksum != recs[1].sum {
+	fixture.Must(t, err)
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/acme", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.1.0" || pin.Checksum != recs[1].sum {
 		t.Errorf("%+v %v", pin, err)
 	}
 	full := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o644))
+	fixture.Must(t, os.WriteFile(filepath.Join(full, "mine"), nil, 0o644))
 	for _, bad := range []string{full, filepath.Join(full, "mine")} {
 		if _, err := generateFrom(t, dir, bad); err == nil {
 			t.Errorf("%s was replaced", bad)

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/store/records"
 )
 
 // What faas-cli 0.18 decodes templates.json and functions.json into, field by field;
@@ -52,11 +54,11 @@ type (
 func strictly(t *testing.T, file string, v any) {
 	t.Helper()
 	f, err := os.Open(file)
-	must(t, err)
+	fixture.Must(t, err)
 	defer f.Close()
 	d := json.NewDecoder(f)
 	d.DisallowUnknownFields()
-	must(t, d.Decode(v))
+	fixture.Must(t, d.Decode(v))
 	if d.More() {
 		t.Errorf("%s goes on", file)
 	}
@@ -121,12 +123,12 @@ func TestForFaasCLI(t *testing.T) {
 		"compat/functions.json": {"title", "name", "description", "images", "repo_url"},
 	} {
 		data, err := os.ReadFile(filepath.Join(out, file))
-		must(t, err)
+		fixture.Must(t, err)
 		var list struct{ Functions []map[string]any }
 		if strings.HasSuffix(file, "templates.json") {
-			must(t, json.Unmarshal(data, &list.Functions))
+			fixture.Must(t, json.Unmarshal(data, &list.Functions))
 		} else {
-			must(t, json.Unmarshal(data, &list))
+			fixture.Must(t, json.Unmarshal(data, &list))
 		}
 		for i, e := range list.Functions {
 			for _, key := range want {
@@ -139,7 +141,7 @@ func TestForFaasCLI(t *testing.T) {
 }
 
 // generate makes the index of a store, whose files are as in an archive of txtar.
-func generate(t *testing.T, tree string) (string, Generated) {
+func generate(t *testing.T, tree string) (string, records.Generated) {
 	t.Helper()
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	for _, f := range strings.Split(tree, "-- ")[1:] {
@@ -147,11 +149,11 @@ func generate(t *testing.T, tree string) (string, Generated) {
 		if !ok {
 			continue
 		}
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
+		fixture.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		fixture.Must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
 	}
 	made, err := generateFrom(t, dir, out)
-	must(t, err)
+	fixture.Must(t, err)
 	if len(made.Passed) != 0 {
 		t.Errorf("passed over: %v", made.Passed)
 	}
@@ -163,8 +165,8 @@ func generate(t *testing.T, tree string) (string, Generated) {
 func TestReadFromFaasCLI(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]reflect.Type{
-		{reflect.TypeFor[cliTemplate](), reflect.TypeFor[openFaaSEntry]()},
-		{reflect.TypeFor[cliFunction](), reflect.TypeFor[openFaaSFunction]()},
+		{reflect.TypeFor[cliTemplate](), reflect.TypeFor[records.OpenFaaSTemplate]()},
+		{reflect.TypeFor[cliFunction](), reflect.TypeFor[records.OpenFaaSFunction]()},
 	} {
 		var ours []string
 		for f := range pair[1].NumField() {
@@ -181,14 +183,14 @@ func TestReadFromFaasCLI(t *testing.T) {
 		{Template: "go", Source: "acme", Repo: "https://git.example.com/t", Official: "true", Recommended: true},
 		{Template: "node", Source: "acme", Repo: "https://git.example.com/t", Official: "false"},
 	})
-	must(t, err)
-	packs, problems, err := parseTemplateList("x", data)
-	must(t, err)
-	if len(packs) != 2 || len(problems) != 0 || !slices.Equal(packs[0].about.Tags, []string{"official", "recommended"}) || len(packs[1].about.Tags) != 0 {
+	fixture.Must(t, err)
+	packs, problems, err := records.ParseTemplateList("x", data)
+	fixture.Must(t, err)
+	if len(packs) != 2 || len(problems) != 0 || !slices.Equal(packs[0].About.Tags, []string{"official", "recommended"}) || len(packs[1].About.Tags) != 0 {
 		t.Errorf("%+v %v", packs, problems)
 	}
-	packs, problems, err = parseTemplateList("x", []byte(`[{"template": "go", "source": "a", "repo": "https://git.example.com/t", "recommended": "yes"}]`))
-	if err != nil || len(packs) != 0 || len(problems) != 1 || !strings.Contains(problems[0].err.Error(), `"yes" is neither true nor false`) {
+	packs, problems, err = records.ParseTemplateList("x", []byte(`[{"template": "go", "source": "a", "repo": "https://git.example.com/t", "recommended": "yes"}]`))
+	if err != nil || len(packs) != 0 || len(problems) != 1 || !strings.Contains(problems[0].Err.Error(), `"yes" is neither true nor false`) {
 		t.Errorf("%+v %v %v", packs, problems, err)
 	}
 }

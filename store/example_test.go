@@ -9,7 +9,7 @@ import (
 )
 
 // Resolve finds an official template without the network.
-func ExampleStore_Resolve() {
+func ExampleFinder_Resolve() {
 	dir, err := os.MkdirTemp("", "fnb-example-")
 	if err != nil {
 		fmt.Println(err)
@@ -21,7 +21,7 @@ func ExampleStore_Resolve() {
 		fmt.Println(err)
 		return
 	}
-	tmpl, pin, _, err := s.Resolve(context.Background(), "go@^1", store.Where{Root: dir})
+	tmpl, pin, _, err := s.Resolve(context.Background(), "go@^1", store.Scope{Root: dir})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -11,8 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/cache"
+	"fnb/store/publish"
+	"fnb/store/records"
 )
 
 // functionRecord is the record of a version of a function, with further keys.
@@ -39,13 +44,13 @@ func TestFunctionsInAStore(t *testing.T) {
 		functionRecord("acme/thumb", "0.1.0", "linux/arm64", `, "categories": ["image"]`) +
 		functionRecord("acme/later", "0.1.0", "linux/riscv", ``)
 	commit(t, g, "store", servers.Commit{Files: tree})
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	c, notes, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if len(c.Namespaces) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "1 file was passed over") {
 		t.Errorf("%v %q", c.Namespaces, notes)
 	}
-	for query, want := range map[*Query]string{
+	for query, want := range map[*store.Query]string{
 		{}:                            "acme/shorten acme/thumb",
 		{Category: "text"}:            "acme/shorten",
 		{Platform: "arm64"}:           "acme/thumb",
@@ -56,7 +61,7 @@ func TestFunctionsInAStore(t *testing.T) {
 		{Words: []string{"x", "yyy"}}: "",
 	} {
 		found, _, err := s.Functions(t.Context(), *query)
-		must(t, err)
+		fixture.Must(t, err)
 		var names []string
 		for _, m := range found {
 			if m.Store == "main" {
@@ -71,7 +76,7 @@ func TestFunctionsInAStore(t *testing.T) {
 		}
 	}
 	arm64, err := schema.ParsePlatforms("linux/arm64")
-	must(t, err)
+	fixture.Must(t, err)
 	for ref, want := range map[string]string{
 		"acme/shorten":       "1.0.0",
 		"acme/shorten@1":     "1.0.0",
@@ -84,7 +89,7 @@ func TestFunctionsInAStore(t *testing.T) {
 		"acme/shrten":                                    "function acme/shrten: the store main does not have it",
 		"./shorten":                                      "function ./shorten: it is not the name of one in a store",
 	} {
-		f, _, err := s.Function(t.Context(), ref, Where{Platforms: arm64})
+		f, _, err := s.Function(t.Context(), ref, store.Scope{Platforms: arm64})
 		got := f.Record.Version
 		if err != nil {
 			got = err.Error()
@@ -96,27 +101,27 @@ func TestFunctionsInAStore(t *testing.T) {
 			t.Errorf("%s: %s, want %s", ref, got, want)
 		}
 	}
-	f, _, err := s.Function(t.Context(), "acme/shorten", Where{})
-	must(t, err)
+	f, _, err := s.Function(t.Context(), "acme/shorten", store.Scope{})
+	fixture.Must(t, err)
 	if f.Record.Version != "1.1.0" || len(f.Package.Versions) != 3 || f.Package.Newest().Version != "1.1.0" || f.Package.Store != "main" {
 		t.Errorf("%+v", f)
 	}
 	if diff := cmp.Diff(schema.Package{V: 1, Description: "makes it short", Tags: []string{"words"}}, f.Package.About); diff != "" {
 		t.Error(diff)
 	}
-	_, _, err = s.Function(t.Context(), "acme/shrten", Where{})
-	if e, ok := errors.AsType[*NotFoundError](err); !ok || !cmp.Equal(e.Near, []string{"acme/shorten"}) {
+	_, _, err = s.Function(t.Context(), "acme/shrten", store.Scope{})
+	if e, ok := errors.AsType[*store.NotFoundError](err); !ok || !cmp.Equal(e.Near, []string{"acme/shorten"}) {
 		t.Errorf("near acme/shrten: %v", err)
 	}
 	// A template of the same name is another package.
-	if _, _, err := s.Package(t.Context(), schema.KindTemplate, "acme/shorten"); !isMissing(err) {
+	if _, _, err := s.Package(t.Context(), schema.KindTemplate, "acme/shorten"); !store.IsMissing(err) {
 		t.Errorf("as a template: %v", err)
 	}
 	functionTaken(t, s, g, tree)
 }
 
 // functionTaken changes what a store has said of a function.
-func functionTaken(t *testing.T, s *Store, g *servers.Git, tree string) {
+func functionTaken(t *testing.T, s *store.Finder, g *servers.Git, tree string) {
 	t.Helper()
 	for _, change := range []struct{ old, new string }{
 		{`"title": "Shorten", `, `"title": "Shorter", `},
@@ -124,10 +129,10 @@ func functionTaken(t *testing.T, s *Store, g *servers.Git, tree string) {
 		{"acme/thumb", "acme/other"},
 	} {
 		commit(t, g, "store", servers.Commit{Files: strings.ReplaceAll(tree, change.old, change.new)})
-		if _, err := s.UpdateStores(t.Context()); !is[*RewrittenError](err) {
+		if _, err := s.UpdateStores(t.Context()); !fixture.Is[*cache.RewrittenError](err) {
 			t.Errorf("%s: %v", change.new, err)
 		}
-		if f, _, err := s.Function(t.Context(), "acme/shorten@1.0.0", Where{}); err != nil || f.Record.Title != "Shorten" {
+		if f, _, err := s.Function(t.Context(), "acme/shorten@1.0.0", store.Scope{}); err != nil || f.Record.Title != "Shorten" {
 			t.Errorf("the cache has changed: %+v %v", f, err)
 		}
 	}
@@ -140,21 +145,21 @@ func TestRecords(t *testing.T) {
 		"store.json":                        `{"v": 1}`,
 		"functions/acme/wrong/v/1.0.0.json": `{"v": 1, "kind": "template"}`,
 	} {
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
+		fixture.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		fixture.Must(t, os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644))
 	}
 	_, body, _ := strings.Cut(functionRecord("acme/a", "1.0.0", "linux/amd64", ""), "--\n")
-	must(t, os.MkdirAll(filepath.Join(dir, "functions/acme/a/v"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "functions/acme/a/v/1.0.0.json"), []byte(body), 0o644))
+	fixture.Must(t, os.MkdirAll(filepath.Join(dir, "functions/acme/a/v"), 0o755))
+	fixture.Must(t, os.WriteFile(filepath.Join(dir, "functions/acme/a/v/1.0.0.json"), []byte(body), 0o644))
 	var names []string
-	r, err := OpenRecords(t.Context(), dir)
-	must(t, err)
+	r, err := records.Open(t.Context(), dir)
+	fixture.Must(t, err)
 	defer r.Close()
-	passed, err := r.Each(t.Context(), func(p Package) error {
+	passed, err := r.Each(t.Context(), func(p records.Package) error {
 		names = append(names, p.Kind+" "+p.Name+" "+p.Newest().Version)
 		return nil
 	})
-	must(t, err)
+	fixture.Must(t, err)
 	if diff := cmp.Diff([]string{"function acme/a 1.0.0"}, names); diff != "" || len(passed) != 1 {
 		t.Error(diff, passed)
 	}
@@ -164,7 +169,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, p, err)
 		}
 	}
-	if _, err := OpenRecords(t.Context(), t.TempDir()); !isNoStore(err) {
+	if _, err := records.Open(t.Context(), t.TempDir()); !fixture.Is[*records.NoStoreError](err) {
 		t.Errorf("an empty folder: %v", err)
 	}
 }
@@ -187,7 +192,7 @@ func TestCheckFunctions(t *testing.T) {
 		"withdrawn": {base + "-- functions/acme/thumb/v/1.0.0.yank.json --\n{\"v\": 1, \"reason\": \"x\"}\n", "ann", ""},
 	} {
 		commit(t, g, name, servers.Commit{Files: base, Tag: "base"}, servers.Commit{Files: test.files})
-		got := checked(t, CheckRequest{Dir: clone(t, g.RepoURL(name)), Base: "base", Authors: []string{test.author}})
+		got := checked(t, publish.CheckRequest{Dir: clone(t, g.RepoURL(name)), Base: "base", Authors: []string{test.author}})
 		if test.want == "" && got != "" || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}

@@ -12,11 +12,12 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 
+	"fnb/internal/spelling"
 	"fnb/origin"
 	"fnb/schema"
+	"fnb/store/cache"
+	"fnb/store/git"
 	"fnb/templates"
 )
 
@@ -51,99 +52,117 @@ func (w gitWant) place(commit string) string {
 
 // fromGit finds a template in a repository: in the cache where that is enough,
 // and otherwise by asking.
-func (l *lookup) fromGit(ctx context.Context, w gitWant) (found, error) {
-	c := l.store.cache
+func (l *lookup) fromGit(ctx context.Context, w gitWant) (resolution, error) {
+	c := l.finder.cache
 	pinned := l.pinned && l.pin.Store == w.source()
 	if pinned {
-		if t, ok := c.open(l.pin.Checksum); ok {
-			place, _, known := strings.Cut(c.record(w.url).Trees[w.place(l.pin.Commit)], " ")
+		if t, ok := c.Open(l.pin.Checksum); ok {
+			place, _, known := strings.Cut(c.Repository(w.url).Trees[w.place(l.pin.Commit)], " ")
 			if !known {
 				place = w.path
 			}
 			return foundInGit(t, w, place, commitAt{hash: l.pin.Commit, version: l.pin.Version}), nil
 		}
 	}
-	unlock, err := c.lockRepo(ctx, w.url)
+	unlock, err := c.Lock(ctx, w.url)
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	defer unlock()
-	record := c.record(w.url)
-	r := &remote{store: l.store.within(w.from), url: w.url}
-	defer r.close()
+	record := c.Repository(w.url)
+	r := l.finder.within(w.from).git.Open(w.url)
+	defer r.Close()
 	at, err := l.commit(ctx, r, w, pinned, record)
 	if err != nil {
-		return found{}, err
+		return resolution{}, asNotFound(l.kind, err)
 	}
 	if place, sum, ok := strings.Cut(record.Trees[w.place(at.hash)], " "); ok && at.hash != "" {
-		if t, ok := c.open(sum); ok {
-			record.remember(w, at)
-			return foundInGit(t, w, place, at), c.save(record)
+		if t, ok := c.Open(sum); ok {
+			remember(record, w, at)
+			return foundInGit(t, w, place, at), c.SaveRepository(record)
 		}
 	}
-	if r.offline() {
-		return found{}, &OfflineError{Ref: l.ref}
+	if l.finder.mayNotAsk(w.url) {
+		return resolution{}, &OfflineError{What: l.kind + " " + l.ref}
 	}
-	return l.fetch(ctx, r, w, at, record)
+	f, err := l.fetch(ctx, r, w, at, record)
+	return f, asNotFound(l.kind, err)
+}
+
+// mayNotAsk reports whether a repository cannot be asked without a network.
+func (s *Finder) mayNotAsk(url string) bool { return s.opts.Offline && !git.IsLocal(url) }
+
+// asNotFound says of a repository or commit that is not there that the template or
+// function is not, with what may be the reason beside it.
+func asNotFound(kind string, err error) error {
+	missing, ok := errors.AsType[*git.NotFoundError](err)
+	if !ok {
+		return err
+	}
+	none := &NotFoundError{Kind: kind, Name: missing.URL, Err: missing.Err}
+	if u, ok := errors.AsType[*git.UnfollowedError](err); ok {
+		return &git.UnfollowedError{Keys: u.Keys, Err: none}
+	}
+	return none
 }
 
 // commit finds out which commit is wanted. The lock's is, if it has one: a branch
 // or tag may have moved since. Offline it is the last one seen, or none.
-func (l *lookup) commit(ctx context.Context, r *remote, w gitWant, pinned bool, record *repoRecord) (commitAt, error) {
+func (l *lookup) commit(ctx context.Context, r *git.Remote, w gitWant, pinned bool, record *cache.RepositoryRefs) (commitAt, error) {
 	switch {
 	case pinned && l.pin.Commit != "":
 		return commitAt{hash: l.pin.Commit, version: l.pin.Version}, nil
 	case isCommit(w.ref):
 		return commitAt{hash: strings.TrimPrefix(w.ref, "sha-")}, nil
-	case r.offline():
+	case l.finder.mayNotAsk(w.url):
 		return commitAt{hash: record.Refs[w.asked()], version: record.Refs["version "+w.asked()]}, nil
 	}
-	return r.resolve(ctx, w)
+	refs, err := r.References(ctx)
+	if err != nil {
+		return commitAt{}, err
+	}
+	return chooseCommit(refs, w)
 }
 
 // remember keeps what was asked for, for the next time without a network.
-func (r *repoRecord) remember(w gitWant, at commitAt) {
+func remember(r *cache.RepositoryRefs, w gitWant, at commitAt) {
 	r.Refs[w.asked()], r.Refs["version "+w.asked()] = at.hash, at.version
 }
 
 // fetch gets a template from its repository into the cache.
-func (l *lookup) fetch(ctx context.Context, r *remote, w gitWant, at commitAt, record *repoRecord) (found, error) {
-	c := l.store.cache
-	dir, err := c.unfinished()
+func (l *lookup) fetch(ctx context.Context, r *git.Remote, w gitWant, at commitAt, record *cache.RepositoryRefs) (resolution, error) {
+	c := l.finder.cache
+	dir, err := c.Unfinished()
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	// Nothing depends on what is left of it.
 	defer func() { _ = os.RemoveAll(dir) }()
-	objects, err := r.objects(ctx, &at, filepath.Join(dir, "objects"))
+	root, err := r.Fetch(ctx, at.hash, filepath.Join(dir, "objects"))
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
-	x := &extract{objects: objects, source: w.url, limits: l.store.opts.Limits}
-	tree, err := x.root(at.hash)
+	at.hash = root.Commit
+	folder, err := w.find(root)
 	if err != nil {
-		return found{}, err
-	}
-	placed, err := x.place(tree, w)
-	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	files := filepath.Join(dir, "files")
-	if err := x.write(ctx, placed.tree, files); err != nil {
-		return found{}, err
+	if err := folder.tree.Write(ctx, files); err != nil {
+		return resolution{}, err
 	}
-	t, err := c.add(files)
+	t, err := c.Add(files)
 	if err != nil {
-		return found{}, fmt.Errorf("%s: %w", w.url, err)
+		return resolution{}, fmt.Errorf("%s: %w", w.url, err)
 	}
-	record.remember(w, at)
-	record.Trees[w.place(at.hash)] = placed.path + " " + t.Checksum
-	return foundInGit(t, w, placed.path, at), c.save(record)
+	remember(record, w, at)
+	record.Trees[w.place(at.hash)] = folder.path + " " + t.Checksum
+	return foundInGit(t, w, folder.path, at), c.SaveRepository(record)
 }
 
 // foundInGit names a cached template as it was asked for. place is its folder in
 // the repository.
-func foundInGit(t *templates.Template, w gitWant, place string, at commitAt) found {
+func foundInGit(t *templates.Template, w gitWant, place string, at commitAt) resolution {
 	switch {
 	case w.name != "":
 		t.Name = w.name
@@ -157,14 +176,13 @@ func foundInGit(t *templates.Template, w gitWant, place string, at commitAt) fou
 	if t.Manifest.Version != "" {
 		version = t.Manifest.Version
 	}
-	return found{template: t, pin: schema.Pin{Store: w.source(), Version: version, Checksum: t.Checksum, Commit: at.hash}}
+	return resolution{template: t, pin: schema.Pin{Store: w.source(), Version: version, Checksum: t.Checksum, Commit: at.hash}}
 }
 
 // A commitAt is a commit that a reference names.
 type commitAt struct {
 	hash    string // 40 hexadecimal digits, or fewer where only history can tell
 	version string // of the tag, where a range chose it
-	whole   bool   // the history is needed, to find the commit
 }
 
 func isHex(s string) bool {
@@ -178,26 +196,26 @@ func isCommit(ref string) bool {
 	return len(ref) == 40 && isHex(ref)
 }
 
-// choose finds the commit that is wanted among the references of a repository.
-func choose(adv *packp.AdvRefs, w gitWant) (commitAt, error) {
+// chooseCommit finds the commit that is wanted among the references of a repository.
+func chooseCommit(refs git.References, w gitWant) (commitAt, error) {
 	if w.semver {
-		return chooseTag(adv, w)
+		return chooseTag(refs, w)
 	}
 	if w.ref == "" {
-		if adv.Head == nil {
+		if refs.Head == "" {
 			return commitAt{}, &NotFoundError{Name: w.title(), Err: fmt.Errorf("%s has no default branch", w.url)}
 		}
-		return commitAt{hash: adv.Head.String()}, nil
+		return commitAt{hash: refs.Head}, nil
 	}
 	for _, kind := range []string{"refs/tags/", "refs/heads/"} {
-		if h, ok := peeled(adv, kind+w.ref); ok {
-			return commitAt{hash: h.String()}, nil
+		if h, ok := refs.Commits[kind+w.ref]; ok {
+			return commitAt{hash: h}, nil
 		}
 	}
 	short, isSha := strings.CutPrefix(w.ref, "sha-")
 	if len(short) < 7 || len(short) > 40 || !isHex(short) {
 		var names []string
-		for name := range adv.References {
+		for name := range refs.Commits {
 			if n, ok := cutAny(name, "refs/tags/", "refs/heads/"); ok {
 				names = append(names, n)
 			}
@@ -205,9 +223,9 @@ func choose(adv *packp.AdvRefs, w gitWant) (commitAt, error) {
 		if isSha {
 			return commitAt{}, &NotFoundError{Name: w.title(), Err: errors.New("a commit is written as sha- and at least 7 hexadecimal digits")}
 		}
-		return commitAt{}, &NotFoundError{Name: w.title(), Near: schema.Near(w.ref, names), Err: fmt.Errorf("%s has no tag or branch %s", w.url, w.ref)}
+		return commitAt{}, &NotFoundError{Name: w.title(), Near: spelling.Near(w.ref, names), Err: fmt.Errorf("%s has no tag or branch %s", w.url, w.ref)}
 	}
-	return commitAt{hash: short, whole: true}, nil
+	return commitAt{hash: short}, nil
 }
 
 // title is the wanted template in words.
@@ -234,17 +252,9 @@ func cutAny(s string, prefixes ...string) (string, bool) {
 	return "", false
 }
 
-func peeled(adv *packp.AdvRefs, name string) (plumbing.Hash, bool) {
-	if h, ok := adv.Peeled[name]; ok {
-		return h, true
-	}
-	h, ok := adv.References[name]
-	return h, ok
-}
-
 // chooseTag finds the highest version that the range allows. Tags are versions as
 // they are or with a v before them.
-func chooseTag(adv *packp.AdvRefs, w gitWant) (commitAt, error) {
+func chooseTag(refs git.References, w gitWant) (commitAt, error) {
 	constraint, err := semver.NewConstraint(w.rng)
 	if err != nil {
 		return commitAt{}, fmt.Errorf("template %s: %w", w.title(), err)
@@ -254,7 +264,7 @@ func chooseTag(adv *packp.AdvRefs, w gitWant) (commitAt, error) {
 		ref     string
 	}
 	var tags []tag
-	for name := range adv.References {
+	for name := range refs.Commits {
 		text, ok := strings.CutPrefix(name, "refs/tags/")
 		if !ok {
 			continue
@@ -273,8 +283,7 @@ func chooseTag(adv *packp.AdvRefs, w gitWant) (commitAt, error) {
 	for _, t := range tags {
 		have = append(have, t.version.String())
 		if constraint.Check(t.version) {
-			h, _ := peeled(adv, t.ref)
-			return commitAt{hash: h.String(), version: t.version.String()}, nil
+			return commitAt{hash: refs.Commits[t.ref], version: t.version.String()}, nil
 		}
 	}
 	return commitAt{}, &NotFoundError{Name: w.title(), Err: &VersionError{Range: w.rng, Have: slices.Compact(have), Where: w.url}}

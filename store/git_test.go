@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/git"
 )
 
 // tree is a txtar archive of a repository with one template for each name=version.
@@ -40,7 +43,7 @@ func gitServer(t *testing.T, opts servers.GitOptions) *servers.Git {
 func commit(t *testing.T, g *servers.Git, name string, commits ...servers.Commit) []string {
 	t.Helper()
 	hashes, err := g.Commit(t.Context(), name, commits...)
-	must(t, err)
+	fixture.Must(t, err)
 	return hashes
 }
 
@@ -62,9 +65,9 @@ func TestResolveGit(t *testing.T) {
 	sources[1].Source = one + "//template/acme#v1.1.0"
 
 	daemon, err := g.Daemon(t.Context())
-	must(t, err)
+	fixture.Must(t, err)
 	file := "file://" + filepath.Join(g.Dir, "one.git")
-	s := newStore(t, Options{})
+	s := newStore(t, store.Options{})
 	for ref, want := range map[string]string{
 		one:                                "3.0.0 acme",
 		one + "#v1.0.0":                    "1.0.0 acme",
@@ -101,14 +104,14 @@ func TestResolveGit(t *testing.T) {
 		g.RepoURL("many"):                  "missing",
 		g.RepoURL("nothing"):               "missing",
 	} {
-		tmpl, pin, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir(), Sources: sources})
+		tmpl, pin, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir(), Sources: sources})
 		got := "missing"
 		if err == nil {
 			got = tmpl.Manifest.Version + " " + tmpl.Name
 			if len(pin.Commit) != 40 || pin.Checksum != tmpl.Checksum || pin.Version != tmpl.Manifest.Version {
 				t.Errorf("%s: %+v", ref, pin)
 			}
-		} else if _, ok := errors.AsType[*NotFoundError](err); !ok {
+		} else if _, ok := errors.AsType[*store.NotFoundError](err); !ok {
 			t.Errorf("%s: %T", ref, err)
 		}
 		if got != want {
@@ -128,11 +131,11 @@ func TestOneTemplateHasOneChecksum(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s := newStore(t, Options{})
-	a, _, _, err := s.Resolve(t.Context(), g.RepoURL("one"), Where{Root: root})
-	must(t, err)
-	b, _, _, err := s.Resolve(t.Context(), "./clone/template/acme", Where{Root: root})
-	must(t, err)
+	s := newStore(t, store.Options{})
+	a, _, _, err := s.Resolve(t.Context(), g.RepoURL("one"), store.Scope{Root: root})
+	fixture.Must(t, err)
+	b, _, _, err := s.Resolve(t.Context(), "./clone/template/acme", store.Scope{Root: root})
+	fixture.Must(t, err)
 	if a.Checksum != b.Checksum {
 		t.Errorf("%s and %s", a.Checksum, b.Checksum)
 	}
@@ -144,19 +147,19 @@ func TestOfflineUsesTheCache(t *testing.T) {
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"})
 	url := g.RepoURL("one")
 	dir := filepath.Join(t.TempDir(), "cache")
-	where := Where{Root: t.TempDir(), Sources: []schema.TemplateSource{{Name: "acme", Source: url}}}
-	online, offline := newStore(t, Options{CacheDir: dir}), newStore(t, Options{CacheDir: dir, Offline: true})
+	where := store.Scope{Root: t.TempDir(), Sources: []schema.TemplateSource{{Name: "acme", Source: url}}}
+	online, offline := newStore(t, store.Options{CacheDir: dir}), newStore(t, store.Options{CacheDir: dir, Offline: true})
 	refs := []string{url, url + "#v1.0.0", "acme@^1"}
 	for _, ref := range refs {
 		_, _, _, err := offline.Resolve(t.Context(), ref, where)
-		if _, ok := errors.AsType[*OfflineError](err); !ok {
+		if _, ok := errors.AsType[*store.OfflineError](err); !ok {
 			t.Errorf("%s before: %v", ref, err)
 		}
 	}
 	pins := map[string]schema.Pin{}
 	for _, ref := range refs {
 		_, pin, _, err := online.Resolve(t.Context(), ref, where)
-		must(t, err)
+		fixture.Must(t, err)
 		pins[ref] = pin
 	}
 	for _, ref := range refs {
@@ -165,7 +168,7 @@ func TestOfflineUsesTheCache(t *testing.T) {
 			t.Errorf("%s after: %+v, %v", ref, pin, err)
 		}
 	}
-	entries, err := offline.List(t.Context(), Where{Root: where.Root, Sources: []schema.TemplateSource{{Name: "acme@^1", Source: url}}})
+	entries, err := offline.List(t.Context(), store.Scope{Root: where.Root, Sources: []schema.TemplateSource{{Name: "acme@^1", Source: url}}})
 	if err != nil || entries[0].Missing || entries[0].Version != "1.0.0" {
 		t.Errorf("List: %+v, %v", entries, err)
 	}
@@ -176,39 +179,39 @@ func TestBranchMovesUnderAPin(t *testing.T) {
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
 	url := g.RepoURL("one")
-	where := Where{Root: t.TempDir()}
+	where := store.Scope{Root: t.TempDir()}
 	dir := filepath.Join(t.TempDir(), "cache")
-	_, pin, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), url, where)
-	must(t, err)
+	_, pin, _, err := newStore(t, store.Options{CacheDir: dir}).Resolve(t.Context(), url, where)
+	fixture.Must(t, err)
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=2.0.0")})
 
 	locked := where
 	locked.Lock, locked.Frozen = &schema.Lock{Templates: map[string]schema.Pin{url: pin}}, true
-	for name, s := range map[string]*Store{
-		"the same cache": newStore(t, Options{CacheDir: dir}), "offline": newStore(t, Options{CacheDir: dir, Offline: true}),
-		"an empty cache": newStore(t, Options{}),
+	for name, s := range map[string]*store.Finder{
+		"the same cache": newStore(t, store.Options{CacheDir: dir}), "offline": newStore(t, store.Options{CacheDir: dir, Offline: true}),
+		"an empty cache": newStore(t, store.Options{}),
 	} {
 		_, got, _, err := s.Resolve(t.Context(), url, locked)
 		if err != nil || got != pin {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	_, got, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), url, where)
+	_, got, _, err := newStore(t, store.Options{CacheDir: dir}).Resolve(t.Context(), url, where)
 	if err != nil || got.Version != "2.0.0" {
 		t.Errorf("without a lock: %+v, %v", got, err)
 	}
 	wrong := pin
 	wrong.Checksum = "fnb1:sha256:" + strings.Repeat("0", 64)
 	locked.Lock = &schema.Lock{Templates: map[string]schema.Pin{url: wrong}}
-	_, _, _, err = newStore(t, Options{}).Resolve(t.Context(), url, locked)
-	if e, ok := errors.AsType[*MismatchError](err); !ok || e.Want != wrong.Checksum || e.Got != pin.Checksum {
+	_, _, _, err = newStore(t, store.Options{}).Resolve(t.Context(), url, locked)
+	if e, ok := errors.AsType[*store.MismatchError](err); !ok || e.Want != wrong.Checksum || e.Got != pin.Checksum {
 		t.Errorf("a lock that says otherwise: %v", err)
 	}
 	gone := pin
 	gone.Commit = strings.Repeat("1", 40)
 	locked.Lock = &schema.Lock{Templates: map[string]schema.Pin{url: gone}}
-	_, _, _, err = newStore(t, Options{}).Resolve(t.Context(), url, locked)
-	if _, ok := errors.AsType[*NotFoundError](err); !ok {
+	_, _, _, err = newStore(t, store.Options{}).Resolve(t.Context(), url, locked)
+	if _, ok := errors.AsType[*store.NotFoundError](err); !ok {
 		t.Errorf("a commit that is gone: %v", err)
 	}
 }
@@ -239,12 +242,12 @@ func TestDamagedCacheIsMended(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "cache")
-			s := newStore(t, Options{CacheDir: dir})
-			_, pin, _, err := s.Resolve(t.Context(), url, Where{Root: t.TempDir()})
-			must(t, err)
-			must(t, damage(dir, filepath.Join(dir, "templates", strings.TrimPrefix(pin.Checksum, "fnb1:sha256:"))))
+			s := newStore(t, store.Options{CacheDir: dir})
+			_, pin, _, err := s.Resolve(t.Context(), url, store.Scope{Root: t.TempDir()})
+			fixture.Must(t, err)
+			fixture.Must(t, damage(dir, filepath.Join(dir, "templates", strings.TrimPrefix(pin.Checksum, "fnb1:sha256:"))))
 			lock := &schema.Lock{Templates: map[string]schema.Pin{url: pin}}
-			_, again, _, err := s.Resolve(t.Context(), url, Where{Root: t.TempDir(), Lock: lock})
+			_, again, _, err := s.Resolve(t.Context(), url, store.Scope{Root: t.TempDir(), Lock: lock})
 			if err != nil || again != pin {
 				t.Errorf("%+v, %v", again, err)
 			}
@@ -260,8 +263,8 @@ func TestManyResolveAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
-			s := newStore(t, Options{CacheDir: dir})
-			tmpl, _, _, err := s.Resolve(t.Context(), fmt.Sprintf("%s#v%d", g.RepoURL("one"), 1+i%2), Where{Root: t.TempDir()})
+			s := newStore(t, store.Options{CacheDir: dir})
+			tmpl, _, _, err := s.Resolve(t.Context(), fmt.Sprintf("%s#v%d", g.RepoURL("one"), 1+i%2), store.Scope{Root: t.TempDir()})
 			if err != nil || tmpl.Manifest.Version != fmt.Sprintf("%d.0.0", 1+i%2) {
 				t.Errorf("%v", err)
 			}
@@ -282,10 +285,10 @@ func TestResolveProcess(t *testing.T) {
 		t.Skip("run by other tests")
 	}
 	for range 1000 {
-		s := newStore(t, Options{CacheDir: dir})
-		_, _, _, err := s.Resolve(t.Context(), os.Getenv("FNB_TEST_REF"), Where{Root: t.TempDir()})
-		must(t, err)
-		must(t, os.RemoveAll(filepath.Join(dir, "templates")))
+		s := newStore(t, store.Options{CacheDir: dir})
+		_, _, _, err := s.Resolve(t.Context(), os.Getenv("FNB_TEST_REF"), store.Scope{Root: t.TempDir()})
+		fixture.Must(t, err)
+		fixture.Must(t, os.RemoveAll(filepath.Join(dir, "templates")))
 	}
 }
 
@@ -297,12 +300,12 @@ func TestKilledProcess(t *testing.T) {
 	for round := range 6 {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestResolveProcess$")
 		cmd.Env = append(os.Environ(), "FNB_TEST_CACHE="+dir, "TMPDIR="+t.TempDir(), "FNB_TEST_REF="+g.RepoURL("one"))
-		must(t, cmd.Start())
+		fixture.Must(t, cmd.Start())
 		time.Sleep(time.Duration(100+45*round) * time.Millisecond)
-		must(t, cmd.Process.Kill())
+		fixture.Must(t, cmd.Process.Kill())
 		// It was killed; how it ended is known.
 		_ = cmd.Wait()
-		tmpl, _, _, err := newStore(t, Options{CacheDir: dir}).Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
+		tmpl, _, _, err := newStore(t, store.Options{CacheDir: dir}).Resolve(t.Context(), g.RepoURL("one"), store.Scope{Root: t.TempDir()})
 		if err != nil || tmpl.Manifest.Version != "1.0.0" {
 			t.Fatal(err)
 		}
@@ -316,9 +319,9 @@ func TestPrivateRepository(t *testing.T) {
 	host := strings.TrimPrefix(g.URL, "http://")
 	variable := "FNB_GIT_TOKEN_" + strings.NewReplacer(".", "_", ":", "_").Replace(host)
 	home := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(home, "netrc"), []byte("machine other login x password y\nmachine 127.0.0.1\n  login ada\n  password s3cret\n"), 0o600))
+	fixture.Must(t, os.WriteFile(filepath.Join(home, "netrc"), []byte("machine other login x password y\nmachine 127.0.0.1\n  login ada\n  password s3cret\n"), 0o600))
 	helperHome := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(helperHome, ".gitconfig"), []byte("[credential]\n\thelper = \"!f() { test $1 = get && printf 'username=ada\\\\npassword=s3cret\\\\n'; }; f\"\n"), 0o600))
+	fixture.Must(t, os.WriteFile(filepath.Join(helperHome, ".gitconfig"), []byte("[credential]\n\thelper = \"!f() { test $1 = get && printf 'username=ada\\\\npassword=s3cret\\\\n'; }; f\"\n"), 0o600))
 	for _, test := range []struct {
 		name string
 		env  map[string]string
@@ -334,8 +337,8 @@ func TestPrivateRepository(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t, Options{Getenv: func(name string) string { return test.env[name] }})
-			_, pin, _, err := s.Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
+			s := newStore(t, store.Options{Getenv: func(name string) string { return test.env[name] }})
+			_, pin, _, err := s.Resolve(t.Context(), g.RepoURL("one"), store.Scope{Root: t.TempDir()})
 			if (err == nil) != test.ok {
 				t.Fatalf("%v", err)
 			}
@@ -345,7 +348,7 @@ func TestPrivateRepository(t *testing.T) {
 				}
 				return
 			}
-			e, ok := errors.AsType[*AuthError](err)
+			e, ok := errors.AsType[*git.AuthError](err)
 			if !ok || e.Host != host || e.Sent != test.sent || strings.Contains(err.Error(), "wr0ng") {
 				t.Errorf("%#v", err)
 			}

@@ -1,11 +1,9 @@
-package store
+package store_test
 
 import (
 	"bufio"
 	"bytes"
 	"compress/flate"
-	"compress/zlib"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
@@ -18,20 +16,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-git/go-git/v5"
+	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/store"
+	"fnb/store/git"
 )
 
 func TestPlainHTTPIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, Options{})
+	s := newStore(t, store.Options{})
 	for _, ref := range []string{"http://git.example.com/x/y", "git://git.example.com/x/y", "http://10.0.0.1/x/y"} {
-		_, _, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
-		if _, ok := errors.AsType[*PlainHTTPError](err); !ok {
+		_, _, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
+		if _, ok := errors.AsType[*git.PlainHTTPError](err); !ok {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
@@ -72,8 +73,8 @@ func TestBadServers(t *testing.T) {
 				server.Close()
 			})
 			start := time.Now()
-			s := newStore(t, Options{Timeout: 500 * time.Millisecond, Limits: Limits{Download: 1 << 20}})
-			_, _, _, err := s.Resolve(t.Context(), server.URL+"/x/y", Where{Root: t.TempDir()})
+			s := newStore(t, store.Options{Timeout: 500 * time.Millisecond, Limits: git.Limits{Download: 1 << 20}})
+			_, _, _, err := s.Resolve(t.Context(), server.URL+"/x/y", store.Scope{Root: t.TempDir()})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -99,7 +100,7 @@ type raw struct {
 // A rawStore puts objects into a repository, whatever they are.
 type rawStore struct {
 	t    *testing.T
-	repo *git.Repository
+	repo *gogit.Repository
 }
 
 func (s rawStore) object(kind plumbing.ObjectType, content string) plumbing.Hash {
@@ -107,11 +108,11 @@ func (s rawStore) object(kind plumbing.ObjectType, content string) plumbing.Hash
 	o := s.repo.Storer.NewEncodedObject()
 	o.SetType(kind)
 	w, err := o.Writer()
-	must(s.t, err)
+	fixture.Must(s.t, err)
 	_, err = io.WriteString(w, content)
-	must(s.t, errors.Join(err, w.Close()))
+	fixture.Must(s.t, errors.Join(err, w.Close()))
 	h, err := s.repo.Storer.SetEncodedObject(o)
-	must(s.t, err)
+	fixture.Must(s.t, err)
 	return h
 }
 
@@ -147,15 +148,15 @@ func hostile(t *testing.T, g *servers.Git, name string, entries ...raw) string {
 func hostileRepo(t *testing.T, g *servers.Git, name string, entries []raw) string {
 	t.Helper()
 	commit(t, g, name, servers.Commit{Files: "-- x --\n"})
-	repo, err := git.PlainOpen(filepath.Join(g.Dir, name+".git"))
-	must(t, err)
+	repo, err := gogit.PlainOpen(filepath.Join(g.Dir, name+".git"))
+	fixture.Must(t, err)
 	sig := object.Signature{Name: "x", Email: "x@example.com", When: time.Unix(0, 0)}
 	c := &object.Commit{Author: sig, Committer: sig, Message: "x", TreeHash: rawStore{t, repo}.tree(entries)}
 	o := repo.Storer.NewEncodedObject()
-	must(t, c.Encode(o))
+	fixture.Must(t, c.Encode(o))
 	h, err := repo.Storer.SetEncodedObject(o)
-	must(t, err)
-	must(t, repo.Storer.SetReference(plumbing.NewHashReference("refs/heads/main", h)))
+	fixture.Must(t, err)
+	fixture.Must(t, repo.Storer.SetReference(plumbing.NewHashReference("refs/heads/main", h)))
 	return g.RepoURL(name)
 }
 
@@ -242,12 +243,12 @@ func TestHostileRepositories(t *testing.T) {
 			for _, u := range []string{url, "file://" + filepath.Join(g.Dir, fmt.Sprintf("h%d.git", i))} {
 				home := t.TempDir()
 				cache := filepath.Join(home, "a", "b", "cache") // out of which something might lead
-				limits := Limits{File: 1 << 20, Files: 80}
+				limits := git.Limits{File: 1 << 20, Files: 80}
 				if test.name == "many files" {
 					limits.Files = 50
 				}
-				s := newStore(t, Options{CacheDir: cache, Limits: limits})
-				_, _, _, err := s.Resolve(t.Context(), u, Where{Root: t.TempDir()})
+				s := newStore(t, store.Options{CacheDir: cache, Limits: limits})
+				_, _, _, err := s.Resolve(t.Context(), u, store.Scope{Root: t.TempDir()})
 				checkRefused(t, err, test.want, test.limit)
 				if test.want != "" && templatesIn(t, cache) != 0 {
 					t.Error("the cache keeps it")
@@ -271,13 +272,13 @@ func TestHostileRepositories(t *testing.T) {
 func checkRefused(t *testing.T, err error, want string, limit bool) {
 	t.Helper()
 	if want == "" {
-		must(t, err)
+		fixture.Must(t, err)
 		return
 	}
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatalf("%v, want %q", err, want)
 	}
-	if is[*LimitError](err) != limit || !limit && !is[*RefusedError](err) {
+	if fixture.Is[*git.LimitError](err) != limit || !limit && !fixture.Is[*git.RefusedError](err) {
 		t.Errorf("it is %T", err)
 	}
 	if strings.ContainsAny(err.Error(), "\x1b\n") {
@@ -296,8 +297,8 @@ func TestManyFiles(t *testing.T) {
 		many = append(many, raw{fmt.Sprintf("f%06d", i), filemode.Regular, x, nil})
 	}
 	commit(t, g, "bomb", servers.Commit{Files: "-- x --\n"})
-	repo, err := git.PlainOpen(filepath.Join(g.Dir, "bomb.git"))
-	must(t, err)
+	repo, err := gogit.PlainOpen(filepath.Join(g.Dir, "bomb.git"))
+	fixture.Must(t, err)
 	bomb := []raw{{"x", filemode.Regular, "x\n", nil}}
 	for range 30 {
 		h := rawStore{t, repo}.tree(bomb)
@@ -309,7 +310,7 @@ func TestManyFiles(t *testing.T) {
 	for name, entries := range map[string][]raw{"many": many, "bomb": bomb} {
 		url := hostile(t, g, name, entries...)
 		cache := filepath.Join(t.TempDir(), "cache")
-		_, _, _, err := newStore(t, Options{CacheDir: cache}).Resolve(t.Context(), url, Where{Root: t.TempDir()})
+		_, _, _, err := newStore(t, store.Options{CacheDir: cache}).Resolve(t.Context(), url, store.Scope{Root: t.TempDir()})
 		checkRefused(t, err, "the template has more files than the limit of 10000", true)
 		if left, err := os.ReadDir(filepath.Join(cache, "unfinished")); err != nil || len(left) > 0 {
 			t.Errorf("%s: left behind: %v %v", name, left, err)
@@ -322,27 +323,27 @@ func zeros(t *testing.T, g *servers.Git, repo string) string {
 	t.Helper()
 	const size, name = 2 << 30, "77e9132b46cb9535f286f18974872f40049d1a89" // of that many
 	file := filepath.Join(g.Dir, repo+".git", "objects", name[:2], name[2:])
-	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	fixture.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 	f, err := os.Create(file)
-	must(t, err)
+	fixture.Must(t, err)
 	// A mebibyte, compressed once, stands for each.
 	var block bytes.Buffer
 	z, err := flate.NewWriter(&block, flate.BestSpeed)
-	must(t, err)
+	fixture.Must(t, err)
 	_, err = z.Write(make([]byte, 1<<20))
-	must(t, errors.Join(err, z.Flush()))
+	fixture.Must(t, errors.Join(err, z.Flush()))
 	header := fmt.Sprintf("blob %d\x00", size)
 	w := bufio.NewWriter(f)
 	_, err = w.Write([]byte{0x78, 0x01, 0, byte(len(header)), 0, ^byte(len(header)), 0xff})
-	must(t, err)
+	fixture.Must(t, err)
 	_, err = w.WriteString(header)
-	must(t, err)
+	fixture.Must(t, err)
 	for range size >> 20 {
 		_, err := w.Write(block.Bytes())
-		must(t, err)
+		fixture.Must(t, err)
 	}
 	_, err = w.Write([]byte{1, 0, 0, 0xff, 0xff, 0, 0, 0, 0}) // the end; nobody gets as far as the sum
-	must(t, errors.Join(err, w.Flush(), f.Close()))
+	fixture.Must(t, errors.Join(err, w.Flush(), f.Close()))
 	return name
 }
 
@@ -366,9 +367,9 @@ func TestHugeFile(t *testing.T) {
 		for _, url := range []string{g.RepoURL(kind), "file://" + filepath.Join(g.Dir, kind+".git")} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			s := withStores(t, Options{})
+			s := withStores(t, store.Options{})
 			if kind == "template" {
-				_, _, _, err := s.Resolve(t.Context(), url, Where{Root: t.TempDir()})
+				_, _, _, err := s.Resolve(t.Context(), url, store.Scope{Root: t.TempDir()})
 				checkRefused(t, err, "than the limit of 33554432", true)
 				t.Log(err)
 			} else {
@@ -389,75 +390,13 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0") + "-- template/acme/more --\n" + strings.Repeat("0123456789abcdef", 1000) + "\n"})
-	for name, limits := range map[string]Limits{
+	for name, limits := range map[string]git.Limits{
 		"download": {Download: 200}, "unpacked": {Unpacked: 1000}, "file": {File: 1000}, "template": {Template: 1000},
 		"files": {Files: 3}, "objects": {Objects: 3},
 	} {
-		_, _, _, err := newStore(t, Options{Limits: limits}).Resolve(t.Context(), g.RepoURL("one"), Where{Root: t.TempDir()})
-		if e, ok := errors.AsType[*LimitError](err); !ok || !strings.Contains(err.Error(), fmt.Sprint(e.Limit)) {
+		_, _, _, err := newStore(t, store.Options{Limits: limits}).Resolve(t.Context(), g.RepoURL("one"), store.Scope{Root: t.TempDir()})
+		if e, ok := errors.AsType[*git.LimitError](err); !ok || !strings.Contains(err.Error(), fmt.Sprint(e.Limit)) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestDeltaBomb checks a pack whose small delta stands for a gigabyte.
-func TestDeltaBomb(t *testing.T) {
-	t.Parallel()
-	var pack bytes.Buffer
-	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x02")
-	object := func(kind byte, size int, base, content []byte) {
-		first := kind<<4 | byte(size&15)
-		if size >>= 4; size > 0 {
-			first |= 0x80
-		}
-		pack.WriteByte(first)
-		for ; size > 0; size >>= 7 {
-			b := byte(size & 0x7f)
-			if size > 0x7f {
-				b |= 0x80
-			}
-			pack.WriteByte(b)
-		}
-		pack.Write(base)
-		z := zlib.NewWriter(&pack)
-		_, err := z.Write(content)
-		must(t, errors.Join(err, z.Close()))
-	}
-	object(3, 2, nil, []byte("hi"))
-	h := plumbing.ComputeHash(plumbing.BlobObject, []byte("hi"))
-	delta := []byte{2, 0x80, 0x80, 0x80, 0x80, 0x04, 0x90, 2} // from 2 bytes to 1 GiB
-	object(7, len(delta), h[:], delta)
-	sum := sha1.Sum(pack.Bytes())
-	pack.Write(sum[:])
-	err := checkPack(t.Context(), bytes.NewReader(pack.Bytes()), "bomb", Limits{}.withDefaults())
-	if e, ok := errors.AsType[*LimitError](err); !ok || !strings.Contains(e.What, "1073741824") {
-		t.Errorf("%v", err)
-	}
-	for cut := range pack.Len() - 20 {
-		if err := checkPack(t.Context(), bytes.NewReader(pack.Bytes()[:cut]), "cut", Limits{}.withDefaults()); err == nil {
-			t.Errorf("cut after %d bytes: no error", cut)
-		}
-	}
-}
-
-func TestDeltaTarget(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		in   []byte
-		want int64
-	}{
-		{[]byte{5, 7, 0x90}, 7},
-		{[]byte{0x80, 0x01, 0xff, 0xff, 0xff, 0x7f}, 0x0fffffff},
-		{[]byte{5}, -1},
-		{nil, -1},
-		{[]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, -1},
-	} {
-		b := &beginning{}
-		if _, err := b.Write(test.in); err != nil {
-			t.Fatal(err)
-		}
-		if got := b.target(); got != test.want {
-			t.Errorf("%x: %d, want %d", test.in, got, test.want)
 		}
 	}
 }

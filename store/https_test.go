@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"crypto/x509"
@@ -9,13 +9,16 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/store"
+	"fnb/store/git"
 )
 
 func TestResolveHTTPS(t *testing.T) {
 	t.Parallel()
 	certs, err := servers.MakeCerts(t.TempDir())
-	must(t, err)
+	fixture.Must(t, err)
 	g := gitServer(t, servers.GitOptions{TLS: certs, User: "git", Password: "s3cret"})
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0"), Tag: "v1.0.0"})
 	env := func(name string) string {
@@ -25,17 +28,17 @@ func TestResolveHTTPS(t *testing.T) {
 		return ""
 	}
 	pem, err := os.ReadFile(certs.CA)
-	must(t, err)
+	fixture.Must(t, err)
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		t.Fatal("no certificate")
 	}
-	_, pin, _, err := newStore(t, Options{RootCAs: pool, Getenv: env}).Resolve(t.Context(), g.RepoURL("one")+"#v1.0.0", Where{Root: t.TempDir()})
+	_, pin, _, err := newStore(t, store.Options{RootCAs: pool, Getenv: env}).Resolve(t.Context(), g.RepoURL("one")+"#v1.0.0", store.Scope{Root: t.TempDir()})
 	if err != nil || pin.Version != "1.0.0" {
 		t.Errorf("%+v %v", pin, err)
 	}
-	_, _, _, err = newStore(t, Options{Getenv: env}).Resolve(t.Context(), g.RepoURL("one")+"#v1.0.0", Where{Root: t.TempDir()})
-	if !is[*UnreachableError](err) || !strings.Contains(err.Error(), "certificate") {
+	_, _, _, err = newStore(t, store.Options{Getenv: env}).Resolve(t.Context(), g.RepoURL("one")+"#v1.0.0", store.Scope{Root: t.TempDir()})
+	if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an authority that nobody knows: %v", err)
 	}
 }
@@ -62,13 +65,13 @@ func TestTokenStaysWithItsHost(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	variable := "FNB_GIT_TOKEN_" + strings.NewReplacer(".", "_", ":", "_").Replace(strings.TrimPrefix(server.URL, "http://"))
-	s := newStore(t, Options{Getenv: func(name string) string {
+	s := newStore(t, store.Options{Getenv: func(name string) string {
 		if name == variable {
 			return "s3cret"
 		}
 		return ""
 	}})
-	_, _, _, err := s.Resolve(t.Context(), server.URL+"/x/y.git", Where{Root: t.TempDir()})
+	_, _, _, err := s.Resolve(t.Context(), server.URL+"/x/y.git", store.Scope{Root: t.TempDir()})
 	if err == nil || asked.Load() == 0 || told.Load() > 0 || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("asked %d times, told %d times: %v", asked.Load(), told.Load(), err)
 	}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -7,23 +7,30 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/origin"
+	"fnb/registry"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/cache"
+	"fnb/store/git"
+	"fnb/store/publish"
 )
 
 // changeState changes what the cache has noted of a store.
-func changeState(t *testing.T, s *Store, url string, change func(*indexState)) {
+func changeState(t *testing.T, s *store.Finder, url string, change func(*cache.IndexState)) {
 	t.Helper()
-	x, ok := s.cache.openIndex(url)
+	x, ok := s.Cache().OpenIndex(url)
 	if !ok {
 		t.Fatalf("the cache has nothing of %s", url)
 	}
-	change(&x.state)
-	must(t, s.cache.saveIndexState(x.state))
+	change(&x.State)
+	fixture.Must(t, s.Cache().SaveState(x.State))
 }
 
 // TestRecordLeadsInward has a store that is elsewhere name hosts of this machine.
@@ -33,10 +40,10 @@ func TestRecordLeadsInward(t *testing.T) {
 	recs := published(t, g, "1.0.0")
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
 	list := filepath.Join(t.TempDir(), "templates.json")
-	must(t, os.WriteFile(list, []byte(`[{"template": "acme", "source": "open", "repo": "`+recs[0].url+`"}]`), 0o600))
+	fixture.Must(t, os.WriteFile(list, []byte(`[{"template": "acme", "source": "open", "repo": "`+recs[0].url+`"}]`), 0o600))
 	served := serveFiles(t, filepath.Dir(list))
 	allowed := ""
-	s := withStores(t, Options{Getenv: func(name string) string {
+	s := withStores(t, store.Options{Getenv: func(name string) string {
 		if name == origin.PrivateHosts {
 			return allowed
 		}
@@ -44,7 +51,7 @@ func TestRecordLeadsInward(t *testing.T) {
 	}})
 	for name, url := range map[string]string{"main": g.RepoURL("store"), "list": served.URL + "/templates.json"} {
 		_, _, err := s.AddStore(t.Context(), name, url, nil)
-		must(t, err)
+		fixture.Must(t, err)
 	}
 	for _, test := range []struct {
 		store   origin.Reach
@@ -59,10 +66,10 @@ func TestRecordLeadsInward(t *testing.T) {
 	} {
 		allowed = test.allowed
 		for ref, url := range map[string]string{"acme/echo": g.RepoURL("store"), "open/acme": served.URL + "/templates.json"} {
-			changeState(t, s, url, func(st *indexState) { st.Reach = test.store })
-			must(t, os.RemoveAll(filepath.Join(s.cache.dir, "templates")))
-			_, _, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
-			inward, refused := errors.AsType[*InwardError](err)
+			changeState(t, s, url, func(st *cache.IndexState) { st.Reach = test.store })
+			fixture.Must(t, os.RemoveAll(filepath.Join(s.Opts().CacheDir, "templates")))
+			_, _, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
+			inward, refused := errors.AsType[*git.InwardError](err)
 			if (err == nil) != test.ok || !test.ok && (!refused || inward.Host != "127.0.0.1") {
 				t.Errorf("%s of a store %v, allowed %q: %v", ref, test.store, test.allowed, err)
 			}
@@ -71,14 +78,14 @@ func TestRecordLeadsInward(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.within(origin.Public).fetchSource(t.Context(), schema.GitSource{URL: "ssh://git@localhost/x", Commit: recs[0].commit}); !is[*InwardError](err) {
+	if _, err := s.Within(origin.Public).FetchTemplate(t.Context(), schema.GitSource{URL: "ssh://git@localhost/x", Commit: recs[0].commit}); !fixture.Is[*git.InwardError](err) {
 		t.Errorf("ssh: %v", err)
 	}
 	allowed = "x.example"
 	for _, url := range []string{"file://" + filepath.Join(g.Dir, "open.git"), "file://x.example" + filepath.Join(g.Dir, "open.git"), "FILE://" + filepath.Join(g.Dir, "open.git"), "file:///nowhere"} {
 		for _, from := range []origin.Reach{origin.Public, origin.Network} {
-			_, err := s.within(from).fetchSource(t.Context(), schema.GitSource{URL: url, Commit: recs[0].commit})
-			if inward, refused := errors.AsType[*InwardError](err); !refused || inward.Reach != origin.Machine {
+			_, err := s.Within(from).FetchTemplate(t.Context(), schema.GitSource{URL: url, Commit: recs[0].commit})
+			if inward, refused := errors.AsType[*git.InwardError](err); !refused || inward.Reach != origin.Machine {
 				t.Errorf("%s: %v", url, err)
 			}
 		}
@@ -91,16 +98,16 @@ func TestStoreIsWhereItAnswers(t *testing.T) {
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "store", servers.Commit{Files: storeTree()})
 	s := publisher(t, g.RepoURL("store"))
-	changeState(t, s, g.RepoURL("store"), func(st *indexState) { st.Reach = origin.Public })
-	if got := s.reachOf(Configured{URL: g.RepoURL("store")}); got != origin.Public {
+	changeState(t, s, g.RepoURL("store"), func(st *cache.IndexState) { st.Reach = origin.Public })
+	if got := s.ReachOf(store.At("x", g.RepoURL("store"))); got != origin.Public {
 		t.Errorf("as noted: %v", got)
 	}
 	_, err := s.UpdateStores(t.Context())
-	must(t, err)
-	if got := s.reachOf(Configured{URL: g.RepoURL("store")}); got != origin.Machine {
+	fixture.Must(t, err)
+	if got := s.ReachOf(store.At("x", g.RepoURL("store"))); got != origin.Machine {
 		t.Errorf("read again: %v", got)
 	}
-	if got := s.reachOf(Configured{URL: "https://never.example.com/x.git"}); got != origin.Public {
+	if got := s.ReachOf(store.At("x", "https://never.example.com/x.git")); got != origin.Public {
 		t.Errorf("never read: %v", got)
 	}
 }
@@ -130,10 +137,10 @@ func TestCheckSendsNoToken(t *testing.T) {
 		}
 		return ""
 	}
-	problems, err := newStore(t, Options{Getenv: env}).Check(t.Context(), CheckRequest{Dir: dir, Base: "HEAD~1"})
-	must(t, err)
+	verdict, err := publish.Check(t.Context(), newStore(t, store.Options{Getenv: env}), publish.CheckRequest{Dir: dir, Base: "HEAD~1"})
+	fixture.Must(t, err)
 	var lines []string
-	for _, p := range problems {
+	for _, p := range verdict.Problems {
 		lines = append(lines, p.String())
 	}
 	got := strings.Join(lines, "\n")
@@ -148,10 +155,34 @@ func TestCheckSendsNoToken(t *testing.T) {
 	if strings.Contains(got, recs[0].sum) {
 		t.Errorf("the checksum of a private repository is told: %s", got)
 	}
-	_, err = newStore(t, Options{Getenv: env}).Check(t.Context(), CheckRequest{Dir: dir, Base: "HEAD~1", Credentials: true})
-	must(t, err)
+	_, err = publish.Check(t.Context(), newStore(t, store.Options{Getenv: env}), publish.CheckRequest{Dir: dir, Base: "HEAD~1", Credentials: true})
+	fixture.Must(t, err)
 	if len(l.told()) == 0 {
 		t.Error("it was told nothing, though that was asked for")
+	}
+}
+
+// TestCheckAsksNoRegistryInside has a change of a store on a public host name registries of the machine that checks it.
+func TestCheckAsksNoRegistryInside(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	var asked atomic.Int32
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(inside.Close)
+	host := strings.TrimPrefix(inside.URL, "http://")
+	files := storeTree() + "-- namespaces/acme.json --\n{\"v\": 1}\n"
+	for name, at := range map[string]string{"acme/here": host, "acme/cloud": "169.254.169.254", "acme/name": "localhost:1"} {
+		files += strings.Replace(functionRecord(name, "1.0.0", "linux/amd64", ""), "registry.example.com", at, 1)
+	}
+	commit(t, g, "registries", servers.Commit{Files: files})
+	dir := clone(t, g.RepoURL("registries"))
+	runGit(t, dir, "remote", "set-url", "origin", "https://8.8.8.8/store.git")
+	got := checked(t, publish.CheckRequest{Dir: dir, Registries: &registry.Options{}})
+	if n := strings.Count(got, " is on this machine, where whoever names it is not"); n != 3 || asked.Load() > 0 {
+		t.Errorf("%d registries were refused, and one was asked %d times: %s", n, asked.Load(), got)
+	}
+	if got := checked(t, publish.CheckRequest{Dir: dir, Registries: &registry.Options{Insecure: []string{host}}}); strings.Count(got, "is on this machine") != 2 || asked.Load() == 0 {
+		t.Errorf("one that may be there: %s", got)
 	}
 }
 
@@ -167,25 +198,25 @@ func TestYankIsTakenBack(t *testing.T) {
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
 	const want = "store main: template acme/echo@1.1.0 may be used again; it had been withdrawn: lets anybody in"
 	notes, err := s.UpdateStores(t.Context())
-	must(t, err)
+	fixture.Must(t, err)
 	if strings.Join(notes, "\n") != want {
 		t.Errorf("%q", notes)
 	}
 	for range 2 { // it is told whenever it is chosen, also after the store was read again
-		_, pin, notes, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
-		must(t, err)
+		_, pin, notes, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
+		fixture.Must(t, err)
 		if pin.Version != "1.1.0" || strings.Join(notes, "\n") != want {
 			t.Errorf("%s %q", pin.Version, notes)
 		}
 		_, err = s.UpdateStores(t.Context())
-		must(t, err)
+		fixture.Must(t, err)
 	}
 	recs[1].yank = "again"
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
 	_, err = s.UpdateStores(t.Context())
-	must(t, err)
-	if x, _ := s.cache.openIndex(g.RepoURL("store")); len(x.state.Returned) != 0 {
-		t.Errorf("%v", x.state.Returned)
+	fixture.Must(t, err)
+	if x, _ := s.Cache().OpenIndex(g.RepoURL("store")); len(x.State.Returned) != 0 {
+		t.Errorf("%v", x.State.Returned)
 	}
 }
 
@@ -197,42 +228,26 @@ func TestFrozenStore(t *testing.T) {
 	dir := t.TempDir()
 	indexOf(t, storeTree(recs...), filepath.Join(dir, "i"))
 	server := serveFiles(t, dir)
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	url := server.URL + "/i/"
 	_, _, err := s.AddStore(t.Context(), "main", url, nil)
-	must(t, err)
+	fixture.Must(t, err)
 	server.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	for age, want := range map[time.Duration]string{time.Hour: "used as it was 1h0m0s ago", 3 * 24 * time.Hour: "used as it was 3 days ago", 8 * 24 * time.Hour: "", -time.Hour: "used as it was 0s ago"} {
-		changeState(t, s, url, func(st *indexState) { st.Checked = time.Now().Add(-age) })
-		_, _, notes, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+		changeState(t, s, url, func(st *cache.IndexState) { st.Checked = time.Now().Add(-age) })
+		_, _, notes, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 		if want != "" && (err != nil || !strings.Contains(strings.Join(notes, "\n"), want)) {
 			t.Errorf("%v: %q %v", age, notes, err)
 		}
-		if e, ok := errors.AsType[*StaleError](err); want == "" && (!ok || e.Name != "main" || !strings.Contains(err.Error(), "8 days ago")) {
+		if e, ok := errors.AsType[*store.StaleError](err); want == "" && (!ok || e.Name != "main" || !strings.Contains(err.Error(), "8 days ago")) {
 			t.Errorf("%v: %v", age, err)
 		}
 	}
-	changeState(t, s, url, func(st *indexState) { st.Checked = time.Now().Add(-40 * 24 * time.Hour) })
-	offline := &Store{opts: s.opts, cache: s.cache}
-	offline.opts.Offline = true
-	_, _, notes, err := offline.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+	changeState(t, s, url, func(st *cache.IndexState) { st.Checked = time.Now().Add(-40 * 24 * time.Hour) })
+	offline := *s
+	offline.Opts().Offline = true
+	_, _, notes, err := offline.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 	if err != nil || !strings.Contains(strings.Join(notes, "\n"), "used as it was 40 days ago") {
 		t.Errorf("offline: %q %v", notes, err)
-	}
-}
-
-// TestRedirectLeadsInward has a server that is elsewhere lead to this machine.
-func TestRedirectLeadsInward(t *testing.T) {
-	t.Parallel()
-	asked := 0
-	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
-	t.Cleanup(inside.Close)
-	server := httptest.NewServer(http.RedirectHandler(inside.URL, http.StatusFound))
-	t.Cleanup(server.Close)
-	s := newStore(t, Options{Getenv: envOf(map[string]string{origin.PrivateHosts: "localhost"})})
-	s.opts.least = origin.Public
-	address := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
-	if _, err := s.get(t.Context(), address, ""); !is[*InwardError](err) || asked > 0 {
-		t.Errorf("asked %d times: %v", asked, err)
 	}
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"fnb/internal/plain"
+	"fnb/internal/spelling"
 	"fnb/schema"
+	"fnb/store/cache"
 	"fnb/templates"
 )
 
@@ -24,25 +26,25 @@ const (
 	vendorDir = "template" // beside the stack file, as faas-cli leaves it
 )
 
-// A lookup is one call of [Store.Resolve].
+// A lookup is one search for a template or a function by its reference.
 type lookup struct {
-	store  *Store
+	finder *Finder
 	kind   string // what is looked up: [schema.KindTemplate] or [schema.KindFunction]
 	ref    string
 	parsed schema.TemplateRef
-	where  Where
+	scope  Scope
 	pin    schema.Pin
 	pinned bool
 	notes  []string
-	asked  bool   // the store itself, and not the cache
-	index  *index // of the store that it is looked up in
+	asked  bool         // the store itself, and not the cache
+	index  *cache.Index // of the store that it is looked up in
 }
 
 func (l *lookup) note(format string, args ...any) {
 	l.notes = append(l.notes, fmt.Sprintf(format, args...))
 }
 
-func (l *lookup) find(ctx context.Context) (found, error) {
+func (l *lookup) find(ctx context.Context) (resolution, error) {
 	if src, ok := l.source(); ok {
 		return l.fromSource(ctx, src)
 	}
@@ -63,7 +65,7 @@ func (l *lookup) find(ctx context.Context) (found, error) {
 // reference, or by its name without a range.
 func (l *lookup) source() (schema.TemplateSource, bool) {
 	for _, whole := range []bool{true, false} {
-		for _, src := range l.where.Sources {
+		for _, src := range l.scope.Sources {
 			if src.Source == "" {
 				continue
 			}
@@ -83,10 +85,10 @@ func (l *lookup) unranged() string {
 }
 
 // fromSource finds the template in the one place that the stack names for it.
-func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (found, error) {
+func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (resolution, error) {
 	at, err := parseSource(src.Source)
 	if err != nil {
-		return found{}, fmt.Errorf("the source of template %s: %w", src.Name, err)
+		return resolution{}, fmt.Errorf("the source of template %s: %w", src.Name, err)
 	}
 	l.noteSetAside(at)
 	switch at.Kind {
@@ -95,14 +97,14 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 		// The folder is the template, or has it below template/.
 		abs, err := l.abs(dir)
 		if err != nil {
-			return found{}, err
+			return resolution{}, err
 		}
 		if _, err := os.Stat(filepath.Join(abs, templates.ManifestName)); errors.Is(err, fs.ErrNotExist) {
 			dir = filepath.Join(dir, vendorDir, l.parsed.Name)
 		}
 		f, err := l.fromFolder(dir)
 		if err != nil {
-			return found{}, err
+			return resolution{}, err
 		}
 		return f, l.fits(f.template, src.Source)
 	case schema.RefGit:
@@ -117,18 +119,18 @@ func (l *lookup) fromSource(ctx context.Context, src schema.TemplateSource) (fou
 		return f, l.fits(f.template, src.Source)
 	case schema.RefName:
 	}
-	return found{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, plain.Short(src.Source))
+	return resolution{}, fmt.Errorf("the source of template %s: %q is neither a git URL nor a folder", src.Name, plain.Short(src.Source))
 }
 
 // noteSetAside says that a folder which faas-cli would build with is not used.
 func (l *lookup) noteSetAside(at schema.TemplateRef) {
-	dir := filepath.Join(l.where.Root, vendorDir, l.parsed.Name)
-	if l.kind == schema.KindFunction || l.parsed.Kind != schema.RefName || !isFolder(dir) {
+	dir := filepath.Join(l.scope.Root, vendorDir, l.parsed.Name)
+	if l.kind == schema.KindFunction || l.parsed.Kind != schema.RefName || !isDir(dir) {
 		return
 	}
 	if at.Kind == schema.RefFolder {
 		for _, used := range []string{at.Dir, filepath.Join(at.Dir, vendorDir, l.parsed.Name)} {
-			if filepath.Join(l.where.Root, filepath.FromSlash(used)) == dir {
+			if filepath.Join(l.scope.Root, filepath.FromSlash(used)) == dir {
 				return
 			}
 		}
@@ -164,38 +166,38 @@ func (l *lookup) gitRange() (rng, ref string, isSemver bool) {
 // abs is where a folder is that the reference or the stack names, by the name that they
 // give it, which is the template's too.
 func (l *lookup) abs(dir string) (string, error) {
-	if _, err := (schema.Reach{Root: l.where.Root, Allow: l.where.Allow}).Path(dir); err != nil {
+	if _, err := (schema.Reach{Root: l.scope.Root, Allow: l.scope.Allow}).Path(dir); err != nil {
 		return "", fmt.Errorf("template %s: %w", l.ref, err)
 	}
 	if filepath.IsAbs(dir) {
 		return dir, nil
 	}
-	return filepath.Join(l.where.Root, filepath.FromSlash(dir)), nil
+	return filepath.Join(l.scope.Root, filepath.FromSlash(dir)), nil
 }
 
-func (l *lookup) fromFolder(dir string) (found, error) {
+func (l *lookup) fromFolder(dir string) (resolution, error) {
 	abs, err := l.abs(dir)
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	if info, err := os.Stat(abs); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-		return found{}, &NotFoundError{Name: l.ref, Err: fmt.Errorf("there is no folder %s", abs)}
+		return resolution{}, &NotFoundError{Name: l.ref, Err: fmt.Errorf("there is no folder %s", abs)}
 	}
 	t, err := templates.OpenDir(abs)
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	store := filepath.ToSlash(dir)
 	if !filepath.IsAbs(dir) && !strings.HasPrefix(store, "../") {
 		store = "./" + strings.TrimPrefix(filepath.ToSlash(filepath.Clean(dir)), "./")
 	}
 	t.Source = store
-	return found{template: t, folder: true, pin: schema.Pin{Store: store, Version: t.Manifest.Version, Checksum: t.Checksum}}, nil
+	return resolution{template: t, folder: true, pin: schema.Pin{Store: store, Version: t.Manifest.Version, Checksum: t.Checksum}}, nil
 }
 
 // byName looks in ./template, among the official templates, and where the stack is
 // OpenFaaS's among the names of its template store.
-func (l *lookup) byName(ctx context.Context) (found, error) {
+func (l *lookup) byName(ctx context.Context) (resolution, error) {
 	var refused error
 	if l.parsed.Store == "" {
 		f, err := l.vendored()
@@ -203,7 +205,7 @@ func (l *lookup) byName(ctx context.Context) (found, error) {
 			return f, nil
 		}
 		if !isMissing(err) {
-			return found{}, err
+			return resolution{}, err
 		}
 		if v, ok := errors.AsType[*VersionError](err); ok {
 			l.note("template %s: ./%s/%s was passed over: %v", l.ref, vendorDir, l.parsed.Name, v)
@@ -213,15 +215,15 @@ func (l *lookup) byName(ctx context.Context) (found, error) {
 	t, err := templates.OpenOfficial(l.parsed.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if refused != nil {
-			return found{}, refused
+			return resolution{}, refused
 		}
 		return l.fromOpenFaaS(ctx)
 	}
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	pin := schema.Pin{Store: Official, Version: t.Manifest.Version, Checksum: t.Checksum}
-	return found{template: t, pin: pin}, l.fits(t, "the official templates")
+	return resolution{template: t, pin: pin}, l.fits(t, "the official templates")
 }
 
 // isMissing reports whether an error lets the search go on elsewhere.
@@ -232,29 +234,24 @@ func isMissing(err error) bool {
 
 // vendored looks in ./template: for the name with its range, as faas-cli stores
 // it, and for the name, whose version has to fit.
-func (l *lookup) vendored() (found, error) {
+func (l *lookup) vendored() (resolution, error) {
 	full := l.parsed.Name
 	if l.parsed.Range != "" {
 		full += "@" + l.parsed.Range
 		dir := filepath.Join(vendorDir, full)
-		if filepath.IsLocal(dir) && isFolder(filepath.Join(l.where.Root, dir)) {
+		if filepath.IsLocal(dir) && isDir(filepath.Join(l.scope.Root, dir)) {
 			return l.fromFolder(dir)
 		}
 	}
 	dir := filepath.Join(vendorDir, l.parsed.Name)
-	if !isFolder(filepath.Join(l.where.Root, dir)) {
-		return found{}, &NotFoundError{Name: l.ref}
+	if !isDir(filepath.Join(l.scope.Root, dir)) {
+		return resolution{}, &NotFoundError{Name: l.ref}
 	}
 	f, err := l.fromFolder(dir)
 	if err != nil {
-		return found{}, err
+		return resolution{}, err
 	}
 	return f, l.fits(f.template, "./"+vendorDir)
-}
-
-func isFolder(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 // fits returns a [*NotFoundError] unless t is what the reference's range asks for.
@@ -291,20 +288,33 @@ func (l *lookup) near() []string {
 	if l.kind == schema.KindFunction {
 		return l.nearInStores()
 	}
-	for _, src := range l.where.Sources {
+	for _, src := range l.scope.Sources {
 		names = append(names, src.Name)
 	}
 	// What cannot be listed cannot be suggested.
-	vendored, err := vendoredNames(l.where.Root)
+	vendored, err := vendoredNames(l.scope.Root)
 	if err == nil {
 		names = append(names, vendored...)
 	}
-	if official, err := templates.Official(); err == nil {
-		for _, t := range official {
-			names = append(names, t.Name)
-		}
+	near := spelling.Near(l.parsed.Name, append(names, officialNames()...))
+	if other := templates.OfficialFor(l.parsed.Name); other != "" && other != l.parsed.Name {
+		near = slices.Insert(slices.DeleteFunc(near, func(n string) bool { return n == other }), 0, other)
 	}
-	return slices.Compact(append(schema.Near(l.parsed.Name, names), l.nearInStores()...))
+	return slices.Compact(append(near, l.nearInStores()...))
+}
+
+// officialNames are those of the templates that are part of the program; what cannot be
+// listed cannot be suggested.
+func officialNames() []string {
+	official, err := templates.Official()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, t := range official {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // vendoredNames returns the templates below ./template, sorted.
@@ -324,4 +334,10 @@ func vendoredNames(root string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// isDir reports whether there is a folder.
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 
+	"fnb/internal/spelling"
 	"fnb/schema"
+	"fnb/store/records"
 )
 
 // officialFiles are the functions that are part of the program, a handler's folder
@@ -15,10 +17,10 @@ import (
 var officialFiles embed.FS
 
 // officialFunction finds a function that is part of the program.
-func (l *lookup) officialFunction() (Package, error) {
+func (l *lookup) officialFunction() (records.Package, error) {
 	all, err := officialFunctions()
 	if err != nil {
-		return Package{}, err
+		return records.Package{}, err
 	}
 	var names []string
 	for _, p := range all {
@@ -27,18 +29,18 @@ func (l *lookup) officialFunction() (Package, error) {
 		}
 		names = append(names, p.Name)
 	}
-	return Package{}, &NotFoundError{Kind: l.kind, Name: l.ref, Near: append(schema.Near(l.parsed.Name, names), l.nearInStores()...)}
+	return records.Package{}, &NotFoundError{Kind: l.kind, Name: l.ref, Near: append(spelling.Near(l.parsed.Name, names), l.nearInStores()...)}
 }
 
 // officialFunctions returns the functions that are part of the program, by name.
-func officialFunctions() ([]Package, error) {
-	entries, err := officialFiles.ReadDir(functionsDir)
+func officialFunctions() ([]records.Package, error) {
+	entries, err := officialFiles.ReadDir("functions")
 	if err != nil {
 		return nil, err
 	}
-	var all []Package
+	var all []records.Package
 	for _, e := range entries {
-		handler, err := fs.Sub(officialFiles, functionsDir+"/"+e.Name())
+		handler, err := fs.Sub(officialFiles, "functions/"+e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -46,22 +48,25 @@ func officialFunctions() ([]Package, error) {
 		if err != nil {
 			return nil, fmt.Errorf("function %s: %w", e.Name(), err)
 		}
-		rec := a.record()
+		rec := a.Record()
 		rec.Name, rec.Version, rec.Language = e.Name(), a.Version, a.Lang
 		rec.Built = &schema.RecordBuilt{Template: a.Lang}
-		all = append(all, Package{
+		if len(a.Secrets) > 0 {
+			rec.Run = &schema.RecordRun{Secrets: a.Secrets}
+		}
+		all = append(all, records.Package{
 			Kind: schema.KindFunction, Name: e.Name(), Store: Official,
 			About:    schema.Package{V: schema.RecordVersion, Description: a.Description},
-			Versions: []PackageVersion{{Record: rec}},
+			Versions: []records.PackageVersion{{Record: rec}},
 		})
 	}
 	return all, nil
 }
 
-// record is the part of a function's record that its handler's folder says.
-func (a About) record() schema.Record {
+// Record is the part of a function's record that its handler's folder says.
+func (a About) Record() schema.Record {
 	return schema.Record{
 		V: schema.RecordVersion, Kind: schema.KindFunction, Title: a.Title, Description: a.Description, Categories: a.Categories,
-		Icon: a.Icon, License: a.License, Author: a.Author, README: a.README, Examples: a.Examples,
+		Icon: a.Icon, License: a.License, Author: a.Author, README: a.README, Examples: a.Examples, Try: a.Try,
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/records"
 )
 
 const functionList = `{"version": "0.2.1", "functions": [
@@ -29,15 +33,15 @@ const functionList = `{"version": "0.2.1", "functions": [
 func TestFunctionsOfOpenFaaS(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "functions.json")
-	must(t, os.WriteFile(file, []byte(functionList), 0o644))
-	s := withStores(t, Options{})
+	fixture.Must(t, os.WriteFile(file, []byte(functionList), 0o644))
+	s := withStores(t, store.Options{})
 	c, notes, err := s.AddStore(t.Context(), "faas", file, nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if diff := cmp.Diff([]string{"faas"}, c.Namespaces); diff != "" || len(notes) != 1 || !strings.Contains(notes[0], "6 entries were passed over") {
 		t.Error(diff, notes)
 	}
-	f, _, err := s.Function(t.Context(), "faas/figlet", Where{})
-	must(t, err)
+	f, _, err := s.Function(t.Context(), "faas/figlet", store.Scope{})
+	fixture.Must(t, err)
 	want := schema.Record{
 		V: 1, Kind: "function", Name: "faas/figlet", Title: "Figlet", Description: "ASCII logos", Author: "alexellis", Icon: "https://example.com/figlet.png",
 		Image: &schema.RecordImage{Ref: "ghcr.io/openfaas/figlet:latest", Platforms: map[string]schema.PlatformImage{
@@ -54,19 +58,19 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 	if diff := cmp.Diff(want, f.Record); diff != "" {
 		t.Error(diff)
 	}
-	if f, _, err := s.Function(t.Context(), "faas/pinned", Where{}); err != nil || f.Record.Image.Platforms["linux/amd64"].Digest == "" || f.Record.Icon != "" {
+	if f, _, err := s.Function(t.Context(), "faas/pinned", store.Scope{}); err != nil || f.Record.Image.Platforms["linux/amd64"].Digest == "" || f.Record.Icon != "" {
 		t.Errorf("%+v %v", f.Record, err)
 	}
-	if _, _, err := s.Function(t.Context(), "faas/figlet@1", Where{}); !isMissing(err) {
+	if _, _, err := s.Function(t.Context(), "faas/figlet@1", store.Scope{}); !store.IsMissing(err) {
 		t.Errorf("a version of a list: %v", err)
 	}
-	found, _, err := s.Functions(t.Context(), Query{Words: []string{"logos"}, Platform: "armhf"})
+	found, _, err := s.Functions(t.Context(), store.Query{Words: []string{"logos"}, Platform: "armhf"})
 	if err != nil || len(found) != 1 || found[0].Name != "faas/figlet" {
 		t.Errorf("%v %v", found, err)
 	}
 	for _, text := range []string{`{"version": "1.0", "functions": []}`, `{"functions": 1}`, `{`} {
-		must(t, os.WriteFile(file, []byte(text), 0o644))
-		if _, err := s.UpdateStores(t.Context()); !is[*UnreachableError](err) {
+		fixture.Must(t, os.WriteFile(file, []byte(text), 0o644))
+		if _, err := s.UpdateStores(t.Context()); !fixture.Is[*git.UnreachableError](err) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -83,10 +87,10 @@ func TestListsOfNothing(t *testing.T) {
 		`{"version": "0.2.1", "functions": [{"name": "none"}]}`: "none of its 1 entries can be used, the first because of this: entry 1 (none): it has no images",
 	} {
 		file := filepath.Join(t.TempDir(), "functions.json")
-		must(t, os.WriteFile(file, []byte(text), 0o644))
-		s := withStores(t, Options{})
+		fixture.Must(t, os.WriteFile(file, []byte(text), 0o644))
+		s := withStores(t, store.Options{})
 		_, _, err := s.AddStore(t.Context(), "old", file, nil)
-		if !is[*NoStoreError](err) || err.Error() != file+": "+want {
+		if !fixture.Is[*records.NoStoreError](err) || err.Error() != file+": "+want {
 			t.Errorf("%s: %v", text, err)
 		}
 		if all, err := s.Stores(); err != nil || len(all) != 0 {
@@ -107,19 +111,19 @@ func TestIndexOfFunctions(t *testing.T) {
 		t.Errorf("%+v", made)
 	}
 	lines, err := os.ReadFile(filepath.Join(out, "f/acme/thumb.ndjson"))
-	must(t, err)
+	fixture.Must(t, err)
 	if n := strings.Count(string(lines), "\n"); n != 2 || !strings.Contains(string(lines), `"title":"Thumb"`) {
 		t.Errorf("%d lines: %s", n, lines)
 	}
 	data, err := os.ReadFile(filepath.Join(out, "compat/functions.json"))
-	must(t, err)
+	fixture.Must(t, err)
 	var list struct {
 		Version   string
-		Functions []openFaaSFunction
+		Functions []records.OpenFaaSFunction
 	}
-	must(t, json.Unmarshal(data, &list))
+	fixture.Must(t, json.Unmarshal(data, &list))
 	digest := "@sha256:" + strings.Repeat("1", 64)
-	want := []openFaaSFunction{
+	want := []records.OpenFaaSFunction{
 		{Name: "other", Title: "other", Images: map[string]string{"armhf": "registry.example.com/acme/other:1.0.0" + digest}},
 		{
 			Name: "acme-thumb", Title: "Thumb", FProcess: "thumb", Environment: map[string]string{"a": "b"},
@@ -131,7 +135,7 @@ func TestIndexOfFunctions(t *testing.T) {
 		t.Error(list.Version, diff)
 	}
 	// What is written can be read as a store.
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	if _, notes, err := s.AddStore(t.Context(), "again", filepath.Join(out, "compat/functions.json"), nil); err != nil || len(notes) != 0 {
 		t.Errorf("%q %v", notes, err)
 	}

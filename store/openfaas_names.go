@@ -5,6 +5,9 @@ import (
 	_ "embed"
 	"path"
 	"strings"
+
+	"fnb/schema"
+	"fnb/store/records"
 )
 
 // openFaaSNames has a name and a repository a line. What is fetched comes from the
@@ -30,10 +33,14 @@ func OpenFaaSRepository(name string) string {
 // fromOpenFaaS finds a template of OpenFaaS's template store by its bare name, as
 // faas-cli does: in the repository that the store names, at the tag, branch or commit
 // behind @.
-func (l *lookup) fromOpenFaaS(ctx context.Context) (found, error) {
+func (l *lookup) fromOpenFaaS(ctx context.Context) (resolution, error) {
 	url := OpenFaaSRepository(l.parsed.Name)
-	if url == "" || l.parsed.Store != "" || !l.where.OpenFaaS {
-		return found{}, &NotFoundError{Name: l.ref, Near: l.near(), OpenFaaS: url}
+	if url == "" || l.parsed.Store != "" || !l.scope.OpenFaaS {
+		missing := &NotFoundError{Name: l.ref, Near: l.near(), OpenFaaS: url}
+		if len(missing.Near) == 0 {
+			missing.There = officialNames()
+		}
+		return resolution{}, missing
 	}
 	if !l.pinned {
 		l.note("template %s is one of OpenFaaS's, from %s; fnb.lock keeps its commit and checksum (names as of %s)", l.ref, url, openFaaSDate)
@@ -45,4 +52,28 @@ func (l *lookup) fromOpenFaaS(ctx context.Context) (found, error) {
 		return f, err
 	}
 	return f, l.fits(f.template, url)
+}
+
+// fromList finds a template that a list of OpenFaaS' names: in its repository, at
+// the git reference or in the range that was asked for.
+func (l *lookup) fromList(ctx context.Context, c Store, e *records.OpenFaaSTemplate) (resolution, error) {
+	ref, err := schema.ParseTemplateRef(e.Repo)
+	if err != nil {
+		return resolution{}, err
+	}
+	if err := c.mayName(l.ref, ref.URL); err != nil {
+		return resolution{}, err
+	}
+	want := gitWant{url: ref.URL, path: path.Join(vendorDir, e.Template), ref: ref.Ref, name: e.Template, from: l.finder.reachOf(c)}
+	if l.parsed.Range != "" {
+		want.rng, want.ref, want.semver = l.gitRange()
+	}
+	f, err := l.fromGit(ctx, want)
+	if err != nil {
+		return resolution{}, err
+	}
+	if strings.Contains(l.parsed.Range, "sha256:") {
+		return f, l.fits(f.template, "store "+c.Name)
+	}
+	return f, nil
 }

@@ -1,17 +1,19 @@
-package store
+package store_test
 
 import (
 	"strings"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/store"
 )
 
 // Each name is one that a stack can write, once, with a repository.
 func TestOpenFaaSNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for line := range strings.Lines(openFaaSNames) {
+	for line := range strings.Lines(store.OpenFaaSNames()) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -21,17 +23,17 @@ func TestOpenFaaSNames(t *testing.T) {
 			t.Errorf("%q: %v", line, err)
 		}
 		seen[name] = true
-		if at, err := schema.ParseTemplateRef(OpenFaaSRepository(name)); err != nil || at.Kind != schema.RefGit {
+		if at, err := schema.ParseTemplateRef(store.OpenFaaSRepository(name)); err != nil || at.Kind != schema.RefGit {
 			t.Errorf("%q: %v", line, err)
 		}
 	}
 	if len(seen) < 50 || !seen["golang-middleware"] || !seen["python3-http"] || !seen["node22"] {
 		t.Errorf("%d names", len(seen))
 	}
-	if !strings.Contains(openFaaSNames, openFaaSDate) {
-		t.Errorf("the list is not of %s", openFaaSDate)
+	if !strings.Contains(store.OpenFaaSNames(), store.OpenFaaSDate) {
+		t.Errorf("the list is not of %s", store.OpenFaaSDate)
 	}
-	if got := OpenFaaSRepository("golang"); got != "" {
+	if got := store.OpenFaaSRepository("golang"); got != "" {
 		t.Errorf("a part of a name is found: %s", got)
 	}
 }
@@ -39,16 +41,16 @@ func TestOpenFaaSNames(t *testing.T) {
 // A template of OpenFaaS's is found for its own stacks only.
 func TestOpenFaaSOnly(t *testing.T) {
 	t.Parallel()
-	s, err := New(Options{CacheDir: t.TempDir(), Offline: true})
+	s, err := store.New(store.Options{CacheDir: t.TempDir(), Offline: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, notes, err := s.Resolve(t.Context(), "golang-http", Where{Root: t.TempDir(), OpenFaaS: true})
-	if !is[*OfflineError](err) || !strings.Contains(strings.Join(notes, "\n"), "https://github.com/openfaas/golang-http-template") {
+	_, _, notes, err := s.Resolve(t.Context(), "golang-http", store.Scope{Root: t.TempDir(), OpenFaaS: true})
+	if !fixture.Is[*store.OfflineError](err) || !strings.Contains(strings.Join(notes, "\n"), "https://github.com/openfaas/golang-http-template") {
 		t.Errorf("%v, noted %q", err, notes)
 	}
-	_, _, _, err = s.Resolve(t.Context(), "golang-http", Where{Root: t.TempDir()})
-	if !is[*NotFoundError](err) {
+	_, _, _, err = s.Resolve(t.Context(), "golang-http", store.Scope{Root: t.TempDir()})
+	if !fixture.Is[*store.NotFoundError](err) {
 		t.Errorf("%v", err)
 	}
 }

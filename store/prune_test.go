@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"fmt"
@@ -10,59 +10,62 @@ import (
 	"testing"
 	"time"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/store"
 	"fnb/templates"
 )
 
 // keep puts a template of about size bytes into the cache, used some hours ago.
-func keep(t *testing.T, s *Store, name string, size, hours int) *templates.Template {
+func keep(t *testing.T, s *store.Finder, name string, size, hours int) *templates.Template {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
 	writeTemplate(t, dir, "1.0.0")
-	must(t, os.WriteFile(filepath.Join(dir, "function", "big"), []byte(strings.Repeat(name[:1], size)), 0o600))
+	fixture.Must(t, os.WriteFile(filepath.Join(dir, "function", "big"), []byte(strings.Repeat(name[:1], size)), 0o600))
 	tmpl, err := templates.OpenDir(dir)
-	must(t, err)
-	must(t, s.Keep(t.Context(), tmpl))
-	place, _ := s.cache.templateDir(tmpl.Checksum)
+	fixture.Must(t, err)
+	fixture.Must(t, s.Keep(t.Context(), tmpl))
+	place := cachedAt(s, tmpl)
 	then := time.Now().Add(-time.Duration(hours) * time.Hour)
-	must(t, os.Chtimes(place, then, then))
+	fixture.Must(t, os.Chtimes(place, then, then))
 	return tmpl
 }
 
 func TestCacheIsPrunedBySize(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cache")
-	first := newStore(t, Options{CacheDir: dir})
+	first := newStore(t, store.Options{CacheDir: dir})
 	old, used, young := keep(t, first, "old", 60_000, 3), keep(t, first, "used", 60_000, 9), keep(t, first, "young", 60_000, 1)
-	has := func(s *Store, tmpl *templates.Template) bool {
-		place, _ := s.cache.templateDir(tmpl.Checksum)
-		return isFolder(place)
+	has := func(s *store.Finder, tmpl *templates.Template) bool {
+		place := cachedAt(s, tmpl)
+		info, err := os.Stat(place)
+		return err == nil && info.IsDir()
 	}
 	// While somebody uses the cache nothing is removed.
-	second := newStore(t, Options{CacheDir: dir, CacheSize: 150_000})
-	if _, ok := second.cache.open(used.Checksum); !ok {
+	second := newStore(t, store.Options{CacheDir: dir, CacheSize: 150_000})
+	if _, ok := second.Cache().Open(used.Checksum); !ok {
 		t.Error("it is not there")
 	}
 	if !has(second, old) || !has(second, young) {
 		t.Error("removed while in use")
 	}
-	must(t, first.Close())
-	must(t, second.Close())
+	fixture.Must(t, first.Close())
+	fixture.Must(t, second.Close())
 	// The next one removes what was not used for the longest time.
-	third := newStore(t, Options{CacheDir: dir, CacheSize: 150_000})
-	if _, ok := third.cache.open(young.Checksum); !ok {
+	third := newStore(t, store.Options{CacheDir: dir, CacheSize: 150_000})
+	if _, ok := third.Cache().Open(young.Checksum); !ok {
 		t.Error("the youngest is gone")
 	}
 	if has(third, old) || !has(third, used) {
 		t.Errorf("old %v, used %v", has(third, old), has(third, used))
 	}
-	must(t, third.Close())
+	fixture.Must(t, third.Close())
 	// One that finds nothing added does not measure.
-	if _, err := os.Stat(third.cache.grown()); err == nil {
+	if _, err := os.Stat(filepath.Join(third.Opts().CacheDir, "grown")); err == nil {
 		t.Error("grown is still there")
 	}
-	n, err := newStore(t, Options{CacheDir: dir, CacheSize: 1}).Prune(t.Context())
+	n, err := newStore(t, store.Options{CacheDir: dir, CacheSize: 1}).Prune(t.Context())
 	if err != nil || n < 120_000 || has(third, used) {
 		t.Errorf("%d %v", n, err)
 	}
@@ -76,10 +79,10 @@ func TestIndexProcess(t *testing.T) {
 		t.Skip("run by other tests")
 	}
 	for range 1000 {
-		s := newStore(t, Options{CacheDir: filepath.Join(dir, "cache"), StoresFile: filepath.Join(dir, "stores.json"), CacheSize: 1})
+		s := newStore(t, store.Options{CacheDir: filepath.Join(dir, "cache"), StoresFile: filepath.Join(dir, "stores.json"), CacheSize: 1})
 		_, err := s.UpdateStores(t.Context())
-		must(t, err)
-		must(t, s.Close())
+		fixture.Must(t, err)
+		fixture.Must(t, s.Close())
 	}
 }
 
@@ -99,24 +102,24 @@ func TestKilledWhileIndexing(t *testing.T) {
 	commit(t, g, "store", servers.Commit{Files: files.String()})
 	dir := t.TempDir()
 	url := "file://" + filepath.Join(g.Dir, "store.git") // read anew each time
-	open := func() *Store {
-		return newStore(t, Options{CacheDir: filepath.Join(dir, "cache"), StoresFile: filepath.Join(dir, "stores.json"), Offline: true})
+	open := func() *store.Finder {
+		return newStore(t, store.Options{CacheDir: filepath.Join(dir, "cache"), StoresFile: filepath.Join(dir, "stores.json"), Offline: true})
 	}
 	_, _, err := open().AddStore(t.Context(), "acme", url, nil)
-	must(t, err)
+	fixture.Must(t, err)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 8 {
 		// With another commit each time, or nothing would be written.
 		commit(t, g, "store", servers.Commit{Files: files.String() + fmt.Sprintf("-- README --\n%d\n", r.Int())})
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestIndexProcess$")
 		cmd.Env = append(os.Environ(), "FNB_TEST_INDEX="+dir, "TMPDIR="+t.TempDir())
-		must(t, cmd.Start())
+		fixture.Must(t, cmd.Start())
 		time.Sleep(time.Duration(60+r.IntN(120)) * time.Millisecond)
-		must(t, cmd.Process.Kill())
+		fixture.Must(t, cmd.Process.Kill())
 		_ = cmd.Wait() // it was killed; how it ended is known
 		s := open()
-		x, ok := s.cache.openIndex(url)
-		if !ok || len(x.all(schema.KindTemplate)) != 200 {
+		x, ok := s.Cache().OpenIndex(url)
+		if !ok || len(x.All(schema.KindTemplate)) != 200 {
 			t.Fatalf("the index is gone or not whole: %v", ok)
 		}
 		versions, err := s.Versions(t.Context(), "acme/t199")
@@ -127,9 +130,14 @@ func TestKilledWhileIndexing(t *testing.T) {
 	// The last one may have been killed between two that take what was there away.
 	commit(t, g, "store", servers.Commit{Files: files.String() + "-- README --\nlast\n"})
 	_, err = open().Versions(t.Context(), "acme/t199")
-	must(t, err)
-	left, err := os.ReadDir(open().cache.indexPath(url, ""))
+	fixture.Must(t, err)
+	left, err := os.ReadDir(indexFolder(open(), url))
 	if err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
+}
+
+// cachedAt is where the cache keeps a template.
+func cachedAt(s *store.Finder, tmpl *templates.Template) string {
+	return filepath.Join(s.Opts().CacheDir, "templates", strings.TrimPrefix(tmpl.Checksum, "fnb1:sha256:"))
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -13,8 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/publish"
+	"fnb/store/records"
 )
 
 // clone makes a working copy of a repository.
@@ -50,11 +55,11 @@ func author(name string) string {
 }
 
 // publisher is a store that has the store main, which is at url.
-func publisher(t *testing.T, url string) *Store {
+func publisher(t *testing.T, url string) *store.Finder {
 	t.Helper()
-	s := withStores(t, Options{Getenv: author})
+	s := withStores(t, store.Options{Getenv: author})
 	_, _, err := s.AddStore(t.Context(), "main", url, nil)
-	must(t, err)
+	fixture.Must(t, err)
 	return s
 }
 
@@ -71,30 +76,30 @@ func TestPublish(t *testing.T) {
 	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1, \"mirrors\": 1}\n-- README.md --\nours\n"})
 	dir := versionless(t, g, "one", "x")
 	s := publisher(t, g.RepoURL("store"))
-	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Tags: []string{"parrot"}}
+	p := publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Tags: []string{"parrot"}}
 	for i, already := range []bool{false, true} {
-		out, err := s.Publish(t.Context(), p)
-		must(t, err)
+		out, err := publish.Template(t.Context(), s, p)
+		fixture.Must(t, err)
 		if out.Already != already || out.Tries != 1 || (len(out.Commit) == 40) == already {
 			t.Errorf("%d: %+v", i, out)
 		}
 	}
 	// Another content under the same version, first not committed, then not pushed.
-	must(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("other\n"), 0o644))
-	if _, err := s.Publish(t.Context(), p); err == nil || !strings.Contains(err.Error(), "commit and push") {
+	fixture.Must(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("other\n"), 0o644))
+	if _, err := publish.Template(t.Context(), s, p); err == nil || !strings.Contains(err.Error(), "commit and push") {
 		t.Errorf("files that are not committed: %v", err)
 	}
 	runGit(t, dir, "commit", "-qam", "other")
-	if _, err := s.Publish(t.Context(), p); err == nil || !strings.Contains(err.Error(), "commit and push") {
+	if _, err := publish.Template(t.Context(), s, p); err == nil || !strings.Contains(err.Error(), "commit and push") {
 		t.Errorf("a commit that is not pushed: %v", err)
 	}
 	runGit(t, dir, "push", "-q", "origin", "HEAD")
-	if _, err := s.Publish(t.Context(), p); !is[*ConflictError](err) {
+	if _, err := publish.Template(t.Context(), s, p); !fixture.Is[*publish.ConflictError](err) {
 		t.Errorf("the same version with another content: %v", err)
 	}
 	p.Version, p.Propose = "1.1.0", true
-	out, err := s.Publish(t.Context(), p)
-	must(t, err)
+	out, err := publish.Template(t.Context(), s, p)
+	fixture.Must(t, err)
 	if want := strings.TrimSuffix(g.RepoURL("store"), ".git") + "/compare/main...publish/template/acme/echo/1.1.0"; out.Compare != want {
 		t.Errorf("compare at %s, want %s", out.Compare, want)
 	}
@@ -108,7 +113,7 @@ func TestPublish(t *testing.T) {
 		t.Errorf("proposed: %v", files)
 	}
 	data, err := os.ReadFile(filepath.Join(copied, "templates/acme/echo/v/1.0.0.json"))
-	must(t, err)
+	fixture.Must(t, err)
 	rec, err := schema.ParseRecord("x", data)
 	if err != nil || rec.Source.Git.Ref != "refs/tags/v1.0.0" || rec.Source.Git.Path != "template/acme" || rec.Parts.Handler.Dir != "function" {
 		t.Errorf("%+v %v", rec, err)
@@ -116,18 +121,18 @@ func TestPublish(t *testing.T) {
 	runGit(t, copied, "fsck", "--strict")
 
 	// It is found at once, and not any more when it is withdrawn.
-	_, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+	_, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 	if err != nil || pin.Version != "1.0.0" {
 		t.Errorf("%+v %v", pin, err)
 	}
 	for range 2 {
-		_, err = s.Yank(t.Context(), schema.KindTemplate, "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"})
-		must(t, err)
+		_, err = publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"})
+		fixture.Must(t, err)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", Where{Root: t.TempDir()}); !is[*YankedError](err) {
+	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.YankedError](err) {
 		t.Errorf("withdrawn: %v", err)
 	}
-	if _, err := s.Yank(t.Context(), schema.KindTemplate, "acme/echo@3.0.0", schema.Yank{Reason: "loud"}); !isMissing(err) {
+	if _, err := publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@3.0.0", schema.Yank{Reason: "loud"}); !store.IsMissing(err) {
 		t.Errorf("withdrawing what is not there: %v", err)
 	}
 }
@@ -139,10 +144,10 @@ func TestPublishRefuses(t *testing.T) {
 	dir := versionless(t, g, "one", "x")
 	s := publisher(t, g.RepoURL("store"))
 	bad := versionless(t, g, "bad", "x")
-	must(t, os.Remove(filepath.Join(bad, "Dockerfile")))
+	fixture.Must(t, os.Remove(filepath.Join(bad, "Dockerfile")))
 	alone := t.TempDir()
 	writeTemplate(t, alone, "1.0.0")
-	for name, p := range map[string]Publication{
+	for name, p := range map[string]publish.Publication{
 		"NoStoreError":     {Dir: dir, Store: "other", Name: "acme/x", Version: "1.0.0"},
 		"not NAMESPACE":    {Dir: dir, Store: "main", Name: "x", Version: "1.0.0"},
 		"reserved":         {Dir: dir, Store: "main", Name: "official/x", Version: "1.0.0"},
@@ -157,7 +162,7 @@ func TestPublishRefuses(t *testing.T) {
 		"not a SemVer":     {Dir: dir, Store: "main", Name: "acme/x", Version: "1.0.0", FNB: "new"},
 		"no such reposito": {Dir: dir, Store: "main", Name: "acme/x", Version: "1.0.0", Source: g.RepoURL("gone")},
 	} {
-		_, err := s.Publish(t.Context(), p)
+		_, err := publish.Template(t.Context(), s, p)
 		if err == nil || !strings.Contains(fmt.Sprintf("%T %v", err, err), name) {
 			t.Errorf("%s: %T %v", name, err, err)
 		}
@@ -171,13 +176,13 @@ func TestPublishToFolderAndFile(t *testing.T) {
 	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
 	dir := versionless(t, g, "one", "x")
 	folder := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(folder, "store.json"), []byte(`{"v": 1}`), 0o644))
+	fixture.Must(t, os.WriteFile(filepath.Join(folder, "store.json"), []byte(`{"v": 1}`), 0o644))
 	for _, url := range []string{folder, "file://" + filepath.Join(g.Dir, "store.git")} {
 		s := publisher(t, url)
 		var wg sync.WaitGroup
 		for i := range writers {
 			wg.Go(func() {
-				if _, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
+				if _, err := publish.Template(t.Context(), s, publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
 					t.Errorf("%s: %v", url, err)
 				}
 			})
@@ -216,7 +221,7 @@ func TestPublishBesideGit(t *testing.T) {
 		}
 	})
 	for i := range each {
-		if _, err := s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
+		if _, err := publish.Template(t.Context(), s, publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: fmt.Sprintf("1.%d.0", i)}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -228,14 +233,14 @@ func TestPublishBesideGit(t *testing.T) {
 
 	// Whoever holds git's lock is waited for, and then said.
 	lock := filepath.Join(bare, "refs", "heads", "main.lock")
-	must(t, os.WriteFile(lock, nil, 0o600))
-	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "2.0.0"}
-	if _, err := s.Publish(t.Context(), p); err == nil || !strings.Contains(err.Error(), "somebody has left "+lock) {
+	fixture.Must(t, os.WriteFile(lock, nil, 0o600))
+	p := publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "2.0.0"}
+	if _, err := publish.Template(t.Context(), s, p); err == nil || !strings.Contains(err.Error(), "somebody has left "+lock) {
 		t.Errorf("a lock that nobody takes away: %v", err)
 	}
-	must(t, os.Remove(lock))
-	_, err := s.Publish(t.Context(), p)
-	must(t, err)
+	fixture.Must(t, os.Remove(lock))
+	_, err := publish.Template(t.Context(), s, p)
+	fixture.Must(t, err)
 }
 
 // TestPublishAtTheSameTime has eight writers publish ten versions of templates each,
@@ -250,22 +255,22 @@ func TestPublishAtTheSameTime(t *testing.T) {
 		for w := range manyWriters {
 			dirs = append(dirs, versionless(t, g, fmt.Sprintf("w%d", w), fmt.Sprint(w)))
 		}
-		publishMany(t, g, schema.KindTemplate, func(s *Store, w int, name, version string) (Published, error) {
-			return s.Publish(t.Context(), Publication{Dir: dirs[w], Store: "main", Name: name, Version: version})
+		publishMany(t, g, schema.KindTemplate, func(s *store.Finder, w int, name, version string) (publish.Published, error) {
+			return publish.Template(t.Context(), s, publish.Publication{Dir: dirs[w], Store: "main", Name: name, Version: version})
 		})
 	})
 	t.Run("functions", func(t *testing.T) {
 		t.Parallel()
-		publishMany(t, gitServer(t, servers.GitOptions{}), schema.KindFunction, func(s *Store, w int, name, version string) (Published, error) {
+		publishMany(t, gitServer(t, servers.GitOptions{}), schema.KindFunction, func(s *store.Finder, w int, name, version string) (publish.Published, error) {
 			digest := fmt.Sprintf("sha256:%064x", w+1)
-			d, err := s.DraftFunction(t.Context(), FunctionPublication{Store: "main", Name: name, Version: version, Image: schema.RecordImage{
+			d, err := publish.Draft(t.Context(), s, publish.FunctionPublication{Store: "main", Name: name, Version: version, Image: schema.RecordImage{
 				Ref: "registry.example.com/" + name + ":" + version, Digest: digest,
 				Platforms: map[string]schema.PlatformImage{"linux/amd64": {Digest: digest, Size: 1}},
 			}})
 			if err != nil {
-				return Published{}, err
+				return publish.Published{}, err
 			}
-			return s.PublishDraft(t.Context(), d)
+			return d.Publish(t.Context())
 		})
 	})
 }
@@ -274,7 +279,7 @@ const manyWriters = 8
 
 // publishMany has many writers publish to one store at the same time, by publish: the
 // versions of each, and one version that all have, each with another content.
-func publishMany(t *testing.T, g *servers.Git, kind string, publish func(s *Store, writer int, name, version string) (Published, error)) {
+func publishMany(t *testing.T, g *servers.Git, kind string, put func(s *store.Finder, writer int, name, version string) (publish.Published, error)) {
 	t.Helper()
 	const each = 10
 	commit(t, g, "store", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
@@ -288,14 +293,14 @@ func publishMany(t *testing.T, g *servers.Git, kind string, publish func(s *Stor
 				if w%2 == 1 {
 					name = fmt.Sprintf("acme/own-%d", w)
 				}
-				out, err := publish(s, w, name, fmt.Sprintf("%d.%d.0", w, i))
+				out, err := put(s, w, name, fmt.Sprintf("%d.%d.0", w, i))
 				if err != nil || out.Already {
 					t.Errorf("writer %d, version %d: %+v %v", w, i, out, err)
 				}
 				worst.Store(max(worst.Load(), int64(out.Tries)))
 			}
-			_, err := publish(s, w, "acme/race", "1.0.0")
-			if _, ok := errors.AsType[*ConflictError](err); ok {
+			_, err := put(s, w, "acme/race", "1.0.0")
+			if _, ok := errors.AsType[*publish.ConflictError](err); ok {
 				conflicts.Add(1)
 			} else if err != nil {
 				t.Errorf("writer %d: %v", w, err)
@@ -304,14 +309,14 @@ func publishMany(t *testing.T, g *servers.Git, kind string, publish func(s *Stor
 	}
 	wg.Wait()
 	copied := clone(t, g.RepoURL("store"))
-	records := 0
-	for _, f := range strings.Fields(runGit(t, copied, "ls-files", kindDir(kind))) {
+	published := 0
+	for _, f := range strings.Fields(runGit(t, copied, "ls-files", records.KindDir(kind))) {
 		if strings.Contains(f, "/v/") {
-			records++
+			published++
 		}
 	}
-	if want := manyWriters*each + 1; records != want || conflicts.Load() != manyWriters-1 {
-		t.Errorf("%d records, want %d; %d conflicts, want %d", records, want, conflicts.Load(), manyWriters-1)
+	if want := manyWriters*each + 1; published != want || conflicts.Load() != manyWriters-1 {
+		t.Errorf("%d records, want %d; %d conflicts, want %d", published, want, conflicts.Load(), manyWriters-1)
 	}
 	if n := runGit(t, copied, "rev-list", "--count", "HEAD"); n != fmt.Sprint(manyWriters*each+2) {
 		t.Errorf("%s commits", n)
@@ -334,14 +339,14 @@ func TestPublishToPrivateStore(t *testing.T) {
 		}
 		return author(name)
 	}
-	s := withStores(t, Options{Getenv: env})
+	s := withStores(t, store.Options{Getenv: env})
 	_, _, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
-	must(t, err)
-	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0"}
-	_, err = s.Publish(t.Context(), p)
-	must(t, err)
+	fixture.Must(t, err)
+	p := publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0"}
+	_, err = publish.Template(t.Context(), s, p)
+	fixture.Must(t, err)
 	token, p.Version = "wr0ng", "1.1.0"
-	if _, err := s.Publish(t.Context(), p); !is[*AuthError](err) || strings.Contains(err.Error(), token) {
+	if _, err := publish.Template(t.Context(), s, p); !fixture.Is[*git.AuthError](err) || strings.Contains(err.Error(), token) {
 		t.Errorf("a wrong token: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"encoding/pem"
@@ -16,7 +16,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/publish"
 )
 
 // settings is an environment with a home and these pairs of git's configuration.
@@ -38,17 +42,17 @@ func TestAzureDevOps(t *testing.T) {
 	runGit(t, filepath.Join(g.Dir, "_git", "templates of acme"), "tag", "-a", "-m", "annotated", "v1.1.0", h[0])
 	at := g.URL
 	for ref, want := range map[string]string{"#v1.0.0": h[0], "#v1.1.0": h[0], "#feature/x": h[1], "//template/acme#" + h[0]: h[0]} {
-		_, pin, _, err := newStore(t, Options{}).Resolve(t.Context(), at+"/_git/templates%20of%20acme"+ref, Where{Root: t.TempDir()})
+		_, pin, _, err := newStore(t, store.Options{}).Resolve(t.Context(), at+"/_git/templates%20of%20acme"+ref, store.Scope{Root: t.TempDir()})
 		if err != nil || pin.Commit != want {
 			t.Errorf("%s: %+v %v", ref, pin, err)
 		}
 	}
 	recs := published(t, g, "1.0.0")
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, _, err := s.AddStore(t.Context(), "main", at+"/store.git", nil)
-	must(t, err)
-	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
+	fixture.Must(t, err)
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
 		t.Errorf("%+v %v", pin, err)
 	}
 }
@@ -76,8 +80,8 @@ func TestInsteadOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t, Options{Getenv: envOf(settings(t, test.pairs...))})
-			_, pin, _, err := s.Resolve(t.Context(), test.url+"#v1.0.0", Where{Root: t.TempDir()})
+			s := newStore(t, store.Options{Getenv: envOf(settings(t, test.pairs...))})
+			_, pin, _, err := s.Resolve(t.Context(), test.url+"#v1.0.0", store.Scope{Root: t.TempDir()})
 			if test.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), test.fails) || !strings.HasPrefix(err.Error(), test.url) || strings.Contains(err.Error(), "SECRET") {
 					t.Errorf("%v", err)
@@ -88,7 +92,7 @@ func TestInsteadOf(t *testing.T) {
 				t.Errorf("%+v %v", pin, err)
 			}
 			data := ""
-			must(t, filepath.WalkDir(s.opts.CacheDir, func(p string, d os.DirEntry, err error) error {
+			fixture.Must(t, filepath.WalkDir(s.Opts().CacheDir, func(p string, d os.DirEntry, err error) error {
 				if err == nil && d.Type().IsRegular() {
 					b, _ := os.ReadFile(p)
 					data += string(b)
@@ -114,83 +118,19 @@ func TestPushInsteadOf(t *testing.T) {
 	}))
 	t.Cleanup(door.Close)
 	env := settings(t, "url."+g.URL+"/.insteadOf", "https://git.example.invalid/", "url."+door.URL+"/.pushInsteadOf", "https://git.example.invalid/")
-	s := withStores(t, Options{Getenv: func(name string) string {
+	s := withStores(t, store.Options{Getenv: func(name string) string {
 		if v := author(name); v != "" && name != "HOME" {
 			return v
 		}
 		return env[name]
 	}})
 	_, _, err := s.AddStore(t.Context(), "main", "https://git.example.invalid/store.git", nil)
-	must(t, err)
+	fixture.Must(t, err)
 	dir := versionless(t, g, "one", "x")
 	before := pushed.Load()
-	_, err = s.Publish(t.Context(), Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Source: g.RepoURL("one")})
+	_, err = publish.Template(t.Context(), s, publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Source: g.RepoURL("one")})
 	if err != nil || before != 0 || pushed.Load() == 0 {
 		t.Errorf("%v; %d asked before, %d after", err, before, pushed.Load())
-	}
-}
-
-// TestGitConfigAlike reads the same files with git and without it.
-func TestGitConfigAlike(t *testing.T) {
-	t.Parallel()
-	home := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(`[url "https://a b/"]
-	insteadOf = x: ; a remark
-	insteadOf = "y\t#"
-[include]
-	path = more
-[HTTP "https://Host/"]
-	extraHeader = "A: b"
-[core]
-	sshCommand = ssh -i \"k\"
-`), 0o600))
-	must(t, os.MkdirAll(filepath.Join(home, ".config", "git"), 0o700))
-	must(t, os.WriteFile(filepath.Join(home, "more"), []byte("[http]\n\tsslVerify = no\n"), 0o600))
-	must(t, os.WriteFile(filepath.Join(home, ".config", "git", "config"), []byte("[http]\n\tproxy = p:1\n"), 0o600))
-	env := settings(t, "http.proxy", "", "url.https://z/.insteadOf", "z:")
-	env["HOME"] = home
-	asked, err := readGitConfig(t.Context(), envOf(env))
-	must(t, err)
-	read := &gitConfig{getenv: envOf(env)}
-	must(t, read.readFiles())
-	if fmt.Sprint(asked.settings) != fmt.Sprint(read.settings) || len(read.settings) != 8 {
-		t.Errorf("git: %q\nfnb: %q", asked.settings, read.settings)
-	}
-	must(t, os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[url\n"), 0o600))
-	for name, o := range map[string]func() error{
-		"git": func() error { _, err := readGitConfig(t.Context(), envOf(env)); return err },
-		"fnb": func() error { return (&gitConfig{getenv: envOf(env)}).readFiles() },
-	} {
-		if err := o(); err == nil || !strings.HasPrefix(err.Error(), "reading git's configuration: ") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestURLFits compares as git's documentation of http.<url> says.
-func TestURLFits(t *testing.T) {
-	t.Parallel()
-	u, err := url.Parse("https://git.example.com/acme/one.git")
-	must(t, err)
-	for pattern, want := range map[string]bool{
-		"https://git.example.com": true, "https://GIT.example.com:443/": true, "https://git.example.com/acme": true, "https://git.example.com/acme/": true,
-		"https://*.example.com/": true, "https://git.example.com/acm": false, "http://git.example.com/": false, "https://git.example.com:8443/": false,
-		"https://example.com/": false, "https://*.com/": false, "https://u@git.example.com/": false, "git.example.com": false,
-	} {
-		if _, ok := fitOf(pattern, u); ok != want {
-			t.Errorf("%s: %v", pattern, ok)
-		}
-	}
-	c := &gitConfig{getenv: envOf(nil), settings: []gitSetting{
-		{"http", "https://git.example.com/acme", "proxy", "http://right:1"},
-		{"http", "", "proxy", "http://wrong:1"},
-		{"http", "https://git.example.com", "extraheader", "A: 1"},
-		{"http", "https://git.example.com/acme", "extraheader", "A: 2"},
-		{"http", "https://*.example.com", "extraheader", "A: 3"},
-	}}
-	h, err := c.http(u)
-	if err != nil || h.proxy.Host != "right:1" || fmt.Sprint(h.headers) != "[{A 1} {A 2}]" {
-		t.Errorf("%+v %v", h, err)
 	}
 }
 
@@ -218,18 +158,18 @@ func TestExtraHeader(t *testing.T) {
 	t.Cleanup(closed.Close)
 	scoped := []string{"http." + closed.URL + "/.extraHeader", "Authorization: Bearer SECRET", "http." + closed.URL + "/.extraHeader", "X-Key: SECRET"}
 	resolve := func(address string, pairs ...string) error {
-		_, _, _, err := newStore(t, Options{Getenv: envOf(settings(t, pairs...))}).Resolve(t.Context(), address, Where{Root: t.TempDir()})
+		_, _, _, err := newStore(t, store.Options{Getenv: envOf(settings(t, pairs...))}).Resolve(t.Context(), address, store.Scope{Root: t.TempDir()})
 		return err
 	}
-	must(t, resolve(closed.URL+"/one.git", scoped...))
-	must(t, resolve(open.URL+"/one.git", scoped...))
-	must(t, resolve(closed.URL+"/away/one.git", scoped...))
+	fixture.Must(t, resolve(closed.URL+"/one.git", scoped...))
+	fixture.Must(t, resolve(open.URL+"/one.git", scoped...))
+	fixture.Must(t, resolve(closed.URL+"/away/one.git", scoped...))
 	if s := fmt.Sprint(seen.Load()); strings.Contains(s, "SECRET") {
 		t.Errorf("another server was shown %s", s)
 	}
 	err := resolve(closed.URL+"/one.git", "http.extraHeader", "Authorization: Bearer SECRET")
-	told, ok := errors.AsType[*UnfollowedError](err)
-	if !ok || !is[*AuthError](err) || !strings.HasPrefix(told.Keys[0], "http.extraHeader for all hosts") || !strings.Contains(err.Error(), "a bearer, please") {
+	told, ok := errors.AsType[*git.UnfollowedError](err)
+	if !ok || !fixture.Is[*git.AuthError](err) || !strings.HasPrefix(told.Keys[0], "http.extraHeader for all hosts") || !strings.Contains(err.Error(), "a bearer, please") {
 		t.Errorf("%v", err)
 	}
 	for _, odd := range []string{"no colon", "A b: c", "A: b\r\nc: d"} {
@@ -238,9 +178,9 @@ func TestExtraHeader(t *testing.T) {
 		}
 	}
 	// A check of what strangers propose has no secrets to show.
-	s := newStore(t, Options{Getenv: envOf(settings(t, scoped...))})
-	s.opts.maySend = func(string) bool { return false }
-	if _, _, _, err := s.Resolve(t.Context(), closed.URL+"/one.git", Where{Root: t.TempDir()}); !is[*AuthError](err) {
+	s := newStore(t, store.Options{Getenv: envOf(settings(t, scoped...))})
+	s = s.Restrain(git.Restraint{MaySend: func(string) bool { return false }})
+	if _, _, _, err := s.Resolve(t.Context(), closed.URL+"/one.git", store.Scope{Root: t.TempDir()}); !fixture.Is[*git.AuthError](err) {
 		t.Errorf("%v", err)
 	}
 }
@@ -251,7 +191,7 @@ func TestGitProxy(t *testing.T) {
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "one", servers.Commit{Files: tree("template/acme=1.0.0")})
 	target, err := url.Parse(g.URL)
-	must(t, err)
+	fixture.Must(t, err)
 	var went atomic.Int32
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		went.Add(1)
@@ -259,10 +199,10 @@ func TestGitProxy(t *testing.T) {
 	}})
 	t.Cleanup(proxy.Close)
 	resolve := func(env map[string]string) error {
-		_, _, _, err := newStore(t, Options{Getenv: envOf(env)}).Resolve(t.Context(), "http://localhost:9/one.git", Where{Root: t.TempDir()})
+		_, _, _, err := newStore(t, store.Options{Getenv: envOf(env)}).Resolve(t.Context(), "http://localhost:9/one.git", store.Scope{Root: t.TempDir()})
 		return err
 	}
-	must(t, resolve(settings(t, "http.proxy", "http://127.0.0.1:1", "http.http://localhost:9/.proxy", strings.TrimPrefix(proxy.URL, "http://"))))
+	fixture.Must(t, resolve(settings(t, "http.proxy", "http://127.0.0.1:1", "http.http://localhost:9/.proxy", strings.TrimPrefix(proxy.URL, "http://"))))
 	if went.Load() == 0 {
 		t.Error("the proxy was not asked")
 	}
@@ -289,7 +229,7 @@ func TestGitCertificates(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	must(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	fixture.Must(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
 	for name, test := range map[string]struct {
 		pairs []string
 		fails string
@@ -304,16 +244,16 @@ func TestGitCertificates(t *testing.T) {
 		"no certificates":     {[]string{"http.sslCAInfo", os.Args[0]}, "has no certificates"},
 		"a pinned key":        {[]string{"http.pinnedPubkey", "sha256//x"}, "http.pinnedPubkey for it, which fnb does not follow"},
 	} {
-		_, _, _, err := newStore(t, Options{Getenv: envOf(settings(t, test.pairs...))}).Resolve(t.Context(), server.URL+"/one.git", Where{Root: t.TempDir()})
+		_, _, _, err := newStore(t, store.Options{Getenv: envOf(settings(t, test.pairs...))}).Resolve(t.Context(), server.URL+"/one.git", store.Scope{Root: t.TempDir()})
 		if (err == nil) != (test.fails == "") || err != nil && !strings.Contains(err.Error(), test.fails) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if told, ok := errors.AsType[*UnfollowedError](err); ok != (name == "sslVerify for all") || ok && !strings.HasPrefix(told.Keys[0], "http.sslVerify for all hosts") {
+		if told, ok := errors.AsType[*git.UnfollowedError](err); ok != (name == "sslVerify for all") || ok && !strings.HasPrefix(told.Keys[0], "http.sslVerify for all hosts") {
 			t.Errorf("%s: %+v", name, told)
 		}
 	}
 	certs, err := servers.MakeCerts(t.TempDir())
-	must(t, err)
+	fixture.Must(t, err)
 	mutual := httptest.NewUnstartedServer(g.Handler())
 	mutual.Config.ErrorLog, mutual.TLS = quiet, certs.Mutual()
 	mutual.StartTLS()
@@ -322,7 +262,7 @@ func TestGitCertificates(t *testing.T) {
 		"":            {"http.sslCAInfo", certs.CA, "http." + mutual.URL + ".sslCert", certs.ClientCert, "http." + mutual.URL + ".sslKey", certs.ClientKey},
 		"certificate": {"http.sslCAInfo", certs.CA},
 	} {
-		_, _, _, err := newStore(t, Options{Getenv: envOf(settings(t, pairs...))}).Resolve(t.Context(), mutual.URL+"/one.git", Where{Root: t.TempDir()})
+		_, _, _, err := newStore(t, store.Options{Getenv: envOf(settings(t, pairs...))}).Resolve(t.Context(), mutual.URL+"/one.git", store.Scope{Root: t.TempDir()})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", pairs, err)
 		}
@@ -339,37 +279,37 @@ func TestNoGitServer(t *testing.T) {
 	}{
 		"a page": {func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "<!DOCTYPE html><html><head><title>Welcome to\n nginx &amp; co</title>")
-		}, is[*NoGitError], "no git server answers there: Welcome to nginx & co"},
-		"404":             {http.NotFound, is[*NotFoundError], "the server has no such repository: it says: 404 page not found"},
-		"a page for 404":  {answer(404, "text/html", "<html><title>Not Found</title>"), is[*NotFoundError], "the server has no such repository"},
-		"JSON":            {answer(403, "application/json", `{"message":"rate \u001b[2J limit"}`), is[*AuthError], "rate limit"},
-		"a bucket":        {answer(404, "application/xml", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"), is[*NotFoundError], "The specified key does not exist."},
-		"a plain file":    {answer(200, "text/plain", strings.Repeat("0", 40)+"\trefs/heads/main\n"), is[*NoGitError], "nobody who speaks git's protocol"},
-		"a picture":       {answer(200, "image/png", "\x89PNG"), is[*NoGitError], "no git server answers there"},
-		"no reading":      {answer(203, "text/html", "<html><title>Azure DevOps Services | Sign In</title>"), is[*AuthError], "a page to sign in: Azure DevOps Services | Sign In"},
-		"nothing":         {answer(200, "", ""), is[*NoGitError], "no git server answers there"},
-		"503":             {answer(503, "text/plain", "down for\x1b[31m maintenance"), is[*UnreachableError], "the server answered 503 Service Unavailable: down for maintenance"},
-		"git's own error": {answer(200, "application/x-git-upload-pack-advertisement", "0016ERR not for you\n\n\n"), is[*UnreachableError], "the server says: not for you"},
+		}, fixture.Is[*git.NoGitError], "no git server answers there: Welcome to nginx & co"},
+		"404":             {http.NotFound, fixture.Is[*store.NotFoundError], "the server has no such repository: it says: 404 page not found"},
+		"a page for 404":  {answer(404, "text/html", "<html><title>Not Found</title>"), fixture.Is[*store.NotFoundError], "the server has no such repository"},
+		"JSON":            {answer(403, "application/json", `{"message":"rate \u001b[2J limit"}`), fixture.Is[*git.AuthError], "rate limit"},
+		"a bucket":        {answer(404, "application/xml", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"), fixture.Is[*store.NotFoundError], "The specified key does not exist."},
+		"a plain file":    {answer(200, "text/plain", strings.Repeat("0", 40)+"\trefs/heads/main\n"), fixture.Is[*git.NoGitError], "nobody who speaks git's protocol"},
+		"a picture":       {answer(200, "image/png", "\x89PNG"), fixture.Is[*git.NoGitError], "no git server answers there"},
+		"no reading":      {answer(203, "text/html", "<html><title>Azure DevOps Services | Sign In</title>"), fixture.Is[*git.AuthError], "a page to sign in: Azure DevOps Services | Sign In"},
+		"nothing":         {answer(200, "", ""), fixture.Is[*git.NoGitError], "no git server answers there"},
+		"503":             {answer(503, "text/plain", "down for\x1b[31m maintenance"), fixture.Is[*git.UnreachableError], "the server answered 503 Service Unavailable: down for maintenance"},
+		"git's own error": {answer(200, "application/x-git-upload-pack-advertisement", "0016ERR not for you\n\n\n"), fixture.Is[*git.UnreachableError], "the server says: not for you"},
 		"GitLab": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/users/sign_in" {
 				answer(200, "text/html", "<title>Sign in · GitLab</title>")(w, r)
 				return
 			}
 			http.Redirect(w, r, "/users/sign_in", http.StatusFound)
-		}, is[*AuthError], "a page to sign in: Sign in · GitLab"},
+		}, fixture.Is[*git.AuthError], "a page to sign in: Sign in · GitLab"},
 		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/moved" {
 				answer(200, "text/html", "<title>We have moved</title>")(w, r)
 				return
 			}
 			http.Redirect(w, r, "/moved", http.StatusFound)
-		}, is[*NoGitError], "/moved, and no git server answers there: We have moved"},
+		}, fixture.Is[*git.NoGitError], "/moved, and no git server answers there: We have moved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(test.answer)
 			t.Cleanup(server.Close)
-			_, _, _, err := newStore(t, Options{}).Resolve(t.Context(), server.URL+"/one.git", Where{Root: t.TempDir()})
+			_, _, _, err := newStore(t, store.Options{}).Resolve(t.Context(), server.URL+"/one.git", store.Scope{Root: t.TempDir()})
 			if err == nil || !test.is(err) || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\x1b\n") {
 				t.Errorf("%T %v", err, err)
 			}
@@ -391,15 +331,15 @@ func TestOtherObjectFormat(t *testing.T) {
 	g := gitServer(t, servers.GitOptions{})
 	work := t.TempDir()
 	runGit(t, work, "init", "-q", "--object-format=sha256")
-	must(t, os.WriteFile(filepath.Join(work, "template.yml"), []byte("fprocess: cat\n"), 0o600))
+	fixture.Must(t, os.WriteFile(filepath.Join(work, "template.yml"), []byte("fprocess: cat\n"), 0o600))
 	runGit(t, work, "add", ".")
 	runGit(t, work, "commit", "-qm", "x")
 	runGit(t, g.Dir, "clone", "-q", "--bare", work, "one.git")
 	daemon, err := g.Daemon(t.Context())
-	must(t, err)
+	fixture.Must(t, err)
 	for _, address := range []string{g.RepoURL("one"), daemon + "/one.git", "file://" + filepath.Join(g.Dir, "one.git"), "file://" + work} {
-		_, _, _, err := newStore(t, Options{}).Resolve(t.Context(), address, Where{Root: t.TempDir()})
-		if want := address + ": sha256 repositories are not supported"; !is[*FormatError](err) || err.Error() != want {
+		_, _, _, err := newStore(t, store.Options{}).Resolve(t.Context(), address, store.Scope{Root: t.TempDir()})
+		if want := address + ": sha256 repositories are not supported"; !fixture.Is[*git.FormatError](err) || err.Error() != want {
 			t.Errorf("%T %v", err, err)
 		}
 	}

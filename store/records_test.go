@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -12,8 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/cache"
+	"fnb/store/git"
+	"fnb/store/records"
 )
 
 // A rec says what a version of a store's package is like.
@@ -50,18 +55,18 @@ func storeTree(recs ...rec) string {
 func published(t *testing.T, g *servers.Git, versions ...string) []rec {
 	t.Helper()
 	var recs []rec
-	s := newStore(t, Options{})
+	s := newStore(t, store.Options{})
 	for _, v := range versions {
 		h := commit(t, g, "templates", servers.Commit{Files: tree("template/acme=" + v)})
 		url := g.RepoURL("templates")
-		tmpl, _, _, err := s.Resolve(t.Context(), url+"//template/acme#"+h[0], Where{Root: t.TempDir()})
-		must(t, err)
+		tmpl, _, _, err := s.Resolve(t.Context(), url+"//template/acme#"+h[0], store.Scope{Root: t.TempDir()})
+		fixture.Must(t, err)
 		recs = append(recs, rec{name: "acme/echo", version: v, url: url, commit: h[0], sum: tmpl.Checksum})
 	}
 	return recs
 }
 
-func withStores(t *testing.T, opts Options) *Store {
+func withStores(t *testing.T, opts store.Options) *store.Finder {
 	t.Helper()
 	opts.StoresFile = filepath.Join(t.TempDir(), "stores.json")
 	return newStore(t, opts)
@@ -77,10 +82,10 @@ func TestResolveStore(t *testing.T) {
 	tree := storeTree(recs...) + "-- templates/acme/later/v/1.0.0.json --\n{\"v\": 9}\n-- templates/acme/wrong/v/1.0.0.json --\n{\"v\": 1\n"
 	commit(t, g, "store", servers.Commit{Files: tree})
 	amd64, err := schema.ParsePlatforms("linux/amd64")
-	must(t, err)
-	s := withStores(t, Options{Version: "0.3.0"})
+	fixture.Must(t, err)
+	s := withStores(t, store.Options{Version: "0.3.0"})
 	c, notes, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if diff := cmp.Diff([]string{"acme"}, c.Namespaces); diff != "" {
 		t.Error(diff)
 	}
@@ -110,16 +115,16 @@ func TestResolveStore(t *testing.T) {
 		"other/echo":                          "not found",
 		"side:acme/echo":                      "no store",
 	} {
-		tmpl, pin, notes, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir(), Platforms: amd64})
+		tmpl, pin, notes, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir(), Platforms: amd64})
 		got := pin.Version
 		switch {
-		case is[*NoStoreError](err):
+		case fixture.Is[*records.NoStoreError](err):
 			got = "no store"
-		case isMissing(err):
+		case store.IsMissing(err):
 			got = "not found"
-		case is[*YankedError](err):
+		case fixture.Is[*store.YankedError](err):
 			got = "withdrawn"
-		case is[*IncompatibleError](err):
+		case fixture.Is[*store.IncompatibleError](err):
 			got = "incompatible"
 		case err != nil:
 			got = err.Error()
@@ -135,15 +140,10 @@ func TestResolveStore(t *testing.T) {
 			t.Errorf("%s: notes %q", ref, notes)
 		}
 	}
-	_, _, _, err = s.Resolve(t.Context(), "acme/eco", Where{Root: t.TempDir()})
-	if e, ok := errors.AsType[*NotFoundError](err); !ok || !cmp.Equal(e.Near, []string{"acme/echo"}) {
+	_, _, _, err = s.Resolve(t.Context(), "acme/eco", store.Scope{Root: t.TempDir()})
+	if e, ok := errors.AsType[*store.NotFoundError](err); !ok || !cmp.Equal(e.Near, []string{"acme/echo"}) {
 		t.Errorf("near acme/eco: %v", err)
 	}
-}
-
-func is[T error](err error) bool {
-	_, ok := errors.AsType[T](err)
-	return ok
 }
 
 func TestStoreLockAndCache(t *testing.T) {
@@ -151,20 +151,20 @@ func TestStoreLockAndCache(t *testing.T) {
 	g := gitServer(t, servers.GitOptions{})
 	recs := published(t, g, "1.0.0", "1.1.0")
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, _, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
-	must(t, err)
-	_, pin, _, err := s.Resolve(t.Context(), "acme/echo@^1", Where{Root: t.TempDir()})
-	must(t, err)
+	fixture.Must(t, err)
+	_, pin, _, err := s.Resolve(t.Context(), "acme/echo@^1", store.Scope{Root: t.TempDir()})
+	fixture.Must(t, err)
 
 	// A newer version is found once the cache is too old, or asked for by number.
 	recs = append(recs, published(t, g, "1.2.0")...)
 	recs[1].yank = "slow"
 	commit(t, g, "store", servers.Commit{Files: storeTree(recs...)})
-	version := func(s *Store, ref string, lock *schema.Lock) (string, string) {
+	version := func(s *store.Finder, ref string, lock *schema.Lock) (string, string) {
 		t.Helper()
-		_, pin, notes, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir(), Lock: lock})
-		must(t, err)
+		_, pin, notes, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir(), Lock: lock})
+		fixture.Must(t, err)
 		return pin.Version, strings.Join(notes, "\n")
 	}
 	if v, _ := version(s, "acme/echo@^1", nil); v != "1.1.0" {
@@ -179,31 +179,31 @@ func TestStoreLockAndCache(t *testing.T) {
 		t.Errorf("locked: %s, %q", v, notes)
 	}
 	// Also with an empty cache of templates, and without a network.
-	must(t, os.RemoveAll(filepath.Join(s.opts.CacheDir, "templates")))
+	fixture.Must(t, os.RemoveAll(filepath.Join(s.Opts().CacheDir, "templates")))
 	if v, notes := version(s, "acme/echo@^1", lock); v != "1.1.0" || !strings.Contains(notes, "withdrawn: slow") {
 		t.Errorf("locked, fetched again: %s, %q", v, notes)
 	}
-	offline := newStore(t, Options{CacheDir: s.opts.CacheDir, StoresFile: s.opts.StoresFile, Offline: true})
+	offline := newStore(t, store.Options{CacheDir: s.Opts().CacheDir, StoresFile: s.Opts().StoresFile, Offline: true})
 	if v, _ := version(offline, "acme/echo@^1", lock); v != "1.1.0" {
 		t.Errorf("offline: %s", v)
 	}
-	if _, _, _, err := offline.Resolve(t.Context(), "acme/echo@1.0.0", Where{Root: t.TempDir()}); !is[*OfflineError](err) {
+	if _, _, _, err := offline.Resolve(t.Context(), "acme/echo@1.0.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.OfflineError](err) {
 		t.Errorf("offline, not cached: %v", err)
 	}
 	// A cache that was tampered with is not believed.
-	names, err := filepath.Glob(filepath.Join(s.opts.CacheDir, "stores", "*", "*", "versions.ndjson"))
+	names, err := filepath.Glob(filepath.Join(s.Opts().CacheDir, "stores", "*", "*", "versions.ndjson"))
 	if err != nil || len(names) != 1 {
 		t.Fatal(names, err)
 	}
 	data, err := os.ReadFile(names[0])
-	must(t, err)
-	must(t, os.WriteFile(names[0], []byte(strings.ReplaceAll(string(data), "1.2.0", "1.9.0")), 0o600))
+	fixture.Must(t, err)
+	fixture.Must(t, os.WriteFile(names[0], []byte(strings.ReplaceAll(string(data), "1.2.0", "1.9.0")), 0o600))
 	if v, _ := version(s, "acme/echo", nil); v != "1.2.0" {
 		t.Errorf("a damaged cache gave %s", v)
 	}
 	// A store that is gone is used as it was, with a note.
-	old := newStore(t, Options{CacheDir: s.opts.CacheDir, StoresFile: s.opts.StoresFile, TTL: 1})
-	must(t, g.Close())
+	old := newStore(t, store.Options{CacheDir: s.Opts().CacheDir, StoresFile: s.Opts().StoresFile, TTL: 1})
+	fixture.Must(t, g.Close())
 	if v, notes := version(old, "acme/echo@1.2.0", nil); v != "1.2.0" || !strings.Contains(notes, "used as it was") {
 		t.Errorf("an unreachable store: %s, %q", v, notes)
 	}
@@ -220,7 +220,7 @@ func TestStoreIsRefused(t *testing.T) {
 	lies[1].url = "file://" + filepath.Join(g.Dir, "templates.git")
 	lies[0].name, lies[1].name = "evil/echo", "evil/echo"
 	commit(t, g, "lies", servers.Commit{Files: storeTree(lies...)})
-	s := withStores(t, Options{TTL: 1})
+	s := withStores(t, store.Options{TTL: 1})
 	for _, url := range []string{g.RepoURL("plain"), g.RepoURL("nothing"), t.TempDir(), "/nowhere", g.RepoURL("store") + "#main"} {
 		if _, _, err := s.AddStore(t.Context(), "x", url, nil); err == nil {
 			t.Errorf("%s was added", url)
@@ -233,12 +233,12 @@ func TestStoreIsRefused(t *testing.T) {
 	}
 	for name := range map[string]bool{"store": true, "lies": true} {
 		_, _, err := s.AddStore(t.Context(), name, g.RepoURL(name), nil)
-		must(t, err)
+		fixture.Must(t, err)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "evil/echo@1.0.0", Where{Root: t.TempDir()}); !is[*MismatchError](err) {
+	if _, _, _, err := s.Resolve(t.Context(), "evil/echo@1.0.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.MismatchError](err) {
 		t.Errorf("a record that does not match: %v", err)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "evil/echo@1.1.0", Where{Root: t.TempDir()}); !is[*RefusedError](err) {
+	if _, _, _, err := s.Resolve(t.Context(), "evil/echo@1.1.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*git.RefusedError](err) {
 		t.Errorf("a record of a folder: %v", err)
 	}
 	// A store that takes a version back, or changes it.
@@ -246,7 +246,7 @@ func TestStoreIsRefused(t *testing.T) {
 	changed[0].commit = recs[1].commit
 	for _, tree := range []string{storeTree(recs[1]), storeTree(changed...)} {
 		commit(t, g, "store", servers.Commit{Files: tree})
-		if _, _, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()}); !is[*RewrittenError](err) {
+		if _, _, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); !fixture.Is[*cache.RewrittenError](err) {
 			t.Errorf("a rewritten store: %v", err)
 		}
 	}
@@ -260,28 +260,28 @@ func TestNamespacesBelongToOneStore(t *testing.T) {
 	other.name = "rest/echo"
 	commit(t, g, "ours", servers.Commit{Files: storeTree(recs[0])})
 	commit(t, g, "theirs", servers.Commit{Files: storeTree(recs[1], other)})
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, _, err := s.AddStore(t.Context(), "ours", g.RepoURL("ours"), nil)
-	must(t, err)
+	fixture.Must(t, err)
 	c, notes, err := s.AddStore(t.Context(), "theirs", g.RepoURL("theirs"), nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if diff := cmp.Diff([]string{"rest"}, c.Namespaces); diff != "" || len(notes) != 1 {
 		t.Errorf("%s %q", diff, notes)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@9", Where{Root: t.TempDir()}); !isMissing(err) {
+	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@9", store.Scope{Root: t.TempDir()}); !store.IsMissing(err) {
 		t.Errorf("a namespace of ours was looked up in theirs: %v", err)
 	}
 	if _, _, err := s.AddStore(t.Context(), "third", g.RepoURL("theirs"), []string{"acme"}); err == nil {
 		t.Error("a namespace was taken twice")
 	}
-	must(t, s.RemoveStore(t.Context(), "ours"))
+	fixture.Must(t, s.RemoveStore(t.Context(), "ours"))
 	_, err = s.UpdateStores(t.Context())
-	must(t, err)
-	_, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+	fixture.Must(t, err)
+	_, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 	if err != nil || pin.Store != "theirs" {
 		t.Errorf("%+v %v", pin, err)
 	}
-	if err := s.RemoveStore(t.Context(), "their"); !is[*NoStoreError](err) {
+	if err := s.RemoveStore(t.Context(), "their"); !fixture.Is[*records.NoStoreError](err) {
 		t.Error(err)
 	}
 }
@@ -294,8 +294,8 @@ func TestFolderStoreAndSearch(t *testing.T) {
 	put := func(name, content string) {
 		t.Helper()
 		file := filepath.Join(dir, filepath.FromSlash(name))
-		must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-		must(t, os.WriteFile(file, []byte(content), 0o644))
+		fixture.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		fixture.Must(t, os.WriteFile(file, []byte(content), 0o644))
 	}
 	for _, part := range strings.Split(storeTree(recs...), "-- ")[1:] {
 		if name, content, ok := strings.Cut(part, " --\n"); ok {
@@ -303,18 +303,18 @@ func TestFolderStoreAndSearch(t *testing.T) {
 		}
 	}
 	put("templates/acme/echo/package.json", `{"v": 1, "description": "repeats\u001b[31m what it hears", "tags": ["parrot"]}`)
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, _, err := s.AddStore(t.Context(), "here", dir, nil)
-	must(t, err)
-	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()}); err != nil || pin.Store != "here" {
+	fixture.Must(t, err)
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); err != nil || pin.Store != "here" {
 		t.Errorf("%+v %v", pin, err)
 	}
 	for words, want := range map[string]string{
 		"echo": "acme/echo", "ecko": "acme/echo", "parrot": "acme/echo", "parot": "acme/echo", "repeats hears": "acme/echo",
 		"acme": "acme/echo", "go": "go", "golnag": "", "zzzzzz": "", "echo zzzzzz": "",
 	} {
-		found, _, err := s.Search(t.Context(), strings.Fields(words), Where{Root: t.TempDir()})
-		must(t, err)
+		found, _, err := s.Search(t.Context(), strings.Fields(words), store.Scope{Root: t.TempDir()})
+		fixture.Must(t, err)
 		got := ""
 		if len(found) > 0 {
 			got = found[0].Name
@@ -340,14 +340,14 @@ func TestOpenFaaSList(t *testing.T) {
 		servers.Commit{Files: tree("template/acme=1.0.0", "template/other=1.0.0"), Tag: "1.0.0"},
 		servers.Commit{Files: tree("template/acme=2.0.0", "template/other=2.0.0"), Tag: "2.0.0"})
 	list := filepath.Join(t.TempDir(), "templates.json")
-	must(t, os.WriteFile(list, fmt.Appendf(nil, `[
+	fixture.Must(t, os.WriteFile(list, fmt.Appendf(nil, `[
  {"template": "acme", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "A", "repo": %q, "recommended": true, "official": "true"},
  {"template": "other", "platform": "x86_64", "language": "Test", "source": "openfaas", "description": "B", "recommended": "false", "repo": "%s#1.0.0", "official": "false"},
  {"template": "bad", "source": "openfaas", "repo": "--upload-pack=x"}, {"template": "../bad", "source": "openfaas"}, 3
 ]`, g.RepoURL("templates"), g.RepoURL("templates")), 0o644))
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, notes, err := s.AddStore(t.Context(), "faas", list, nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if len(notes) != 1 || !strings.Contains(notes[0], "3 entries were passed over") {
 		t.Errorf("notes %q", notes)
 	}
@@ -355,7 +355,7 @@ func TestOpenFaaSList(t *testing.T) {
 		"openfaas/acme": "2.0.0", "openfaas/acme@1.0.0": "1.0.0", "openfaas/acme@^1": "1.0.0", "openfaas/other": "1.0.0",
 		"faas:acme": "2.0.0", "openfaas/acme@main": "2.0.0",
 	} {
-		tmpl, pin, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+		tmpl, pin, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
 		if err != nil || pin.Version != want || len(pin.Commit) != 40 || "openfaas/"+tmpl.Name != strings.Split(strings.Replace(ref, "faas:", "openfaas/", 1), "@")[0] && ref != "faas:acme" {
 			t.Errorf("%s: %+v %v, want %s", ref, pin, err, want)
 		}
@@ -384,7 +384,7 @@ func TestOpenFaaSListOverHTTP(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	for _, name := range []string{"html", "file", "plain", "missing"} {
 		if c, _, err := s.AddStore(t.Context(), name, server.URL+"/"+name+".json", nil); err == nil {
 			t.Errorf("%s was added: %+v", name, c)
@@ -392,12 +392,12 @@ func TestOpenFaaSListOverHTTP(t *testing.T) {
 	}
 	for _, name := range []string{"good", "local"} {
 		_, _, err := s.AddStore(t.Context(), name, server.URL+"/"+name+".json", nil)
-		must(t, err)
+		fixture.Must(t, err)
 	}
-	if _, pin, _, err := s.Resolve(t.Context(), "faas/acme", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
+	if _, pin, _, err := s.Resolve(t.Context(), "faas/acme", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
 		t.Errorf("%+v %v", pin, err)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "here/acme", Where{Root: t.TempDir()}); !is[*RefusedError](err) {
+	if _, _, _, err := s.Resolve(t.Context(), "here/acme", store.Scope{Root: t.TempDir()}); !fixture.Is[*git.RefusedError](err) {
 		t.Errorf("a folder of this machine: %v", err)
 	}
 }

@@ -1,10 +1,12 @@
-package store
+package store_test
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"fnb/store"
 )
 
 // A list that leads elsewhere than to HTTP, or round and round, is refused with
@@ -17,7 +19,7 @@ func TestListRedirects(t *testing.T) {
 	} {
 		srv := httptest.NewServer(http.RedirectHandler(to, http.StatusFound))
 		t.Cleanup(srv.Close)
-		s, err := New(Options{CacheDir: t.TempDir(), StoresFile: t.TempDir() + "/stores.json"})
+		s, err := store.New(store.Options{CacheDir: t.TempDir(), StoresFile: t.TempDir() + "/stores.json"})
 		if err != nil {
 			t.Fatal(err)
 		}

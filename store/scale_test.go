@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bufio"
@@ -11,21 +11,25 @@ import (
 	"testing"
 	"time"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/store"
+	"fnb/store/cache"
+	"fnb/store/records"
 )
 
 // largeStore has the cache know a store of some templates with ten versions each.
-func largeStore(tb testing.TB, templates int) *Store {
+func largeStore(tb testing.TB, templates int) *store.Finder {
 	tb.Helper()
-	s := newStore(tb, Options{StoresFile: filepath.Join(tb.TempDir(), "stores.json"), TTL: time.Hour, Offline: true})
-	c := Configured{Name: "large", URL: "https://large.example.com/store.git", Namespaces: []string{}}
+	s := newStore(tb, store.Options{StoresFile: filepath.Join(tb.TempDir(), "stores.json"), TTL: time.Hour, Offline: true})
+	c := store.Store{Name: "large", URL: "https://large.example.com/store.git", Namespaces: []string{}}
 	words := strings.Fields("http json queue image resize mail cron proxy cache stream table chart token parse render sort merge")
-	feed := func(add func(pack) error, _ func(string, error)) error {
+	feed := func(add func(records.StoredPackage) error, _ func(string, error)) error {
 		for i := range templates {
 			name := fmt.Sprintf("ns%03d/%s-%s-%05d", i*200/templates, words[i%len(words)], words[i/7%len(words)], i)
-			p := pack{name: name, about: schema.Package{V: 1, Description: "does " + words[i%len(words)] + " and " + words[i/11%len(words)] + " well enough for most", Tags: []string{words[i%5]}}}
+			p := records.StoredPackage{Name: name, About: schema.Package{V: 1, Description: "does " + words[i%len(words)] + " and " + words[i/11%len(words)] + " well enough for most", Tags: []string{words[i%5]}}}
 			for v := range 10 {
-				p.versions = append(p.versions, indexed{Record: schema.Record{
+				p.Versions = append(p.Versions, records.StoredVersion{Record: schema.Record{
 					V: 1, Kind: schema.KindTemplate, Name: name, Version: fmt.Sprintf("1.%d.0", v), Checksum: "fnb1:sha256:" + strings.Repeat("0a", 32),
 					Source:   schema.RecordSource{Git: schema.GitSource{URL: "https://large.example.com/t.git", Commit: strings.Repeat("9b", 20), Path: "template/x"}},
 					Language: "go", Platforms: []string{"linux/amd64", "linux/arm64"}, License: "MIT",
@@ -40,9 +44,9 @@ func largeStore(tb testing.TB, templates int) *Store {
 		}
 		return nil
 	}
-	_, err := s.cache.buildIndex(indexState{URL: c.URL, Checked: time.Now()}, nil, feed)
-	must(tb, err)
-	must(tb, s.changeStores(tb.Context(), func([]Configured) ([]Configured, error) { return []Configured{c}, nil }))
+	_, err := s.Cache().BuildIndex(cache.IndexState{URL: c.URL, Checked: time.Now()}, nil, feed)
+	fixture.Must(tb, err)
+	fixture.Must(tb, s.ChangeStores(tb.Context(), func([]store.Store) ([]store.Store, error) { return []store.Store{c}, nil }))
 	return s
 }
 
@@ -50,7 +54,7 @@ func largeStore(tb testing.TB, templates int) *Store {
 func TestLargeStore(t *testing.T) {
 	t.Parallel()
 	s := largeStore(t, 2000)
-	found, _, err := s.Search(t.Context(), []string{"resize", "queue"}, Where{Root: t.TempDir()})
+	found, _, err := s.Search(t.Context(), []string{"resize", "queue"}, store.Scope{Root: t.TempDir()})
 	if err != nil || len(found) == 0 || !strings.Contains(found[0].Name, "resize") && !strings.Contains(found[0].Name, "queue") {
 		t.Errorf("%d found: %v", len(found), err)
 	}
@@ -68,7 +72,7 @@ func BenchmarkLargeStore(b *testing.B) {
 	for name, words := range map[string]string{"search": "resize queue", "misspelt": "resise queeu"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				found, _, err := s.Search(b.Context(), strings.Fields(words), Where{Root: root})
+				found, _, err := s.Search(b.Context(), strings.Fields(words), store.Scope{Root: root})
 				if err != nil || len(found) == 0 {
 					b.Fatal(len(found), err)
 				}
@@ -76,11 +80,11 @@ func BenchmarkLargeStore(b *testing.B) {
 			b.ReportMetric(peak(b), "peak-MB")
 		})
 	}
-	x, ok := s.cache.openIndex("https://large.example.com/store.git")
+	x, ok := s.Cache().OpenIndex("https://large.example.com/store.git")
 	if !ok {
 		b.Fatal("no index")
 	}
-	all := x.all(schema.KindTemplate)
+	all := x.All(schema.KindTemplate)
 	_, last, _ := strings.Cut(all[len(all)-1].Name, "/")
 	b.Run("resolve", func(b *testing.B) {
 		for b.Loop() {

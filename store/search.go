@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"fnb/internal/plain"
+	"fnb/internal/spelling"
 	"fnb/schema"
 )
 
@@ -29,16 +30,16 @@ type Match struct {
 	Score int `json:"score"`
 }
 
-// Search returns the templates of [Store.List] that have all words in their name,
+// Search returns the templates of [Finder.List] that have all words in their name,
 // language, tags or description, the best first. A word that no template has
 // stands for those that resemble it; the notes say so. Stores are asked where the
 // cache is too old.
-func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Match, []string, error) {
+func (s *Finder) Search(ctx context.Context, words []string, scope Scope) ([]Match, []string, error) {
 	notes, err := s.freshen(ctx)
 	if err != nil {
 		return nil, notes, err
 	}
-	entries, err := s.List(ctx, where)
+	entries, err := s.List(ctx, scope)
 	if err != nil {
 		return nil, notes, err
 	}
@@ -48,7 +49,7 @@ func (s *Store) Search(ctx context.Context, words []string, where Where) ([]Matc
 
 // rank returns those entries that have all words, the best first.
 func rank(entries []Entry, words []string) (found []Match, notes []string) {
-	all := make([]searched, len(entries))
+	all := make([]searchText, len(entries))
 	for i, e := range entries {
 		all[i] = newSearched(e)
 	}
@@ -61,7 +62,7 @@ func rank(entries []Entry, words []string) (found []Match, notes []string) {
 		}
 		one, any := scoreAll(all, word)
 		if !any {
-			near := schema.Near(word, known())
+			near := spelling.Near(word, known())
 			for _, n := range near {
 				more, _ := scoreAll(all, n)
 				for i := range one {
@@ -93,7 +94,7 @@ func rank(entries []Entry, words []string) (found []Match, notes []string) {
 
 // freshen reads those stores anew of which the cache is too old. One that fails is
 // a note.
-func (s *Store) freshen(ctx context.Context) (notes []string, err error) {
+func (s *Finder) freshen(ctx context.Context) (notes []string, err error) {
 	all, err := s.Stores()
 	if err != nil {
 		return nil, err
@@ -111,13 +112,13 @@ func (s *Store) freshen(ctx context.Context) (notes []string, err error) {
 	return notes, nil
 }
 
-// A searched is an entry in lower case, by fields.
-type searched struct {
+// A searchText is an entry in lower case, by fields.
+type searchText struct {
 	name, language, tags, description string
 }
 
-func newSearched(e Entry) searched {
-	return searched{
+func newSearched(e Entry) searchText {
+	return searchText{
 		name: strings.ToLower(e.Name), language: strings.ToLower(e.Language),
 		tags:        strings.ToLower(e.Tags + " " + strings.Join(e.Categories, " ")),
 		description: strings.ToLower(e.Title + " " + e.Description),
@@ -125,7 +126,7 @@ func newSearched(e Entry) searched {
 }
 
 // scoreAll says how well each entry has a word, 0 for not at all.
-func scoreAll(all []searched, word string) (scores []int, any bool) {
+func scoreAll(all []searchText, word string) (scores []int, any bool) {
 	scores = make([]int, len(all))
 	for i, e := range all {
 		scores[i] = max(
@@ -166,7 +167,7 @@ func isBreak(r rune) bool {
 }
 
 // vocabulary is every word that an entry has, without numbers.
-func vocabulary(all []searched) []string {
+func vocabulary(all []searchText) []string {
 	words := map[string]bool{}
 	for _, e := range all {
 		for _, field := range []string{e.name, e.language, e.tags, e.description} {
@@ -181,12 +182,12 @@ func vocabulary(all []searched) []string {
 // Versions returns the versions that the stores have of the template that a
 // reference names, the newest first, as the cache knows them; none where the
 // template is not in a store.
-func (s *Store) Versions(ctx context.Context, ref string) ([]VersionEntry, error) {
+func (s *Finder) Versions(ctx context.Context, ref string) ([]VersionEntry, error) {
 	parsed, err := schema.ParseTemplateRef(ref)
 	if err != nil || parsed.Kind != schema.RefName || parsed.Namespace == "" {
 		return nil, err
 	}
-	l := &lookup{store: s, kind: schema.KindTemplate, ref: ref, parsed: parsed}
+	l := &lookup{finder: s, kind: schema.KindTemplate, ref: ref, parsed: parsed}
 	c, err := l.home(ctx)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"encoding/pem"
@@ -10,8 +10,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/origin"
+	"fnb/store"
 )
 
 // sshSettings makes a home whose ~/.ssh has the server's key, its hosts and a
@@ -21,12 +23,12 @@ func sshSettings(t *testing.T, server *servers.SSH, config string) map[string]st
 	env := sshHome(t, server.KnownHosts(server.HostKeys...), "")
 	dir := filepath.Join(env["HOME"], ".ssh")
 	block, err := ssh.MarshalPrivateKey(server.Key, "")
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "work"), pem.EncodeToMemory(block), 0o600))
+	fixture.Must(t, err)
+	fixture.Must(t, os.WriteFile(filepath.Join(dir, "work"), pem.EncodeToMemory(block), 0o600))
 	_, port, err := net.SplitHostPort(server.Addr)
-	must(t, err)
+	fixture.Must(t, err)
 	config = strings.NewReplacer("SSHDIR", dir, "PORT", port, "USER", server.User).Replace(config)
-	must(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
+	fixture.Must(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
 	env["GIT_CONFIG_NOSYSTEM"] = "1"
 	return env
 }
@@ -65,12 +67,12 @@ func TestSSHConfig(t *testing.T) {
 			t.Parallel()
 			env := sshSettings(t, server, test.config)
 			_, port, err := net.SplitHostPort(server.Addr)
-			must(t, err)
+			fixture.Must(t, err)
 			r := strings.NewReplacer("SSHDIR", filepath.Join(env["HOME"], ".ssh"), "PORT", port, "USER", server.User)
 			for k, v := range test.env {
 				env[k] = r.Replace(v)
 			}
-			_, pin, _, err := newStore(t, Options{Getenv: envOf(env)}).Resolve(t.Context(), r.Replace(test.url), Where{Root: t.TempDir()})
+			_, pin, _, err := newStore(t, store.Options{Getenv: envOf(env)}).Resolve(t.Context(), r.Replace(test.url), store.Scope{Root: t.TempDir()})
 			if test.fails == "" && (err != nil || pin.Commit != h[0]) || test.fails != "" && (err == nil || !strings.Contains(err.Error(), test.fails)) {
 				t.Errorf("%+v %v", pin, err)
 			}
@@ -92,8 +94,8 @@ func TestSSHLeadsNobodyInward(t *testing.T) {
 	} {
 		env := sshSettings(t, server, config)
 		env["GIT_SSH_COMMAND"] = command
-		s := newStore(t, Options{Getenv: envOf(env)}).within(origin.Public)
-		_, _, _, err := s.Resolve(t.Context(), "ssh://work.example.invalid"+repo, Where{Root: t.TempDir()})
+		s := newStore(t, store.Options{Getenv: envOf(env)}).Within(origin.Public)
+		_, _, _, err := s.Resolve(t.Context(), "ssh://work.example.invalid"+repo, store.Scope{Root: t.TempDir()})
 		if err == nil || strings.Contains(server.Log(), "Starting session") {
 			t.Errorf("%q: %v", config, err)
 		}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"crypto/ed25519"
@@ -14,7 +14,11 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/publish"
 )
 
 // sshHome makes a home folder whose known_hosts has the lines and returns its
@@ -22,24 +26,24 @@ import (
 func sshHome(t *testing.T, known, socket string) map[string]string {
 	t.Helper()
 	home := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(home, ".ssh"), 0o700))
-	must(t, os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), []byte(known), 0o600))
+	fixture.Must(t, os.Mkdir(filepath.Join(home, ".ssh"), 0o700))
+	fixture.Must(t, os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), []byte(known), 0o600))
 	return map[string]string{"HOME": home, "SSH_AUTH_SOCK": socket}
 }
 
 func sshAgent(t *testing.T, s *servers.SSH, keys ...ed25519.PrivateKey) string {
 	t.Helper()
 	socket, err := s.Agent(t.Context(), keys...)
-	must(t, err)
+	fixture.Must(t, err)
 	return socket
 }
 
 func newKey(t *testing.T) (ssh.PublicKey, ed25519.PrivateKey) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
-	must(t, err)
+	fixture.Must(t, err)
 	key, err := ssh.NewPublicKey(public)
-	must(t, err)
+	fixture.Must(t, err)
 	return key, private
 }
 
@@ -60,7 +64,7 @@ func TestResolveSSH(t *testing.T) {
 	all := server.KnownHosts(server.HostKeys...)
 	listed := sshHome(t, "", right)
 	listed["SSH_KNOWN_HOSTS"] = filepath.Join(t.TempDir(), "hosts")
-	must(t, os.WriteFile(listed["SSH_KNOWN_HOSTS"], []byte(all), 0o600))
+	fixture.Must(t, os.WriteFile(listed["SSH_KNOWN_HOSTS"], []byte(all), 0o600))
 	for name, env := range map[string]map[string]string{
 		"known_hosts with all keys":     sshHome(t, all, right),
 		"known_hosts with RSA only":     sshHome(t, server.KnownHosts(server.HostKeys[0]), right),
@@ -70,13 +74,13 @@ func TestResolveSSH(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t, Options{Getenv: func(name string) string { return env[name] }})
+			s := newStore(t, store.Options{Getenv: func(name string) string { return env[name] }})
 			for ref, want := range map[string]string{
 				url + "//template/acme#v1.0.0": h[0],
 				url + "//template/acme#main":   h[1],
 				url + "#" + h[0]:               h[0],
 			} {
-				_, pin, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+				_, pin, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
 				if err != nil || pin.Commit != want {
 					t.Errorf("%s: %+v, %v", ref, pin, err)
 				}
@@ -92,9 +96,9 @@ func TestResolveSSH(t *testing.T) {
 	t.Run("a repository that is not there", func(t *testing.T) {
 		t.Parallel()
 		env := sshHome(t, all, right)
-		s := newStore(t, Options{Getenv: func(name string) string { return env[name] }})
-		_, _, _, err := s.Resolve(t.Context(), server.URL(filepath.Join(g.Dir, "two.git")), Where{Root: t.TempDir()})
-		if !is[*NotFoundError](err) {
+		s := newStore(t, store.Options{Getenv: func(name string) string { return env[name] }})
+		_, _, _, err := s.Resolve(t.Context(), server.URL(filepath.Join(g.Dir, "two.git")), store.Scope{Root: t.TempDir()})
+		if !fixture.Is[*store.NotFoundError](err) {
 			t.Errorf("%T: %v", err, err)
 		}
 	})
@@ -114,16 +118,16 @@ func TestSSHRefuses(t *testing.T) {
 	known := server.KnownHosts(server.HostKeys...)
 	marked := "@revoked " + server.KnownHosts(server.HostKeys[1]) + server.KnownHosts(server.HostKeys[1])
 	noFile := sshHome(t, "", right)
-	must(t, os.RemoveAll(filepath.Join(noFile["HOME"], ".ssh")))
+	fixture.Must(t, os.RemoveAll(filepath.Join(noFile["HOME"], ".ssh")))
 	host := func(problem string) func(error) bool {
 		return func(err error) bool {
-			e, ok := errors.AsType[*HostKeyError](err)
+			e, ok := errors.AsType[*git.HostKeyError](err)
 			return ok && e.Host == server.Addr && strings.Contains(err.Error(), problem) && strings.Contains(err.Error(), "SHA256:")
 		}
 	}
 	auth := func(sent bool, problem string) func(error) bool {
 		return func(err error) bool {
-			e, ok := errors.AsType[*AuthError](err)
+			e, ok := errors.AsType[*git.AuthError](err)
 			return ok && e.Host == server.Addr && e.SSH && e.Sent == sent && strings.Contains(err.Error(), problem)
 		}
 	}
@@ -145,9 +149,9 @@ func TestSSHRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "cache")
-			s := newStore(t, Options{CacheDir: dir, Getenv: func(name string) string { return test.env[name] }})
+			s := newStore(t, store.Options{CacheDir: dir, Getenv: func(name string) string { return test.env[name] }})
 			ref := server.URL(filepath.Join(g.Dir, "one.git")) + "//template/acme#v1.0.0"
-			_, _, _, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+			_, _, _, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
 			if err == nil || !test.want(err) {
 				t.Fatalf("%T: %v", err, err)
 			}
@@ -189,11 +193,11 @@ func templatesIn(t *testing.T, dir string) int {
 func TestSSHStalls(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
+	fixture.Must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
-	s := newStore(t, Options{Timeout: 200 * time.Millisecond})
-	_, _, _, err = s.Resolve(t.Context(), "ssh://git@"+l.Addr().String()+"/one.git", Where{Root: t.TempDir()})
-	if !is[*UnreachableError](err) || !strings.Contains(err.Error(), "said nothing") {
+	s := newStore(t, store.Options{Timeout: 200 * time.Millisecond})
+	_, _, _, err = s.Resolve(t.Context(), "ssh://git@"+l.Addr().String()+"/one.git", store.Scope{Root: t.TempDir()})
+	if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), "said nothing") {
 		t.Errorf("%T: %v", err, err)
 	}
 }
@@ -210,21 +214,21 @@ func TestPublishBySSH(t *testing.T) {
 	at := func(repo string) string { return server.URL(filepath.Join(g.Dir, repo+".git")) }
 	_, stranger := newKey(t)
 	known := server.KnownHosts(server.HostKeys...)
-	as := func(key ed25519.PrivateKey) *Store {
+	as := func(key ed25519.PrivateKey) *store.Finder {
 		env := sshHome(t, known, sshAgent(t, server, key))
-		return withStores(t, Options{Getenv: func(name string) string {
+		return withStores(t, store.Options{Getenv: func(name string) string {
 			if v := author(name); v != "" {
 				return v
 			}
 			return env[name]
 		}})
 	}
-	add := func(s *Store) *Store {
+	add := func(s *store.Finder) *store.Finder {
 		_, _, err := s.AddStore(t.Context(), "main", at("store"), nil)
-		must(t, err)
+		fixture.Must(t, err)
 		return s
 	}
-	p := Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Source: at("one")}
+	p := publish.Publication{Dir: dir, Store: "main", Name: "acme/echo", Version: "1.0.0", Source: at("one")}
 	var wg sync.WaitGroup
 	for w := range 2 {
 		s := add(as(server.Key))
@@ -232,7 +236,7 @@ func TestPublishBySSH(t *testing.T) {
 			for i := range 3 {
 				p := p
 				p.Version = fmt.Sprintf("%d.%d.0", w, i)
-				if out, err := s.Publish(t.Context(), p); err != nil || out.Already {
+				if out, err := publish.Template(t.Context(), s, p); err != nil || out.Already {
 					t.Errorf("%s: %+v %v", p.Version, out, err)
 				}
 			}
@@ -243,27 +247,27 @@ func TestPublishBySSH(t *testing.T) {
 	if versions, err := s.Versions(t.Context(), "acme/echo"); err != nil || len(versions) != 6 {
 		t.Errorf("%+v %v", versions, err)
 	}
-	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()}); err != nil || pin.Version != "1.2.0" {
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.2.0" {
 		t.Errorf("%+v %v", pin, err)
 	}
 	p.Version, p.Propose = "2.0.0", true
-	if out, err := s.Publish(t.Context(), p); err != nil || out.Branch != "publish/template/acme/echo/2.0.0" {
+	if out, err := publish.Template(t.Context(), s, p); err != nil || out.Branch != "publish/template/acme/echo/2.0.0" {
 		t.Errorf("proposed: %+v %v", out, err)
 	}
 	p.Propose = false
 
 	other := as(stranger)
-	other.opts.StoresFile = s.opts.StoresFile
-	if _, err := other.Publish(t.Context(), p); !is[*AuthError](err) {
+	other.Opts().StoresFile = s.Opts().StoresFile
+	if _, err := publish.Template(t.Context(), other, p); !fixture.Is[*git.AuthError](err) {
 		t.Errorf("a key that the server does not know: %v", err)
 	}
-	must(t, os.WriteFile(filepath.Join(bare, "hooks", "pre-receive"), []byte("#!/bin/sh\necho not you >&2\nexit 1\n"), 0o755))
-	if _, err := s.Publish(t.Context(), p); !is[*DeclinedError](err) || !strings.Contains(err.Error(), "hook declined") {
+	fixture.Must(t, os.WriteFile(filepath.Join(bare, "hooks", "pre-receive"), []byte("#!/bin/sh\necho not you >&2\nexit 1\n"), 0o755))
+	if _, err := publish.Template(t.Context(), s, p); !fixture.Is[*git.DeclinedError](err) || !strings.Contains(err.Error(), "hook declined") {
 		t.Errorf("a hook: %v", err)
 	}
-	must(t, os.Remove(filepath.Join(bare, "hooks", "pre-receive")))
-	_, err := s.Publish(t.Context(), p)
-	must(t, err)
+	fixture.Must(t, os.Remove(filepath.Join(bare, "hooks", "pre-receive")))
+	_, err := publish.Template(t.Context(), s, p)
+	fixture.Must(t, err)
 	runGit(t, bare, "fsck", "--strict")
 	if n := runGit(t, bare, "rev-list", "--count", "main"); n != "8" {
 		t.Errorf("%s commits", n)

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"encoding/base64"
@@ -14,7 +14,11 @@ import (
 
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/publish"
 )
 
 // A door is a way to a repository that can be broken.
@@ -28,7 +32,7 @@ type door struct {
 func doors(t *testing.T, g *servers.Git) map[string]door {
 	t.Helper()
 	daemon, err := g.Daemon(t.Context())
-	must(t, err)
+	fixture.Must(t, err)
 	http, git := servers.TCPProxyFor(t, strings.TrimPrefix(g.URL, "http://")), servers.TCPProxyFor(t, strings.TrimPrefix(daemon, "git://"))
 	server := servers.SSHFor(t)
 	ssh := servers.TCPProxyFor(t, server.Addr)
@@ -77,12 +81,12 @@ func TestServersThatBreak(t *testing.T) {
 				"ends in the middle":   {servers.TCPFault{After: middle, Cut: true}, 0, ""},
 			} {
 				cache := filepath.Join(t.TempDir(), "cache")
-				open := func(timeout time.Duration) *Store {
-					return newStore(t, Options{CacheDir: cache, Timeout: timeout, Getenv: func(name string) string { return d.env[name] }})
+				open := func(timeout time.Duration) *store.Finder {
+					return newStore(t, store.Options{CacheDir: cache, Timeout: timeout, Getenv: func(name string) string { return d.env[name] }})
 				}
 				d.proxy.Break(&test.fault)
-				_, _, _, err := open(test.timeout).Resolve(t.Context(), d.url, Where{Root: t.TempDir()})
-				if !is[*UnreachableError](err) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "canceled") {
+				_, _, _, err := open(test.timeout).Resolve(t.Context(), d.url, store.Scope{Root: t.TempDir()})
+				if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "canceled") {
 					t.Errorf("%s: %T %v", name, err, err)
 				} else {
 					t.Logf("%s: %v", name, err)
@@ -94,7 +98,7 @@ func TestServersThatBreak(t *testing.T) {
 					t.Errorf("%s: left behind: %v", name, left)
 				}
 				d.proxy.Break(nil)
-				if _, pin, _, err := open(0).Resolve(t.Context(), d.url, Where{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
+				if _, pin, _, err := open(0).Resolve(t.Context(), d.url, store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
 					t.Errorf("after %q: %v", name, err)
 				}
 			}
@@ -106,24 +110,24 @@ func TestServersThatBreak(t *testing.T) {
 func TestPushesThatStall(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(out, "big"), []byte(noise(2<<20)), 0o600)) // more than the proxy lets pass
-	for _, protocol := range []string{"http", "ssh"} {                            // git daemon takes nothing
+	fixture.Must(t, os.WriteFile(filepath.Join(out, "big"), []byte(noise(2<<20)), 0o600)) // more than the proxy lets pass
+	for _, protocol := range []string{"http", "ssh"} {                                    // git daemon takes nothing
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			g := gitServer(t, servers.GitOptions{})
 			commit(t, g, "one", servers.Commit{Files: "-- store.json --\n{\"v\": 1}\n"})
 			dir := clone(t, g.RepoURL("one"))
 			stall, heal, url, env := stalling(t, g, protocol)
-			open := func(timeout time.Duration) *Store {
-				return newStore(t, Options{Timeout: timeout, Getenv: func(name string) string { return env[name] }})
+			open := func(timeout time.Duration) *store.Finder {
+				return newStore(t, store.Options{Timeout: timeout, Getenv: func(name string) string { return env[name] }})
 			}
 			stall()
-			_, _, err := open(2*time.Second).PushIndex(t.Context(), dir, out, url)
-			if !is[*UnreachableError](err) || !strings.Contains(err.Error(), "the server has said nothing for 2s") {
+			_, _, err := publish.PushIndex(t.Context(), open(2*time.Second), dir, out, url)
+			if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), "the server has said nothing for 2s") {
 				t.Errorf("%T %v", err, err)
 			}
 			heal()
-			if _, pushed, err := open(0).PushIndex(t.Context(), dir, out, url); err != nil || !pushed {
+			if _, pushed, err := publish.PushIndex(t.Context(), open(0), dir, out, url); err != nil || !pushed {
 				t.Errorf("whole again: %v %v", pushed, err)
 			}
 			if got := runGit(t, dir, "ls-remote", g.RepoURL("one"), "refs/heads/index"); !strings.Contains(got, "refs/heads/index") {
@@ -188,9 +192,9 @@ func TestServersThatFailLater(t *testing.T) {
 			}))
 			t.Cleanup(good.Close)
 			cache := filepath.Join(t.TempDir(), "cache")
-			s := newStore(t, Options{CacheDir: cache})
-			_, _, _, err := s.Resolve(t.Context(), good.URL+"/one.git", Where{Root: t.TempDir()})
-			if !is[*UnreachableError](err) || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\x1b\n") {
+			s := newStore(t, store.Options{CacheDir: cache})
+			_, _, _, err := s.Resolve(t.Context(), good.URL+"/one.git", store.Scope{Root: t.TempDir()})
+			if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\x1b\n") {
 				t.Errorf("%T %v", err, err)
 			}
 			t.Log(err)
@@ -198,8 +202,8 @@ func TestServersThatFailLater(t *testing.T) {
 				t.Errorf("the cache has %d templates", n)
 			}
 			fail.Store(false)
-			_, _, _, err = s.Resolve(t.Context(), good.URL+"/one.git", Where{Root: t.TempDir()})
-			must(t, err)
+			_, _, _, err = s.Resolve(t.Context(), good.URL+"/one.git", store.Scope{Root: t.TempDir()})
+			fixture.Must(t, err)
 		})
 	}
 }

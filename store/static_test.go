@@ -1,8 +1,9 @@
-package store
+package store_test
 
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -17,8 +18,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
-	"fnb/schema"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/publish"
+	"fnb/store/records"
 )
 
 // A static server is one of files, as they are now, with ETags.
@@ -51,7 +56,7 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := os.ReadFile(filepath.Join(s.dir, filepath.FromSlash(r.URL.Path)))
 	code := http.StatusOK
-	etag := `"` + hexSum(data) + `"`
+	etag := `"` + records.Sum(data) + `"`
 	switch {
 	case err != nil:
 		code = http.StatusNotFound
@@ -90,7 +95,7 @@ func indexOf(t *testing.T, files, out string) {
 	g := gitServer(t, servers.GitOptions{})
 	commit(t, g, "store", servers.Commit{Files: files})
 	_, err := generateFrom(t, clone(t, g.RepoURL("store")), out)
-	must(t, err)
+	fixture.Must(t, err)
 }
 
 // mixedStore is a store with all that a store can have.
@@ -109,17 +114,22 @@ func mixedStore(t *testing.T, g *servers.Git) (files string, recs []rec) {
 		"-- functions/a-b/cut/v/0.1.0.yank.json --\n{\"v\": 7}\n", recs
 }
 
+// indexFolder is where the cache has what it knows of a store.
+func indexFolder(s *store.Finder, url string) string {
+	return filepath.Join(s.Opts().CacheDir, "stores", fmt.Sprintf("%x", sha256.Sum256([]byte(url))))
+}
+
 // cached are the files of what the cache has of the store at an address.
-func cached(t *testing.T, s *Store, url string) map[string]string {
+func cached(t *testing.T, s *store.Finder, url string) map[string]string {
 	t.Helper()
-	x, ok := s.cache.openIndex(url)
+	x, ok := s.Cache().OpenIndex(url)
 	if !ok {
 		t.Fatalf("the cache has nothing of %s", url)
 	}
 	files := map[string]string{}
-	for _, name := range []string{versionsFile, namesFile(schema.KindTemplate), namesFile(schema.KindFunction)} {
-		data, err := os.ReadFile(filepath.Join(x.dir, name))
-		must(t, err)
+	for _, name := range []string{"versions.ndjson", "templates.tsv", "functions.tsv"} {
+		data, err := os.ReadFile(filepath.Join(indexFolder(s, url), x.State.Dir, name))
+		fixture.Must(t, err)
 		files[name] = string(data)
 	}
 	return files
@@ -135,16 +145,16 @@ func TestIndexIsAStore(t *testing.T) {
 	want := cached(t, fromGit, g.RepoURL("store"))
 	out := filepath.Join(t.TempDir(), "index")
 	made, err := generateFrom(t, clone(t, g.RepoURL("store")), out)
-	must(t, err)
+	fixture.Must(t, err)
 	if made.Packages != 3 || made.Versions != 6 {
 		t.Errorf("%+v", made)
 	}
 	server := serveFiles(t, filepath.Dir(out))
 	mine := versionless(t, g, "one", "x")
 	for _, url := range []string{server.URL + "/index/", server.URL + "/index", server.URL + "/index///", out} {
-		s := withStores(t, Options{})
+		s := withStores(t, store.Options{})
 		c, notes, err := s.AddStore(t.Context(), "main", url, nil)
-		must(t, err)
+		fixture.Must(t, err)
 		if kept := map[bool]string{true: out + "/", false: server.URL + "/index/"}[url == out]; c.URL != kept || !cmp.Equal(c.Namespaces, []string{"a-b", "acme"}) {
 			t.Errorf("%s: %+v", url, c)
 		}
@@ -155,20 +165,20 @@ func TestIndexIsAStore(t *testing.T) {
 		if diff := cmp.Diff(want, cached(t, s, c.URL)); diff != "" {
 			t.Errorf("%s: %s", url, diff)
 		}
-		_, pin, _, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+		_, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 		if err != nil || pin.Version != "1.1.0" || pin.Checksum != recs[1].sum || pin.Store != "main" {
 			t.Errorf("%s: %+v %v", url, pin, err)
 		}
-		f, notes, err := s.Function(t.Context(), "acme/shorten", Where{})
+		f, notes, err := s.Function(t.Context(), "acme/shorten", store.Scope{})
 		if err != nil || f.Record.Version != "1.10.0" || len(notes) != 1 || !strings.Contains(notes[0], "use scissors") {
 			t.Errorf("%s: %+v %q %v", url, f, notes, err)
 		}
-		_, err = s.Publish(t.Context(), Publication{Dir: mine, Store: "main", Name: "acme/x", Version: "1.0.0"})
+		_, err = publish.Template(t.Context(), s, publish.Publication{Dir: mine, Store: "main", Name: "acme/x", Version: "1.0.0"})
 		if err == nil || !strings.Contains(err.Error(), "cannot be published to") {
 			t.Errorf("%s: publishing: %v", url, err)
 		}
-		s.opts.Offline = true
-		if found, _, err := s.Search(t.Context(), []string{"parrot"}, Where{Root: t.TempDir()}); err != nil || len(found) != 1 {
+		s.Opts().Offline = true
+		if found, _, err := s.Search(t.Context(), []string{"parrot"}, store.Scope{Root: t.TempDir()}); err != nil || len(found) != 1 {
 			t.Errorf("%s: %+v %v", url, found, err)
 		}
 	}
@@ -182,12 +192,12 @@ func TestIndexIsRefreshed(t *testing.T) {
 	dir := t.TempDir()
 	indexOf(t, storeTree(recs[0]), filepath.Join(dir, "i"))
 	server := serveFiles(t, dir)
-	s := withStores(t, Options{TTL: time.Nanosecond})
+	s := withStores(t, store.Options{TTL: time.Nanosecond})
 	_, _, err := s.AddStore(t.Context(), "main", server.URL+"/i/", nil)
-	must(t, err)
+	fixture.Must(t, err)
 	resolve := func(want string) []string {
 		t.Helper()
-		_, pin, notes, err := s.Resolve(t.Context(), "acme/echo", Where{Root: t.TempDir()})
+		_, pin, notes, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 		if err != nil || pin.Version != want {
 			t.Errorf("%+v %v, want %s", pin, err, want)
 		}
@@ -203,29 +213,29 @@ func TestIndexIsRefreshed(t *testing.T) {
 		t.Errorf("the server said %v", said)
 	}
 	// Without an ETag the whole file comes, and is known by its content.
-	x, _ := s.cache.openIndex(server.URL + "/i/")
+	x, _ := s.Cache().OpenIndex(server.URL + "/i/")
 	server.answer(func(w http.ResponseWriter, r *http.Request) {
-		data, _ := os.ReadFile(filepath.Join(dir, "i", snapshotFile))
+		data, _ := os.ReadFile(filepath.Join(dir, "i", records.SnapshotFile))
 		_, _ = w.Write(data) // the client checks what it gets
 	})
 	for range 2 {
 		_, err = s.UpdateStores(t.Context())
-		must(t, err)
+		fixture.Must(t, err)
 	}
-	if again, _ := s.cache.openIndex(server.URL + "/i/"); again.dir != x.dir || again.state.ETag != "" {
-		t.Errorf("%+v", again.state)
+	if again, _ := s.Cache().OpenIndex(server.URL + "/i/"); again.State.Dir != x.State.Dir || again.State.ETag != "" {
+		t.Errorf("%+v", again.State)
 	}
 	// One that a server has unpacked is taken as well.
 	server.answer(func(w http.ResponseWriter, r *http.Request) {
-		f, err := os.Open(filepath.Join(dir, "i", snapshotFile))
-		must(t, err)
+		f, err := os.Open(filepath.Join(dir, "i", records.SnapshotFile))
+		fixture.Must(t, err)
 		defer func() { _ = f.Close() }() // it was only read from
 		z, err := gzip.NewReader(f)
-		must(t, err)
+		fixture.Must(t, err)
 		_, _ = io.Copy(w, z) // the client checks what it gets
 	})
 	_, err = s.UpdateStores(t.Context())
-	must(t, err)
+	fixture.Must(t, err)
 	// A server that is gone leaves what the cache has.
 	server.Close()
 	if notes := resolve("1.1.0"); len(notes) != 1 || !strings.Contains(notes[0], "used as it was") {
@@ -234,7 +244,7 @@ func TestIndexIsRefreshed(t *testing.T) {
 	if _, err := s.UpdateStores(t.Context()); err == nil {
 		t.Error("a server that is gone is no error")
 	}
-	must(t, s.RemoveStore(t.Context(), "main"))
+	fixture.Must(t, s.RemoveStore(t.Context(), "main"))
 }
 
 // packed is a snapshot with some lines.
@@ -243,8 +253,8 @@ func packed(t *testing.T, lines ...string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, err := io.WriteString(z, strings.Join(lines, "\n")+"\n")
-	must(t, err)
-	must(t, z.Close())
+	fixture.Must(t, err)
+	fixture.Must(t, z.Close())
 	return b.Bytes()
 }
 
@@ -255,12 +265,12 @@ func TestBadIndexes(t *testing.T) {
 	recs := published(t, g, "1.0.0", "1.1.0")
 	dir := t.TempDir()
 	indexOf(t, storeTree(recs...), filepath.Join(dir, "i"))
-	good, err := os.ReadFile(filepath.Join(dir, "i", snapshotFile))
-	must(t, err)
+	good, err := os.ReadFile(filepath.Join(dir, "i", records.SnapshotFile))
+	fixture.Must(t, err)
 	z, err := gzip.NewReader(bytes.NewReader(good))
-	must(t, err)
+	fixture.Must(t, err)
 	text, err := io.ReadAll(z)
-	must(t, err)
+	fixture.Must(t, err)
 	// The head, the package, two versions, the end.
 	line := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	if len(line) != 5 {
@@ -282,7 +292,7 @@ func TestBadIndexes(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		want   string
-		limits Limits
+		limits git.Limits
 	}{
 		"back in time":       {answer: lines(line[0], line[1], line[2], end(1, 1)), want: "version 1.1.0 of acme/echo is gone or different"},
 		"another content":    {answer: lines(line[0], line[1], strings.Replace(line[2], recs[0].sum, recs[1].sum, 1), line[3], line[4]), want: "version 1.0.0 of acme/echo is gone or different"},
@@ -304,8 +314,8 @@ func TestBadIndexes(t *testing.T) {
 		"of a later fnb":     {answer: lines(`{"index":{"v":2}}`, line[4]), want: "its format is 2"},
 		"a web page":         {answer: send([]byte("<!DOCTYPE html>\n<p>\x1b[2Jwelcome")), want: "it is not the index of a store"},
 		"nothing":            {answer: send(nil), want: "it is not the index of a store"},
-		"too large":          {answer: send(good), want: "the index has more bytes than the limit of 100", limits: Limits{Download: 100}},
-		"too large unpacked": {answer: lines(append([]string{line[0], `{"news":1}`}, line[1:]...)...), want: "the index unpacked has more bytes than the limit of 500", limits: Limits{Unpacked: 500}},
+		"too large":          {answer: send(good), want: "the index has more bytes than the limit of 100", limits: git.Limits{Download: 100}},
+		"too large unpacked": {answer: lines(append([]string{line[0], `{"news":1}`}, line[1:]...)...), want: "the index unpacked has more bytes than the limit of 500", limits: git.Limits{Unpacked: 500}},
 		"a bomb":             {answer: lines(line[0], strings.Repeat(" ", 8<<20)), want: "line 2 of the index has more bytes than the limit of"},
 		"a large package":    {answer: lines(append([]string{line[0], line[1]}, many(300, `{"record":"`+strings.Repeat("x", 400<<10)+`"}`)...)...), want: "the records of acme/echo have more bytes than the limit of"},
 		"keeps silent":       {answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, want: "the server has said nothing for"},
@@ -315,8 +325,8 @@ func TestBadIndexes(t *testing.T) {
 			<-r.Context().Done()
 		}, want: "the server has said nothing for"},
 		"leads to a file":     {answer: leads("file:///etc/passwd"), want: "it redirects to file://"},
-		"leads out of TLS":    {answer: leads("http://localhost/" + snapshotFile), want: "it redirects to http://localhost"},
-		"leads in circles":    {answer: leads("/i/" + snapshotFile), want: "more than five times"},
+		"leads out of TLS":    {answer: leads("http://localhost/" + records.SnapshotFile), want: "it redirects to http://localhost"},
+		"leads in circles":    {answer: leads("/i/" + records.SnapshotFile), want: "more than five times"},
 		"is gone":             {answer: code(404), want: "the server has no such file"},
 		"fails":               {answer: code(500), want: "the server answered 500"},
 		"wants credentials":   {answer: code(401), want: "wants credentials"},
@@ -338,18 +348,18 @@ func TestBadIndexes(t *testing.T) {
 			})
 			roots := x509.NewCertPool()
 			roots.AddCert(server.Certificate())
-			s := withStores(t, Options{RootCAs: roots, Getenv: func(string) string { return "" }})
+			s := withStores(t, store.Options{RootCAs: roots, Getenv: func(string) string { return "" }})
 			_, _, err := s.AddStore(t.Context(), "main", server.URL+"/i/", nil)
-			must(t, err)
+			fixture.Must(t, err)
 			mu.Lock()
 			answer = c.answer
 			mu.Unlock()
 			was := cached(t, s, server.URL+"/i/")
-			limited := &Store{opts: s.opts, cache: s.cache}
-			limited.opts.Limits = c.limits.withDefaults()
-			if strings.Contains(c.want, "said nothing") {
-				limited.opts.Timeout = 500 * time.Millisecond
+			opts := *s.Opts()
+			if opts.Limits = c.limits; strings.Contains(c.want, "said nothing") {
+				opts.Timeout = 500 * time.Millisecond
 			}
+			limited := newStore(t, opts)
 			_, err = limited.UpdateStores(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\x1b\n") {
 				t.Errorf("%v, want %q in it", err, c.want)
@@ -357,11 +367,11 @@ func TestBadIndexes(t *testing.T) {
 			if diff := cmp.Diff(was, cached(t, s, server.URL+"/i/")); diff != "" {
 				t.Error(diff)
 			}
-			s.opts.Offline = true
+			s.Opts().Offline = true
 			if v, err := s.Versions(t.Context(), "acme/echo"); err != nil || len(v) != 2 {
 				t.Errorf("%+v %v", v, err)
 			}
-			left, err := os.ReadDir(filepath.Join(s.cache.dir, "unfinished"))
+			left, err := os.ReadDir(filepath.Join(s.Opts().CacheDir, "unfinished"))
 			if err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v %v", left, err)
 			}
@@ -386,13 +396,13 @@ func TestIndexPassesOver(t *testing.T) {
 	dir := t.TempDir()
 	recs[1].sum = recs[0].sum // it is not what is in the repository
 	indexOf(t, storeTree(recs...), filepath.Join(dir, "i"))
-	f, err := os.Open(filepath.Join(dir, "i", snapshotFile))
-	must(t, err)
+	f, err := os.Open(filepath.Join(dir, "i", records.SnapshotFile))
+	fixture.Must(t, err)
 	z, err := gzip.NewReader(f)
-	must(t, err)
+	fixture.Must(t, err)
 	text, err := io.ReadAll(z)
-	must(t, err)
-	must(t, f.Close())
+	fixture.Must(t, err)
+	fixture.Must(t, f.Close())
 	line := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	data := packed(t, line[0], `{"package":{"kind":"recipe","name":"a/b"}}`, line[2], line[1], line[2], line[3],
 		strings.ReplaceAll(line[3], `"1.1.0"`, `"one"`), strings.ReplaceAll(line[3], "acme/echo", "other/echo"),
@@ -400,7 +410,7 @@ func TestIndexPassesOver(t *testing.T) {
 		`{"end":{"packages":3,"versions":6}}`)
 	server := serveFiles(t, dir)
 	server.answer(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) })
-	s := withStores(t, Options{})
+	s := withStores(t, store.Options{})
 	_, notes, err := s.AddStore(t.Context(), "main", server.URL+"/i/", nil)
 	if err == nil || !strings.Contains(err.Error(), "1.1.0 of acme/echo is there twice") {
 		t.Fatal(notes, err)
@@ -410,14 +420,14 @@ func TestIndexPassesOver(t *testing.T) {
 		`{"news":1}`, `{"package":{"kind":"template","name":"acme/none","about":{"v":9}}}`,
 		`{"end":{"packages":3,"versions":5}}`)
 	c, notes, err := s.AddStore(t.Context(), "main", server.URL+"/i/", nil)
-	must(t, err)
+	fixture.Must(t, err)
 	if !cmp.Equal(c.Namespaces, []string{"acme"}) || len(notes) != 1 || !strings.Contains(notes[0], "4 files were passed over, the first because of this: line 2 of the index") {
 		t.Errorf("%v %q", c.Namespaces, notes)
 	}
-	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.1.0", Where{Root: t.TempDir()}); !is[*MismatchError](err) {
+	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.1.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.MismatchError](err) {
 		t.Errorf("files that are not those of the record: %v", err)
 	}
-	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", Where{Root: t.TempDir()}); err != nil || pin.Checksum != recs[0].sum {
+	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", store.Scope{Root: t.TempDir()}); err != nil || pin.Checksum != recs[0].sum {
 		t.Errorf("%+v %v", pin, err)
 	}
 }
@@ -432,7 +442,7 @@ func TestPrivateIndex(t *testing.T) {
 		if _, _, ok := r.BasicAuth(); ok {
 			t.Error("the credentials went to another server")
 		}
-		http.ServeFile(w, r, filepath.Join(dir, "i", snapshotFile))
+		http.ServeFile(w, r, filepath.Join(dir, "i", records.SnapshotFile))
 	}))
 	t.Cleanup(elsewhere.Close)
 	server := serveFiles(t, dir)
@@ -441,13 +451,13 @@ func TestPrivateIndex(t *testing.T) {
 		case user != "git" || password != "s3cret":
 			w.WriteHeader(http.StatusUnauthorized)
 		case strings.HasPrefix(r.URL.Path, "/away/"):
-			http.Redirect(w, r, strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1)+"/"+snapshotFile, http.StatusFound)
+			http.Redirect(w, r, strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1)+"/"+records.SnapshotFile, http.StatusFound)
 		default:
 			http.ServeFile(w, r, filepath.Join(dir, filepath.FromSlash(r.URL.Path)))
 		}
 	})
 	for token, works := range map[string]bool{"": false, "wr0ng": false, "s3cret": true} {
-		s := withStores(t, Options{Getenv: func(name string) string {
+		s := withStores(t, store.Options{Getenv: func(name string) string {
 			if strings.HasPrefix(name, "FNB_GIT_TOKEN_") {
 				return token
 			}
@@ -455,7 +465,7 @@ func TestPrivateIndex(t *testing.T) {
 		}})
 		for i, path := range []string{"/i/", "/away/"} {
 			_, _, err := s.AddStore(t.Context(), fmt.Sprintf("s%d", i), server.URL+path, nil)
-			if works != (err == nil) || !works && (!is[*AuthError](err) || strings.Contains(err.Error(), "wr0ng")) {
+			if works != (err == nil) || !works && (!fixture.Is[*git.AuthError](err) || strings.Contains(err.Error(), "wr0ng")) {
 				t.Errorf("%s with %q: %v", path, token, err)
 			}
 		}

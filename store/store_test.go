@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -10,11 +10,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/store"
 	"fnb/templates"
 )
 
-func newStore(tb testing.TB, opts Options) *Store {
+func newStore(tb testing.TB, opts store.Options) *store.Finder {
 	tb.Helper()
 	if opts.CacheDir == "" {
 		opts.CacheDir = filepath.Join(tb.TempDir(), "cache")
@@ -28,43 +30,36 @@ func newStore(tb testing.TB, opts Options) *Store {
 			return ""
 		}
 	}
-	s, err := New(opts)
+	s, err := store.New(opts)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return s
 }
 
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
 // writeTemplate writes a small template of a version into the folder dir.
 func writeTemplate(tb testing.TB, dir, version string) {
 	tb.Helper()
-	must(tb, os.MkdirAll(filepath.Join(dir, "function"), 0o755))
+	fixture.Must(tb, os.MkdirAll(filepath.Join(dir, "function"), 0o755))
 	for name, content := range map[string]string{
 		"template.yml":     "language: test\nfprocess: cat\nversion: " + version + "\n",
 		"Dockerfile":       "FROM scratch\nCOPY function /\n",
 		"function/handler": version + "\n",
 	} {
-		must(tb, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+		fixture.Must(tb, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
 }
 
 func officialVersion(tb testing.TB, name string) string {
 	tb.Helper()
 	t, err := templates.OpenOfficial(name)
-	must(tb, err)
+	fixture.Must(tb, err)
 	return t.Manifest.Version
 }
 
 func TestResolveOfficial(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, Options{Offline: true})
+	s := newStore(t, store.Options{Offline: true})
 	version := officialVersion(t, "go")
 	major, _, _ := strings.Cut(version, ".")
 	for ref, ok := range map[string]bool{
@@ -72,13 +67,13 @@ func TestResolveOfficial(t *testing.T) {
 		"go@>=0.0.1": true, "go@99": false, "go@99.0.0": false, "go@0.0.1": false, "go@some-branch": false,
 		"nothing-like-it": false, "acme/go": false, "other:go": false,
 	} {
-		tmpl, pin, notes, err := s.Resolve(t.Context(), ref, Where{Root: t.TempDir()})
+		tmpl, pin, notes, err := s.Resolve(t.Context(), ref, store.Scope{Root: t.TempDir()})
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", ref, err)
 			continue
 		}
 		if !ok {
-			if _, is := errors.AsType[*NotFoundError](err); !is {
+			if _, is := errors.AsType[*store.NotFoundError](err); !is {
 				t.Errorf("%s: %T %v", ref, err, err)
 			}
 			continue
@@ -88,12 +83,12 @@ func TestResolveOfficial(t *testing.T) {
 			t.Errorf("%s is %s, %v (-want +got):\n%s", ref, tmpl.Name, notes, diff)
 		}
 	}
-	_, _, _, err := s.Resolve(t.Context(), "pyhton3", Where{Root: t.TempDir()})
-	if e, ok := errors.AsType[*NotFoundError](err); !ok || len(e.Near) == 0 || e.Near[0] != "python3" {
+	_, _, _, err := s.Resolve(t.Context(), "pyhton3", store.Scope{Root: t.TempDir()})
+	if e, ok := errors.AsType[*store.NotFoundError](err); !ok || len(e.Near) == 0 || e.Near[0] != "python3" {
 		t.Errorf("a slip of the pen: %v", err)
 	}
-	_, _, _, err = s.Resolve(t.Context(), "go@77.0.0", Where{Root: t.TempDir()})
-	if e, ok := errors.AsType[*VersionError](err); !ok || len(e.Have) != 1 || e.Have[0] != version {
+	_, _, _, err = s.Resolve(t.Context(), "go@77.0.0", store.Scope{Root: t.TempDir()})
+	if e, ok := errors.AsType[*store.VersionError](err); !ok || len(e.Have) != 1 || e.Have[0] != version {
 		t.Errorf("a version that is not there: %v", err)
 	}
 }
@@ -103,18 +98,18 @@ func TestResolveFolder(t *testing.T) {
 	root := t.TempDir()
 	writeTemplate(t, filepath.Join(root, "stack", "mine"), "1.2.3")
 	writeTemplate(t, filepath.Join(root, "beside"), "2.0.0")
-	s := newStore(t, Options{})
-	where := Where{Root: filepath.Join(root, "stack")}
+	s := newStore(t, store.Options{})
+	where := store.Scope{Root: filepath.Join(root, "stack")}
 	if err := os.Symlink("../beside", filepath.Join(root, "stack", "link")); err != nil {
 		t.Fatal(err)
 	}
 	for _, ref := range []string{"../beside", filepath.Join(root, "beside"), "./link"} {
-		if _, _, _, err := s.Resolve(t.Context(), ref, where); !is[*schema.OutsideError](err) {
+		if _, _, _, err := s.Resolve(t.Context(), ref, where); !fixture.Is[*schema.OutsideError](err) {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
 	where.Allow = []string{filepath.Join(root, "beside")}
-	for ref, store := range map[string]string{
+	for ref, from := range map[string]string{
 		"./mine": "./mine", "./mine/": "./mine", "../beside": "../beside",
 		filepath.Join(root, "beside"): filepath.Join(root, "beside"),
 	} {
@@ -123,12 +118,12 @@ func TestResolveFolder(t *testing.T) {
 			t.Errorf("%s: %v", ref, err)
 			continue
 		}
-		if pin.Store != store || pin.Checksum != tmpl.Checksum || pin.Commit != "" || pin.Version == "" {
+		if pin.Store != from || pin.Checksum != tmpl.Checksum || pin.Commit != "" || pin.Version == "" {
 			t.Errorf("%s: %+v", ref, pin)
 		}
 	}
 	_, _, _, err := s.Resolve(t.Context(), "./nothing", where)
-	if _, ok := errors.AsType[*NotFoundError](err); !ok {
+	if _, ok := errors.AsType[*store.NotFoundError](err); !ok {
 		t.Errorf("no folder: %v", err)
 	}
 }
@@ -138,8 +133,8 @@ func TestResolveVendored(t *testing.T) {
 	root := t.TempDir()
 	writeTemplate(t, filepath.Join(root, "template", "go"), "0.0.3")
 	writeTemplate(t, filepath.Join(root, "template", "python3-http@1.2.0"), "7.0.0")
-	s := newStore(t, Options{Offline: true})
-	where := Where{Root: root}
+	s := newStore(t, store.Options{Offline: true})
+	where := store.Scope{Root: root}
 	official := officialVersion(t, "go")
 	for ref, want := range map[string]string{
 		"go": "./template/go", "go@0.0.3": "./template/go", "go@" + official: "official",
@@ -154,7 +149,7 @@ func TestResolveVendored(t *testing.T) {
 		}
 	}
 	_, _, _, err := s.Resolve(t.Context(), "go@9.9.9", where)
-	if _, ok := errors.AsType[*VersionError](err); !ok {
+	if _, ok := errors.AsType[*store.VersionError](err); !ok {
 		t.Errorf("in no place: %v", err)
 	}
 }
@@ -164,21 +159,21 @@ func TestSourcesAreExclusive(t *testing.T) {
 	root := t.TempDir()
 	writeTemplate(t, filepath.Join(root, "ours", "template", "go"), "3.0.0")
 	writeTemplate(t, filepath.Join(root, "template", "python3"), "3.0.0")
-	s := newStore(t, Options{Offline: true})
-	where := Where{Root: root, Sources: []schema.TemplateSource{
+	s := newStore(t, store.Options{Offline: true})
+	where := store.Scope{Root: root, Sources: []schema.TemplateSource{
 		{Name: "go", Source: "./ours"},
 		{Name: "python3", Source: "./ours"},
 		{Name: "node"},
 	}}
-	for ref, store := range map[string]string{
+	for ref, from := range map[string]string{
 		"go": "./ours/template/go", "go@^3": "./ours/template/go", "go@3.0.0": "./ours/template/go",
 		"go@^1": "", "go@1.0.0": "", "python3": "", "python3@3.0.0": "", "node": "official",
 	} {
 		_, pin, _, err := s.Resolve(t.Context(), ref, where)
-		if pin.Store != store || (err == nil) != (store != "") {
+		if pin.Store != from || (err == nil) != (from != "") {
 			t.Errorf("%s: %+v, %v", ref, pin, err)
 		}
-		if _, ok := errors.AsType[*NotFoundError](err); err != nil && !ok {
+		if _, ok := errors.AsType[*store.NotFoundError](err); err != nil && !ok {
 			t.Errorf("%s: %T", ref, err)
 		}
 	}
@@ -192,11 +187,11 @@ func TestLockDecides(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	writeTemplate(t, filepath.Join(root, "mine"), "1.0.0")
-	s := newStore(t, Options{Offline: true})
-	_, goPin, _, err := s.Resolve(t.Context(), "go", Where{Root: root})
-	must(t, err)
-	_, minePin, _, err := s.Resolve(t.Context(), "./mine", Where{Root: root})
-	must(t, err)
+	s := newStore(t, store.Options{Offline: true})
+	_, goPin, _, err := s.Resolve(t.Context(), "go", store.Scope{Root: root})
+	fixture.Must(t, err)
+	_, minePin, _, err := s.Resolve(t.Context(), "./mine", store.Scope{Root: root})
+	fixture.Must(t, err)
 	other := schema.Pin{Store: "official", Checksum: "fnb1:sha256:" + strings.Repeat("0", 64)}
 	otherMine := other
 	otherMine.Store = "./mine"
@@ -217,12 +212,12 @@ func TestLockDecides(t *testing.T) {
 		{"the folder has changed, frozen", "./mine", map[string]schema.Pin{"./mine": otherMine}, true, false, 0},
 		{"a folder in place of another store", "./mine", map[string]schema.Pin{"./mine": other}, false, false, 0},
 	} {
-		where := Where{Root: root, Lock: &schema.Lock{Templates: test.pins}, Frozen: test.frozen}
+		where := store.Scope{Root: root, Lock: &schema.Lock{Templates: test.pins}, Frozen: test.frozen}
 		_, _, notes, err := s.Resolve(t.Context(), test.ref, where)
 		if (err == nil) != test.ok || len(notes) != test.notes {
 			t.Errorf("%s: %v, %q", test.name, err, notes)
 		}
-		if _, is := errors.AsType[*MismatchError](err); err != nil && !is {
+		if _, is := errors.AsType[*store.MismatchError](err); err != nil && !is {
 			t.Errorf("%s: %T", test.name, err)
 		}
 	}
@@ -233,13 +228,13 @@ func TestList(t *testing.T) {
 	root := t.TempDir()
 	writeTemplate(t, filepath.Join(root, "template", "go"), "0.0.3")
 	writeTemplate(t, filepath.Join(root, "template", "zebra"), "1.0.0")
-	must(t, os.MkdirAll(filepath.Join(root, "template", "not-one"), 0o755))
+	fixture.Must(t, os.MkdirAll(filepath.Join(root, "template", "not-one"), 0o755))
 	writeTemplate(t, filepath.Join(root, "ours"), "4.0.0")
-	s := newStore(t, Options{})
-	entries, err := s.List(t.Context(), Where{Root: root, Sources: []schema.TemplateSource{
+	s := newStore(t, store.Options{})
+	entries, err := s.List(t.Context(), store.Scope{Root: root, Sources: []schema.TemplateSource{
 		{Name: "ours", Source: "./ours"}, {Name: "far", Source: "https://git.example.com/x/y#v1"},
 	}})
-	must(t, err)
+	fixture.Must(t, err)
 	var got []string
 	for _, e := range entries {
 		got = append(got, e.Name+" "+e.Store)
@@ -249,7 +244,13 @@ func TestList(t *testing.T) {
 	}
 	want := []string{
 		"ours ./ours", "far https://git.example.com/x/y#v1", "go ./template/go", "zebra ./template/zebra",
-		"command official", "dockerfile official", "node official", "python3 official",
+	}
+	officials, err := templates.Official()
+	fixture.Must(t, err)
+	for _, o := range officials {
+		if o.Name != "go" { // the project has one of its own
+			want = append(want, o.Name+" official")
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -258,10 +259,10 @@ func TestList(t *testing.T) {
 
 func TestResolveInterrupted(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, Options{})
+	s := newStore(t, store.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, _, err := s.Resolve(ctx, "http://127.0.0.1:1/x/y", Where{Root: t.TempDir()})
+	_, _, _, err := s.Resolve(ctx, "http://127.0.0.1:1/x/y", store.Scope{Root: t.TempDir()})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"fnb/schema/languages"
 )
 
 // Accelerate adds cache mounts to the RUN steps of a Dockerfile that was not
@@ -77,19 +79,7 @@ func knownCaches(ref string) []string {
 	ref, _, _ = strings.Cut(ref, "@")
 	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
 	name, _, _ := strings.Cut(ref, ":")
-	switch name {
-	case "golang":
-		return []string{"/go/pkg/mod", "/root/.cache/go-build"}
-	case "node":
-		return []string{"/root/.npm"}
-	case "python":
-		return []string{"/root/.cache/pip"}
-	case "rust":
-		return []string{"/usr/local/cargo/git", "/usr/local/cargo/registry"}
-	case "maven":
-		return []string{"/root/.m2"}
-	}
-	return nil
+	return languages.Caches(name)
 }
 
 // mount inserts the mounts behind the RUN of their lines. It returns nil where

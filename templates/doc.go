@@ -22,7 +22,7 @@
 // frontend/dockerfile/parser, instructions and shell, which need no builder),
 // so that a template means here what it means when it is built.
 //
-// Problems of a file that a person wrote are [*schema.FieldError] values with
+// Problems of a file that a person wrote are [*document.FieldError] values with
 // file and line; a link that leaves the template, a device, a FIFO or a socket
 // is a [*tree.PathError]. All problems are reported at once, joined. A Template
 // is not changed after it is opened, and is safe for concurrent use.

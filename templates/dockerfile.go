@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"fnb/schema"
+	"fnb/schema/document"
 )
 
 // A Dockerfile is one as build args make it.
@@ -26,6 +28,7 @@ type Dockerfile struct {
 	named  map[string]int // the last stage with a name, in small letters
 	syntax int            // line of a "# syntax=" directive; 0 for none
 	args   []argument
+	values map[string]string // of the args before the first FROM
 }
 
 // A stage is one stage of a Dockerfile, with its variables replaced by their
@@ -48,7 +51,7 @@ type argument struct {
 	line int
 }
 
-// A copied is one COPY or ADD from the build context.
+// A copied is one COPY, ADD or mount from the build context.
 type copied struct {
 	line    int
 	sources []string // without those whose variables have no value, and URLs
@@ -65,27 +68,27 @@ const (
 
 // ReadDockerfile reads a Dockerfile: text of a file with the given name, with build
 // args. What it declares has the value of these, or its default. An error is a
-// [*schema.FieldError].
+// [*document.FieldError].
 func ReadDockerfile(file string, data []byte, args map[string]string) (*Dockerfile, error) {
 	if len(data) > maxDockerfile {
-		return nil, &schema.FieldError{File: file, Problem: fmt.Sprintf("is larger than %d bytes", maxDockerfile)}
+		return nil, &document.FieldError{File: file, Problem: fmt.Sprintf("is larger than %d bytes", maxDockerfile)}
 	}
 	result, err := parser.Parse(bytes.NewReader(data))
 	if err != nil {
 		return nil, dockerfileError(file, err)
 	}
 	if n := len(result.AST.Children); n > maxInstructions {
-		return nil, &schema.FieldError{File: file, Line: result.AST.Children[maxInstructions].StartLine, Problem: fmt.Sprintf("has %d instructions, more than %d", n, maxInstructions)}
+		return nil, &document.FieldError{File: file, Line: result.AST.Children[maxInstructions].StartLine, Problem: fmt.Sprintf("has %d instructions, more than %d", n, maxInstructions)}
 	}
 	stages, meta, err := instructions.Parse(result.AST, nil)
 	if err != nil {
 		return nil, dockerfileError(file, err)
 	}
 	if len(stages) > maxStages {
-		return nil, &schema.FieldError{File: file, Line: firstLine(stages[maxStages].Location), Problem: fmt.Sprintf("has %d stages, more than %d", len(stages), maxStages)}
+		return nil, &document.FieldError{File: file, Line: firstLine(stages[maxStages].Location), Problem: fmt.Sprintf("has %d stages, more than %d", len(stages), maxStages)}
 	}
 	if len(stages) == 0 {
-		return nil, &schema.FieldError{File: file, Line: 1, Problem: "has no FROM"}
+		return nil, &document.FieldError{File: file, Line: 1, Problem: "has no FROM"}
 	}
 	d := &Dockerfile{File: file, Data: data, given: args, named: map[string]int{}}
 	if _, _, where, ok := parser.DetectSyntax(data); ok && len(where) > 0 {
@@ -98,13 +101,14 @@ func ReadDockerfile(file string, data []byte, args map[string]string) (*Dockerfi
 			global.declare(a)
 		}
 	}
+	d.values = maps.Clone(global.values)
 	for i, s := range stages {
 		d.stages = append(d.stages, d.newStage(i, s, global))
 		if s.Name != "" {
 			d.named[strings.ToLower(s.Name)] = i
 		}
 		if *global.tooLong {
-			return nil, &schema.FieldError{File: file, Line: firstLine(s.Location), Problem: fmt.Sprintf("has a variable in this stage that becomes larger than %d bytes", maxValue)}
+			return nil, &document.FieldError{File: file, Line: firstLine(s.Location), Problem: fmt.Sprintf("has a variable in this stage that becomes larger than %d bytes", maxValue)}
 		}
 	}
 	return d, nil
@@ -124,7 +128,7 @@ func dockerfileError(file string, err error) error {
 			text = rest
 		}
 	}
-	return &schema.FieldError{File: file, Line: line, Problem: text}
+	return &document.FieldError{File: file, Line: line, Problem: text}
 }
 
 func firstLine(ranges []parser.Range) int {
@@ -184,8 +188,11 @@ func (d *Dockerfile) step(st *stage, c instructions.Command, global, local *scop
 			return
 		}
 		for _, m := range instructions.GetMounts(c) {
-			if m.From != "" {
+			switch {
+			case m.From != "":
 				d.reads(st, m.From)
+			case m.Type == instructions.MountTypeBind:
+				st.copies = append(st.copies, copied{firstLine(c.Location()), []string{m.Source}})
 			}
 		}
 	}
@@ -279,6 +286,10 @@ func (d *Dockerfile) Summary() schema.Dockerfile {
 	return out
 }
 
+// Default returns the value of a build arg that is declared before the first FROM; "" where
+// it has none.
+func (d *Dockerfile) Default(arg string) string { return d.values[arg] }
+
 // Env returns what ENV gives a variable in the image: the text as it is written, without
 // its quotes, where nobody knows the value yet; "" where the Dockerfile does not set it.
 func (d *Dockerfile) Env(name string) string {
@@ -345,7 +356,7 @@ func (d *Dockerfile) watchdogOf(s stage, steps int) string {
 		if !ok || steps == 0 || c.From == "" || !copiesWatchdog(c.SourcesAndDest) {
 			continue
 		}
-		for i, from := range d.stages {
+		for i, from := range slices.Backward(d.stages) { // of two with one name, the builder takes the last
 			if strings.EqualFold(from.Name, c.From) || strconv.Itoa(i) == c.From {
 				return cmp.Or(d.watchdogOf(from, steps-1), from.base)
 			}

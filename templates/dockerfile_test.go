@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fnb/schema"
+	"fnb/schema/document"
 )
 
 // openFaaSGo has the shape of the Dockerfiles that OpenFaaS's Go templates have.
@@ -60,10 +61,11 @@ func TestReadDockerfile(t *testing.T) {
 		"all ways to read an image": {"FROM scratch AS Empty\nFROM golang:1 AS build\nCOPY --from=empty /a /b\nCOPY --from=0 /a /b\nCOPY --from=busybox:1 /a /b\nRUN --mount=type=bind,from=alpine:3,target=/x --mount=type=cache,target=/y ls\nFROM BUILD\nCOPY --from=golang:1 /x /y\n", schema.Dockerfile{
 			Bases: []string{"golang:1", "busybox:1", "alpine:3"}, Stages: []string{"empty", "build", ""},
 		}},
-		"a watchdog in shell form":    {"FROM a:1\nCMD exec /usr/bin/fwatchdog\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
-		"a watchdog behind an init":   {"FROM a:1\nENTRYPOINT [\"tini\", \"--\", \"fwatchdog\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
-		"a watchdog in a stage below": {"FROM a:1 AS base\nCOPY --from=w:1 /fwatchdog /usr/bin/\nFROM base\nCMD [\"./start\"]\n", schema.Dockerfile{Bases: []string{"a:1", "w:1"}, Stages: []string{"base", ""}, BringsWatchdog: true, Watchdog: "w:1"}},
-		"a watchdog in process":       {"FROM a:1\nENV fprocess=\"\" mode=\"inproc\"\nCMD [\"./handler\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
+		"a watchdog in shell form":               {"FROM a:1\nCMD exec /usr/bin/fwatchdog\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
+		"a watchdog behind an init":              {"FROM a:1\nENTRYPOINT [\"tini\", \"--\", \"fwatchdog\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
+		"a watchdog in a stage below":            {"FROM a:1 AS base\nCOPY --from=w:1 /fwatchdog /usr/bin/\nFROM base\nCMD [\"./start\"]\n", schema.Dockerfile{Bases: []string{"a:1", "w:1"}, Stages: []string{"base", ""}, BringsWatchdog: true, Watchdog: "w:1"}},
+		"a watchdog of the last stage of a name": {"FROM a:1 AS w\nFROM b:1 AS w\nFROM c:1\nCOPY --from=w /fwatchdog /usr/bin/\n", schema.Dockerfile{Bases: []string{"a:1", "b:1", "c:1"}, Stages: []string{"w", "w", ""}, BringsWatchdog: true, Watchdog: "b:1"}},
+		"a watchdog in process":                  {"FROM a:1\nENV fprocess=\"\" mode=\"inproc\"\nCMD [\"./handler\"]\n", schema.Dockerfile{Bases: []string{"a:1"}, Stages: []string{""}, BringsWatchdog: true}},
 		"a watchdog that is not shipped": {
 			"FROM w:1 AS build\nCOPY --from=w:2 /fwatchdog /x/fwatchdog\nCMD [\"fwatchdog\"]\nFROM a:1\nCMD [\"cat\"]\n",
 			schema.Dockerfile{Bases: []string{"w:1", "w:2", "a:1"}, Stages: []string{"build", ""}},
@@ -92,7 +94,7 @@ func TestReadDockerfileErrors(t *testing.T) {
 		"FROM a\nCOPY <<EOF /x\nabc\n": "D:2: unterminated heredoc",
 	} {
 		_, err := ReadDockerfile("D", []byte(text), nil)
-		var field *schema.FieldError
+		var field *document.FieldError
 		if !errors.As(err, &field) || err.Error() != want {
 			t.Errorf("%q: the error is %v, not %s", text, err, want)
 		}
@@ -108,7 +110,7 @@ func FuzzReadDockerfile(f *testing.F) {
 		if err == nil && len(d.Summary().Stages) == 0 {
 			t.Errorf("%q parses and has no stage", data)
 		}
-		var field *schema.FieldError
+		var field *document.FieldError
 		if err != nil && !errors.As(err, &field) {
 			t.Errorf("the error is %#v", err)
 		}

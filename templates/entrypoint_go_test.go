@@ -18,11 +18,13 @@ func TestGoEntrypoint(t *testing.T) {
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 )
 
 func Handle(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/slow" {
+		fmt.Fprintln(os.Stderr, "slow begins")
 		time.Sleep(time.Second)
 		fmt.Fprint(w, "slow")
 		return
@@ -101,6 +103,37 @@ func TestGoShapes(t *testing.T) {
 	}
 }
 
+// TestGoHooks finds hooks by their signature. A function of another one that has the name
+// is the handler's own, and is named.
+func TestGoHooks(t *testing.T) {
+	t.Parallel()
+	const handler = "package function\n\nimport (\n\t\"context\"\n\t\"net/http\"\n)\n\nfunc Handle(w http.ResponseWriter, r *http.Request) {}\n\nvar _ context.Context\n"
+	for name, c := range map[string]struct{ code, hooks, note string }{
+		"none":              {"", "start: nil, ready: nil, stop: nil", ""},
+		"all":               {"func Start(context.Context) error { return nil }\nfunc Ready(c context.Context) (err error) { return nil }\nfunc Stop(_ context.Context) error { return nil }\n", "start: function.Start, ready: function.Ready, stop: function.Stop", ""},
+		"another signature": {"func Start() error { return nil }\nfunc Stop(context.Context) error { return nil }\n", "start: nil, ready: nil, stop: function.Stop", "Start is not called as a hook, which would be func Start(context.Context) error"},
+		"a method":          {"type T int\n\nfunc (T) Stop(context.Context) error { return nil }\n", "start: nil, ready: nil, stop: nil", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := write(t, "go", map[string]string{"handler.go": handler, "hooks.go": "package function\n\nimport \"context\"\n\nvar _ context.Context\n\n" + c.code, "go.mod": "module handler/function\n\ngo 1.26\n"})
+			out, err := place(t, dir, "handler/function")
+			if err != nil || !strings.Contains(string(out), c.note) || c.note == "" && len(out) > 0 {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			runGo(t, filepath.Join(dir, "function"), "vet", "./_entrypoint")
+			text, err := os.ReadFile(filepath.Join(dir, "function", "_entrypoint", "hooks.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join(strings.Fields(string(text)), " ")
+			if want := "{ " + c.hooks + ", }"; !strings.Contains(got, want) {
+				t.Errorf("the hooks are\n%s\nnot %s", text, want)
+			}
+		})
+	}
+}
+
 func TestGoHandlerOfBytes(t *testing.T) {
 	t.Parallel()
 	handler := `package function
@@ -116,6 +149,7 @@ var calls int
 func Handle(req []byte) string {
 	switch os.Getenv("Http_Path") {
 	case "/slow":
+		fmt.Fprintln(os.Stderr, "slow begins")
 		time.Sleep(time.Second)
 		return "slow"
 	case "/exit":

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -28,7 +28,7 @@ type running struct {
 	url  string
 	cmd  *exec.Cmd
 	done chan error
-	log  *bytes.Buffer
+	log  *fixture.Buffer
 }
 
 // write makes a folder of an official template with the given files instead of
@@ -65,7 +65,7 @@ func start(t *testing.T, dir string, command ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{url: "http://127.0.0.1:" + port, done: make(chan error, 1), log: &bytes.Buffer{}}
+	r := &running{url: "http://127.0.0.1:" + port, done: make(chan error, 1), log: &fixture.Buffer{}}
 	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), command[0], command[1:]...)
 	r.cmd.Dir = dir
 	r.cmd.Env = append(os.Environ(), "upstream_url="+r.url, "healthcheck_interval=0s", "PYTHONDONTWRITEBYTECODE=1")
@@ -161,8 +161,8 @@ func (c call) run(t *testing.T, r *running) {
 }
 
 // drains checks that a request which is being served when SIGTERM comes is
-// answered, and that the process then exits with 0. The handler answers "slow"
-// after a while.
+// answered, and that the process then exits with 0. The handler logs "slow begins",
+// and answers "slow" after a while.
 func drains(t *testing.T, r *running) {
 	t.Helper()
 	type answer struct {
@@ -170,7 +170,6 @@ func drains(t *testing.T, r *running) {
 		err  error
 	}
 	answers := make(chan answer, 1)
-	started := make(chan struct{})
 	go func() {
 		u, err := url.Parse(r.url)
 		if err != nil {
@@ -183,7 +182,6 @@ func drains(t *testing.T, r *running) {
 			return
 		}
 		_, err = fmt.Fprintf(c, "GET /slow HTTP/1.1\r\nHost: function\r\n\r\n")
-		close(started)
 		buf := make([]byte, 4096)
 		text := ""
 		for err == nil && !strings.HasSuffix(text, "slow") {
@@ -193,8 +191,7 @@ func drains(t *testing.T, r *running) {
 		}
 		answers <- answer{text, errors.Join(err, c.Close())}
 	}()
-	<-started
-	time.Sleep(200 * time.Millisecond)
+	r.logged(t, "slow begins")
 	r.stop(t)
 	got := <-answers
 	if got.err != nil || !strings.HasPrefix(got.text, "HTTP/1.1 200") {
@@ -206,10 +203,11 @@ func drains(t *testing.T, r *running) {
 }
 
 const pythonHandler = `
-import time
+import sys, time
 
 def handle(event, context):
     if event.path == "/slow":
+        print("slow begins", file=sys.stderr)
         time.sleep(1)
         return "slow"
     if event.path == "/fail":
@@ -266,6 +264,7 @@ const nodeHandler = `
 module.exports = async (event, context, callback) => {
   switch (event.path) {
     case '/slow':
+      console.error('slow begins')
       await new Promise((resolve) => setTimeout(resolve, 1000))
       return 'slow'
     case '/fail': throw new Error('broken')
@@ -297,8 +296,8 @@ func TestNodeEntrypoint(t *testing.T) {
 		{name: "a form is parsed", method: "POST", target: "/", kind: "application/x-www-form-urlencoded", body: `a=1&a=2&__proto__=x`, status: 200, answer: `{"method":"POST","path":"/","body":{"a":["1","2"],"__proto__":"x"}}`},
 		{name: "other types stay bytes", method: "POST", target: "/type", kind: "image/png", body: "x", status: 200, answer: "buffer"},
 		{name: "a chunked body is read", method: "PUT", target: "/", body: strings.Repeat("long", 50000), chunked: true, status: 200, answer: `{"method":"PUT","path":"/","body":"` + strings.Repeat("long", 50000) + `"}`},
-		{name: "an exception is 500", method: "GET", target: "/fail", status: 500, answer: "Error: broken", answerKind: html},
-		{name: "fail is 500", method: "GET", target: "/failed", status: 500, answer: "refused"},
+		{name: "an exception is 500 and stays inside", method: "GET", target: "/fail", status: 500, answer: "Internal Server Error\n", answerKind: "text/plain; charset=utf-8"},
+		{name: "fail is 500", method: "GET", target: "/failed", status: 500, answer: "refused", answerKind: html},
 		{name: "fail keeps a status", method: "GET", target: "/teapot", status: 418, answer: "teapot"},
 		{name: "nothing is empty", method: "GET", target: "/none", status: 200},
 		{name: "a returned value is the answer", method: "GET", target: "/returned", status: 200, answer: `{"a":[1]}`, answerKind: object},
@@ -306,7 +305,7 @@ func TestNodeEntrypoint(t *testing.T) {
 		{name: "a buffer stays as it is", method: "GET", target: "/buffer", status: 200, answer: "\x00\xff", answerKind: "application/octet-stream"},
 		{name: "a query has all values", method: "GET", target: "/query?a=1&a=2&b=3", status: 200, answer: `{"a":["1","2"],"b":"3"}`},
 		{name: "HEAD has no body", method: "HEAD", target: "/", status: 200, answerKind: object},
-		{name: "a header cannot be split", method: "GET", target: "/split", status: 500, answer: `TypeError [ERR_INVALID_CHAR]: Invalid character in header content ["X-Name"]`},
+		{name: "a header cannot be split", method: "GET", target: "/split", status: 500, answer: "Internal Server Error\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, r) })
 	}
@@ -329,29 +328,6 @@ func TestNodeHandlersOfOtherShapes(t *testing.T) {
 			t.Parallel()
 			r := start(t, write(t, "node", files), "node", "index.js")
 			call{method: "POST", target: "/", body: "hi", status: 200, answer: "hi"}.run(t, r)
-		})
-	}
-}
-
-func TestStartersPassTheirTests(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		template string
-		command  []string
-	}{
-		{"python3", []string{"python3", "-m", "unittest", "discover", "-v", "-p", "*test*.py"}},
-		{"node", []string{"node", "--test"}},
-		{"command", []string{"sh", "test.sh"}},
-	} {
-		t.Run(c.template, func(t *testing.T) {
-			t.Parallel()
-			_, err := exec.LookPath(c.command[0])
-			servers.Require(t, strings.TrimSuffix(c.command[0], "3"), err)
-			cmd := exec.CommandContext(t.Context(), c.command[0], c.command[1:]...)
-			cmd.Dir = filepath.Join(write(t, c.template, nil), "function")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
 		})
 	}
 }

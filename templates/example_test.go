@@ -18,7 +18,7 @@ func ExampleOpenOfficial() {
 	fmt.Println("package list:", t.Packages.Lists[0].Manifest)
 	// Output:
 	// Dockerfile: [python:3.13-slim-bookworm]
-	// entrypoint: python index.py [fnb_classic.py fnb_shape.py index.py]
+	// entrypoint: python index.py [build/debugpy.txt build/packages.py build/pdm.txt build/pipenv.txt build/poetry.txt build/uv.txt fnb_asgi.py fnb_classic.py fnb_http.py fnb_loop.py fnb_shape.py fnb_threads.py fnb_wsgi.py index.py]
 	// handler: function [handler.py handler_test.py requirements.txt]
 	// package list: function/requirements.txt
 }

@@ -33,7 +33,7 @@ func GuessTemplate(fsys fs.FS) (Guess, error) {
 		return Guess{}, err
 	}
 	f := &sourceFolder{fsys, names}
-	for _, guess := range []func() Guess{f.dockerfile, f.goSource, f.python, f.typescript, f.node, f.other, f.shell} {
+	for _, guess := range []func() Guess{f.dockerfile, f.goSource, f.python, f.typescript, f.node, f.java, f.rust, f.other, f.shell} {
 		if g := guess(); g.Language != "" {
 			return g, nil
 		}
@@ -136,10 +136,38 @@ func (f *sourceFolder) typescript() Guess {
 	if len(f.ending(".ts")) == 0 {
 		return Guess{}
 	}
-	if f.has("deno.json", "deno.jsonc", "deno.lock") {
-		return unlessOfficial("Deno", "deno", "")
+	g := Guess{Language: "TypeScript", Lang: "typescript"}
+	switch {
+	case f.has("deno.json", "deno.jsonc", "deno.lock"):
+		g = Guess{Language: "Deno", Lang: "deno"}
+	case f.has("bun.lock", "bun.lockb", "bunfig.toml"):
+		g = Guess{Language: "TypeScript for Bun", Lang: "bun"}
 	}
-	return unlessOfficial("TypeScript", "typescript", "node with a build step of your own")
+	return f.withHandler(g, "handler.ts", "handler.tsx")
+}
+
+func (f *sourceFolder) java() Guess {
+	g := Guess{Language: "Java", Lang: "java", Note: "one class of it must implement fnb.Handler, as in what fnb new NAME --lang java begins"}
+	switch {
+	case f.has("pom.xml"):
+		return g
+	case f.has("build.gradle", "build.gradle.kts"):
+		return Guess{Language: "Java", Problem: "it is built by Gradle, and the template java by Maven", Fix: "write a pom.xml, take OpenFaaS's template java11, or add a Dockerfile"}
+	case len(f.ending(".java")) > 0:
+		return g.without("pom.xml", "builds")
+	}
+	return Guess{}
+}
+
+func (f *sourceFolder) rust() Guess {
+	g := Guess{Language: "Rust", Lang: "rust", Note: "its library must have a pub async fn handle, as in what fnb new NAME --lang rust begins"}
+	switch {
+	case f.has("Cargo.toml"):
+		return g
+	case len(f.ending(".rs")) > 0:
+		return g.without("Cargo.toml", "builds")
+	}
+	return Guess{}
 }
 
 // withHandler is g if one of the files is there that its template calls.
@@ -147,10 +175,15 @@ func (f *sourceFolder) withHandler(g Guess, files ...string) Guess {
 	if f.has(files...) {
 		return g
 	}
-	g.Problem = "it has no " + files[0] + ", which the template " + g.Lang + " calls"
-	g.Fix = "write it, as fnb new NAME --lang " + g.Lang + " begins one, or add a Dockerfile"
-	g.Lang = ""
-	return g
+	return g.without(files[0], "calls")
+}
+
+// without is g for a folder that lacks what its template calls or builds.
+func (g Guess) without(file, does string) Guess {
+	return Guess{
+		Language: g.Language, Problem: "it has no " + file + ", which the template " + g.Lang + " " + does,
+		Fix: "write it, as fnb new NAME --lang " + g.Lang + " begins one, or add a Dockerfile",
+	}
 }
 
 // other are the languages that OpenFaaS has templates for.
@@ -159,8 +192,6 @@ func (f *sourceFolder) other() Guess {
 		language, official, openfaas string
 		files, extensions            []string
 	}{
-		{"Rust", "rust", "rust-http", []string{"Cargo.toml"}, []string{".rs"}},
-		{"Java", "java", "java17", []string{"pom.xml", "build.gradle", "build.gradle.kts"}, []string{".java"}},
 		{"Ruby", "ruby", "ruby-http", []string{"Gemfile"}, []string{".rb"}},
 		{"PHP", "php", "php8", []string{"composer.json"}, []string{".php"}},
 		{"C#", "dotnet", "dotnet8-csharp", nil, []string{".csproj", ".cs"}},

@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/schema/document"
+	"fnb/schema/runtimes"
+	"fnb/schema/words"
 	"fnb/templates/tree"
 )
 
@@ -92,10 +95,12 @@ func lint(fsys fs.FS) []Problem {
 	dockerfile, place := l.dockerfilePlace()
 	if dockerfile != nil {
 		l.dockerfile(dockerfile)
+		l.installs(dockerfile)
 	}
 	if hasManifest {
 		l.entrypoint(dockerfile, place)
 		l.test(dockerfile)
+		l.runtime(dockerfile)
 	}
 	return l.sorted()
 }
@@ -178,7 +183,7 @@ func (l *linter) readManifest() bool {
 }
 
 func (l *linter) manifestError(err error) {
-	var field *schema.FieldError
+	var field *document.FieldError
 	if !errors.As(err, &field) {
 		l.add(SeverityError, PartManifest, ManifestName, 0, "%s", err)
 		return
@@ -208,25 +213,6 @@ func (l *linter) handler() {
 	}
 }
 
-func (l *linter) packages() {
-	for _, p := range l.manifest.Packages {
-		for _, name := range []string{p.Manifest, p.Lock} {
-			if name == "" {
-				continue
-			}
-			info, err := fs.Stat(l.view, name)
-			switch {
-			case err != nil && name == p.Lock:
-				// A lock is made with the user's first dependency.
-			case err != nil:
-				l.add(SeverityError, PartPackages, ManifestName, l.line(name), "packages: %s is missing", name)
-			case !info.Mode().IsRegular():
-				l.add(SeverityError, PartPackages, ManifestName, l.line(name), "packages: %s is not a file", name)
-			}
-		}
-	}
-}
-
 // dockerfilePlace returns the template's Dockerfile, or that of its starter,
 // and whose it is. Nil means that there is none that can be read.
 func (l *linter) dockerfilePlace() (*Dockerfile, string) {
@@ -240,7 +226,7 @@ func (l *linter) dockerfilePlace() (*Dockerfile, string) {
 			d, err = ReadDockerfile(name, data, nil)
 		}
 		if err != nil {
-			var field *schema.FieldError
+			var field *document.FieldError
 			if errors.As(err, &field) {
 				l.add(SeverityError, PartDockerfile, name, field.Line, "%s", field.Problem)
 			} else {
@@ -258,7 +244,7 @@ func (l *linter) dockerfilePlace() (*Dockerfile, string) {
 // brings its watchdog says itself.
 func (l *linter) entrypoint(d *Dockerfile, place string) {
 	m := l.manifest
-	if d == nil || m.Watchdog == "none" || m.Watchdog == "dockerfile" || (m.Watchdog == "" && d.bringsWatchdog()) {
+	if d == nil || m.Watchdog == words.WatchdogNone || m.Watchdog == words.WatchdogDockerfile || (m.Watchdog == "" && d.bringsWatchdog()) {
 		return
 	}
 	if m.FProcess == "" && place == dockerfileName && !d.sets("fprocess") {
@@ -276,5 +262,21 @@ func (l *linter) test(d *Dockerfile) {
 	}
 	if d.stageNamed(test.Target) < 0 {
 		l.add(SeverityError, PartDockerfile, ManifestName, l.line(test.Target), "test: %s has no stage %q", d.File, test.Target)
+	}
+}
+
+// runtime checks that the build arg for the runtime's version decides something, and that
+// there is a version where a project asks for none.
+func (l *linter) runtime(d *Dockerfile) {
+	rt := l.manifest.Runtime
+	if d == nil || rt == nil {
+		return
+	}
+	there := d.Default(rt.Arg)
+	if there != "" && runtimes.Older(there, rt.Least) {
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line("least"), "runtime: least is %s, and %s has ARG %s=%s", rt.Least, d.File, rt.Arg, there)
+	}
+	if there == "" {
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line(rt.Arg), "runtime: %s has no ARG %s with a value before its first FROM", d.File, rt.Arg)
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // dockerfile checks the steps of a Dockerfile.
@@ -21,6 +24,7 @@ func (l *linter) dockerfile(d *Dockerfile) {
 			l.add(SeverityWarning, PartDockerfile, d.File, a.line, "ARG %s looks like a secret, which stays in the image's history: use RUN --mount=type=secret", a.name)
 		}
 	}
+	l.stageNames(d)
 	for _, s := range d.stages {
 		l.bases(d, s)
 		l.environment(d, s)
@@ -28,6 +32,18 @@ func (l *linter) dockerfile(d *Dockerfile) {
 	}
 	l.user(d)
 	l.watchdogPlatform(d)
+}
+
+// stageNames checks that a name is that of one stage: the builder takes the last one for it, whichever was meant.
+func (l *linter) stageNames(d *Dockerfile) {
+	lines := map[string]int{}
+	for _, s := range d.stages {
+		name := strings.ToLower(s.Name)
+		if line, taken := lines[name]; taken && name != "" {
+			l.add(SeverityWarning, PartDockerfile, d.File, s.line, "a stage of line %d has the name %s too: COPY --from and --target take the last one for both", line, s.Name)
+		}
+		lines[name] = s.line
+	}
 }
 
 func (l *linter) bases(d *Dockerfile, s stage) {
@@ -61,6 +77,12 @@ func (l *linter) environment(d *Dockerfile, s stage) {
 	}
 }
 
+// isPackages reports whether a path is in the folder packages, and a build context has it.
+func (l *linter) isPackages(name string) bool {
+	return (name == words.PackagesFolder || strings.HasPrefix(name, words.PackagesFolder+"/")) &&
+		slices.ContainsFunc(l.manifest.Packages, schema.PackageList.Separate)
+}
+
 // copies checks that what the Dockerfile copies from the build context is there,
 // with the starter as the handler.
 func (l *linter) copies(d *Dockerfile, s stage) {
@@ -74,7 +96,7 @@ func (l *linter) copies(d *Dockerfile, s stage) {
 	for _, c := range s.copies {
 		for _, source := range c.sources {
 			name := path.Join(root, path.Join("/", source))
-			if _, err := fs.Stat(l.view, name); err == nil || name == root {
+			if _, err := fs.Stat(l.view, name); err == nil || name == root || l.isPackages(name) {
 				continue
 			}
 			if !strings.ContainsAny(source, `*?[\`) {

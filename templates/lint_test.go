@@ -37,6 +37,10 @@ func TestLint(t *testing.T) {
 		"a test target that is not there": {minimal(map[string]string{"template.yml": "fprocess: x\ntest: {target: test}\n"}), []string{
 			`template.yml:2: error: test: Dockerfile has no stage "test"`,
 		}},
+		"a runtime that nothing chooses": {minimal(map[string]string{"template.yml": "fprocess: x\nruntime: {arg: PYTHON_VERSION, files: [.python-version]}\n"}), []string{
+			`template.yml:2: error: runtime: Dockerfile has no ARG PYTHON_VERSION with a value before its first FROM`,
+		}},
+		"a runtime":                        {minimal(map[string]string{"template.yml": "fprocess: x\nruntime: {arg: V, files: [.nvmrc]}\n", "Dockerfile": "ARG V=1\nFROM a:$V\nUSER 1\n"}), nil},
 		"a handler folder of another name": {map[string]string{"template.yml": "fprocess: x\nhandler_folder: src\n", "Dockerfile": "FROM a:1\nCOPY src .\nUSER 5\n", "src/a": ""}, nil},
 		"bases that change": {docker("ARG V=latest\nFROM golang:$V AS a\nFROM localhost:5000/x\nCOPY --from=y:latest /a /b\nFROM z@sha256:0000000000000000000000000000000000000000000000000000000000000000\nUSER 1\n"), []string{
 			"Dockerfile:2: warning: base image golang:latest has the tag latest, so that it changes without notice",
@@ -45,6 +49,9 @@ func TestLint(t *testing.T) {
 		}},
 		"a base that nobody has named": {docker("ARG BASE\nFROM $BASE\nUSER 1\n"), []string{
 			"Dockerfile:2: warning: base image $BASE depends on an ARG without a default",
+		}},
+		"two stages of one name": {docker("FROM a:1 AS build\nFROM a:1 AS test\nFROM a:1 AS Build\nFROM a:1\nFROM a:1\nCOPY --from=build /x /\nUSER 1\n"), []string{
+			"Dockerfile:3: warning: a stage of line 1 has the name build too: COPY --from and --target take the last one for both",
 		}},
 		"no user":             {docker("FROM a:1\n"), []string{"Dockerfile:1: warning: has no USER, so that the function runs as root"}},
 		"root":                {docker("FROM a:1\nUSER 1\nUSER root:root\n"), []string{"Dockerfile:3: warning: USER root:root: the function runs as root"}},
@@ -64,6 +71,24 @@ func TestLint(t *testing.T) {
 			"Dockerfile:7: warning: ADD https://example.com/x has no --checksum, so that what it fetches can change without notice",
 			"Dockerfile:8: error: copies none.x, which is not in the template",
 			"Dockerfile:9: error: copies [, which is not a valid pattern",
+		}},
+		"the folder packages": {minimal(map[string]string{"template.yml": "fprocess: x\npackages: [{ecosystem: npm, manifest: function/package.json, files: [function/.npmrc]}]\n", "function/package.json": "{}", "Dockerfile": "FROM a:1\nARG WORKSPACE_MEMBER\nCOPY packages/ ./\nUSER 1\n"}), nil},
+		"the folder packages, mounted": {minimal(map[string]string{"template.yml": "fprocess: x\npackages: [{ecosystem: npm, manifest: function/package.json, files: [function/.npmrc]}]\n", "function/package.json": "{}", "Dockerfile": "FROM a:1\nARG WORKSPACE_MEMBER\nRUN --mount=type=bind,source=packages,target=/p --mount=type=bind,source=none,target=/n npm ci\nUSER 1\n"}), []string{
+			"Dockerfile:3: error: copies none, which is not in the template",
+		}},
+		"package managers": {minimal(map[string]string{
+			"template.yml":          "fprocess: x\npackages:\n  - {ecosystem: npm, manifest: function/package.json, files: [other/x], locks: {pnpn: function/pnpm-lock.yaml}}\n",
+			"function/package.json": "{}", "packages/x": "", "Dockerfile": "FROM a:1\nUSER 1\n",
+		}), []string{
+			"packages: error: is in the place of what fnb puts there: name it otherwise",
+			"template.yml:2: warning: packages: npm, pnpn can be the package manager, and Dockerfile has no ARG PACKAGE_MANAGER that says which",
+			"template.yml:2: warning: packages: Dockerfile has no ARG WORKSPACE_MEMBER, so that a member of a workspace cannot be built",
+			"template.yml:2: warning: packages: no step of Dockerfile copies packages/, where files and locks are",
+			"template.yml:3: error: packages: locks: pnpn is no package manager of npm; it has npm, pnpm, yarn, bun",
+			"template.yml:3: error: packages: other/x is not below function/, so that no handler has it",
+		}},
+		"a folder packages that no list makes": {docker("FROM a:1\nCOPY packages/ ./\nUSER 1\n"), []string{
+			"Dockerfile:2: error: copies packages/, which is not in the template",
 		}},
 		"a watchdog for one platform": {docker("FROM --platform=linux/amd64 ghcr.io/openfaas/of-watchdog:1 AS w\nFROM --platform=$TARGETPLATFORM ghcr.io/openfaas/of-watchdog:1 AS ok\nFROM a:1\nCOPY --from=w /fwatchdog /\nUSER 1\n"), []string{
 			"Dockerfile:1: warning: the watchdog of ghcr.io/openfaas/of-watchdog:1 is taken for --platform=linux/amd64, whatever platform the image is for",

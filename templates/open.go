@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -15,6 +16,9 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/schema/checksum"
+	"fnb/schema/document"
+	"fnb/schema/languages"
 	"fnb/templates/tree"
 )
 
@@ -49,11 +53,26 @@ type Template struct {
 }
 
 //go:embed all:official
-var official embed.FS
+var embedded embed.FS
+
+// shared are files and folders that stand at one place in the folder official and are
+// shown at another one too: where they are shown, and where they stand.
+func shared() map[string]string {
+	return map[string]string{
+		"java/api/fnb":                "java/function/src/main/java/fnb", // so that an editor and mvn test see what is built
+		"typescript/fnb_install.js":   "node/fnb_install.js",
+		"typescript/fnb_life.js":      "node/fnb_life.js",
+		"typescript/fnb_stream.js":    "node/fnb_stream.js",
+		"typescript/tools/bun":        "node/tools/bun",
+		"typescript/tools/pnpm":       "node/tools/pnpm",
+		"typescript/tools/yarn":       "node/tools/yarn",
+		"typescript/tools/yarn-berry": "node/tools/yarn-berry",
+	}
+}
 
 // Official returns the templates that are part of the program, by name.
 func Official() ([]*Template, error) {
-	list, err := official.ReadDir("official")
+	list, err := embedded.ReadDir("official")
 	if err != nil {
 		return nil, err
 	}
@@ -74,23 +93,69 @@ func Official() ([]*Template, error) {
 // OpenOfficial opens one of the templates that are part of the program. If none
 // has that name, the error wraps [fs.ErrNotExist].
 func OpenOfficial(name string) (*Template, error) {
+	all, err := fs.Sub(embedded, "official")
+	if err != nil {
+		return nil, err
+	}
+	return openOfficial(all, name)
+}
+
+// OfficialFor returns the official template for handlers in the language that people call
+// by this word, such as "js"; "" where there is none.
+func OfficialFor(word string) string {
+	l, _ := languages.ByWord()(word)
+	return l.Template
+}
+
+// openOfficial opens one of the templates in all.
+func openOfficial(all fs.FS, name string) (*Template, error) {
 	missing := fmt.Errorf("official template %q: %w", name, fs.ErrNotExist)
 	if strings.Contains(name, "/") || !fs.ValidPath(name) || name == "." {
 		return nil, missing
 	}
-	if info, err := fs.Stat(official, "official/"+name); err != nil || !info.IsDir() {
+	if info, err := fs.Stat(all, name); err != nil || !info.IsDir() {
 		return nil, missing
 	}
-	sub, err := fs.Sub(official, "official/"+name)
+	files, err := filesAt(all, name, ".")
 	if err != nil {
 		return nil, err
 	}
-	t, err := Open(sub, name)
+	for place, stands := range shared() {
+		below, ok := strings.CutPrefix(place, name+"/")
+		if !ok {
+			continue
+		}
+		more, err := filesAt(all, stands, below)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, more...)
+	}
+	view, err := tree.New(files)
+	if err != nil {
+		return nil, fmt.Errorf("official template %s: %w", name, err)
+	}
+	t, err := Open(view, name)
 	if err != nil {
 		return nil, err
 	}
 	t.Source = "official"
 	return t, nil
+}
+
+// filesAt returns the file that stands in all, or the files of the folder, to be shown
+// at place.
+func filesAt(all fs.FS, stands, place string) ([]tree.Entry, error) {
+	var files []tree.Entry
+	err := fs.WalkDir(all, stands, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		file, err := tree.File(all, name, path.Join(place, strings.TrimPrefix(name, stands)))
+		files = append(files, file)
+		return err
+	})
+	return files, err
 }
 
 // OpenDir opens the template in the folder dir, whose last element becomes its
@@ -160,7 +225,7 @@ func open(fsys fs.FS, name string) (*Template, error) {
 	if err := t.fill(view); err != nil {
 		return nil, err
 	}
-	t.Checksum, err = schema.Checksum(view)
+	t.Checksum, err = checksum.Of(view)
 	return t, err
 }
 
@@ -225,7 +290,7 @@ func (t *Template) fill(view *tree.FS) error {
 		t.Handler.Folder = defaultFolder
 	}
 	if !fs.ValidPath(t.Handler.Folder) || t.Handler.Folder == "." {
-		return &schema.FieldError{File: ManifestName, Field: "handler_folder", Problem: fmt.Sprintf("%q is not a folder inside the template", m.HandlerFolder)}
+		return &document.FieldError{File: ManifestName, Field: "handler_folder", Problem: fmt.Sprintf("%q is not a folder inside the template", m.HandlerFolder)}
 	}
 	if err := t.fillDockerfile(view); err != nil {
 		return err
@@ -294,29 +359,38 @@ func isDocument(name string) bool {
 // list's name.
 func guessPackageLists(view fs.FS, folder string) []schema.PackageList {
 	var lists []schema.PackageList
-	for _, known := range []schema.PackageList{
-		{Ecosystem: "go", Manifest: "go.mod", Lock: "go.sum"},
-		{Ecosystem: "pypi", Manifest: "requirements.txt"},
-		{Ecosystem: "npm", Manifest: "package.json", Lock: "package-lock.json"},
-		{Ecosystem: "composer", Manifest: "composer.json", Lock: "composer.lock"},
-		{Ecosystem: "composer", Manifest: "php-extension.sh"},
-		{Ecosystem: "maven", Manifest: "build.gradle"},
-		{Ecosystem: "maven", Manifest: "settings.gradle"},
-		{Ecosystem: "maven", Manifest: "pom.xml"},
-		{Ecosystem: "cargo", Manifest: "Cargo.toml", Lock: "Cargo.lock"},
-		{Ecosystem: "gem", Manifest: "Gemfile", Lock: "Gemfile.lock"},
-	} {
-		known.Manifest = path.Join(folder, known.Manifest)
-		if info, err := fs.Stat(view, known.Manifest); err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		if known.Lock != "" {
-			known.Lock = path.Join(folder, known.Lock)
-			if _, err := fs.Stat(view, known.Lock); err != nil {
-				known.Lock = ""
+	for _, language := range languages.All() {
+		for _, l := range language.Lists {
+			if !l.Guess || !hasFile(view, path.Join(folder, l.Manifest)) {
+				continue
 			}
+			list := schema.PackageList{Ecosystem: language.Ecosystem, Manifest: path.Join(folder, l.Manifest)}
+			if lock := path.Join(folder, l.Lock); l.Lock != "" && hasFile(view, lock) {
+				list.Lock = lock
+			}
+			lists = append(lists, list)
 		}
-		lists = append(lists, known)
 	}
 	return lists
+}
+
+func hasFile(view fs.FS, name string) bool {
+	info, err := fs.Stat(view, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// README returns the template's README.md, of which 64 KiB are read; "" if it has none.
+func (t *Template) README() (string, error) {
+	f, err := t.FS.Open("README.md")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("template %s: %w", t.Name, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, schema.MaxReadmeSize))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("template %s: %w", t.Name, err)
+	}
+	return strings.ToValidUTF8(string(data), "\ufffd"), nil
 }

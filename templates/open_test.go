@@ -15,7 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/schema/document"
+	"fnb/schema/languages"
 	"fnb/templates/tree"
 )
 
@@ -95,10 +98,10 @@ func TestOpenErrors(t *testing.T) {
 		"another manifest's name": {map[string]string{"template.yaml": ""}, "rename template.yaml", nil},
 		"several templates":       {map[string]string{"template/a/template.yml": ""}, "the folder holds several templates, below template/", nil},
 		"no Dockerfile":           {map[string]string{"template.yml": "", "function/x": ""}, "Dockerfile is missing, and the handler in function brings none", nil},
-		"a broken Dockerfile":     {minimal(map[string]string{"Dockerfile": "FROM a\nFORM b\n"}), "Dockerfile:2: unknown instruction: FORM", new(*schema.FieldError)},
-		"a broken manifest":       {minimal(map[string]string{"template.yml": "fproces: x\nversion: 1\n"}), "template.yml:2", new(*schema.FieldError)},
-		"a folder that leaves":    {minimal(map[string]string{"template.yml": "handler_folder: ../../x\n"}), "handler_folder", new(*schema.FieldError)},
-		"the root as folder":      {minimal(map[string]string{"template.yml": "handler_folder: .\n"}), "handler_folder", new(*schema.FieldError)},
+		"a broken Dockerfile":     {minimal(map[string]string{"Dockerfile": "FROM a\nFORM b\n"}), "Dockerfile:2: unknown instruction: FORM", new(*document.FieldError)},
+		"a broken manifest":       {minimal(map[string]string{"template.yml": "fproces: x\nversion: 1\n"}), "template.yml:2", new(*document.FieldError)},
+		"a folder that leaves":    {minimal(map[string]string{"template.yml": "handler_folder: ../../x\n"}), "handler_folder", new(*document.FieldError)},
+		"the root as folder":      {minimal(map[string]string{"template.yml": "handler_folder: .\n"}), "handler_folder", new(*document.FieldError)},
 		"two files of one name":   {minimal(map[string]string{"a.tmpl": "", "a": ""}), "a: is there twice", new(*tree.PathError)},
 		"a link that leaves":      {minimal(map[string]string{"a": "-> ../b"}), "a: the link leaves its folder: ../b", new(*tree.PathError)},
 	} {
@@ -133,7 +136,7 @@ func TestOpenDirReadsNothingOutside(t *testing.T) {
 	}
 	for _, kind := range []uint32{syscall.S_IFIFO, syscall.S_IFSOCK, syscall.S_IFCHR} {
 		place := filepath.Join(dir, "special")
-		if err := syscall.Mknod(place, kind|0o600, 1<<8|3); err != nil {
+		if err := fixture.Special(place, kind); err != nil {
 			t.Skip(err)
 		}
 		var p *tree.PathError
@@ -184,6 +187,36 @@ func TestOfficialChecksums(t *testing.T) {
 	}
 }
 
+// TestOfficialFor holds that each language leads to a template that there is, and that each
+// template is that of a language.
+func TestOfficialFor(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"ts": "typescript", "js": "node", "JavaScript": "node", "py": "python3", "python": "python3", "golang": "go", "rs": "rust", "bash": "command",
+		"csharp": "", "ruby": "", "": "", "cobol": "",
+	} {
+		if got := OfficialFor(word); got != want {
+			t.Errorf("%q leads to %q, want %q", word, got, want)
+		}
+	}
+	all, err := Official()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, tpl := range all {
+		there[tpl.Name] = true
+		if got := OfficialFor(tpl.Name); got != tpl.Name {
+			t.Errorf("%s: its language leads to %q", tpl.Name, got)
+		}
+	}
+	for _, l := range languages.All() {
+		if l.Template != "" && !there[l.Template] {
+			t.Errorf("%v: there is no template %s", l.Words, l.Template)
+		}
+	}
+}
+
 func TestOfficialTemplates(t *testing.T) {
 	t.Parallel()
 	all, err := Official()
@@ -203,6 +236,9 @@ func TestOfficialTemplates(t *testing.T) {
 		if m.Version == "" || m.Description == "" || m.License == "" || m.WelcomeMessage == "" || len(m.Platforms) < 2 || m.Test == nil {
 			t.Errorf("%s: the manifest says too little: %+v", tpl.Name, m)
 		}
+		if last := strings.Split(strings.TrimSpace(m.WelcomeMessage), "\n"); !strings.HasPrefix(last[len(last)-1], "Test it with: fnb test") {
+			t.Errorf("%s: the welcome message does not end with how it is tested: %q", tpl.Name, m.WelcomeMessage)
+		}
 		copied := filepath.Join(t.TempDir(), tpl.Name)
 		if err := os.CopyFS(copied, tpl.FS); err != nil {
 			t.Fatal(err)
@@ -214,7 +250,7 @@ func TestOfficialTemplates(t *testing.T) {
 		if fromDir.Checksum != tpl.Checksum {
 			t.Errorf("%s: embedded %s, in a folder %s", tpl.Name, tpl.Checksum, fromDir.Checksum)
 		}
-		stored, err := OpenDir(filepath.Join("official", tpl.Name))
+		stored, err := openOfficial(os.DirFS("official"), tpl.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,12 +258,51 @@ func TestOfficialTemplates(t *testing.T) {
 			t.Errorf("%s: embedded %s, as stored %s: does a file have the permission to be run?", tpl.Name, tpl.Checksum, stored.Checksum)
 		}
 	}
-	if want := []string{"command", "dockerfile", "go", "node", "python3"}; !slices.Equal(names, want) {
-		t.Errorf("the templates are %q, not %q", names, want)
+	folders, err := os.ReadDir("official")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, f := range folders {
+		want = append(want, f.Name())
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("the templates are %q, the folders %q", names, want)
 	}
 	for _, name := range []string{"none", "", ".", "..", "go/function", "../official/go"} {
 		if _, err := OpenOfficial(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestShared compares what two templates have in common, or one has at two places: the
+// types that a build of java takes are those that its starter has.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	read := func(place string) map[string]string {
+		name, below, _ := strings.Cut(place, "/")
+		tpl, err := OpenOfficial(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]string{}
+		err = fs.WalkDir(tpl.FS, below, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(tpl.FS, p)
+			files[p[len(below):]] = string(text)
+			return err
+		})
+		if err != nil || len(files) == 0 {
+			t.Fatal(len(files), err)
+		}
+		return files
+	}
+	for place, stands := range shared() {
+		if diff := cmp.Diff(read(stands), read(place)); diff != "" {
+			t.Errorf("%s and %s (-stands +shown):\n%s", stands, place, diff)
 		}
 	}
 }

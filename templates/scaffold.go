@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fnb/schema"
@@ -191,8 +192,20 @@ func moveInto(dir, from string) error {
 	return nil
 }
 
+// shows reports whether a file of the starter of an official template stands elsewhere in
+// the template too, which builds with that one.
+func (t *Template) shows(file string) bool {
+	for _, stands := range shared() {
+		if t.Source == "official" && strings.HasPrefix(t.Name+"/"+file, stands+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 // WithStarter returns the template with another starter: what is at the root of
-// fsys. Its checksum stays that of the template.
+// fsys, and what an editor needs of an official one. Its checksum stays that of the
+// template.
 func (t *Template) WithStarter(fsys fs.FS) (*Template, error) {
 	own, err := look(t.FS)
 	if err != nil {
@@ -202,15 +215,19 @@ func (t *Template) WithStarter(fsys fs.FS) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	other, all := *t, starter.Entries()
+	other.Handler.Files = nil
 	var entries []tree.Entry
 	for _, e := range own.Entries() {
-		if !strings.HasPrefix(e.Path, t.Handler.Folder+"/") {
+		name, isStarter := strings.CutPrefix(e.Path, t.Handler.Folder+"/")
+		if !isStarter {
 			entries = append(entries, e)
+		} else if t.shows(e.Path) && !slices.ContainsFunc(all, func(own tree.Entry) bool { return own.Path == name }) {
+			e.Path = name
+			all = append(all, e)
 		}
 	}
-	other := *t
-	other.Handler.Files = nil
-	for _, e := range starter.Entries() {
+	for _, e := range all {
 		other.Handler.Files = append(other.Handler.Files, e.Path)
 		e.Path = path.Join(t.Handler.Folder, e.Path)
 		entries = append(entries, e)

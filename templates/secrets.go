@@ -4,6 +4,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"fnb/schema/languages"
 )
 
 // A Credential is how a file looks that lets whoever has it log in somewhere.
@@ -13,11 +15,15 @@ type Credential int
 const (
 	NoCredential     Credential = iota
 	LikelyCredential            // of a person or a service; a function may have a use for it
+	ListCredential              // a package list or a lock, of which a URL has a login in it
 	LoginCredential             // what a person's own tools keep, and no image needs
 )
 
-// maxCredential is the size in bytes up to which a file is looked into.
-const maxCredential = 64 << 10
+// The sizes in bytes up to which files are looked into.
+const (
+	maxCredential = 64 << 10
+	maxList       = 16 << 20 // of package lists and locks
+)
 
 // These are all of fnb's ideas of what a secret is called.
 var (
@@ -28,10 +34,38 @@ var (
 	loginFile    = regexp.MustCompile(`(?i)(^|/)(\.git-credentials|\.dockercfg|\.docker/config\.json|\.aws/credentials|\.kube/config|\.config/gcloud/[^/]*(credentials|tokens)[^/]*|\.azure/(accesstokens|msal_token_cache)\.[^/]+|\.config/gh/hosts\.yml)$`)
 	likelyFile   = regexp.MustCompile(`(?i)(^|/)(\.env(\.[^/]+)?|\.envrc|[._]netrc|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|[^/]*kubeconfig(\.[^/]+)?|\.vault-token)$`)
 	exampleFile  = regexp.MustCompile(`(?i)[._-](example|sample|template|dist|defaults?|schema|test)$`)
-	tellingFile  = regexp.MustCompile(`(?i)(^|/)(\.npmrc|\.yarnrc(\.yml)?|\.pypirc|pip\.(conf|ini)|[^/]*\.(pem|key)|[^/]*(account|credential|adminsdk|secret|key|gcp|gcloud|firebase)[^/]*\.json)$`)
-	tellingText  = regexp.MustCompile(`(?i)(_authtoken|_auth|_password|npmauthtoken|npmauthident|password)\s*[:=]\s*["']?[^\s"'$]|://[^/\s:@]+:[^/\s@$]+@|-----BEGIN ([A-Z]+ )*PRIVATE KEY-----`)
+	tellingFile  = regexp.MustCompile(`(?i)(^|/)(` + toolFiles + `|[^/]*\.(pem|key)|[^/]*(account|credential|adminsdk|secret|key|gcp|gcloud|firebase)[^/]*\.json)$`)
+	tellingText  = regexp.MustCompile(`(?i)(_authtoken|_auth|_password|npmauthtoken|npmauthident|password|\btoken)["']?\s*[:=]\s*["']?[^\s"'${<%]|<(password|passphrase|privatekey)>\s*[^\s<$]|cleartextpassword"\s+value="[^"%]|-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|` + urlLogin)
+	listFile     = regexp.MustCompile(`(?i)(^|/)(` + packageLists() + `|([^/]*requirements[^/]*|constraints[^/]*)\.(txt|in)|requirements/[^/]+\.(txt|in)|pylock\.[^/]+\.toml|pnpm-workspace\.yaml|import_map\.json)$`)
+	listText     = regexp.MustCompile(urlLogin)
 	somebodyElse = regexp.MustCompile(`(^|/)(node_modules|vendor|site-packages)/`)
 )
+
+const (
+	// toolFiles are the settings of package managers.
+	toolFiles = `\.?npmrc(\.[^/]+)?|\.yarnrc(\.yml)?|bunfig\.toml|` + // npm, pnpm, Yarn, Bun
+		`\.pypirc|\.?pip\.(conf|ini)|uv\.toml|(poetry|auth)\.toml|\.?pdm\.toml|\.condarc|` + // Python
+		`\.cargo/(credentials|config)(\.toml)?|go\.env|` + // Rust, Go
+		`[^/]*settings(-security)?\.xml|gradle\.properties|` + // Maven, Gradle
+		`auth\.json|nuget\.config|\.gem/credentials|\.bundle/config` // Composer, .NET, Ruby
+	// urlLogin is a URL with a user and a password, or with a token in the place of the user. What a variable or a reader
+	// is to put in is none.
+	urlLogin = `://([^/\s:@"'<>{$]*:[^/\s@"'<>{$]+|(ghp|gho|ghu|ghs|github_pat)_[0-9A-Za-z_]+|glpat-[0-9A-Za-z_-]+)@`
+)
+
+// packageLists is a pattern for the package lists of all languages, and their locks.
+func packageLists() string {
+	names := languages.Locks()
+	for _, l := range languages.All() {
+		for _, list := range l.Lists {
+			names = append(names, list.Manifest)
+		}
+	}
+	for i, name := range names {
+		names[i] = regexp.QuoteMeta(name)
+	}
+	return strings.Join(names, "|")
+}
 
 // LooksSecret reports whether a variable or a build arg with this name and value is
 // likely not for everybody. What only says where a secret is, or how long it lives, is
@@ -55,11 +89,20 @@ func LooksLikeCredential(name string, size int64, read func() ([]byte, error)) C
 			return NoCredential
 		}
 		return LikelyCredential
-	case size > maxCredential || !tellingFile.MatchString(name):
+	}
+	text, most, looks := tellingText, int64(maxCredential), LikelyCredential
+	switch {
+	case tellingFile.MatchString(name) && !exampleFile.MatchString(base):
+	case listFile.MatchString(name):
+		text, most, looks = listText, maxList, ListCredential
+	default:
 		return NoCredential
 	}
-	if data, err := read(); err == nil && tellingText.Match(data) {
-		return LikelyCredential
+	if size > most {
+		return NoCredential
+	}
+	if data, err := read(); err == nil && text.Match(data) {
+		return looks
 	}
 	return NoCredential
 }

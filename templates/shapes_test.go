@@ -25,34 +25,35 @@ func TestPythonShapes(t *testing.T) {
 	_, err := exec.LookPath("python3")
 	servers.Require(t, "python", err)
 	for name, c := range map[string]struct{ code, answer, refused, atStart string }{
-		"an event and a context":      {code: "def handle(event, context): return event.body", answer: "hi"},
-		"other names":                 {code: "def handle(e, c): return e.body", answer: "hi"},
-		"a default context":           {code: "def handle(event, context=None): return event.body", answer: "hi"},
-		"any arguments":               {code: "def handle(*args, **kwargs): return args[0].body", answer: "hi"},
-		"a body":                      {code: "def handle(req): return req", answer: "hi"},
-		"what is printed":             {code: "def handle(req): print(req, end='')", answer: "hi"},
-		"a lambda":                    {code: "handle = lambda text: text + '!'", answer: "hi!"},
-		"an async event":              {code: "async def handle(event, context): return event.body", answer: "hi"},
-		"an async body":               {code: "async def handle(req): return req", answer: "hi"},
-		"an object":                   {code: "class H:\n    def __call__(self, req): return req\nhandle = H()", answer: "hi"},
-		"an async object":             {code: "class H:\n    async def __call__(self, event, context): return event.body\nhandle = H()", answer: "hi"},
-		"a decorator that keeps it":   {code: "import functools\ndef d(f):\n    @functools.wraps(f)\n    def g(*a): return f(*a) + '!'\n    return g\n@d\ndef handle(req): return req", answer: "hi!"},
-		"a decorator that changes it": {code: "def d(f): return lambda event, context: f(event.body.decode())\n@d\ndef handle(req): return req", answer: "hi"},
-		"a partial":                   {code: "import functools\ndef f(a, event, context): return a + event.body.decode()\nhandle = functools.partial(f, '>')", answer: ">hi"},
-		"a method":                    {code: "class H:\n    def run(self, event, context): return event.body\nhandle = H().run", answer: "hi"},
-		"one of two":                  {code: "try:\n    from nowhere import handle\nexcept ImportError:\n    def handle(req): return req", answer: "hi"},
-		"three parameters":            {code: "def handle(a, b, c): pass", refused: "handler.py: line 1: handle(a, b, c) cannot be called"},
-		"none":                        {code: "\ndef handle(): pass", refused: "handler.py: line 2: handle() cannot be called"},
-		"one or two":                  {code: "def handle(req, verbose=False): pass", refused: "cannot be told which is meant"},
-		"one that has to be named":    {code: "def handle(req, *, key): pass", refused: "cannot be called"},
-		"a response":                  {code: "def handle(request, response): pass", refused: "a second parameter that is no context"},
-		"an async generator":          {code: "async def handle(event, context):\n    yield 1", refused: "handle is an async generator"},
-		"no handle":                   {code: "def main(event, context): pass", refused: "handler.py: there is no handle\n"},
-		"a method called handle":      {code: "class H:\n    def handle(self, req): pass", refused: "there is no handle"},
-		"a syntax error":              {code: "def handle(req):\n  return (", refused: "handler.py:2: "},
-		"an object of three":          {code: "class H:\n    def __call__(self, a, b, c): pass\nhandle = H()", atStart: "cannot be called"},
-		"an object that is none":      {code: "handle = dict(a=1)", atStart: "handle is no function"},
-		"a class for a handle":        {code: "class handle:\n    def __init__(self): pass", atStart: "cannot be called"},
+		"an event and a context":       {code: "def handle(event, context): return event.body", answer: "hi"},
+		"other names":                  {code: "def handle(e, c): return e.body", answer: "hi"},
+		"a default context":            {code: "def handle(event, context=None): return event.body", answer: "hi"},
+		"any arguments":                {code: "def handle(*args, **kwargs): return args[0].body", answer: "hi"},
+		"a body":                       {code: "def handle(req): return req", answer: "hi"},
+		"what is printed":              {code: "def handle(req): print(req, end='')", answer: "hi"},
+		"a lambda":                     {code: "handle = lambda text: text + '!'", answer: "hi!"},
+		"an async event":               {code: "async def handle(event, context): return event.body", answer: "hi"},
+		"an async body":                {code: "async def handle(req): return req", answer: "hi"},
+		"an object":                    {code: "class H:\n    def __call__(self, req): return req\nhandle = H()", answer: "hi"},
+		"an async object":              {code: "class H:\n    async def __call__(self, event, context): return event.body\nhandle = H()", answer: "hi"},
+		"a decorator that keeps it":    {code: "import functools\ndef d(f):\n    @functools.wraps(f)\n    def g(*a): return f(*a) + '!'\n    return g\n@d\ndef handle(req): return req", answer: "hi!"},
+		"a decorator that changes it":  {code: "def d(f): return lambda event, context: f(event.body.decode())\n@d\ndef handle(req): return req", answer: "hi"},
+		"a partial":                    {code: "import functools\ndef f(a, event, context): return a + event.body.decode()\nhandle = functools.partial(f, '>')", answer: ">hi"},
+		"a method":                     {code: "class H:\n    def run(self, event, context): return event.body\nhandle = H().run", answer: "hi"},
+		"one of two":                   {code: "try:\n    from nowhere import handle\nexcept ImportError:\n    def handle(req): return req", answer: "hi"},
+		"three parameters":             {code: "def handle(a, b, c): pass", refused: "handler.py: line 1: handle(a, b, c) cannot be called"},
+		"none":                         {code: "\ndef handle(): pass", refused: "handler.py: line 2: handle() cannot be called"},
+		"one or two":                   {code: "def handle(req, verbose=False): pass", refused: "cannot be told which is meant"},
+		"one that must be named":       {code: "def handle(req, *, key): pass", refused: "cannot be called"},
+		"a response":                   {code: "def handle(request, response): pass", refused: "a second parameter that is no context"},
+		"an async generator":           {code: "async def handle(event, context):\n    yield event.body", answer: "hi"},
+		"an async generator of a body": {code: "async def handle(req):\n    yield 1", refused: "handle(req) is an async generator"},
+		"no handle":                    {code: "def main(event, context): pass", refused: "handler.py: there is no handle and no app\n"},
+		"a method called handle":       {code: "class H:\n    def handle(self, req): pass", refused: "there is no handle"},
+		"a syntax error":               {code: "def handle(req):\n  return (", refused: "handler.py:2: "},
+		"an object of three":           {code: "class H:\n    def __call__(self, a, b, c): pass\nhandle = H()", atStart: "cannot be called"},
+		"an object that is none":       {code: "handle = dict(a=1)", atStart: "handle is no function"},
+		"a class for a handle":         {code: "class handle:\n    def __init__(self): pass", atStart: "cannot be called"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,6 +82,7 @@ import os, sys, time
 def handle(req):
     path = os.environ["Http_Path"]
     if path == "/slow":
+        print("slow begins", file=sys.stderr)
         time.sleep(1)
         return "slow"
     if path == "/fail":
@@ -121,6 +123,28 @@ func TestPythonHandlerOfBody(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, r) })
 	}
 	t.Run("SIGTERM drains", func(t *testing.T) { drains(t, r) })
+}
+
+// TestNodeSyntax holds that a syntax error is what is said last, of modules of either kind.
+func TestNodeSyntax(t *testing.T) {
+	t.Parallel()
+	_, err := exec.LookPath("node")
+	servers.Require(t, "node", err)
+	for name, c := range map[string]struct{ code, manifest, last string }{
+		"a script":            {code: "module.exports = (event, context) => {\n  return )\n}", last: "handler.js:2: Unexpected token ')'"},
+		"a module":            {code: "export default (event, context) => {\n  return )\n}", manifest: `{"type": "module"}`, last: "handler.js:2: Unexpected token ')'"},
+		"a module by its use": {code: "import fs from 'node:fs'\nexport default (event) => {", last: "handler.js:2: Unexpected end of input"},
+		"none":                {code: "import a from 'nowhere'\nexport default await a(import.meta.url)", manifest: `{"type": "module"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := write(t, "node", map[string]string{"handler.js": c.code, "package.json": cmp.Or(c.manifest, "{}")})
+			out, err := refusedBy(t, dir, "node", "fnb_shape.js")
+			if (err != nil) != (c.last != "") || !strings.HasSuffix(strings.TrimSpace(out), c.last) {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
 }
 
 // TestNodeShapes calls handlers of every shape, and refuses what nobody could call.
@@ -190,7 +214,7 @@ func TestNodeShapes(t *testing.T) {
 const nodeClassic = `
 module.exports = (context, callback) => {
   switch (process.env.Http_Path) {
-    case '/slow': return setTimeout(() => callback(null, 'slow'), 1000)
+    case '/slow': console.error('slow begins'); return setTimeout(() => callback(null, 'slow'), 1000)
     case '/fail': return callback(new Error('secret'))
     case '/throw': throw new Error('secret')
     case '/exit': console.log('so far'); return process.exit(3)

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"fnb/builder"
+	"fnb/builder/containers"
 )
 
 // logLine starts the function behind a program that writes a long line first,
@@ -45,7 +45,7 @@ func (p *prober) logLine(ctx context.Context) error {
 	req.Env["fprocess"] = p.r.Program() + " longline " + strconv.Itoa(logLine) + " " + fprocess
 	c := &counter{}
 	req.Stdout, req.Stderr = c, c
-	r, err := p.starter.Run(ctx, req)
+	r, err := containers.Run(ctx, p.client, req)
 	if err != nil {
 		return err
 	}
@@ -53,9 +53,9 @@ func (p *prober) logLine(ctx context.Context) error {
 	if err := r.Ready(ctx, p.o.Listen); err != nil {
 		return fmt.Errorf("it does not begin to listen after a long line: %w", err)
 	}
-	if status, _, err := p.send(ctx, r, http.MethodPost, "/", strings.NewReader(p.o.Body)); err != nil {
+	if status, _, err := p.send(ctx, r, p.o.Request); err != nil {
 		return fmt.Errorf("a request after a long line: %w", err)
-	} else if status != p.status {
+	} else if p.status != 0 && status != p.status { // it is 0 if the request is skipped
 		return fmt.Errorf("a request after a long line: it answers %d, and %d without one", status, p.status)
 	}
 	return c.wait(ctx, 5*time.Second)
@@ -118,10 +118,10 @@ func (p *prober) drain(ctx context.Context) error {
 			return err
 		case code == 0 || code == 128+int(syscall.SIGTERM):
 			return nil
-		case code != builder.UnknownExitCode || try == drainTries:
-			return fmt.Errorf("after SIGTERM %w", &builder.ExitError{Code: code})
+		case code != containers.UnknownExitCode || try == drainTries:
+			return fmt.Errorf("after SIGTERM %w", &containers.ExitError{Code: code})
 		}
-		if r, err = p.starter.Run(ctx, p.req); err != nil {
+		if r, err = containers.Run(ctx, p.client, p.req); err != nil {
 			return err
 		}
 		defer r.Close()
@@ -132,25 +132,25 @@ func (p *prober) drain(ctx context.Context) error {
 }
 
 // terminate sends SIGTERM in the middle of a request, and returns the exit code.
-func (p *prober) terminate(ctx context.Context, r *builder.Running, pause time.Duration) (int, error) {
+func (p *prober) terminate(ctx context.Context, r *containers.Container, pause time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Drain)
 	defer cancel()
-	// A body of at least two bytes, so that there are two halves.
-	body := p.o.Body
-	if len(body) < 2 {
-		body += "hi"
+	// A body of at least two bytes, so that there are two halves; JSON stays what it is.
+	e := p.o.Request
+	if len(e.Body) < 2 {
+		e.Body += "  "
 	}
-	half := len(body) / 2
+	half := len(e.Body) / 2
 	pr, pw := io.Pipe()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://function/", pr)
+	req, err := newRequest(ctx, e, pr)
 	if err != nil {
 		return 0, err
 	}
-	req.ContentLength = int64(len(body))
+	req.ContentLength = int64(len(e.Body))
 	req.Close = true // no connection is to be there when the process ends
 	done := make(chan error, 1)
-	go func() { done <- exchange(r, req) }()
-	if _, err := io.WriteString(pw, body[:half]); err != nil {
+	go func() { done <- p.exchange(r, req) }()
+	if _, err := io.WriteString(pw, e.Body[:half]); err != nil {
 		return 0, fmt.Errorf("sending half of a request: %w", err)
 	}
 	time.Sleep(pause)
@@ -158,7 +158,7 @@ func (p *prober) terminate(ctx context.Context, r *builder.Running, pause time.D
 		return 0, err
 	}
 	time.Sleep(pause)
-	if _, err := io.WriteString(pw, body[half:]); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+	if _, err := io.WriteString(pw, e.Body[half:]); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return 0, fmt.Errorf("sending the rest of the request: %w", err)
 	}
 	_ = pw.Close() // never fails
@@ -172,8 +172,9 @@ func (p *prober) terminate(ctx context.Context, r *builder.Running, pause time.D
 	return code, err
 }
 
-// exchange sends a request and reads its answer whole.
-func exchange(r *builder.Running, req *http.Request) error {
+// exchange sends a request and reads its answer whole, which may fail as that of the request
+// check did.
+func (p *prober) exchange(r *containers.Container, req *http.Request) error {
 	res, err := r.Transport().RoundTrip(req)
 	if err != nil && req.Context().Err() == nil {
 		return errCut // what the transport says is how it came about
@@ -182,10 +183,10 @@ func exchange(r *builder.Running, req *http.Request) error {
 		return err
 	}
 	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, answerLimit)); err != nil {
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)); err != nil {
 		return err
 	}
-	if res.StatusCode >= http.StatusInternalServerError {
+	if res.StatusCode >= http.StatusInternalServerError && res.StatusCode != p.status {
 		return fmt.Errorf("it answers %s", res.Status)
 	}
 	return nil

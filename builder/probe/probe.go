@@ -1,5 +1,6 @@
 // Package probe runs the contract test of a function's image: what a platform
-// expects of every function, whatever its handler does.
+// expects of every function, whatever its handler does. [Run] starts the image and
+// returns what it found, check by check.
 package probe
 
 import (
@@ -7,23 +8,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"fnb/builder"
+	"fnb/builder/containers"
+
+	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // The checks, in their order.
 const (
-	Health  = "health"   // it listens, and says that it is healthy
-	Ready   = "ready"    // it says that it takes requests
-	Request = "request"  // it answers a request
-	NonRoot = "non-root" // it does not run as root
-	LogLine = "log line" // a line of 70 KB reaches the log whole, and the function still answers
-	Drain   = "drain"    // after SIGTERM the request under way is answered, and the process ends well
+	Health   = "health"   // it listens, and says that it is healthy
+	Ready    = "ready"    // it says that it takes requests
+	Request  = "request"  // it answers a request
+	Examples = "examples" // it answers the examples of its function.yml as they say
+	NonRoot  = "non-root" // it does not run as root
+	LogLine  = "log line" // a line of 70 KB reaches the log whole, and the function still answers
+	Drain    = "drain"    // after SIGTERM the request under way is answered, and the process ends well
 )
 
 // The results of a check.
@@ -42,44 +47,44 @@ type Check struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// A Starter starts containers: a [builder.Client].
-type Starter interface {
-	Run(ctx context.Context, r builder.RunRequest) (*builder.Running, error)
-}
-
 // Options say what a function is asked, and how long it may take.
 type Options struct {
-	Body     string        // of the request
-	Contains string        // what the answer has to contain; "" is anything
-	Listen   time.Duration // to become healthy; 0 is 30 seconds
-	Drain    time.Duration // from SIGTERM to the end; 0 is 20 seconds
-	Skip     []string      // checks that are left out, of [Optional]
-	Watchdog string        // what the image's watchdog is called, where it is not fnb's; "" is its own
+	Request  schema.Example // of the request check, and of those that need one
+	Exact    bool           // the answer must be as Request says; else any status under 500 will do
+	Listen   time.Duration  // to become healthy; 0 is 30 seconds
+	Drain    time.Duration  // from SIGTERM to the end; 0 is 20 seconds
+	Skip     []string       // checks that are left out, of [Optional]
+	Watchdog string         // what the image's watchdog is called, where it is not fnb's; "" is its own
+
+	Examples []schema.Example // without any, there is no such check
 }
 
 // Optional are the checks that can be left out.
-func Optional() []string { return []string{Ready, Request, NonRoot, LogLine, Drain} }
+func Optional() []string { return []string{Ready, Request, Examples, NonRoot, LogLine, Drain} }
 
 // logLine is how long the line of the log check is: longer than what readers of
 // lines often hold, which is 64 KiB.
 const logLine = 70 << 10
 
 // Run starts the image of req, twice, and makes every check. The error is only
-// that of a container that could not be started at all: one of [builder.Client.Run].
+// that of a container that could not be started at all: one of [containers.Run].
 // Everything else is a check that failed.
-func Run(ctx context.Context, s Starter, req builder.RunRequest, o Options) ([]Check, error) {
+func Run(ctx context.Context, c *builder.Client, req containers.Request, o Options) ([]Check, error) {
 	o.Listen = cmp.Or(o.Listen, 30*time.Second)
 	o.Drain = cmp.Or(o.Drain, 20*time.Second)
-	r, err := s.Run(ctx, req)
+	r, err := containers.Run(ctx, c, req)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	p := &prober{starter: s, req: req, o: o, r: r}
+	p := &prober{client: c, req: req, o: o, r: r}
 	p.check(Health, func() error { return r.Ready(ctx, o.Listen) })
 	if p.failed == 0 {
 		p.check(Ready, func() error { return p.ready(ctx) })
-		p.check(Request, func() error { return p.request(ctx, r) })
+		p.check(Request, func() error { return p.request(ctx) })
+		if len(o.Examples) > 0 {
+			p.check(Examples, func() error { return p.examples(ctx) })
+		}
 	}
 	p.check(NonRoot, func() error { return p.nonRoot(ctx) })
 	if p.checks[0].Status == Passed {
@@ -104,13 +109,13 @@ func OK(checks []Check) bool {
 
 // A prober makes the checks of one image.
 type prober struct {
-	starter Starter
-	req     builder.RunRequest
-	o       Options
-	r       *builder.Running
-	status  int // of the answer to the request
-	checks  []Check
-	failed  int
+	client *builder.Client
+	req    containers.Request
+	o      Options
+	r      *containers.Container
+	status int // of the answer to the request
+	checks []Check
+	failed int
 }
 
 // errSkip says why a check does not apply.
@@ -127,7 +132,7 @@ func (p *prober) check(name string, do func() error) {
 	c := Check{Name: name, Status: Passed, Seconds: time.Since(began).Seconds()}
 	var skip errSkip
 	switch {
-	case err != nil && (name == Ready || name == LogLine) && !errors.As(err, &skip) && p.r.Watchdog() != "default":
+	case err != nil && (name == Ready || name == LogLine) && !errors.As(err, &skip) && p.r.Watchdog() != words.WatchdogDefault:
 		c.Status, c.Detail = Warning, fmt.Sprintf("%s, the image's watchdog, cannot do this: %s", cmp.Or(p.o.Watchdog, "fwatchdog"), explain(err))
 	case errors.As(err, &skip):
 		c.Status, c.Detail = Skipped, string(skip)
@@ -141,13 +146,16 @@ func (p *prober) check(name string, do func() error) {
 // explain is an error with the end of the container's log.
 func explain(err error) string {
 	var log []string
-	var ee *builder.ExitError
-	var ne *builder.NotListeningError
+	var ee *containers.ExitError
+	var ne *containers.NotListeningError
+	var re *requestError
 	switch {
 	case errors.As(err, &ee):
 		log = ee.Log
 	case errors.As(err, &ne):
 		log = ne.Log
+	case errors.As(err, &re):
+		log = re.lines
 	}
 	if len(log) == 0 {
 		return err.Error()
@@ -161,46 +169,99 @@ func (p *prober) ready(ctx context.Context) error {
 	if !p.r.HasWatchdog() {
 		return noWatchdog
 	}
-	status, _, err := p.send(ctx, p.r, http.MethodGet, "/_/ready", http.NoBody)
+	status, _, err := p.send(ctx, p.r, schema.Example{Method: http.MethodGet, Path: "/_/ready"})
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("/_/ready answers %d", status)
 	}
 	return err
 }
 
+// A requestError says why the answer to the test request is not what it must be.
+type requestError struct {
+	err   error
+	lines []string // what was sent, what came back, and the log
+}
+
+func (e *requestError) Error() string { return e.err.Error() }
+func (e *requestError) Unwrap() error { return e.err }
+
 // request sends the test request.
-func (p *prober) request(ctx context.Context, r *builder.Running) error {
-	status, body, err := p.send(ctx, r, http.MethodPost, "/", strings.NewReader(p.o.Body))
-	if err != nil {
-		return err
+func (p *prober) request(ctx context.Context) error {
+	before := p.r.Tail()
+	status, answer, err := p.send(ctx, p.r, p.o.Request)
+	lines := []string{"sent: " + Describe(p.o.Request)}
+	if err == nil {
+		p.status = status
+		lines = append(lines, fmt.Sprintf("came back: %d %.400q", status, answer))
+		err = p.judge(status, answer)
 	}
-	p.status = status
-	if status >= http.StatusInternalServerError {
-		return fmt.Errorf("it answers %d: %.200q", status, body)
+	if err == nil {
+		return nil
 	}
-	if !strings.Contains(body, p.o.Contains) {
-		return fmt.Errorf("the answer has no %q in it: %.200q", p.o.Contains, body)
+	for _, line := range p.newLog(ctx, before) {
+		lines = append(lines, "log: "+line)
+	}
+	return &requestError{err, lines}
+}
+
+// judge says what is wrong with the answer to the test request.
+func (p *prober) judge(status int, answer string) error {
+	want := p.o.Request
+	switch {
+	case p.o.Exact && want.Status != 0 && status != want.Status:
+		return fmt.Errorf("it answers %d, and must answer %d", status, want.Status)
+	case p.o.Exact && want.Status == 0 && status >= http.StatusBadRequest:
+		return fmt.Errorf("it answers %d, and must answer with a status under 400", status)
+	case !p.o.Exact && status >= http.StatusInternalServerError:
+		return fmt.Errorf("it answers %d, and must answer with a status under 500", status)
+	case p.o.Exact && !strings.Contains(answer, want.Contains):
+		return fmt.Errorf("the answer has no %q in it: %.200q", want.Contains, answer)
 	}
 	return nil
 }
 
-// answerLimit is how much of an answer is read.
-const answerLimit = 8 << 20
+// examples sends the function's examples, one after the other.
+func (p *prober) examples(ctx context.Context) error {
+	results, failed := Caller{Transport: p.r.Transport(), UserAgent: "fnb"}.RunExamples(ctx, p.o.Examples)
+	if failed == 0 {
+		return ctx.Err()
+	}
+	text := fmt.Sprintf("%d of %d examples failed", failed, len(results))
+	for i, r := range results {
+		if r.Problem != "" {
+			text += "\n" + cmp.Or(r.Example.Title, fmt.Sprintf("example %d", i+1)) + ": " + r.Problem
+		}
+	}
+	return errors.New(text)
+}
 
-func (p *prober) send(ctx context.Context, r *builder.Running, method, path string, body io.Reader) (status int, answer string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, p.o.Listen)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://function"+path, body)
-	if err != nil {
-		return 0, "", err
+// How long the log of a request may take to arrive, and how long nothing must come for it
+// to be whole.
+const (
+	logPatience = 2 * time.Second
+	logPause    = 100 * time.Millisecond
+)
+
+// newLog are the lines that the container has written since before: a log comes later
+// than the answer.
+func (p *prober) newLog(ctx context.Context, before []string) []string {
+	now := p.r.Tail()
+	for end := time.Now().Add(logPatience); ctx.Err() == nil && time.Now().Before(end); {
+		time.Sleep(logPause)
+		last := now
+		if now = p.r.Tail(); slices.Equal(now, last) && !slices.Equal(now, before) {
+			break
+		}
 	}
-	res, err := r.Transport().RoundTrip(req)
-	if err != nil {
-		return 0, "", err
+	if n := len(before); n < len(now) && slices.Equal(now[:n], before) {
+		return now[n:]
 	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, answerLimit))
-	return res.StatusCode, string(raw), err
+	return now
+}
+
+// send sends an example to a container of the function.
+func (p *prober) send(ctx context.Context, r *containers.Container, e schema.Example) (status int, answer string, err error) {
+	return Caller{Transport: r.Transport(), Patience: p.o.Listen}.Send(ctx, e)
 }
 
 // nonRoot looks at the image's user, and where that is a name at what it means.

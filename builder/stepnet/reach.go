@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"fnb/schema"
+	"fnb/schema/settings"
 )
 
 // A RefusedError says that a step may not reach an address.
@@ -32,15 +32,15 @@ func Refused(err error) bool {
 // A Reach decides which addresses are reached from a build. The zero value allows
 // whatever is neither this machine nor where a cloud gives a machine its credentials.
 type Reach struct {
-	except []schema.Listener
+	except []settings.Listener
 }
 
 // ParseReach returns a Reach with exceptions: what of this machine is reached all the
-// same, as [schema.ParseListener] takes it.
+// same, as [settings.ParseListener] takes it.
 func ParseReach(except []string) (Reach, error) {
 	var r Reach
 	for _, s := range except {
-		l, err := schema.ParseListener(s)
+		l, err := settings.ParseListener(s)
 		if err != nil {
 			return Reach{}, err
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -128,7 +129,11 @@ func (g *gate) connect(ctx context.Context, r *tcp.ForwarderRequest) {
 	}
 	defer func() { _ = out.Close() }() // both ends are done with it
 	var wq waiter.Queue
+	shaken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { wake(&wq, shaken) })
 	ep, problem := r.CreateEndpoint(&wq)
+	close(shaken)
+	stop()
 	r.Complete(problem != nil)
 	if problem != nil {
 		return
@@ -136,6 +141,20 @@ func (g *gate) connect(ctx context.Context, r *tcp.ForwarderRequest) {
 	in := gonet.NewTCPConn(&wq, ep)
 	defer func() { _ = in.Close() }() // as above
 	relay(ctx, in, out)
+}
+
+// wake has whoever waits for a handshake look again, until it is over: a stack that ends
+// tells the connections that it has, and not one that is only being made.
+func wake(wq *waiter.Queue, over <-chan struct{}) {
+	for again := time.NewTicker(10 * time.Millisecond); ; {
+		wq.Notify(waiter.WritableEvents)
+		select {
+		case <-over:
+			again.Stop()
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // accept relays what a step connects to at an exception's address.

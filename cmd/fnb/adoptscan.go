@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -34,7 +35,7 @@ func (a *adoption) scan(ctx context.Context) error {
 	if len(fns) == 0 {
 		return nil
 	}
-	file := adoptedFile{path: filepath.Join(a.dir, "stack.yaml"), now: schema.NewStack(fns[0]), what: counted(len(fns), "function")}
+	file := adoptedFile{path: filepath.Join(a.dir, "stack.yaml"), now: schema.NewStack(fns[0]), what: plain.Count(len(fns), "function", "functions")}
 	for _, fn := range fns[1:] {
 		if file.now, err = schema.AddFunction(file.now, fn); err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"fnb/internal/plain"
 )
 
 // What of a project's scripts is shown.
@@ -43,7 +45,7 @@ func (a *adoption) scripts() {
 		a.note("%s", text)
 	}
 	if more := len(found) - maxMentions; more > 0 {
-		a.note("and %s of faas-cli", counted(more, "other call"))
+		a.note("and %s of faas-cli", plain.Count(more, "other call", "other calls"))
 	}
 }
 

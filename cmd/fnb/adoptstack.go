@@ -13,8 +13,12 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/internal/plain"
+	"fnb/pipeline"
 	"fnb/schema"
+	"fnb/schema/document"
 	"fnb/store"
+	"fnb/store/git"
 	"fnb/templates"
 )
 
@@ -92,7 +96,7 @@ var unsetName = regexp.MustCompile(`^the environment variable ([A-Za-z_][A-Za-z0
 
 // ofField adds to a problem of a stack file what can be done.
 func ofField(err error) error {
-	f, ok := errors.AsType[*schema.FieldError](err)
+	f, ok := errors.AsType[*document.FieldError](err)
 	if !ok {
 		return err
 	}
@@ -141,11 +145,8 @@ func (a *adoption) hasTemplate(ref schema.TemplateRef) bool {
 // stack takes in the functions of a stack, and pins what those need that can be built.
 func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid bool) error {
 	shown := adoptedStack{File: relative(stack.File), New: isNew, Functions: []adoptedFunction{}}
-	may, err := reach(stack.File, a.o.build.outside)
-	if err != nil {
-		return err
-	}
-	if err := missingHere(stack.CheckCopiesThere(may)); err != nil {
+	may := schema.Reach{Root: filepath.Dir(stack.File), Allow: a.wanted.settings.Allow}
+	if err := here(stack.CheckCopiesThere(may)); err != nil {
 		valid = false
 		for _, e := range flatten(err) {
 			a.miss(e)
@@ -158,7 +159,7 @@ func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid 
 			continue
 		}
 		a.ofFunction(fn)
-		if err := missingHere(stack.CheckThere(fn, may)); err != nil {
+		if err := here(stack.CheckThere(fn, may)); err != nil {
 			for _, e := range flatten(err) {
 				a.miss(e)
 			}
@@ -171,6 +172,7 @@ func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid 
 			a.miss(ofField(relativeField(e)))
 		}
 	}
+	var err error
 	if valid && len(ready) > 0 {
 		err = a.pin(ctx, stack, ready, &shown)
 	}
@@ -180,7 +182,7 @@ func (a *adoption) stack(ctx context.Context, stack *schema.Stack, isNew, valid 
 
 // relativeField is a problem of a stack file as a person would name the file.
 func relativeField(err error) error {
-	if f, ok := errors.AsType[*schema.FieldError](err); ok && filepath.IsAbs(f.File) {
+	if f, ok := errors.AsType[*document.FieldError](err); ok && filepath.IsAbs(f.File) {
 		at := *f
 		at.File = relative(f.File)
 		return &at
@@ -220,58 +222,58 @@ func (a *adoption) ofFunction(fn schema.Function) {
 	}
 	for _, secret := range fn.Secrets {
 		if there, err := a.has(path.Join(".secrets", secret)); there && err == nil {
-			a.note("the secret %s is in .secrets: fnb run %s --secret %s", secret, shellWord(fn.Name), shellWord("id="+secret+",src=.secrets/"+secret))
+			a.note("the secret %s is in .secrets: fnb run %s --secret %s", secret, plain.ShellWord(fn.Name), plain.ShellWord("id="+secret+",src=.secrets/"+secret))
 		}
 	}
 }
 
 // pin pins what functions need, as fnb lock does.
 func (a *adoption) pin(ctx context.Context, stack *schema.Stack, fns []schema.Function, shown *adoptedStack) error {
-	p, err := a.g.pipelineOf(stack, &a.o.build)
+	p, err := a.g.pipelineOf(stack, a.wanted)
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.Close()
 	if a.pins != nil {
-		p.pins = a.pins
+		p.Pins = a.pins
 	}
-	a.pins = p.pins
-	jobs := pinJobs(fns)
-	err = each(ctx, jobs, 1, p.pin)
+	a.pins = p.Pins
+	plans, err := p.Pin(ctx, fns)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if run, ok := errors.AsType[*runError](err); ok {
-		for _, f := range run.failed {
+	if run, ok := errors.AsType[*pipeline.RunError](err); ok {
+		for _, f := range run.Failed {
 			a.missOf(f, shown.File)
 		}
 	}
-	for _, j := range jobs {
-		for _, w := range j.report.Warnings {
-			a.note("%s: %s", j.fn.Name, w)
+	for _, pl := range plans {
+		name := pl.Job.Function.Name
+		for _, n := range pl.Notes {
+			a.note("%s: %s", name, wording(n))
 		}
-		i := slices.IndexFunc(shown.Functions, func(f adoptedFunction) bool { return f.Name == j.fn.Name })
-		if j.report.Pin != nil && i >= 0 {
-			shown.Functions[i].From = j.report.Pin.Store
+		i := slices.IndexFunc(shown.Functions, func(f adoptedFunction) bool { return f.Name == name })
+		if pl.Template != nil && i >= 0 {
+			shown.Functions[i].From = pl.Pin.Store
 		}
 	}
 	return nil
 }
 
 // missOf notes why a function could not be pinned; of several with one reason the first.
-func (a *adoption) missOf(f *functionError, file string) {
+func (a *adoption) missOf(f *pipeline.FunctionError, file string) {
 	same := func(e error) bool {
-		other, ok := errors.AsType[*functionError](e)
-		return ok && other.doing == f.doing && other.err.Error() == f.err.Error()
+		other, ok := errors.AsType[*pipeline.FunctionError](e)
+		return ok && other.Doing == f.Doing && other.Err.Error() == f.Err.Error()
 	}
 	if slices.ContainsFunc(a.missing, same) {
 		return
 	}
 	again := "pin it when it answers with: fnb lock" + fileFlag(file)
-	if is[*store.UnreachableError](f.err) || is[*store.OfflineError](f.err) || exitCode(f.err) == exitRegistry || exitCode(f.err) == exitBuilder {
-		f.err = hint(f.err, again)
-	} else if n, ok := errors.AsType[*store.NotFoundError](f.err); ok && n.Err == nil {
-		f.err = hint(f.err, "put it into ./template, or name its source in the stack file: configuration: {templates: [{name: "+n.Name+", source: URL}]}")
+	if is[*git.UnreachableError](f.Err) || is[*store.OfflineError](f.Err) || exitCode(f.Err) == exitRegistry || exitCode(f.Err) == exitBuilder {
+		f.Err = hint(f.Err, again)
+	} else if n, ok := errors.AsType[*store.NotFoundError](f.Err); ok && n.Err == nil {
+		f.Err = hint(f.Err, "put it into ./template, or name its source in the stack file: configuration: {templates: [{name: "+n.Name+", source: URL}]}")
 	}
 	a.missing = append(a.missing, f)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -28,7 +29,7 @@ func TestAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	var screen lockedBuffer
+	var screen fixture.Buffer
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -57,7 +58,7 @@ func TestAsk(t *testing.T) {
 
 var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
-func waitFor(t *testing.T, screen *lockedBuffer, text string) {
+func waitFor(t *testing.T, screen *fixture.Buffer, text string) {
 	t.Helper()
 	for range 800 { // the prompt first asks the terminal for its colours, which a pty does not answer
 		if strings.Contains(escapes.ReplaceAllString(screen.String(), ""), text) {

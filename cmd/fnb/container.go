@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -12,56 +12,60 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"fnb/builder"
+	"fnb/builder/display"
 	"fnb/internal/plain"
-	"fnb/packaging"
+	"fnb/pipeline"
 	"fnb/schema"
-	"fnb/templates"
 )
 
-// containerOptions are the flags of commands that run functions in the builder.
-type containerOptions struct {
-	buildOptions
-	rawEnv  []string
-	rawRun  []string
+// containerFlags are those of commands that run functions in the builder.
+type containerFlags struct {
+	inputs  inputFlags
+	env     []string
+	secrets []string // of the function
+	frozen  bool
 	timeout time.Duration
-	env     map[string]string
-	given   map[string][]byte // secrets of the function
+
+	settings  pipeline.Settings         // once they are parsed
+	container pipeline.ContainerOptions // the same
 }
 
-func (o *containerOptions) addFlags(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.rawEnv, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
-	f.StringArrayVar(&o.rawRun, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
+func (o *containerFlags) addFlags(f *pflag.FlagSet) {
+	f.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
+	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give the function `TIME` to begin to listen")
-	f.StringArrayVarP(&o.rawArgs, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
-	f.StringArrayVar(&o.buildOptions.buildOptions, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
-	f.StringSliceVar(&o.platforms, "platform", nil, "build and run for `PLATFORM`")
+	f.StringArrayVarP(&o.inputs.args, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
+	f.StringArrayVar(&o.inputs.options, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
+	f.StringSliceVar(&o.inputs.platforms, "platform", nil, "build and run for `PLATFORM`")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
-	addOutsideFlag(f, &o.outside)
+	addOutsideFlag(f, &o.inputs.outside)
+	addAuthorityFlag(f, &o.inputs.authorities)
 }
 
-func (o *containerOptions) parse(command string) error {
+func (o *containerFlags) parse(command string) error {
 	// Nothing is exported: the builder runs what is in its cache.
-	o.parallel = runtime.NumCPU()
-	if err := o.buildOptions.parse(command); err != nil {
+	o.settings = pipeline.Settings{Parallel: runtime.NumCPU(), Destination: pipeline.Destination{Kind: pipeline.ToContainer}, Pinning: pipeline.Pinning{Frozen: o.frozen}}
+	bad := &complaints{command: command}
+	o.inputs.fill(&o.settings, bad)
+	if err := errors.Join(bad.errs...); err != nil {
 		return err
 	}
-	o.dest = destination{kind: toContainer}
 	var err error
-	if o.env, err = keyValues(o.rawEnv, nil); err != nil {
+	if o.container.Env, err = keyValues(o.env, nil); err != nil {
 		return usagef(command, "--env %w", err)
 	}
 	var files []string
-	if o.given, files, err = readSecrets(o.rawRun); err != nil {
+	if o.container.Secrets, files, err = readSecrets(o.secrets); err != nil {
 		return usagef(command, "--secret %w", err)
 	}
-	o.secretFiles = append(o.secretFiles, files...)
+	o.settings.Inputs.SecretFiles = append(o.settings.Inputs.SecretFiles, files...)
 	return nil
 }
 
-// containers opens a pipeline for functions that are to be run.
-func (g *globals) containers(ctx context.Context, o *containerOptions, names []string) (*pipeline, []*job, error) {
-	p, fns, err := g.newPipeline(&o.buildOptions, names, schema.RunKeys())
+// containers opens a pipeline for functions that are to be run. Keys are those of functions
+// that the command uses beside those of every run.
+func (g *globals) containers(ctx context.Context, o *containerFlags, c choice, names []string, keys ...string) (*shownPipeline, []*pipeline.Job, error) {
+	p, fns, err := g.newPipeline(wanted{settings: o.settings, insecure: o.inputs.insecure, choice: c, names: names, keys: append(schema.RunKeys(), keys...)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,63 +73,14 @@ func (g *globals) containers(ctx context.Context, o *containerOptions, names []s
 	if err != nil {
 		return nil, nil, err
 	}
-	return p, jobs, p.settle(ctx, g)
-}
-
-// settle connects to one builder, which makes the images and runs them: what it
-// has made is in its cache.
-func (p *pipeline) settle(ctx context.Context, g *globals) error {
-	c, err := g.connect(ctx)
-	if err != nil {
-		return err
-	}
-	p.machine, p.builder.client = c, c
-	return nil
-}
-
-// container is what a job's function is run with: resolved and packaged now.
-func (p *pipeline) container(ctx context.Context, j *job, o *containerOptions) (builder.RunRequest, *templates.Template, error) {
-	tmpl, err := p.resolve(ctx, j)
-	if err != nil {
-		return builder.RunRequest{}, nil, err
-	}
-	bc, err := p.pack(ctx, j, tmpl)
-	if err != nil {
-		return builder.RunRequest{}, nil, err
-	}
-	req, err := p.containerOf(ctx, j, tmpl, bc, o)
-	return req, tmpl, err
-}
-
-func (p *pipeline) containerOf(ctx context.Context, j *job, tmpl *templates.Template, bc *packaging.Context, o *containerOptions) (builder.RunRequest, error) {
-	j.doing = "setting its environment"
-	env, err := j.fn.ReadEnvironment(p.reach)
-	if err != nil {
-		return builder.RunRequest{}, err
-	}
-	if env == nil {
-		env = map[string]string{}
-	}
-	maps.Copy(env, o.env)
-	pl, err := p.plan(ctx, j, tmpl, bc)
-	if err != nil {
-		return builder.RunRequest{}, err
-	}
-	tunnel, err := packaging.Watchdog()
-	if err != nil {
-		return builder.RunRequest{}, err
-	}
-	return builder.RunRequest{
-		Name: j.fn.Name, Build: &pl.req, Env: env, Secrets: o.given,
-		Tunnel: builder.Watchdog{Layout: tunnel.FS, Manifests: tunnel.Manifests},
-	}, nil
+	return p, jobs, p.useOneBuilder(ctx, g)
 }
 
 // showing makes a display for what is built before functions run; it has to end
 // before they write their logs.
-func (g *globals) showing(p *pipeline, functions int) error {
+func (g *globals) showing(p *shownPipeline, functions int) error {
 	var err error
-	p.progress, err = builder.NewProgress(g.err, g.progress, functions > 1)
+	p.Progress, err = display.New(g.err, g.progress, functions > 1)
 	if err != nil {
 		return usagef("fnb run", "%w", err)
 	}
@@ -154,9 +109,9 @@ func oneFunction(cmd *cobra.Command, args []string) error {
 }
 
 // noteSecrets says which secrets the stack asks for and nobody gave.
-func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerOptions) {
+func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerFlags) {
 	for _, name := range fn.Secrets {
-		if _, ok := o.given[name]; !ok && !g.quiet {
+		if _, ok := o.container.Secrets[name]; !ok && !g.quiet {
 			g.say(mu, fn.Name, "note: the stack file names the secret %s, which was not given with --secret", name)
 		}
 	}
@@ -167,11 +122,4 @@ func (g *globals) say(mu *sync.Mutex, name, format string, args ...any) {
 	mu.Lock()
 	defer mu.Unlock()
 	fmt.Fprintf(g.err, "fnb: %s: %s\n", name, plain.Line(fmt.Sprintf(format, args...)))
-}
-
-// failing shows an error of one function while others go on.
-func (g *globals) failing(mu *sync.Mutex, j *job, err error) {
-	mu.Lock()
-	defer mu.Unlock()
-	show(g.err, &functionError{name: j.fn.Name, place: j.place, doing: j.doing, err: err})
 }

@@ -9,6 +9,7 @@ import (
 
 	"fnb/builder"
 	"fnb/internal/plain"
+	"fnb/pipeline"
 )
 
 // Exit codes, as fnb help exit-codes explains them.
@@ -49,46 +50,6 @@ func (e *hinted) Unwrap() error { return e.error }
 // hint adds what to type to an error.
 func hint(err error, hints ...string) error { return &hinted{err, hints} }
 
-// A functionError is what went wrong with one function.
-type functionError struct {
-	name  string
-	place place
-	doing string   // what was being done, to what
-	also  []string // functions that share its image, and so what went wrong
-	err   error
-}
-
-func (e *functionError) Error() string {
-	if e.doing == "" {
-		return e.name + ": " + e.err.Error()
-	}
-	return e.name + ": " + e.doing + ": " + e.err.Error()
-}
-
-func (e *functionError) Unwrap() error { return e.err }
-
-// A runError is a run in which functions failed.
-type runError struct {
-	failed []*functionError
-	all    int
-}
-
-func (e *runError) Error() string {
-	var names []string
-	for _, f := range e.failed {
-		names = append(append(names, f.name), f.also...)
-	}
-	return fmt.Sprintf("%d of %d functions failed: %s", len(names), e.all, strings.Join(names, ", "))
-}
-
-func (e *runError) Unwrap() []error {
-	var errs []error
-	for _, f := range e.failed {
-		errs = append(errs, f)
-	}
-	return errs
-}
-
 // report prints an error with its hints and returns the exit code.
 func report(w io.Writer, err error) int {
 	if err == nil {
@@ -105,15 +66,15 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintln(w, "fnb: "+plain.Line(all.Error()))
 		return exitCode(all)
 	}
-	var run *runError
+	var run *pipeline.RunError
 	if !errors.As(err, &run) {
 		show(w, err)
 		return exitCode(err)
 	}
-	for _, f := range run.failed {
+	for _, f := range run.Failed {
 		show(w, f)
 	}
-	if run.all > 1 {
+	if run.All > 1 {
 		fmt.Fprintln(w, "fnb: "+plain.Line(run.Error()))
 	}
 	return exitCode(run)
@@ -136,20 +97,31 @@ func show(w io.Writer, err error) {
 		}
 	}
 	prefix := "fnb: "
-	var fe *functionError
+	var fe *pipeline.FunctionError
 	if errors.As(err, &fe) {
-		prefix += fe.name + ": "
-		if fe.doing != "" {
-			prefix += fe.doing + ": "
+		prefix += fe.Name + ": "
+		if fe.Doing != "" {
+			prefix += fe.Doing + ": "
 		}
-		err = fe.err
+		err = fe.Err
 	}
-	for _, e := range flatten(err) {
-		fmt.Fprintln(w, plain.Line(prefix+e.Error()))
+	for _, e := range flatten(here(err)) {
+		fmt.Fprintln(w, plain.Line(prefix+message(e)))
 	}
 	for _, h := range hints(err) {
 		fmt.Fprintln(w, "hint: "+plain.Line(h))
 	}
+}
+
+// message is an error's text in the words of the command line.
+func message(err error) string {
+	if t, ok := err.(*pipeline.TagError); ok { //nolint:errorlint // what is around it has words of its own
+		return "--tag " + t.Rule + ": " + t.Err.Error()
+	}
+	if n, ok := err.(*pipeline.NoTestsError); ok { //nolint:errorlint // the same
+		return n.Error() + ", or leave out --test"
+	}
+	return err.Error()
 }
 
 // flatten takes joined errors apart, so that each gets a line.

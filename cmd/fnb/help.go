@@ -19,6 +19,24 @@ func helpTopics() []*cobra.Command {
   130  interrupted
 
 Where several functions fail for different reasons, 3 wins.`),
+		topic("tasks", "what to type for what people do often", `  begin                          fnb new hello --lang go, or in a project that is there: fnb adopt
+  see what is missing here       fnb doctor
+  install packages from a        build_secrets: {pipconf: ./pip.conf} at the function in stack.yaml,
+    private registry             or fnb build --secret id=pipconf,src=pip.conf
+  install a Debian package       build_args: {ADDITIONAL_PACKAGE: jq} at the function in stack.yaml
+  see why it was built again     fnb build --why
+  see what is newer, and move    fnb outdated, then fnb update
+    pins of fnb.lock to it
+  build what a change concerns   fnb build --changed-since origin/main
+  build and push in CI           fnb ci init github
+  build on another machine       fnb build --builder tcp://HOST:1234 --builder-tlsdir DIR
+  trust a company's authority    fnb build --build-ca company.pem
+  look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
+  prove what an image is of      fnb verify --rebuild REF
+  write what deploys it          fnb generate kubernetes
+  have a store of your own       fnb store init DIR
+
+The documents have a page for each: docs/index.md in fnb's repository.`),
 		topic("environment", "the environment variables that fnb reads", `  FNB_…                        the value of each long flag: FNB_BUILDER for --builder
   BUILDKIT_HOST                the builder's address, where FNB_BUILDER is not set
   FNB_CONFIG                   fnb's settings (default fnb/config.yaml below XDG_CONFIG_HOME)

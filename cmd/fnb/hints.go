@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"regexp"
 	"slices"
@@ -10,10 +11,23 @@ import (
 	"syscall"
 
 	"fnb/builder"
+	"fnb/builder/containers"
+	"fnb/builder/fleet"
+	"fnb/builder/managed"
+	"fnb/builder/target"
 	"fnb/gitrepo"
+	"fnb/images"
+	"fnb/internal/plain"
+	"fnb/pipeline"
+	"fnb/pipeline/pins"
+	"fnb/pipeline/serve"
+	"fnb/pipeline/updates"
 	"fnb/registry"
 	"fnb/schema"
+	"fnb/schema/words"
 	"fnb/store"
+	"fnb/store/credentials"
+	"fnb/store/git"
 	"fnb/templates"
 )
 
@@ -26,7 +40,7 @@ func is[T error](err error) bool {
 // exitCode finds the code of an error. Where several functions failed for
 // different reasons, a failed build decides.
 func exitCode(err error) int {
-	if run, ok := errors.AsType[*runError](err); ok {
+	if run, ok := errors.AsType[*pipeline.RunError](err); ok {
 		return runExitCode(run)
 	}
 	if all, ok := errors.AsType[*missingError](err); ok {
@@ -41,9 +55,9 @@ func exitCode(err error) int {
 		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err), is[*schema.MissingError](err):
 		return exitBuild
-	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*unknownFunctionError](err), is[*foreignImageError](err), is[*notLockedError](err), is[*watchdogError](err), is[*registry.NotFoundError](err):
+	case is[*store.NotFoundError](err), is[*store.MismatchError](err), isStoreError(err), is[*pipeline.UnknownFunctionError](err), is[*foreignImageError](err), is[*pins.NotLockedError](err), is[*pins.OtherWatchdogError](err), is[*registry.NotFoundError](err), is[*images.NotFoundError](err):
 		return exitNotFound
-	case is[*builder.FleetError](err), is[*builder.UnreachableError](err), is[*builder.MissingError](err):
+	case is[*fleet.NoneLeftError](err), is[*builder.UnreachableError](err), is[*managed.MissingError](err):
 		return exitBuilder
 	case is[*outdatedError](err):
 		return exitNewer
@@ -72,11 +86,11 @@ func unpushed(err error) string {
 	return ""
 }
 
-func runExitCode(run *runError) int {
+func runExitCode(run *pipeline.RunError) int {
 	code := exitDone
-	for _, f := range run.failed {
-		switch c := exitCode(f.err); {
-		case ran(f.err): // it was built, and is what failed
+	for _, f := range run.Failed {
+		switch c := exitCode(f.Err); {
+		case ran(f.Err): // it was built, and is what failed
 			code = max(code, exitError)
 		case c == exitError || c == exitBuild:
 			return exitBuild
@@ -89,7 +103,7 @@ func runExitCode(run *runError) int {
 
 // ran reports whether an error is that of a function that was running.
 func ran(err error) bool {
-	return is[*statusError](err) || is[*builder.ExitError](err) || is[*builder.NotListeningError](err)
+	return is[*statusError](err) || is[*containers.ExitError](err) || is[*containers.NotListeningError](err)
 }
 
 // hints say what a person can type now.
@@ -101,11 +115,17 @@ func hints(err error) []string {
 	if u, ok := errors.AsType[*usageError](err); ok {
 		out = append(append(out, u.hints...), "see: "+u.command+" --help")
 	}
+	if t, ok := errors.AsType[*testError](err); ok && len(t.problems) > 0 {
+		out = append(out, hints(errors.Join(t.problems...))...)
+	}
+	out = append(out, copyHints(err)...)
 	out = append(out, functionHints(err)...)
+	out = append(out, packageHints(err)...)
 	out = append(out, gitHints(err)...)
 	out = append(out, templateHints(err)...)
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)
+	out = append(out, runtimeHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
@@ -145,7 +165,7 @@ func outsidePaths(err error) []string {
 	var flags []string
 	for _, e := range flatten(err) {
 		if o, ok := errors.AsType[*schema.OutsideError](e); ok {
-			flags = append(flags, "--"+outsideFlag+" "+shellWord(relative(o.Leads)))
+			flags = append(flags, "--"+outsideFlag+" "+plain.ShellWord(relative(o.Leads)))
 		}
 	}
 	slices.Sort(flags)
@@ -166,15 +186,21 @@ func outsideHints(err error) []string {
 	return out
 }
 
+// testRequestHint says where the request of fnb test is written.
+const testRequestHint = "name it in the stack file: test: {request: {headers: {Content-Type: application/json}, body: '{}'}}"
+
 func functionHints(err error) []string {
 	if out := outsideHints(err); out != nil {
 		return out
 	}
-	if f, ok := errors.AsType[*unknownFunctionError](err); ok && len(f.near) > 0 {
-		return []string{"did you mean: " + strings.Join(f.near, ", ")}
+	if f, ok := errors.AsType[*pipeline.UnknownFunctionError](err); ok && len(f.Near) > 0 {
+		return []string{"did you mean: " + strings.Join(f.Near, ", ")}
 	}
 	if i, ok := errors.AsType[*schema.ImageError](err); ok && i.Slashed {
 		return []string{"leave it out, and put the name of git's branch into the tag with: --tag branch"}
+	}
+	if t, ok := errors.AsType[*testError](err); ok && t.unasked {
+		return []string{"if the handler wants another request, " + testRequestHint}
 	}
 	if is[*templates.ExistsError](err) {
 		return []string{"choose another folder with: --handler DIR"}
@@ -184,6 +210,15 @@ func functionHints(err error) []string {
 	}
 	if c, ok := errors.AsType[*conflictError](err); ok {
 		return []string{"choose in each file between the marks, and delete the marks: " + strings.Join(c.files, ", ")}
+	}
+	if c, ok := errors.AsType[*pipeline.ContextError](err); ok && is[*fs.PathError](err) {
+		return []string{"remove what is there first: rm -r " + c.Dir}
+	}
+	if is[*serve.PortError](err) {
+		return []string{"take another with: --port N, or any free one with --port 0"}
+	}
+	if s, ok := errors.AsType[*updates.StarterError](err); ok {
+		return []string{"move the pin and merge by hand with: fnb update " + s.Function + " --no-merge"}
 	}
 	if is[*templates.ChangedError](err) {
 		return []string{"merge what it is now with: fnb update"}
@@ -209,43 +244,46 @@ func templateHints(err error) []string {
 		if n.Kind == schema.KindFunction {
 			return append(out, "see all functions with: fnb store list")
 		}
+		if len(n.There) > 0 {
+			out = append(out, "take one of the official ones: "+strings.Join(n.There, ", "))
+		}
 		if n.OpenFaaS != "" {
 			out = append(out, "it is one of OpenFaaS's: name its source in the stack file: configuration: {templates: [{name: "+n.Name+", source: "+n.OpenFaaS+"}]}")
 		}
 		return append(out, "see all templates with: fnb template list")
 	}
-	if ref := unpushed(err); ref != "" && denied(err) == "" {
-		return append(append(out, "see whether the registry answers: curl https://"+registry.Host(ref)+"/v2/"), sendFromHere(err)...)
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Reference != "" && denied(err) == "" {
+		return append(append(out, "see whether the registry answers: "+askRegistry(e.Host, e.PlainHTTP)), sendFromHere(err)...)
 	}
 	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
 		return append(out, "tell whoever runs the store, and do not use this version; see the others with: fnb template list")
 	} else if ok && m.Want == "" {
 		return append(out, "add it to the lock with: fnb lock")
 	} else if ok {
-		return append(out, "if the change is wanted, move the pin with: fnb update "+shellWord(m.Reference))
+		return append(out, "if the change is wanted, move the pin with: fnb update "+plain.ShellWord(m.Reference))
 	}
-	if is[*notLockedError](err) {
+	if is[*pins.NotLockedError](err) {
 		return append(out, "add them to the lock with: fnb lock")
 	}
-	if is[*watchdogError](err) {
-		return append(out, "move the pin with: fnb update "+defaultWatchdog)
+	if is[*pins.OtherWatchdogError](err) {
+		return append(out, "move the pin with: fnb update "+words.WatchdogDefault)
 	}
 	if is[*store.OfflineError](err) {
 		return append(out, "fetch it once, without --offline and FNB_OFFLINE")
 	}
-	if h, ok := errors.AsType[*store.HostKeyError](err); ok {
+	if h, ok := errors.AsType[*git.HostKeyError](err); ok {
 		return append(out, hostKeyHint(h))
 	}
-	if a, ok := errors.AsType[*store.AuthError](err); ok {
+	if a, ok := errors.AsType[*git.AuthError](err); ok {
 		if a.SSH {
 			return append(out, "see what ssh-agent has with: ssh-add -l, and give it a key that the server knows with: ssh-add")
 		}
-		if variable := store.TokenVariable(a.Host); variable != "" {
+		if variable := credentials.TokenVariable(a.Host); variable != "" {
 			return append(out, fmt.Sprintf("give a token in %s, or let git keep one: git credential approve", variable))
 		}
 		return append(out, "let git keep a token: git credential approve")
 	}
-	if t, ok := errors.AsType[*store.TokenNameError](err); ok {
+	if t, ok := errors.AsType[*credentials.TokenNameError](err); ok {
 		return append(out, fmt.Sprintf("if %s may have it, give it in %s", t.Host, t.Right))
 	}
 	return out
@@ -253,11 +291,19 @@ func templateHints(err error) []string {
 
 // hostKeyHint says what to do about a host's key. No command has the host's name in
 // it: that may come from somebody else's stack file.
-func hostKeyHint(h *store.HostKeyError) string {
+func hostKeyHint(h *git.HostKeyError) string {
 	if h.Changed || h.Revoked {
 		return "ask who runs the server whether its key was changed; if so, take the old one out of known_hosts with: ssh-keygen -R HOST"
 	}
 	return "ask who runs the server for the fingerprint; when it is the same, let ssh keep the key: ssh HOST"
+}
+
+// askRegistry is what to type to see whether a registry answers.
+func askRegistry(host string, plainHTTP bool) string {
+	if plainHTTP {
+		return "curl http://" + host + "/v2/"
+	}
+	return "curl https://" + host + "/v2/"
 }
 
 // sendFromHere leads from a builder that takes fewer registries than fnb does.
@@ -269,16 +315,19 @@ func sendFromHere(err error) []string {
 }
 
 func registryHints(err error) []string {
-	if n, ok := errors.AsType[*registry.NotFoundError](err); ok && n.Host != "" {
+	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
 		if n.Pushed {
 			return nil // the registry's words are in the error
 		}
 		return []string{"push it first with: fnb build --push"}
 	}
-	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
+	if n, ok := errors.AsType[*images.NotFoundError](err); ok {
 		var out []string
 		if len(n.Near) > 0 {
 			out = append(out, "there is: "+strings.Join(n.Near, ", "))
+		}
+		if is[*hinted](err) { // the command has said what helps
+			return out
 		}
 		return append(out, "build it first with: fnb build")
 	}
@@ -295,12 +344,12 @@ func registryHints(err error) []string {
 		return []string{"allow it with: --insecure-registry " + p.Host}
 	}
 	if u, ok := errors.AsType[*registry.UnavailableError](err); ok {
-		return []string{"see whether it answers: curl https://" + u.Host + "/v2/"}
+		return []string{"see whether it answers: " + askRegistry(u.Host, u.PlainHTTP)}
 	}
-	if i, ok := errors.AsType[*registry.IndexError](err); ok {
+	if i, ok := errors.AsType[*images.IndexError](err); ok {
 		return []string{"begin a new list of images, and build them again: rm " + i.File}
 	}
-	if is[*registry.DamagedError](err) {
+	if is[*images.DamagedError](err) {
 		return []string{"build it again with: fnb build --no-cache"}
 	}
 	return nil
@@ -316,10 +365,10 @@ func emulateHint(platform string) string {
 var absent = regexp.MustCompile(`^"/[^"]*": not found$`)
 
 func builderHints(err error) []string {
-	if n, ok := errors.AsType[*builder.NotListeningError](err); ok {
+	if n, ok := errors.AsType[*containers.NotListeningError](err); ok {
 		return []string{fmt.Sprintf("let it listen on port %d, or give it longer with: --timeout 2m", n.Port)}
 	}
-	if m, ok := errors.AsType[*builder.MissingError](err); ok {
+	if m, ok := errors.AsType[*managed.MissingError](err); ok {
 		return []string{
 			"install it with: sudo apt-get install " + m.Package,
 			"or use another BuildKit with: --builder ADDRESS",
@@ -344,25 +393,32 @@ func builderHints(err error) []string {
 		}
 		return []string{fmt.Sprintf("builds do not reach this machine; if %s of it is meant, write below builder: in %s: reach: [%q]", s.Own, file, s.Own)}
 	}
-	if s, ok := errors.AsType[*builder.SolveError](err); ok {
-		if out := stepHints(s); out != nil {
-			return out
-		}
+	if out := stepHints(err); out != nil {
+		return out
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && absent.MatchString(s.Problem) {
 		return []string{"see what the build context has with: fnb build --context-only DIR"}
 	}
-	if m, ok := errors.AsType[*builder.MixedError](err); ok {
+	if m, ok := errors.AsType[*fleet.MixedError](err); ok {
 		return []string{"say which to build for with: --platform " + strings.Join(m.Platforms, ",")}
 	}
 	if is[*builder.CacheTypeError](err) {
 		return []string{otherCache}
 	}
-	if is[*builder.ApartError](err) {
+	if is[*fleet.ApartError](err) {
 		return []string{"keep it in the image store with: fnb build, without --output and --load; or push it with: fnb build --push"}
 	}
-	if is[*builder.FleetError](err) {
+	if is[*fleet.NoneLeftError](err) {
 		return []string{"see which builders answer with: fnb builder status"}
+	}
+	if c, ok := errors.AsType[*fleet.PlatformChangedError](err); ok {
+		return []string{"build for that with the same command again, or for the other with: --platform " + c.Was}
+	}
+	if is[*target.EngineError](err) {
+		return []string{"start the Docker Engine, or say where it is in DOCKER_HOST", "or keep the image without one: fnb build, without --load"}
+	}
+	if is[*fleet.NoBuilderError](err) {
+		return []string{"start buildkitd, or a Docker Engine"}
 	}
 	if is[*builder.UnreachableError](err) {
 		return []string{

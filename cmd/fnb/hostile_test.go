@@ -13,10 +13,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
-
-	"fnb/registry"
+	"fnb/images"
+	"fnb/pipeline"
 	"fnb/schema"
 )
 
@@ -167,14 +165,14 @@ func TestHostileJSON(t *testing.T) {
 	t.Parallel()
 	for name, print := range map[string]func(g *globals) error{
 		"verify": func(g *globals) error {
-			err := g.printVerified(verified{Reference: "x", Difference: &registry.Difference{Path: outsider, What: outsider}}, "")
+			err := g.printVerified(pipeline.RebuildResult{Reference: "x", Difference: &images.Difference{Path: outsider, What: outsider}})
 			if _, ok := errors.AsType[*rebuildError](err); ok {
 				return nil
 			}
 			return err
 		},
 		"build": func(g *globals) error {
-			return g.finish([]*job{{report: &schema.FunctionReport{Name: "f", Error: outsider, Reason: outsider}}}, filepath.Join(t.TempDir(), "report.json"), 0)
+			return g.finish([]pipeline.Outcome{{Job: &pipeline.Job{}, Report: schema.FunctionReport{Name: "f", Error: outsider, Reason: outsider}}}, filepath.Join(t.TempDir(), "report.json"), 0)
 		},
 		"draft": func(g *globals) error { return g.printIndented(map[string]string{"x": outsider}) },
 	} {
@@ -198,22 +196,5 @@ func TestHostileJSON(t *testing.T) {
 				t.Errorf("it prints %q: %v", data, err)
 			}
 		})
-	}
-}
-
-// TestHostileSummary renders what a summary says as GitHub's dialect of Markdown: there
-// is a table with the cells that it should have, and nothing else.
-func TestHostileSummary(t *testing.T) {
-	t.Parallel()
-	text := `\[click](https://evil.example) https://evil.example www.evil.example a@evil.example @acme <img src=x> | ` + "`" + ` \| ![i](http://x)` + "\n# x"
-	table := summarize(schema.Report{Functions: []schema.FunctionReport{
-		{Name: text, Reference: text, Status: "failed", Error: text}, {Name: "good", Reference: text, Digest: text, Status: "built", Reason: text},
-	}})
-	var page strings.Builder
-	if err := goldmark.New(goldmark.WithExtensions(extension.GFM)).Convert([]byte(table), &page); err != nil {
-		t.Fatal(err)
-	}
-	if got := page.String(); strings.Contains(got, "<a ") || strings.Contains(got, "<img") || strings.Contains(got, "<h1") || strings.Count(got, "<td") != 12 || strings.Count(got, "<table") != 1 {
-		t.Errorf("the summary is shown as\n%s", got)
 	}
 }

@@ -4,31 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"fnb/builder"
+	"fnb/builder/containers"
 	"fnb/internal/plain"
+	"fnb/pipeline"
+	"fnb/pipeline/serve"
 	"fnb/schema"
 )
 
 type invokeOptions struct {
-	containerOptions
-	data    string
-	hasData bool
-	method  string
-	headers []string
-	path    string
-	include bool
+	containerFlags
+	request requestFlags
 }
 
 func newInvoke(g *globals) *cobra.Command {
@@ -36,14 +27,13 @@ func newInvoke(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invoke [FUNCTION]",
 		Short: "send a function one request",
-		Long: `Invoke sends one request to a function and prints the body of the answer. The request goes to the fnb run of the same function where there is one; else the function is built where that is needed and run in the builder for as long as the answer takes.
+		Long: `Invoke sends one request to a function and prints the body of the answer. The request goes to the fnb run of the same function if there is one. If not, the function is built if that is needed and run in the builder for as long as the answer takes.
 
-It is a GET, or with --data a POST. As with curl, -d @FILE sends a file and -d - or -d @- standard input. The exit code is 1 where the answer's status is 400 or more. FUNCTION may be left out where the stack has only one.`,
-		Example:           "  # say hi\n  fnb invoke hello -d hi\n\n  # a file, with a header, and what comes back with its headers\n  fnb invoke resize -d @cat.png -H 'Content-Type: image/png' -i --path '/?width=80'",
+It is a GET, or with --data a POST. As with curl, -d @FILE sends a file and -d - or -d @- standard input. Data is of the type text/plain unless --header names another. The exit code is 1 if the answer's status is 400 or more. FUNCTION may be left out where the stack has only one.`,
+		Example:           "  # say hi\n  fnb invoke hello -d hi\n\n  # JSON\n  fnb invoke orders -d '{\"item\": 7}' -H 'Content-Type: application/json'\n\n  # a file, with a header, and what comes back with its headers\n  fnb invoke resize -d @cat.png -H 'Content-Type: image/png' -i --path '/?width=80'",
 		Args:              oneFunction,
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.hasData = cmd.Flags().Changed("data")
 			if err := o.parse(cmd.CommandPath()); err != nil {
 				return err
 			}
@@ -51,12 +41,7 @@ It is a GET, or with --data a POST. As with curl, -d @FILE sends a file and -d -
 		},
 	}
 	o.addFlags(cmd.Flags())
-	f := cmd.Flags()
-	f.StringVarP(&o.data, "data", "d", "", "send `DATA`, @FILE or - for standard input")
-	f.StringVarP(&o.method, "request", "X", "", "use the `METHOD` instead of GET or POST")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "send the header `NAME: VALUE` (repeatable)")
-	f.StringVar(&o.path, "path", "/", "ask for `PATH`, with a query where there is one")
-	f.BoolVarP(&o.include, "include", "i", false, "print status and headers too")
+	o.request.addFlags(cmd.Flags())
 	return cmd
 }
 
@@ -70,7 +55,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	if err != nil {
 		return err
 	}
-	fns, err := choose(stack, names, choice{})
+	fns, err := chooseFunctions(stack, names, choice{})
 	if err != nil {
 		return err
 	}
@@ -78,23 +63,23 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 		return usagef("fnb invoke", "%s has %d functions; name one", relative(stack.File), len(fns))
 	}
 	fn := fns[0]
-	req, err := g.invocation(ctx, o)
+	req, err := o.request.request(ctx, "fnb invoke", g.in)
 	if err != nil {
 		return err
 	}
 	defer req.Body.Close()
 	if rt := runningFunction(ctx, stack.File, fn.Name); rt != nil {
-		return wrapFunction(stack, fn, g.exchange(o, rt, req))
+		return wrapFunction(stack, fn, g.exchange(&o.request, rt, req))
 	}
-	p, jobs, err := g.containers(ctx, &o.containerOptions, []string{fn.Name})
+	p, jobs, err := g.containers(ctx, &o.containerFlags, choice{}, []string{fn.Name})
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	p.unfold = g.ci.quote(g.err)
+	defer p.Close()
+	p.unfold = g.ci.Quote(g.err)
 	var mu sync.Mutex
-	err = each(ctx, jobs, 1, func(ctx context.Context, j *job) error { return g.invokeOnce(ctx, p, j, o, req, &mu) })
-	if lerr := p.writeLock(); lerr != nil {
+	err = pipeline.Each(ctx, jobs, 1, func(ctx context.Context, _ int, j *pipeline.Job) error { return g.invokeOnce(ctx, p, j, o, req, &mu) })
+	if lerr := p.WriteLock(); lerr != nil {
 		err = errors.Join(err, lerr)
 	}
 	return err
@@ -104,99 +89,47 @@ func wrapFunction(stack *schema.Stack, fn schema.Function, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &functionError{name: fn.Name, place: placeOf(stack, fn), err: err}
+	return &pipeline.FunctionError{Name: fn.Name, Place: pipeline.PlaceOf(stack, fn), Err: err}
 }
 
 // slowBuild is how long a build goes on before there is a word about it.
 const slowBuild = 2 * time.Second
 
+// lastWords is how long a function that was invoked may take to end, so that its log is shown to the last line.
+const lastWords = 2 * time.Second
+
 // invokeOnce runs a function for one request.
-func (g *globals) invokeOnce(ctx context.Context, p *pipeline, j *job, o *invokeOptions, hr *http.Request, mu *sync.Mutex) error {
-	req, _, err := p.container(ctx, j, &o.containerOptions)
-	if err != nil {
-		return err
-	}
-	if prefix := j.fn.Name + " | "; !g.quiet {
-		req.Stdout, req.Stderr = plain.NewWriter(mu, g.err, prefix), plain.NewWriter(mu, g.err, prefix)
-	}
-	g.noteSecrets(mu, j.fn, &o.containerOptions)
+func (g *globals) invokeOnce(ctx context.Context, p *shownPipeline, j *pipeline.Job, o *invokeOptions, hr *http.Request, mu *sync.Mutex) error {
+	g.noteSecrets(mu, j.Function, &o.containerFlags)
 	word := time.AfterFunc(slowBuild, func() {
 		if !g.quiet {
-			g.say(mu, j.fn.Name, "building")
+			g.say(mu, j.Function.Name, "building")
 		}
 	})
-	r, err := p.machine.Run(ctx, req)
+	r, err := p.Start(ctx, j, o.container, func(req *containers.Request) {
+		if prefix := j.Function.Name + " | "; !g.quiet {
+			req.Stdout, req.Stderr = plain.NewWriter(mu, g.err, prefix), plain.NewWriter(mu, g.err, prefix)
+		}
+	})
 	word.Stop()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	j.doing = "running"
 	if err := r.Ready(ctx, o.timeout); err != nil {
 		if g.quiet { // nothing of its log has been shown
 			for _, line := range r.Tail() {
-				fmt.Fprintf(g.err, "%s | %s\n", j.fn.Name, plain.Line(line))
+				fmt.Fprintf(g.err, "%s | %s\n", j.Function.Name, plain.Line(line))
 			}
 		}
-		return err
+		return pipeline.While("running", err)
 	}
-	return g.exchange(o, r.Transport(), hr)
-}
-
-// invocation is the request that the flags describe.
-func (g *globals) invocation(ctx context.Context, o *invokeOptions) (*http.Request, error) {
-	var body io.ReadCloser = http.NoBody
-	length := int64(0)
-	switch file, isFile := strings.CutPrefix(o.data, "@"); {
-	case !o.hasData:
-	case o.data == "-" || o.data == "@-":
-		body, length = io.NopCloser(g.in), -1
-	case isFile:
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, usagef("fnb invoke", "--data: %w", err)
-		}
-		body, length = f, -1
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			length = info.Size()
-		}
-	default:
-		body, length = io.NopCloser(strings.NewReader(o.data)), int64(len(o.data))
+	err = g.exchange(&o.request, r.Transport(), hr)
+	if !g.quiet {
+		// Its last lines may be in the function's pipe still, from which only an orderly end brings them.
+		_, _ = r.Stop(ctx, lastWords) // how it ends is nobody's
 	}
-	method := o.method
-	if method == "" {
-		method = http.MethodGet
-		if o.hasData {
-			method = http.MethodPost
-		}
-	}
-	path := o.path
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://function"+path, body)
-	if err != nil {
-		return nil, usagef("fnb invoke", "%w", err)
-	}
-	req.ContentLength = length
-	req.Header.Set("User-Agent", "fnb/"+fnbVersion())
-	if o.hasData {
-		req.Header.Set("Content-Type", "text/plain")
-	}
-	for _, h := range o.headers {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok || strings.TrimSpace(name) == "" {
-			return nil, usagef("fnb invoke", "--header %q: it has to be NAME: VALUE", h)
-		}
-		if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "Host" {
-			req.Host = strings.TrimSpace(value)
-		} else if name == "Content-Type" || name == "User-Agent" {
-			req.Header.Set(name, strings.TrimSpace(value))
-		} else {
-			req.Header.Add(name, strings.TrimSpace(value))
-		}
-	}
-	return req, nil
+	return pipeline.While("running", err)
 }
 
 // runningFunction reaches the fnb run of a function; nil where there is none.
@@ -205,49 +138,5 @@ func runningFunction(ctx context.Context, stackFile, name string) http.RoundTrip
 	if err != nil {
 		return nil
 	}
-	// Nobody else can have put anything into a folder that only its owner enters.
-	if info, err := os.Lstat(filepath.Dir(path)); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !builder.OwnFile(info) {
-		return nil
-	}
-	if builder.CheckSocketFolder(filepath.Dir(path)) != nil {
-		return nil
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil
-	}
-	return &http.Transport{
-		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		DisableKeepAlives: true, DisableCompression: true,
-	}
-}
-
-// exchange sends the request and prints the answer.
-func (g *globals) exchange(o *invokeOptions, rt http.RoundTripper, req *http.Request) error {
-	res, err := rt.RoundTrip(req)
-	if err != nil {
-		return fmt.Errorf("sending the request: %w", err)
-	}
-	defer res.Body.Close()
-	if o.include {
-		fmt.Fprintf(g.out, "%s %s\r\n", res.Proto, res.Status)
-		var names []string
-		for name := range res.Header {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			for _, value := range res.Header[name] {
-				fmt.Fprintf(g.out, "%s: %s\r\n", name, value)
-			}
-		}
-		fmt.Fprint(g.out, "\r\n")
-	}
-	if _, err := io.Copy(g.out, res.Body); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	if res.StatusCode >= http.StatusBadRequest {
-		return &statusError{res.Status}
-	}
-	return nil
+	return serve.Dial(ctx, path)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fnb/builder/probe"
+	"fnb/pipeline"
 )
 
 // JUnit's XML as CI systems read it: a suite for each function, a case for each
@@ -39,10 +40,10 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-func junitXML(results []testResult) ([]byte, error) {
+func junitXML(results []pipeline.TestResult) ([]byte, error) {
 	var all junitSuites
 	for _, r := range results {
-		s := junitSuite{Name: r.title(), Tests: len(r.Checks)}
+		s := junitSuite{Name: r.Title(), Tests: len(r.Checks)}
 		total := 0.0
 		for _, c := range r.Checks {
 			total += c.Seconds

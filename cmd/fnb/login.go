@@ -31,7 +31,7 @@ The password is read from the terminal, or from standard input with --password-s
 			if password, err = g.readPassword(stdin, args[0]); err != nil {
 				return err
 			}
-			c, err := registry.New(registry.Options{Insecure: insecure, UserAgent: "fnb/" + fnbVersion()})
+			c, err := newRegistry(insecure)
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ The password is read from the terminal, or from standard input with --password-s
 	f := cmd.Flags()
 	f.StringVarP(&user, "username", "u", "", "log in as `NAME`")
 	f.BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	f.StringSliceVar(&insecure, "insecure-registry", nil, "speak plain HTTP to the registry `HOST`")
+	addInsecureFlag(f, &insecure)
 	return cmd
 }
 
@@ -78,28 +78,10 @@ func (g *globals) readPassword(stdin bool, host string) (string, error) {
 	return s, nil
 }
 
-func newLogout(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:     "logout HOST",
-		Short:   "forget the credentials of a registry",
-		Long:    "Logout takes a registry's credentials out of the credential helper or of Docker's config.json.",
-		Example: "  fnb logout ghcr.io",
-		Args:    exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := registry.New(registry.Options{})
-			if err != nil {
-				return err
-			}
-			was, err := c.Logout(cmd.Context(), args[0])
-			if err != nil {
-				return fmt.Errorf("logging out of %s: %w", args[0], err)
-			}
-			if !was {
-				fmt.Fprintf(g.err, "there were no credentials for %s\n", args[0])
-				return nil
-			}
-			fmt.Fprintf(g.err, "logged out of %s\n", args[0])
-			return nil
-		},
-	}
+// newRegistry is the client of registries, some of which are spoken to in plain HTTP.
+func newRegistry(insecure []string) (*registry.Client, error) {
+	return registry.New(registry.Options{Insecure: insecure, UserAgent: userAgent()})
 }
+
+// userAgent is what fnb calls itself in requests.
+func userAgent() string { return "fnb/" + fnbVersion() }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"fnb/internal/ci"
 	_ "fnb/internal/start"
 )
 
@@ -33,16 +34,17 @@ func run() int {
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
-	ci := findCI()
+	runner := ci.Here()
 	unquote := func() {}
 	if err != nil { // much of which may be a failing step's log
-		unquote = ci.quote(s.err)
+		unquote = runner.Quote(s.err)
 	}
 	code := report(s.err, err)
 	unquote()
-	ci.annotate(s.err, err)
+	places := remarks(runner, err)
+	runner.Annotate(s.err, places)
 	if file := root.PersistentFlags().Lookup(codeQualityFlag).Value.String(); file != "" {
-		if err := ci.writeCodeQuality(file, err); err != nil {
+		if err := ci.WriteCodeQuality(file, places); err != nil {
 			return max(code, report(s.err, fmt.Errorf("writing the code quality report: %w", err)))
 		}
 	}

@@ -8,12 +8,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"fnb/internal/servers"
 	"fnb/packaging"
+	"fnb/templates"
+	"fnb/templates/conformance"
 )
 
 // An fnbUser is somebody who types fnb commands: a project folder and an
@@ -107,119 +112,151 @@ func digests(out string) map[string]string {
 	return m
 }
 
-// official are the official templates as functions, with a third-party package
-// each where there are packages, a request and a part of its answer.
-func official() map[string]struct {
-	files      map[string]string
-	body, want string
-} {
-	type function = struct {
-		files      map[string]string
-		body, want string
-	}
-	return map[string]function{
-		"go": {files: map[string]string{
-			"go.mod":          "module example.com/any/name\n\ngo 1.23\n\nrequire github.com/dustin/go-humanize v1.0.1\n",
-			"handler.go":      "package function\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n\n\t\"github.com/dustin/go-humanize\"\n)\n\nfunc Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, humanize.Comma(7654321)) }\n",
-			"handler_test.go": "package function\n",
-		}, want: "7,654,321"},
-		"python3": {files: map[string]string{
-			"requirements.txt": "humanize==4.9.0\n",
-			"handler.py":       "import humanize\n\n\ndef handle(event, context):\n    return {\"statusCode\": 200, \"body\": humanize.intcomma(int(event.body))}\n",
-		}, body: "1234567", want: "1,234,567"},
-		"node": {files: map[string]string{
-			"package.json": "{\"name\": \"f\", \"version\": \"1.0.0\", \"main\": \"handler.js\", \"dependencies\": {\"ms\": \"2.1.3\"}}\n",
-			"handler.js":   "const ms = require('ms')\nmodule.exports = async (event, context) => context.status(200).succeed(ms(Number(event.body), { long: true }))\n",
-		}, body: "7200000", want: "2 hours"},
-		"command":    {body: "as it came", want: "as it came"},
-		"dockerfile": {files: map[string]string{"Dockerfile": "FROM debian:bookworm-slim\nUSER 1000\nCMD [\"tr\", \"a-z\", \"A-Z\"]\n"}, body: "shout", want: "SHOUT"},
-	}
-}
-
-// TestOfficialTemplates builds a function of each official template, pushes it,
-// runs it outside of the builder and calls it through the watchdog, whose layer
-// has one digest in all of them: that of the layer fnb carries.
-func TestOfficialTemplates(t *testing.T) {
+// TestLanguages holds for each official template what is promised of all of them. Its image
+// is made once for all that is asked of it, from files that are older, with other modes and
+// in another time zone than those of which another builder makes it again.
+func TestLanguages(t *testing.T) {
 	t.Parallel()
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
-	wd, err := packaging.Watchdog()
-	if err != nil {
-		t.Fatal(err)
-	}
-	layer := wd.Layers["linux/"+runtime.GOARCH]
-	u := newUser(t, r, "FNB_PREFIX="+r.registry.Host+"/official")
-	for name, fn := range official() {
-		u.run("new", name, "--lang", name, "--quiet")
-		for file, text := range fn.files {
-			u.write(name+"/"+file, text)
-		}
-	}
-	built := digests(u.run("build", "--push", "--progress", "plain"))
-	for name, fn := range official() {
+	for _, name := range officialNames(t) {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-			defer cancel()
-			ref := r.registry.Host + "/official/" + name + "@" + built[name]
-			img, err := pullImage(ref, "")
-			if err != nil {
-				t.Fatal(err)
+			t.Parallel()
+			var waiting sync.WaitGroup // lives that do little else go on beside the rest
+			defer waiting.Wait()
+			l := makeLanguage(t, r, name)
+			t.Run("image", l.checkImage)
+			if conformance.Without()[l.name] == "" {
+				conformanceLives(t, l, &waiting)
+				t.Run("requests", func(t *testing.T) { conformanceCases(t, l) })
 			}
-			m, err := img.Manifest()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := m.Layers[len(m.Layers)-1].Digest.String(); got != layer {
-				t.Errorf("the watchdog's layer is %s, fnb carries %s", got, layer)
-			}
-			answer, err := callImage(ctx, ref, fn.body, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(answer, "status 200\n") || !strings.Contains(answer, fn.want) || !strings.HasSuffix(answer, "exit 0\n") {
-				t.Errorf("it answers\n%s\nwant %q", answer, fn.want)
-			}
+			t.Run("starter", func(t *testing.T) {
+				u := newUser(t, r)
+				u.run("new", l.name, "--lang", l.name, "--quiet")
+				u.run("test", l.name, "--progress", "plain")
+			})
+			t.Run("digest", func(t *testing.T) {
+				u := newUser(t, r, "FNB_BUILDER="+r.stockBuilder(t))
+				l.write(t, u)
+				if other := digests(u.run("build", "--progress", "plain"))[l.name]; other != l.digest {
+					t.Errorf("%s with a stock daemon, %s with fnb's own", other, l.digest)
+				}
+			})
 		})
 	}
 }
 
-// TestSameDigest builds the same functions with two fresh builders, a stock
-// BuildKit daemon and fnb's own, as two users whose files have other times and
-// modes, in other time zones and with other umasks: all digests are equal.
-func TestSameDigest(t *testing.T) {
-	t.Parallel()
-	r, err := shared()
-	servers.Require(t, "buildkit", err)
-	bases := servers.BasesFor(t, servers.BasesOptions{})
-	stock := servers.BuildkitdFor(t, servers.BuildkitdOptions{Mirrors: bases.Mirrors})
-	root := filepath.Join(t.TempDir(), "builder")
-	users := []*fnbUser{
-		newUser(t, r, "FNB_BUILDER="+stock.Address),
-		newUser(t, r, "FNB_BUILDER_ROOT="+root, "CI=true", "TZ=Pacific/Kiritimati", "LANG=tr_TR.UTF-8", "USER=somebody", "FNB_PARALLEL=1"),
+func officialNames(t testing.TB) []string {
+	t.Helper()
+	all, err := templates.Official()
+	if err != nil {
+		t.Fatal(err)
 	}
-	users[1].umask = "077"
-	t.Cleanup(func() {
-		cmd := exec.Command(users[1].bin, "builder", "stop")
-		cmd.Env = users[1].env
-		_ = cmd.Run()
-	})
-	var results []map[string]string
-	for i, u := range users {
-		for name, fn := range official() {
-			u.run("new", name, "--lang", name, "--quiet")
-			for file, text := range fn.files {
-				u.write(name+"/"+file, text)
-			}
-		}
-		if i == 1 {
-			age(t, u.dir)
-		}
-		results = append(results, digests(u.run("build", "--progress", "plain")))
+	var names []string
+	for _, tpl := range all {
+		names = append(names, tpl.Name)
 	}
-	for name := range official() {
-		if a, b := results[0][name], results[1][name]; a == "" || a != b {
-			t.Errorf("%s: %s with a stock daemon, %s with fnb's own", name, a, b)
+	return names
+}
+
+// A language is the image of a function of an official template: its handler in the
+// conformance table, or one of its own.
+type language struct {
+	name       string
+	digest     string
+	img        v1.Image
+	root       string // the image's files
+	path       string // of a request,
+	body, want string // what it is sent, and a part of its answer
+}
+
+// withoutHandler are the templates that have no handler in the conformance table: a file of
+// a function, a request and a part of its answer.
+func withoutHandler() map[string]struct{ file, text, body, want string } {
+	return map[string]struct{ file, text, body, want string }{
+		"command":    {body: "as it came", want: "as it came"},
+		"dockerfile": {file: "Dockerfile", text: "FROM debian:bookworm-slim\nUSER 1000\nCMD [\"tr\", \"a-z\", \"A-Z\"]\n", body: "shout", want: "SHOUT"},
+	}
+}
+
+// makeLanguage builds the image of a template in fnb's own builder, and pushes it.
+func makeLanguage(t *testing.T, r *rig, name string) *language {
+	t.Helper()
+	packaged := conformance.Packaged()
+	l := &language{name: name, path: packaged.Request.Target, want: packaged.Want.Body}
+	if conformance.Without()[name] != "" {
+		fn, ok := withoutHandler()[name]
+		if !ok {
+			t.Fatalf("no function is built with the template %s: add one to withoutHandler()", name)
 		}
+		l.path, l.body, l.want = "/", fn.body, fn.want
+	}
+	prefix := r.registry.Host + "/official"
+	u := newUser(t, r, "FNB_PREFIX="+prefix, "CI=true", "TZ=Pacific/Kiritimati", "LANG=tr_TR.UTF-8", "USER=somebody")
+	u.umask = "077"
+	l.write(t, u)
+	age(t, u.dir)
+	l.digest = digests(u.run("build", "--push", "--progress", "plain"))[name]
+	var err error
+	if l.img, err = pullImage(prefix+"/"+name+"@"+l.digest, ""); err != nil {
+		t.Fatal(err)
+	}
+	l.root = filepath.Join(t.TempDir(), "root")
+	if err := servers.Unpack(t.Context(), l.img, l.root); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(l.root) })
+	return l
+}
+
+// write makes the function in a user's project.
+func (l *language) write(t *testing.T, u *fnbUser) {
+	t.Helper()
+	u.run("new", l.name, "--lang", l.name, "--quiet")
+	if fn, ok := withoutHandler()[l.name]; !ok {
+		dir := filepath.Join(u.dir, l.name)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		writeConformanceHandler(t, l.name, dir)
+	} else if fn.file != "" {
+		u.write(l.name+"/"+fn.file, fn.text)
+	}
+}
+
+// run starts the image outside of the builder. It does not pause when it is stopped.
+func (l *language) run(t *testing.T, opts servers.ContainerOptions) *servers.Container {
+	t.Helper()
+	opts.Root, opts.Env = l.root, append([]string{"healthcheck_interval=1ms"}, opts.Env...)
+	c, err := servers.Run(t.Context(), l.img, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// checkImage calls the function through the watchdog, whose layer is the one that fnb carries.
+func (l *language) checkImage(t *testing.T) {
+	wd, err := packaging.Watchdog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := l.img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, layer := m.Layers[len(m.Layers)-1].Digest.String(), wd.Layers["linux/"+runtime.GOARCH]; got != layer {
+		t.Errorf("the watchdog's layer is %s, fnb carries %s", got, layer)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	answer, err := callContainer(ctx, l.run(t, servers.ContainerOptions{}), l.path, l.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(answer, "status 200\n") || !strings.Contains(answer, l.want) || !strings.HasSuffix(answer, "exit 0\n") {
+		t.Errorf("it answers\n%s\nwant %q", answer, l.want)
 	}
 }
 

@@ -10,14 +10,16 @@ import (
 	"testing"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/front"
 )
 
 // TestBuilderPushesToQuirks has fnb's own builder push to each of the registries that
 // fnb push takes, which are otherwise in one thing at a time.
 func TestBuilderPushesToQuirks(t *testing.T) {
+	t.Parallel()
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
-	for _, quirk := range servers.Quirks() {
+	for _, quirk := range front.Quirks() {
 		t.Run(quirk.Name, func(t *testing.T) {
 			t.Parallel()
 			out, err := pushToQuirk(t, r, quirk, "FNB_BUILDER_ROOT="+r.builder)
@@ -34,7 +36,7 @@ func TestAnotherBuilderPushes(t *testing.T) {
 	t.Parallel()
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
-	stock := servers.BuildkitdFor(t, servers.BuildkitdOptions{})
+	stock := r.stockBuilder(t)
 	want := map[string]bool{
 		"a Location that is a path":            true,
 		"PUT of a manifest answered 202":       false,
@@ -42,13 +44,13 @@ func TestAnotherBuilderPushes(t *testing.T) {
 		"a Location that is a name":            false,
 		"a Docker-Content-Digest that is none": true,
 	}
-	for _, quirk := range servers.Quirks() {
+	for _, quirk := range front.Quirks() {
 		taken, tried := want[quirk.Name]
 		if !tried {
 			continue
 		}
 		delete(want, quirk.Name)
-		out, err := pushToQuirk(t, r, quirk, "FNB_BUILDER="+stock.Address)
+		out, err := pushToQuirk(t, r, quirk, "FNB_BUILDER="+stock)
 		if taken != (err == nil) || taken == strings.Contains(out, "hint: fnb itself, and its own builder, push to more registries than this builder does: fnb build && fnb push\n") {
 			t.Errorf("%s: %v: %s", quirk.Name, err, out)
 		}
@@ -59,7 +61,7 @@ func TestAnotherBuilderPushes(t *testing.T) {
 }
 
 // pushToQuirk builds a small image and has the builder push it.
-func pushToQuirk(t *testing.T, r *rig, quirk servers.Quirk, env string) (string, error) {
+func pushToQuirk(t *testing.T, r *rig, quirk front.Quirk, env string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -68,14 +70,14 @@ func pushToQuirk(t *testing.T, r *rig, quirk servers.Quirk, env string) (string,
 		}
 	}
 	write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
-	front := servers.FrontFor(t, r.registry, quirk)
+	odd := front.For(t, r.registry, quirk)
 	auths := "{}"
 	if quirk.Account {
-		auths = fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, front.Host, base64.StdEncoding.EncodeToString([]byte(servers.RobotUser+":"+servers.RobotPassword)))
+		auths = fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, odd.Host, base64.StdEncoding.EncodeToString([]byte(front.RobotUser+":"+front.RobotPassword)))
 	}
 	write("config.json", auths)
 	name := strings.ToLower(strings.Trim(strings.NewReplacer(" ", "-", ",", "").Replace(quirk.Name), "-"))
-	write("stack.yaml", fmt.Sprintf("functions:\n  q: {lang: dockerfile, handler: ., watchdog: none, image: '%s/quirks/%s:1'}\n", front.Host, name))
+	write("stack.yaml", fmt.Sprintf("functions:\n  q: {lang: dockerfile, handler: ., watchdog: none, image: '%s/quirks/%s:1'}\n", odd.Host, name))
 	cmd := exec.CommandContext(t.Context(), filepath.Join(r.bin, "fnb"), "build", "--push", "--no-cache", "--quiet")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env, "FNB_CONFIG="+r.config, "HOME="+dir, "DOCKER_CONFIG="+dir)

@@ -15,6 +15,7 @@ import (
 
 	"fnb/internal/servers"
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // strictly reads a JSON document into v, which has to have a place for every key.
@@ -102,7 +103,7 @@ func TestReport(t *testing.T) {
 	if diff := cmp.Diff(want, pushed); diff != "" {
 		t.Errorf("pushed (-want +got):\n%s", diff)
 	}
-	if img.Annotations[schema.InputLabel] != built.InputDigest || built.Pin == nil || built.Pin.Checksum != img.Annotations["fnb.template.checksum"] {
+	if img.Annotations[words.LabelInput] != built.InputDigest || built.Pin == nil || built.Pin.Checksum != img.Annotations["fnb.template.checksum"] {
 		t.Errorf("the image says %v", img.Annotations)
 	}
 
@@ -111,7 +112,7 @@ func TestReport(t *testing.T) {
 	for _, args := range [][]string{{"--push"}, {"--push", "--no-input-tag", "--no-cache"}} {
 		direct := report(append([]string{"build", "--label", "a=b"}, args...)...)
 		img, digest, size = imageOf(t, ref)
-		want.Status, want.InputDigest, want.Digest = "pushed", img.Annotations[schema.InputLabel], digest
+		want.Status, want.InputDigest, want.Digest = "pushed", img.Annotations[words.LabelInput], digest
 		want.Reason, want.Seconds, want.Context, want.Cached = direct.Reason, direct.Seconds, built.Context, direct.Cached
 		want.Platforms = []schema.PlatformReport{{Platform: "linux/amd64", Digest: digest, Size: size}}
 		if diff := cmp.Diff(want, direct); diff != "" {

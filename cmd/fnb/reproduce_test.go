@@ -1,13 +1,11 @@
 package main
 
 import (
-	"archive/tar"
 	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -43,7 +42,7 @@ CMD ["/function/run"]
 	}
 }
 
-// TestAnotherDay builds the same functions on two fresh builders, at another
+// TestAnotherDay builds the same functions on two builders that never saw them, at another
 // second, of files with other times, in another place, as another user with
 // another umask and the environment of a CI system: the digests are equal, and
 // no time in the images is later than their epoch.
@@ -51,10 +50,9 @@ func TestAnotherDay(t *testing.T) {
 	t.Parallel()
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
-	bases := servers.BasesFor(t, servers.BasesOptions{})
-	first := newUser(t, r, "FNB_BUILDER="+servers.BuildkitdFor(t, servers.BuildkitdOptions{Mirrors: bases.Mirrors}).Address)
+	first := newUser(t, r, "FNB_BUILDER="+r.stockBuilder(t))
 	second := newUser(t, r, "CI=true", "TZ=Pacific/Kiritimati", "LANG=tr_TR.UTF-8",
-		"FNB_BUILDER="+servers.BuildkitdFor(t, servers.BuildkitdOptions{Mirrors: bases.Mirrors, TCP: true}).Address)
+		"FNB_BUILDER="+servers.BuildkitdFor(t, servers.BuildkitdOptions{Mirrors: r.mirrors, TCP: true}).Address)
 	second.umask = "077"
 	var results []map[string]string
 	began := time.Now()
@@ -86,7 +84,7 @@ func TestAnotherDay(t *testing.T) {
 	}
 	epoch := time.Unix(315532801, 0)
 	timesOf(t, r.registry.Host+"/day0/whole:1", empty.Image, epoch)
-	base, err := pullImage(cmp.Or(bases.Mirrors["docker.io"], "docker.io")+"/library/debian:bookworm-slim", "linux/amd64")
+	base, err := pullImage(cmp.Or(r.mirrors["docker.io"], "docker.io")+"/library/debian:bookworm-slim", "linux/amd64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,14 +217,8 @@ func layerTimes(t *testing.T, what string, l v1.Layer, epoch time.Time) int {
 		t.Errorf("%s: its gzip header has %s, %q and %q", what, z.ModTime, z.Name, z.Comment)
 	}
 	entries := 0
-	for r := tar.NewReader(z); ; entries++ {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return entries
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for h := range fixture.Entries(t, z) {
+		entries++
 		for _, at := range []time.Time{h.ModTime, h.AccessTime, h.ChangeTime} {
 			if at.After(epoch) {
 				t.Errorf("%s: %s is of %s", what, h.Name, at)
@@ -238,4 +230,5 @@ func layerTimes(t *testing.T, what string, l v1.Layer, epoch time.Time) int {
 			}
 		}
 	}
+	return entries
 }

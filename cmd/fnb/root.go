@@ -6,10 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"fnb/internal/ci"
+	"fnb/schema/settings"
 	"fnb/store"
 )
 
@@ -22,23 +25,29 @@ type globals struct {
 	quiet     bool
 	json      bool
 	progress  string
-	builder   string
+	builder   builderFlags
 	alone     lone
-	openFaaS  bool // the names of OpenFaaS's template store are found; known once a store is open
+	openFaaS  bool            // the names of OpenFaaS's template store are found; known once a store is open
+	stores    []*store.Finder // that were opened
+	summary   string
+	ci        ci.Runner
+	config    func() (settings.Settings, error) // fnb's settings, which are read once
+}
+
+// builderFlags say which builder a command uses.
+type builderFlags struct {
+	address   string
 	tlsDir    string
 	plaintext bool
-	stores    []*store.Store // that were opened
-	summary   string
-	ci        ciSystem
 }
 
 // newRoot makes the command tree.
 func newRoot(s streams) *cobra.Command {
-	g := &globals{streams: s, ci: findCI()}
+	g := &globals{streams: s, ci: ci.Here(), config: sync.OnceValues(readConfig)}
 	root := group(&cobra.Command{
 		Use:           "fnb",
 		Short:         "build functions into container images",
-		Long:          "fnb turns a few lines of code and a template into an OCI image, and pushes it to a registry.\n\nIt reads the functions of a stack file, resolves each one's template, packages template and handler into a build context, has BuildKit solve it into an image with the watchdog layered in, and pushes the image.",
+		Long:          "fnb turns a few lines of code and a template into an OCI image, and pushes it to a registry.\n\nIt reads the functions of a stack file, resolves each one's template, and packages template and handler into a build context. BuildKit makes an image of it, with the watchdog layered in. The image is pushed to a registry.",
 		Example:       "  # a first function in Go, from template to registry\n  fnb new hello --lang go --prefix ghcr.io/acme\n  fnb build\n  fnb push",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -49,7 +58,7 @@ func newRoot(s streams) *cobra.Command {
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd.CommandPath(), "%w", err) })
+	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.StringVarP(&g.file, "file", "f", "", "read the stack from `FILE` (default stack.yaml or stack.yml, looked for upwards)")
 	f.StringVarP(&g.directory, "directory", "C", "", "change to `DIR` before anything else")
@@ -57,15 +66,15 @@ func newRoot(s streams) *cobra.Command {
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "show no progress")
 	f.BoolVar(&g.json, "json", false, "print the result as JSON")
 	f.BoolVar(&g.offline, "offline", false, "use no network: what is cached works")
-	f.StringVar(&g.builder, "builder", "", "use the BuildKit at `ADDRESS`, or several with commas between (default the managed builder)")
-	f.StringVar(&g.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
-	f.BoolVar(&g.plaintext, plaintextFlag, false, "send builds, with secrets and credentials, in clear text to a tcp:// builder of another machine")
+	f.StringVar(&g.builder.address, "builder", "", "use the BuildKit at `ADDRESS`, or several with commas between (default the managed builder)")
+	f.StringVar(&g.builder.tlsDir, "builder-tlsdir", "", "folder `DIR` with ca.pem, cert.pem and key.pem for a tcp:// builder")
+	f.BoolVar(&g.builder.plaintext, plaintextFlag, false, "send builds, with secrets and credentials, in clear text to a tcp:// builder of another machine")
 	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(
 		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g),
 		newLock(g), newOutdated(g), newUpdate(g),
-		newTemplate(g), newStoreCommand(g), newBuilder(g),
+		newTemplate(g), newStoreCommand(g), newImage(g), newBuilder(g),
 		newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(newPublish(g))
@@ -105,45 +114,6 @@ func (g *globals) prepare(cmd *cobra.Command) error {
 // envName is the environment variable of a flag: FNB_BUILD_ARG for build-arg.
 func envName(flag string) string {
 	return "FNB_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// between takes from least to most arguments. Any other number is a usage error that
-// shows how the command is written.
-func between(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		written := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
-		switch {
-		case len(args) < least:
-			return usagef(cmd.CommandPath(), "an argument is missing: %s", written)
-		case len(args) > most:
-			return usagef(cmd.CommandPath(), "%q is an argument too many: %s", args[most], written)
-		}
-		return nil
-	}
-}
-
-// exactly takes n arguments.
-func exactly(n int) cobra.PositionalArgs { return between(n, n) }
-
-// group is a command that only holds others; alone it shows its help, and an
-// unknown word is a usage error.
-func group(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.SuggestionsMinimumDistance = 2
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		if hints := ofFaasCLI(cmd.CommandPath(), args[0]); hints != nil {
-			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("%q is a word of faas-cli's, and none of fnb's", args[0]), hints: hints}
-		}
-		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
-		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-			return &usageError{command: cmd.CommandPath(), err: err, hints: []string{"did you mean: " + cmd.CommandPath() + " " + s[0]}}
-		}
-		return usagef(cmd.CommandPath(), "%w", err)
-	}
-	return cmd
 }
 
 // relative shows a path as a person in the working directory would type it.

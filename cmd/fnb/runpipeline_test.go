@@ -1,9 +1,13 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +35,7 @@ func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 		known[k] = v
 	}
 	data := []byte(ts.ReadFile(args[1]))
+	known["github.action_path"] = filepath.Dir(ts.MkAbs(args[1]))
 	var steps []step
 	var err error
 	switch args[0] {
@@ -259,13 +264,15 @@ func tektonSteps(data []byte, known map[string]string) ([]step, error) {
 // runSteps runs scripts one after another until one fails. What a step writes to
 // GITHUB_ENV and GITHUB_PATH is there for the next.
 func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) error {
-	base := map[string]string{"CI": "true"}
+	base := map[string]string{"CI": "true", "GITHUB_ACTION_PATH": known["github.action_path"]}
 	for _, k := range []string{"HOME", "PATH", "FNB_CONFIG", "FNB_BUILDER_ROOT", "FNB_PREFIX", "CURL_CA_BUNDLE", "GIT_CEILING_DIRECTORIES"} {
 		base[k] = ts.Getenv(k)
 	}
 	if path, ok := known["PATH"]; ok {
 		base["PATH"] = path
 	}
+	base["RUNNER_TEMP"] = ts.MkAbs(".runner")
+	ts.Check(os.MkdirAll(base["RUNNER_TEMP"], 0o700))
 	for _, k := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
 		base[k] = ts.MkAbs(strings.ToLower(k))
 		ts.Check(os.WriteFile(base[k], nil, 0o600))
@@ -300,20 +307,64 @@ func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) 
 }
 
 // cmdServeFile: servefile VAR FILE serves a file over HTTPS on loopback until
-// the script ends. VAR becomes its URL, VAR_SHA256 its checksum, and curl is
-// told to trust the server.
+// the script ends. VAR becomes its URL, and curl is told to trust the server.
 func cmdServeFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: servefile VAR FILE")
 	}
 	file := ts.MkAbs(args[1])
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }))
+	ts.Setenv(args[0], serveTLS(ts, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })+"/fnb")
+}
+
+// cmdServeRelease: serverelease VAR VERSION serves a page of releases over HTTPS on loopback, with
+// one release of the script's fnb, which says that it is VERSION. VAR becomes the URL of the page,
+// VAR_SHA256 the checksum of the release's checksums.txt, and curl and fnb trust the server.
+func cmdServeRelease(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serverelease VAR VERSION")
+	}
+	program := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = version ]; then echo fnb %s; else exec %s \"$@\"; fi\n", args[1], ts.Getenv("FNB"))
+	pages := map[string][]byte{}
+	var checksums strings.Builder
+	for _, arch := range []string{"amd64", "arm64"} {
+		name := fmt.Sprintf("fnb_%s_linux_%s.tar.gz", args[1], arch)
+		archive := tarGz(ts, "fnb", program)
+		pages[name] = archive
+		fmt.Fprintf(&checksums, "%x  %s\n", sha256.Sum256(archive), name)
+	}
+	pages["checksums.txt"] = []byte(checksums.String())
+	base := serveTLS(ts, func(w http.ResponseWriter, r *http.Request) {
+		if page, ok := pages[strings.TrimPrefix(r.URL.Path, "/fnb/v"+args[1]+"/")]; ok {
+			_, _ = w.Write(page)
+			return
+		}
+		http.NotFound(w, r)
+	})
+	ts.Setenv(args[0], base+"/fnb")
+	ts.Setenv(args[0]+"_SHA256", fmt.Sprintf("%x", sha256.Sum256(pages["checksums.txt"])))
+}
+
+// tarGz is an archive of one program.
+func tarGz(ts *testscript.TestScript, name, program string) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	ts.Check(w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(program))}))
+	_, err := w.Write([]byte(program))
+	ts.Check(errors.Join(err, w.Close(), z.Close()))
+	return b.Bytes()
+}
+
+// serveTLS starts a server until the script ends, which curl and fnb trust, and returns its URL.
+func serveTLS(ts *testscript.TestScript, handler http.HandlerFunc) string {
+	s := httptest.NewTLSServer(handler)
 	ts.Defer(s.Close)
 	bundle := filepath.Join(ts.Getenv("WORK"), ".ca.pem")
 	raw := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	ts.Check(os.WriteFile(bundle, raw, 0o600))
 	ts.Setenv("CURL_CA_BUNDLE", bundle)
-	ts.Setenv(args[0], s.URL+"/fnb")
+	ts.Setenv("SSL_CERT_FILE", bundle)
+	return s.URL
 }
 
 // cmdSHA256: sha256 VAR FILE sets a variable to a file's checksum.

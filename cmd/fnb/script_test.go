@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
 
@@ -35,17 +36,21 @@ type rig struct {
 	fleet    sync.Map // member by address
 	steady   sync.Map // what asks a script's functions all the time, by URL
 	builder  string
+	company  string // host:port that steps of the builder reach, for TestBuildAuthority
+
+	stockOnce sync.Once
+	stock     *servers.Buildkitd
 }
 
 var shared = sync.OnceValues(startRig) //nolint:gochecknoglobals // started by the first test that needs it
 
-// stops are called when all tests are done.
+// stops are called when all tests are done, the last first.
 var stops []func()
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	for _, stop := range stops {
+	for _, stop := range slices.Backward(stops) {
 		stop()
 	}
 	os.Exit(code)
@@ -59,11 +64,12 @@ func startRig() (_ *rig, err error) {
 	}
 	stops = append(stops, func() { _ = os.RemoveAll(dir) })
 	r := &rig{bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.yaml")}
-	args := []string{"build", "-o", filepath.Join(r.bin, "fnb")}
+	args, env := []string{"build", "-o", filepath.Join(r.bin, "fnb")}, os.Environ()
 	if os.Getenv("FNB_TEST_RACE") != "" {
-		args = append(args, "-race")
+		args, env = append(args, "-race"), append(env, "CGO_ENABLED=1")
 	}
 	build := exec.CommandContext(ctx, "go", append(args, ".")...)
+	build.Env = env
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building fnb: %w\n%s", err, out)
 	}
@@ -77,7 +83,12 @@ func startRig() (_ *rig, err error) {
 	}
 	stops = append(stops, func() { bases.Close() })
 	r.mirrors = bases.Mirrors
-	if err := writeSettings(r.config, bases.Mirrors, r.registry.Host); err != nil {
+	port, err := servers.FreePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	r.company = "127.0.0.1:" + port
+	if err := writeSettings(r.config, bases.Mirrors, r.registry.Host, r.company); err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -93,14 +104,35 @@ func startRig() (_ *rig, err error) {
 		_ = cmd.Run()
 	}
 	stop() // one that an interrupted run left has other mirrors
-	stops = append(stops, stop)
+	stops = append(stops, stop, func() {
+		r.stockOnce.Do(func() {})
+		if r.stock != nil {
+			_ = r.stock.Close()
+		}
+	})
 	return r, nil
 }
 
-// writeSettings leads to base images, and lets a Dockerfile ADD from the registry.
-func writeSettings(path string, mirrors map[string]string, registry string) error {
+// stockBuilder is the address of a BuildKit daemon as others have it, which begins with nothing
+// when the first test asks for it.
+func (r *rig) stockBuilder(t *testing.T) string {
+	t.Helper()
+	var err error
+	r.stockOnce.Do(func() {
+		r.stock, err = servers.StartBuildkitd(context.Background(), servers.BuildkitdOptions{Mirrors: r.mirrors})
+	})
+	servers.Require(t, "buildkit", err)
+	if r.stock == nil {
+		t.Fatal("the stock builder did not start, as another test says")
+	}
+	return r.stock.Address
+}
+
+// writeSettings leads to base images, and lets steps reach servers on this machine, as the
+// registry that a Dockerfile ADDs from.
+func writeSettings(path string, mirrors map[string]string, reach ...string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "builder:\n  idle: 10m\n  reach: [%q]\n", registry)
+	fmt.Fprintf(&b, "builder:\n  idle: 10m\n  reach: [\"%s\"]\n", strings.Join(reach, `", "`))
 	if len(mirrors) > 0 {
 		b.WriteString("  registries:\n")
 	}
@@ -117,6 +149,7 @@ func writeSettings(path string, mirrors map[string]string, registry string) erro
 
 // TestScripts runs the user stories of testdata/script.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
 	testscript.Run(t, testscript.Params{
@@ -134,10 +167,11 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
 			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
-			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "sha256": cmdSHA256,
+			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "serverelease": cmdServeRelease, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal,
+			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev,
 		},
 	})
 }
@@ -157,6 +191,8 @@ func (r *rig) setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("ACTION", action)
+	env.Setenv("SETUP", filepath.Join(filepath.Dir(action), "setup", "action.yml"))
+	env.Setenv("INSTALL", filepath.Join(filepath.Dir(action), "install.sh"))
 	env.Setenv("FNB_CONFIG", r.config)
 	env.Setenv("XDG_RUNTIME_DIR", os.Getenv("XDG_RUNTIME_DIR"))
 	env.Setenv("FNB_BUILDER_ROOT", r.builder)
@@ -273,23 +309,14 @@ func cmdKillBuilder(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: killbuilder")
 	}
 	root := ts.Getenv("FNB_BUILDER_ROOT")
-	await(ts, filepath.Join(root, "busy"))
-	time.Sleep(2 * time.Second) // the step it is to die in has begun
+	if busy := filepath.Join(root, "busy"); !until(func() bool { _, err := os.Stat(busy); return err == nil }) {
+		ts.Fatalf("%s does not appear", busy)
+	}
 	raw, err := os.ReadFile(filepath.Join(root, "builder.json"))
 	ts.Check(err)
 	var state struct{ PID int }
 	ts.Check(json.Unmarshal(raw, &state))
 	ts.Check(syscall.Kill(state.PID, syscall.SIGKILL))
-}
-
-func await(ts *testscript.TestScript, path string) {
-	for range 600 {
-		if _, err := os.Stat(path); err == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	ts.Fatalf("%s does not appear", path)
 }
 
 // cmdInterrupt: interrupt FILE COMMAND… starts a command, sends it SIGINT once
@@ -302,14 +329,11 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[2:]...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
-	var log lockedBuffer
+	var log fixture.Buffer
 	cmd.Stderr = &log
 	ts.Check(cmd.Start())
-	for range 1200 {
-		if strings.Contains(log.String(), args[0]) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
+	if !until(func() bool { return strings.Contains(log.String(), args[0]) }) {
+		ts.Fatalf("%q does not appear:\n%s", args[0], log.String())
 	}
 	start := time.Now()
 	ts.Check(cmd.Process.Signal(os.Interrupt))
@@ -332,23 +356,6 @@ func environ(ts *testscript.TestScript) []string {
 		}
 	}
 	return env
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // cmdPrivateRegistry: privateregistry VAR USER PASSWORD starts a registry that

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"fnb/store"
+	"fnb/store/git"
 )
 
 // TestSSHHints looks for the command in what is said about an SSH server, and for
@@ -13,10 +13,10 @@ import (
 func TestSSHHints(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"ssh-add":         &store.AuthError{Host: "-oProxyCommand=x", SSH: true},
-		": ssh HOST":      &store.HostKeyError{Host: "-oProxyCommand=x"},
-		"ssh-keygen -R":   &store.HostKeyError{Host: "-oProxyCommand=x", Changed: true},
-		"FNB_GIT_TOKEN_A": &store.AuthError{Host: "a"},
+		"ssh-add":         &git.AuthError{Host: "-oProxyCommand=x", SSH: true},
+		": ssh HOST":      &git.HostKeyError{Host: "-oProxyCommand=x"},
+		"ssh-keygen -R":   &git.HostKeyError{Host: "-oProxyCommand=x", Changed: true},
+		"FNB_GIT_TOKEN_A": &git.AuthError{Host: "a"},
 	} {
 		got := strings.Join(hints(fmt.Errorf("new: %w", err)), "\n")
 		if !strings.Contains(got, want) || strings.Contains(got, "Proxy") {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -14,8 +13,12 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"fnb/internal/plain"
+	"fnb/internal/spelling"
+	"fnb/pipeline"
 	"fnb/schema"
 	"fnb/store"
+	"fnb/templates"
 )
 
 // stackFile is the path of the stack file: the one that was named, or the first
@@ -39,7 +42,7 @@ func (g *globals) readStack() (*schema.Stack, error) {
 	if u, err := url.Parse(g.file); err == nil && u.Host != "" {
 		return nil, &usageError{
 			command: "fnb", err: fmt.Errorf("-f %s: a stack file is read from a folder, not from the network", g.file),
-			hints: []string{"fetch it, read it, and use it: curl -fsSLO " + shellWord(g.file) + " && fnb build -f " + shellWord(path.Base(u.Path))},
+			hints: []string{"fetch it, read it, and use it: curl -fsSLO " + plain.ShellWord(g.file) + " && fnb build -f " + plain.ShellWord(path.Base(u.Path))},
 		}
 	}
 	file, err := g.stackFile()
@@ -85,16 +88,16 @@ func (c choice) match() (func(string) bool, error) {
 	}, nil
 }
 
-// choose returns the functions that were named or are meant by the choice, all without
+// chooseFunctions returns the functions that were named or are meant by the choice, all without
 // either, in the stack's order.
-func choose(stack *schema.Stack, names []string, c choice) ([]schema.Function, error) {
+func chooseFunctions(stack *schema.Stack, names []string, c choice) ([]schema.Function, error) {
 	var known []string
 	for _, fn := range stack.Functions {
 		known = append(known, fn.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return nil, &unknownFunctionError{name: name, file: relative(stack.File), near: schema.Near(name, known)}
+			return nil, &pipeline.UnknownFunctionError{Name: name, File: relative(stack.File), Near: spelling.Near(name, known)}
 		}
 	}
 	meant, err := c.match()
@@ -125,75 +128,30 @@ func addOutsideFlag(f *pflag.FlagSet, dst *[]string) {
 
 const outsideFlag = "allow-outside"
 
-// reach is how far the paths of a stack may lead: to where whoever types allows, beside
-// the stack file's folder.
-func reach(stackFile string, outside []string) (schema.Reach, error) {
-	r := schema.Reach{Root: filepath.Dir(stackFile)}
-	for _, path := range outside {
-		full, err := filepath.Abs(path)
-		if err != nil {
-			return r, err
-		}
-		r.Allow = append(r.Allow, full)
-	}
-	return r, nil
-}
-
-// checkPaths refuses paths of a function that lead too far, all at once.
-func (p *pipeline) checkPaths(fn schema.Function) error {
-	err := p.stack.CheckPaths(p.ownSecrets(fn), p.reach)
+// here has errors name files as a person in the working directory would type them.
+func here(err error) error {
 	for _, e := range flatten(err) {
 		if outside, ok := errors.AsType[*schema.OutsideError](e); ok {
 			outside.Place.File = relative(outside.Place.File)
 		}
-	}
-	return err
-}
-
-// checkThere refuses paths of a function at which nothing is, all at once.
-func (p *pipeline) checkThere(fn schema.Function) error {
-	fn = p.ownSecrets(fn)
-	if p.opts.changedSince != "" { // the values of secrets are no inputs
-		fn.BuildSecrets = nil
-	}
-	return missingHere(p.stack.CheckThere(fn, p.reach))
-}
-
-// missingHere names the stack file as a person here would type it.
-func missingHere(err error) error {
-	for _, e := range flatten(err) {
 		if missing, ok := errors.AsType[*schema.MissingError](e); ok {
 			missing.Place.File = relative(missing.Place.File)
+		}
+		if changed, ok := errors.AsType[*templates.ChangedError](e); ok {
+			changed.File = relative(changed.File)
+		}
+		if unknown, ok := errors.AsType[*pipeline.UnknownFunctionError](e); ok {
+			unknown.File = relative(unknown.File)
+		}
+		if unresolved, ok := errors.AsType[*templates.UnresolvedError](e); ok {
+			unresolved.File = relative(unresolved.File)
 		}
 	}
 	return err
 }
 
-// ownSecrets is a function without those build secrets that the command line gives
-// another value, whatever the stack says of them.
-func (p *pipeline) ownSecrets(fn schema.Function) schema.Function {
-	fn.BuildSecrets = maps.Clone(fn.BuildSecrets)
-	maps.DeleteFunc(fn.BuildSecrets, func(id, _ string) bool { _, given := p.opts.secrets[id]; return given })
-	return fn
-}
-
-// An unknownFunctionError names a function that the stack does not have.
-type unknownFunctionError struct {
-	name, file string
-	near       []string
-}
-
-func (e *unknownFunctionError) Error() string {
-	return fmt.Sprintf("%s has no function %q", e.file, e.name)
-}
-
-// lockFile is where a stack's pins are.
-func lockFile(stackFile string) string {
-	return filepath.Join(filepath.Dir(stackFile), "fnb.lock")
-}
-
 // newStore opens the template store.
-func (g *globals) newStore() (*store.Store, error) {
+func (g *globals) newStore() (*store.Finder, error) {
 	dir, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -202,7 +160,7 @@ func (g *globals) newStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := readConfig()
+	cfg, err := g.config()
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"fnb/internal/plain"
 	"fnb/schema"
+	"fnb/schema/deploy"
 	"fnb/store"
 	"fnb/store/site"
 )
@@ -42,6 +43,7 @@ func wholeRecord(name string) map[string]any {
 			map[string]any{"title": "A long one", "method": "PUT", "path": "/words?n=3", "headers": map[string]any{"Accept": "text/plain"}, "body": "many words", "status": 201.0, "contains": "few"},
 			map[string]any{"equals": "none at all"},
 		},
+		"try":   map[string]any{"env": map[string]any{"WORDS_MOST": "9 words"}, "secrets": map[string]any{"api-key": "for examples alone"}},
 		"title": "Shorten", "categories": []any{"text"}, "icon": "https://example.com/i.png", "author": "Ann Example", "readme": "It drops the rest.",
 	}
 }
@@ -59,7 +61,7 @@ func leaves(path []any, v any) [][]any {
 	case map[string]any:
 		for k, e := range v {
 			here := append(slices.Clip(path), k)
-			if last := fmt.Sprint(path...); slices.Contains([]string{"runenv", "runlabels", "runannotations", "imageplatforms"}, last) || strings.HasSuffix(last, "headers") {
+			if last := fmt.Sprint(path...); slices.Contains([]string{"runenv", "runlabels", "runannotations", "imageplatforms", "tryenv", "trysecrets"}, last) || strings.HasSuffix(last, "headers") {
 				all = append(all, append(slices.Clip(here), "(key)"))
 			}
 			all = append(all, leaves(here, e)...)
@@ -222,11 +224,11 @@ func TestHostileRecords(t *testing.T) {
 				t.Errorf("%s is not shown", what)
 			}
 		}
-		for _, way := range deployments() {
-			out, errs, code := fnb(t, "store", "show", name, "--as", way)
-			harmless(t, what+" as "+way, out+errs)
-			if code == 0 && way != asDocker {
-				wellFormed(t, what+" as "+way, out)
+		for _, way := range deploy.Platforms() {
+			out, errs, code := fnb(t, "store", "show", name, "--as", way.Name)
+			harmless(t, what+" as "+way.Name, out+errs)
+			if code == 0 && !way.Command {
+				wellFormed(t, what+" as "+way.Name, out)
 			}
 		}
 		checkJSON(t, what, name)
@@ -315,7 +317,7 @@ func checkJSON(t *testing.T, what, name string) {
 // servePage serves the page of all stores and returns a way of asking it.
 func servePage(t *testing.T) func(path string) string {
 	t.Helper()
-	g := &globals{}
+	g := &globals{config: readConfig}
 	st, err := g.newStore()
 	if err != nil {
 		t.Fatal(err)
@@ -324,7 +326,7 @@ func servePage(t *testing.T) func(path string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	handler, err = site.New(site.Options{
-		Source: site.Stores{Store: st, Where: store.Where{Root: t.TempDir()}, Deploy: siteDeployments},
+		Source: site.Stores{Store: st, Where: store.Scope{Root: t.TempDir()}, Deploy: siteDeployments},
 		Hosts:  site.HostsOf("", server.Listener.Addr().(*net.TCPAddr)),
 	})
 	if err != nil {
@@ -367,7 +369,7 @@ func TestWholeRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []any{*rec.Image, rec.Image.Platforms["linux/amd64"], *rec.Run, *rec.Run.Limits, *rec.Built, *rec.Built.Git, rec.Examples[0]} {
+	for _, part := range []any{*rec.Image, rec.Image.Platforms["linux/amd64"], *rec.Run, *rec.Run.Limits, *rec.Built, *rec.Built.Git, rec.Examples[0], *rec.Try} {
 		v := reflect.ValueOf(part)
 		for i := range v.NumField() {
 			key := v.Type().Name() + "." + v.Type().Field(i).Name

@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"fnb/store"
+	"fnb/store/publish"
+	"fnb/store/records"
 	"fnb/store/site"
 )
 
@@ -68,12 +69,12 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 	}
 	// Of a large store little is needed at once: what was read is given back sooner.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
-	records, err := store.OpenRecords(ctx, req.dir)
+	reader, err := records.Open(ctx, req.dir)
 	if err != nil {
 		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
 	}
-	defer records.Close()
-	pages := site.Folder{Records: records, Deploy: siteDeployments}
+	defer reader.Close()
+	pages := site.Folder{Records: reader, Deploy: siteDeployments}
 	if !req.noFiles {
 		st, err := g.newStore()
 		if err != nil {
@@ -81,8 +82,8 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		}
 		pages.Store = st
 	}
-	made, err := records.Generate(ctx, req.out, pages.Add, func(dir string) error {
-		about, err := records.About()
+	made, err := reader.Generate(ctx, req.out, pages.Add, func(dir string) error {
+		about, err := reader.About()
 		if err != nil {
 			return err
 		}
@@ -106,13 +107,13 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 }
 
 // pushIndex makes an index that was generated the branch index of its store.
-func (g *globals) pushIndex(ctx context.Context, req indexRequest, made store.Generated) error {
+func (g *globals) pushIndex(ctx context.Context, req indexRequest, made records.Generated) error {
 	st, err := g.newStore()
 	if err != nil {
 		return err
 	}
-	commit, pushed, err := st.PushIndex(ctx, req.dir, req.out, "")
-	if errors.Is(err, store.ErrNotTip) {
+	commit, pushed, err := publish.PushIndex(ctx, st, req.dir, req.out, "")
+	if errors.Is(err, publish.ErrNotTip) {
 		err = hint(err, "get the newest commit first: git pull")
 	}
 	if err != nil {

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"fnb/builder"
+	"fnb/builder/fleet"
+	"fnb/builder/probe"
 	"fnb/internal/plain"
 	"fnb/schema"
 )
@@ -45,7 +48,11 @@ func (p *publishing) runIt(ctx context.Context) error {
 	if err != nil {
 		return usagef("fnb store publish", "--secret %w", err)
 	}
-	clients, err := p.connectAll(ctx)
+	choice, err := p.choice()
+	if err != nil {
+		return err
+	}
+	clients, err := fleet.FindAll(ctx, choice)
 	if err != nil {
 		return err
 	}
@@ -69,7 +76,7 @@ func (p *publishing) runIt(ctx context.Context) error {
 			continue
 		}
 		ran++
-		f := publishedFunction{name: p.o.Own, image: p.image.Pinned, run: p.draft.Record.Run, registry: p.registry, secrets: secrets, platform: platform}
+		f := publishedFunction{name: p.o.Own, image: p.image.Pinned, run: p.draft.Record.Run, try: p.draft.Record.Try, registry: p.registry, secrets: secrets, platform: platform}
 		err = p.runOn(ctx, client, f, emulated)
 		switch {
 		case ctx.Err() != nil:
@@ -89,7 +96,7 @@ func (p *publishing) runIt(ctx context.Context) error {
 
 // runOn runs the image on one platform.
 func (p *publishing) runOn(ctx context.Context, client *builder.Client, f publishedFunction, emulated bool) error {
-	defer p.ci.quote(p.err)()
+	defer p.ci.Quote(p.err)()
 	running, err := p.startPublished(ctx, client, f)
 	if err != nil {
 		return err
@@ -101,11 +108,11 @@ func (p *publishing) runOn(ctx context.Context, client *builder.Client, f publis
 		how += ", emulated"
 	}
 	p.note(publishCheck{What: "run", Platform: where, OK: true, Text: "it takes requests on " + how})
-	results, failed := runExamples(ctx, running.Transport(), p.draft.Record.Examples)
+	results, failed := caller(running).RunExamples(ctx, p.draft.Record.Examples)
 	for _, r := range results {
 		c := publishCheck{What: "example", Platform: where, OK: r.Problem == ""}
-		if c.Text = fmt.Sprintf("%s gives %s", describeRequest(r.Example), describeAnswer(r.Example)); !c.OK {
-			c.Text = describeRequest(r.Example) + ": " + r.Problem
+		if c.Text = fmt.Sprintf("%s gives %s", probe.Describe(r.Example), describeAnswer(r.Example)); !c.OK {
+			c.Text = probe.Describe(r.Example) + ": " + r.Problem
 		}
 		p.note(c)
 	}
@@ -133,9 +140,12 @@ func builderFor(ctx context.Context, clients []*builder.Client, p schema.Platfor
 	return found, emulated, nil
 }
 
-// giveSecrets reads secrets for a function, and says which it lacks.
+// giveSecrets reads secrets for a function, beside those that its record has for trials,
+// and says which it lacks.
 func (g *globals) giveSecrets(rec schema.Record, flags []string) (map[string][]byte, error) {
-	secrets, _, err := readSecrets(flags)
+	secrets := rec.Try.SecretFiles()
+	given, _, err := readSecrets(flags)
+	maps.Copy(secrets, given)
 	if err != nil || rec.Run == nil {
 		return secrets, err
 	}

@@ -3,20 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"fnb/internal/plain"
-	"fnb/schema"
+	"fnb/schema/deploy"
 	"fnb/store"
 )
 
 func newStoreShow(g *globals) *cobra.Command {
 	as, readme := "", false
+	ways := deploy.Names(deploy.Platforms())
 	cmd := &cobra.Command{
 		Use:   "show REF",
 		Short: "show a function, and how it is run, pulled and deployed",
@@ -27,32 +25,33 @@ With --as only that command or manifest is printed, as it can be piped on.`,
 		Args:              exactly(1),
 		ValidArgsFunction: g.completeStoreFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if as != "" && !slices.Contains(deployments(), as) {
-				return usagef(cmd.CommandPath(), "--as %q: it is none of %s", as, strings.Join(deployments(), ", "))
+			way, ok := deploy.Find(deploy.Platforms(), as)
+			if as != "" && !ok {
+				return usagef(cmd.CommandPath(), "--as %q: it is none of %s", as, strings.Join(ways, ", "))
 			}
-			return g.showFunction(cmd.Context(), args[0], as, readme)
+			return g.showFunction(cmd.Context(), args[0], way, readme)
 		},
 	}
-	cmd.Flags().StringVar(&as, "as", "", "print only what runs it with `WAY`: "+strings.Join(deployments(), ", "))
+	cmd.Flags().StringVar(&as, "as", "", "print only what runs it with `WAY`: "+strings.Join(ways, ", "))
 	cmd.Flags().BoolVar(&readme, "readme", false, "print only the README")
-	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(deployments(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(ways, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
 }
 
-func (g *globals) showFunction(ctx context.Context, ref, as string, readme bool) error {
+func (g *globals) showFunction(ctx context.Context, ref string, as deploy.Platform, readme bool) error {
 	st, err := g.newStore()
 	if err != nil {
 		return err
 	}
-	f, notes, err := st.Function(ctx, ref, store.Where{})
+	f, notes, err := st.Function(ctx, ref, store.Scope{})
 	g.tell(notes)
 	if err != nil {
 		return err
 	}
-	if as != "" {
+	if as.Name != "" {
 		text, err := deployment(f.Record, as)
 		if err != nil {
-			return fmt.Errorf("%s as %s: %w", ref, as, err)
+			return fmt.Errorf("%s as %s: %w", ref, as.Name, err)
 		}
 		_, err = fmt.Fprint(g.out, plain.Lines(text))
 		return err
@@ -66,182 +65,4 @@ func (g *globals) showFunction(ctx context.Context, ref, as string, readme bool)
 	}
 	_, err = fmt.Fprint(g.out, describeFunction(f)+describeUse(ref, f.Record))
 	return err
-}
-
-// A sheet is text in columns, which is cleaned for the terminal.
-type sheet struct {
-	text strings.Builder
-	tw   *tabwriter.Writer
-}
-
-func newSheet() *sheet {
-	s := &sheet{}
-	s.tw = tabwriter.NewWriter(&s.text, 0, 8, 2, ' ', 0)
-	return s
-}
-
-func (s *sheet) row(k, v string) {
-	if v != "" {
-		fmt.Fprintf(s.tw, "%s\t%s\n", column(k), column(v))
-	}
-}
-
-func (s *sheet) head(title string) { fmt.Fprintf(s.tw, "\n%s\n", title) }
-
-func (s *sheet) settings(title string, all map[string]string) {
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		s.row("  "+title+" "+k, all[k])
-	}
-}
-
-func (s *sheet) String() string {
-	_ = s.tw.Flush() // a strings.Builder takes everything
-	return s.text.String()
-}
-
-// describeFunction writes what a record says.
-func describeFunction(f store.Function) string {
-	s, rec := newSheet(), f.Record
-	s.row("Function", strings.TrimSpace(rec.Name+" "+rec.Version))
-	s.row("Title", rec.Title)
-	s.row("Description", rec.Description)
-	s.row("Language", rec.Language)
-	s.row("Categories", strings.Join(rec.Categories, ", "))
-	s.row("Author", rec.Author)
-	s.row("License", rec.License)
-	s.row("Icon", describeIcon(rec.Icon))
-	s.row("Needs fnb", rec.FNB)
-	s.row("From", f.Package.Store)
-	if rec.Published != nil {
-		s.row("Published", rec.Published.UTC().Format("2006-01-02"))
-	}
-	if d := f.Package.About.Deprecated; d != nil {
-		s.row("Deprecated", strings.TrimSuffix(d.Reason+"; use "+d.Replacement, "; use "))
-	}
-	if b := rec.Built; b != nil {
-		s.row("Template", strings.TrimSpace(b.Template+" "+b.Checksum))
-		if b.Git != nil {
-			s.row("Source", strings.TrimSpace(b.Git.URL+" "+b.Git.Path))
-			s.row("Commit", strings.TrimSpace(b.Git.Commit+" "+b.Git.Ref))
-		}
-	}
-	describeRecordImage(s, rec.Image)
-	describeRun(s, rec.Run)
-	if len(rec.Examples) > 0 {
-		s.head("Examples")
-	}
-	for _, e := range rec.Examples {
-		s.row("  "+describeRequest(e), describeAnswer(e))
-	}
-	if rec.Version != "" && f.Package.Store != store.Official {
-		s.head("Versions")
-	}
-	for _, v := range slices.Backward(f.Package.Versions) {
-		if rec.Version == "" || f.Package.Store == store.Official {
-			break
-		}
-		state := strings.Join(v.RunsOn(), " ")
-		if v.Yanked != nil {
-			state += "  withdrawn: " + v.Yanked.Reason
-		}
-		s.row("  "+v.Version, state)
-	}
-	return s.String()
-}
-
-// describeIcon is where a picture is: the record may have it itself.
-func describeIcon(icon string) string {
-	if kind, data, ok := strings.Cut(icon, ";base64,"); ok {
-		return fmt.Sprintf("%s in the record, %.1f kB", strings.TrimPrefix(kind, "data:"), float64(len(data))*3/4/1e3)
-	}
-	return icon
-}
-
-func describeRecordImage(s *sheet, image *schema.RecordImage) {
-	if image == nil {
-		return
-	}
-	s.row("Image", image.Ref)
-	s.row("Digest", image.Digest)
-	s.head("Platforms")
-	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
-		p := image.Platforms[name]
-		size := ""
-		if p.Size > 0 {
-			size = fmt.Sprintf("%.1f MB", float64(p.Size)/1e6)
-		}
-		s.row("  "+name, strings.Join(strings.Fields(p.Ref+" "+size+" "+p.Digest), " "))
-	}
-}
-
-func describeRun(s *sheet, run *schema.RecordRun) {
-	if run == nil {
-		return
-	}
-	s.head("Run settings")
-	s.row("  fprocess", run.FProcess)
-	if run.ReadOnlyRootFilesystem {
-		s.row("  file system", "can only be read, but for /tmp")
-	}
-	s.settings("variable", run.Environment)
-	s.settings("label", run.Labels)
-	s.settings("annotation", run.Annotations)
-	s.row("  secrets", strings.Join(run.Secrets, ", "))
-	for _, r := range []struct {
-		title string
-		has   *schema.RecordResources
-	}{{"  limits", run.Limits}, {"  requests", run.Requests}} {
-		if r.has != nil {
-			s.row(r.title, strings.TrimSpace(strings.Join(nonEmpty("memory "+r.has.Memory, "cpu "+r.has.CPU), ", ")))
-		}
-	}
-}
-
-// nonEmpty are those of "key value" that have a value.
-func nonEmpty(pairs ...string) []string {
-	return slices.DeleteFunc(pairs, func(p string) bool { return strings.HasSuffix(p, " ") })
-}
-
-func describeRequest(e schema.Example) string {
-	method, path := e.Method, e.Path
-	if method == "" {
-		method = "POST"
-	}
-	if path == "" {
-		path = "/"
-	}
-	words := []string{method, path}
-	for _, k := range slices.Sorted(maps.Keys(e.Headers)) {
-		words = append(words, "-H "+short(k+": "+e.Headers[k]))
-	}
-	return strings.TrimSpace(strings.Join(append(words, short(e.Body)), " "))
-}
-
-func describeAnswer(e schema.Example) string {
-	status := e.Status
-	if status == 0 {
-		status = 200
-	}
-	text := fmt.Sprint(status)
-	switch {
-	case e.Equals != "":
-		text += " " + short(e.Equals)
-	case e.Contains != "":
-		text += " with " + short(e.Contains)
-	}
-	if e.Title != "" {
-		text += "  (" + e.Title + ")"
-	}
-	return text
-}
-
-// short is a text in quotes, on one line that is not long.
-func short(s string) string {
-	if s == "" {
-		return ""
-	}
-	if r := []rune(s); len(r) > 60 {
-		s = string(r[:60]) + "…"
-	}
-	return fmt.Sprintf("%q", s)
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"fnb/builder/probe"
-	"fnb/packaging"
-	"fnb/registry"
+	"fnb/pipeline"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -22,7 +19,7 @@ func newTemplateTest(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test DIR",
 		Short: "build a template with its own starter, and test the image",
-		Long: `Test builds a template with the handler that it gives users to start from, on each platform that it claims and the builder has, runs the starter's tests, and makes the contract test of fnb test. The answer to the manifest's test request has to contain what the manifest says.
+		Long: `Test builds a template with the handler that it gives users to start from, on each platform that it claims and the builder has. It runs the starter's tests, and makes the contract test of fnb test. The answer to the manifest's test request must be what the manifest says.
 
 The exit code is 3 where a check failed. A platform that the builder does not have is skipped.`,
 		Example: "  fnb template test ./template/acme",
@@ -57,79 +54,24 @@ func (g *globals) testTemplate(ctx context.Context, o *testOptions, dir string) 
 	}
 	fn := schema.Function{Name: name, Lang: tmpl.Name, Handler: "./handler"}
 	stack := &schema.Stack{File: filepath.Join(place, "stack.yaml"), Functions: []schema.Function{fn}}
-	p := &pipeline{stack: stack, reach: schema.Reach{Root: place}, opts: &o.buildOptions, pins: newPins(&schema.Lock{}), builder: &lazyBuilder{g: g, memory: place}}
-	if p.registry, err = registry.New(registry.Options{Insecure: o.insecure, UserAgent: "fnb/" + fnbVersion()}); err != nil {
-		return err
-	}
-	cfg, err := readConfig()
+	m, err := g.means(o.inputs.insecure, place)
 	if err != nil {
 		return err
 	}
-	p.mirrors = mirrorsOf(cfg)
-	defer p.close()
-	if err := p.settle(ctx, g); err != nil {
+	line, err := pipeline.New(stack, o.settings, m)
+	if err != nil {
 		return err
 	}
-	p.unfold = g.ci.quote(g.err)
+	p := &shownPipeline{Pipeline: line, settings: o.settings}
+	defer p.Close()
+	if err := p.useOneBuilder(ctx, g); err != nil {
+		return err
+	}
+	p.unfold = g.ci.Quote(g.err)
 	if err := g.showing(p, 1); err != nil {
 		return err
 	}
-	results, err := p.testStarter(ctx, fn, tmpl, o)
-	p.progress.Close()
+	results, err := p.TestStarter(ctx, fn, tmpl, o.options())
+	p.Progress.Close()
 	return errors.Join(err, g.tested("template "+tmpl.Name, results, o.junit))
-}
-
-// testStarter tests the starter on each platform.
-func (p *pipeline) testStarter(ctx context.Context, fn schema.Function, tmpl *templates.Template, o *testOptions) ([]testResult, error) {
-	info, err := p.machine.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	platforms := o.forced
-	if len(platforms) == 0 {
-		platforms = tmpl.Manifest.Platforms
-	}
-	if len(platforms) == 0 {
-		platforms = schema.Platforms{{}}
-	}
-	var results []testResult
-	for _, platform := range platforms {
-		name := platform.String()
-		if platform != (schema.Platform{}) && !slices.Contains(info.Platforms, name) {
-			results = append(results, testResult{Function: fn.Name, Platform: name, OK: true, Checks: []probe.Check{
-				{Name: checkPlatform, Status: probe.Skipped, Detail: "the builder does not have it"},
-			}})
-			continue
-		}
-		r, err := p.testOn(ctx, fn, tmpl, platform, o)
-		if err != nil {
-			return results, err
-		}
-		results = append(results, r)
-	}
-	return results, nil
-}
-
-func (p *pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templates.Template, platform schema.Platform, o *testOptions) (testResult, error) {
-	j := &job{fn: fn, refs: []string{fn.Name}, place: placeOf(p.stack, fn), report: &schema.FunctionReport{Name: fn.Name, Pin: &schema.Pin{Store: tmpl.Dir}}}
-	bc, err := packaging.Assemble(ctx, packaging.Input{
-		Function: fn, Template: tmpl, Root: filepath.Dir(p.stack.File),
-		BuildOptions: o.buildOptions.buildOptions, BuildArgs: o.buildArgs,
-	})
-	if err != nil {
-		return testResult{}, err
-	}
-	req, err := p.containerOf(ctx, j, tmpl, bc, &o.containerOptions)
-	if err != nil {
-		return testResult{}, err
-	}
-	req.Build.Platforms = nil
-	if platform != (schema.Platform{}) {
-		req.Build.Platforms = []schema.Platform{platform}
-	}
-	po := probe.Options{Listen: o.timeout, Skip: o.skip}
-	if t := tmpl.Manifest.Test; t != nil && t.Request != nil {
-		po.Contains = t.Request.Contains
-	}
-	return p.test(ctx, j, tmpl, req, po)
 }

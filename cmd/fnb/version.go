@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-
-	"fnb/builder"
 )
 
 // version is set when fnb is linked; "" is taken from the module.
@@ -52,7 +50,7 @@ func newVersion(g *globals) *cobra.Command {
 			}
 			return g.printJSON(map[string]any{
 				"version": fnbVersion(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-				"buildkit": buildkitVersion(), "embedded_builder": builder.Embedded,
+				"buildkit": buildkitVersion(), "embedded_builder": embedded,
 			})
 		},
 	}

@@ -3,12 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"sync"
 	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
 )
 
 // pipeHolds is what every pipe holds, however short of memory the system is.
@@ -65,16 +66,16 @@ func (p *child) isExpired() bool {
 func (f *forker) start(r *http.Request, body []byte, ahead bool) (*child, error) {
 	p := &child{pidfd: noFD, feedFD: noFD, outFD: noFD, errsFD: noFD}
 	stdin, stdout, stderr := noFD, noFD, noFD
-	err := makePipe(&p.outFD, &stdout)
+	err := rawio.Pipe(&p.outFD, &stdout)
 	if err == nil {
-		err = makePipe(&p.errsFD, &stderr)
+		err = rawio.Pipe(&p.errsFD, &stderr)
 	}
 	switch {
 	case err != nil:
 	case ahead && len(body) == 0:
 		stdin, err = syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	default:
-		err = makePipe(&stdin, &p.feedFD)
+		err = rawio.Pipe(&stdin, &p.feedFD)
 	}
 	if err == nil && len(body) > 0 {
 		_, err = syscall.Write(p.feedFD, body)
@@ -126,7 +127,7 @@ func (p *child) endsSoon(places chan struct{}, deadline time.Time) bool {
 		return false
 	}
 	defer func() { <-places }()
-	return isReadable(p.pidfd, soon) && hasNoWriter(p.outFD)
+	return rawio.WaitReadable(p.pidfd, soon) && rawio.HasNoWriter(p.outFD)
 }
 
 // poll makes files of the pipes, which a goroutine can wait for without a thread.
@@ -172,15 +173,4 @@ func (p *child) endText() string {
 	default:
 		return fmt.Sprintf("signal: %v", s.Signal())
 	}
-}
-
-// pipeEnd reads what is in a pipe, and does not wait for more.
-type pipeEnd int
-
-func (e pipeEnd) Read(b []byte) (int, error) {
-	n, err := syscall.Read(int(e), b)
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return max(n, 0), err
 }

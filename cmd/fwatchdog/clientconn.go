@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // connKey is the context key of a request's *clientConn.
@@ -25,16 +27,15 @@ func connContext(ctx context.Context, c net.Conn) context.Context {
 // look the same.
 type clientConn struct {
 	*net.TCPConn
-	raw    syscall.RawConn
-	direct io.ReadWriter
+	socket *rawio.Conn
 
 	mu      sync.Mutex
 	current *exchange
 	linger  bool
 	refused bool
-	last    bool     // no other request may follow the one that is answered
-	framing *framing // nil: a lane reads the requests, which have no chunks
-	pending []byte   // read already, by the lane that the connection comes from
+	last    bool          // no other request may follow the one that is answered
+	framing *wire.Framing // nil: a plainServer reads the requests, which have no chunks
+	pending []byte        // read already, by the plainServer that the connection comes from
 }
 
 // connOf returns the connection that r came from; nil where it came from none.
@@ -53,13 +54,13 @@ func (c *clientConn) admit(r *http.Request) (last, ok bool) {
 	if c.refused || c.last {
 		return true, false
 	}
-	c.last = !r.ProtoAtLeast(1, 1) || c.framing != nil && c.framing.ambiguous(r)
+	c.last = !r.ProtoAtLeast(1, 1) || c.framing != nil && c.framing.Ambiguous(r)
 	return c.last, true
 }
 
 // handOver makes read the connection's next bytes, which net/http reads from here on.
 func (c *clientConn) handOver(read []byte) {
-	c.pending, c.framing = read, &framing{empty: emptyLines} // the lane has taken those before the first request
+	c.pending, c.framing = read, wire.NewFraming() // the plainServer has taken those before the first request
 }
 
 // leaveHTTP says that what comes from here on is no request.
@@ -85,7 +86,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		n, err := c.readSome(p)
 		c.mu.Lock()
 		if c.framing != nil {
-			n = c.framing.feed(p[:n])
+			n = c.framing.Feed(p[:n])
 		}
 		x := c.current
 		c.mu.Unlock()
@@ -109,10 +110,10 @@ func (c *clientConn) readSome(p []byte) (int, error) {
 		c.pending = c.pending[n:]
 		return n, nil
 	}
-	return c.direct.Read(p)
+	return c.socket.Read(p)
 }
 
-func (c *clientConn) Write(p []byte) (int, error) { return c.direct.Write(p) }
+func (c *clientConn) Write(p []byte) (int, error) { return c.socket.Write(p) }
 
 // refuse ends the reading of requests: the last one's body was not read to its end, so that nobody knows where
 // another one would begin.

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kballard/go-shellquote"
+
+	"fnb/cmd/fwatchdog/internal/environ"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // The modes: how a request reaches the function.
@@ -26,211 +26,158 @@ const logFormatJSON = "json"
 
 // config is everything the environment says. docs/watchdog.md has one row for each field.
 type config struct {
-	process  []string // fprocess, split into words
-	mode     string
-	upstream *url.URL // only in http mode
+	functionConfig
+	portConfig
+	timeConfig
+	limitConfig
+	logConfig
+	tokenConfig
+	lambdaConfig
+	suppressLock bool
+}
 
+// functionConfig is what the function is and how it is spoken to.
+type functionConfig struct {
+	process     []string // fprocess, split into words
+	mode        string
+	upstream    *url.URL // only in http mode
+	readyPath   string
+	staticPath  string
+	contentType string
+	bufferBody  bool
+	bodyMost    int // body_buffer_size: bytes of a body that is held whole
+}
+
+type portConfig struct {
 	port        int // 0: any free port
 	metricsPort int // 0: no metrics listener
 	ownsPort    bool
+}
 
-	readTimeout   time.Duration
-	writeTimeout  time.Duration
-	execTimeout   time.Duration // 0: none
-	drainPause    time.Duration // healthcheck_interval
-	maxInflight   int           // 0: no limit
-	queueDepth    int
-	queueTimeout  time.Duration
-	contentType   string
-	staticPath    string
-	readyPath     string
-	suppressLock  bool
-	bufferBody    bool
-	bodyMost      int // body_buffer_size: bytes of a body that is held whole
+type timeConfig struct {
+	readTimeout  time.Duration
+	writeTimeout time.Duration
+	execTimeout  time.Duration // 0: none
+	drainPause   time.Duration // healthcheck_interval
+}
+
+// limitConfig is how many requests are served at a time.
+type limitConfig struct {
+	maxInflight  int // 0: no limit
+	queueDepth   int
+	queueTimeout time.Duration
+}
+
+type logConfig struct {
 	prefixLogs    bool
 	logBufferSize int // -1: no limit
 	logCallID     bool
 	logFormat     string
+}
 
+// tokenConfig is whether a request needs a token, and for which function.
+type tokenConfig struct {
 	jwtAuth, jwtAuthDebug, jwtAuthLocal bool
 	name, namespace                     string
+}
 
+type lambdaConfig struct {
 	lambdaAPI         string // host:port of the Lambda Runtime API
 	lambdaStream      bool
 	lambdaConcurrency int
 }
 
-// environment reads typed values from NAME=value pairs and collects what is wrong with them,
-// so that one start shows every mistake.
-type environment struct {
-	values   map[string]string
-	problems []error
-}
-
-func newEnvironment(pairs []string) *environment {
-	e := &environment{values: make(map[string]string, len(pairs))}
-	for _, pair := range pairs {
-		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
-			e.values[name] = value
-		}
-	}
-	return e
-}
-
-func (e *environment) problem(name, format string, args ...any) {
-	e.problems = append(e.problems, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
-}
-
-// text returns the value of the last of names that is set, or fallback. An empty variable is an unset one.
-func (e *environment) text(fallback string, names ...string) string {
-	for _, name := range slices.Backward(names) {
-		if value, ok := e.values[name]; ok {
-			return value
-		}
-	}
-	return fallback
-}
-
-func (e *environment) boolean(name string, fallback bool) bool {
-	value, ok := e.values[name]
-	if !ok {
-		return fallback
-	}
-	parsed, err := strconv.ParseBool(value)
-	if err != nil {
-		e.problem(name, "%q is neither true nor false", value)
-		return fallback
-	}
-	return parsed
-}
-
-func (e *environment) integer(name string, fallback, least, most int) int {
-	value, ok := e.values[name]
-	if !ok {
-		return fallback
-	}
-	parsed, err := strconv.Atoi(value)
-	if err != nil || parsed < least || parsed > most {
-		e.problem(name, "%q is not a whole number from %d to %d", value, least, most)
-		return fallback
-	}
-	return parsed
-}
-
-// duration reads whole seconds ("30") or Go's notation ("1m30s").
-func (e *environment) duration(name string, fallback time.Duration) time.Duration {
-	value, ok := e.values[name]
-	if !ok {
-		return fallback
-	}
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 && seconds < 1<<30 {
-		return time.Duration(seconds) * time.Second
-	}
-	parsed, err := time.ParseDuration(value)
-	if err != nil || parsed < 0 {
-		e.problem(name, "%q is neither a number of seconds nor a duration such as 1m30s", value)
-		return fallback
-	}
-	return parsed
-}
-
 // readConfig reads the whole configuration from NAME=value pairs. The error, if any, names every
 // variable that is wrong.
 func readConfig(pairs []string) (*config, error) {
-	e := newEnvironment(pairs)
-	c := &config{
-		readTimeout:  e.duration("read_timeout", 30*time.Second),
-		writeTimeout: e.duration("write_timeout", 30*time.Second),
-		execTimeout:  e.duration("exec_timeout", 30*time.Second),
-		maxInflight:  e.integer("max_inflight", 0, 0, 1<<20),
-		queueDepth:   e.integer("queue_depth", 0, 0, 1<<20),
-		queueTimeout: e.duration("queue_timeout", 10*time.Second),
-		contentType:  e.text("application/octet-stream", "content_type"),
-		staticPath:   e.text("/home/app/public", "static_path"),
-		readyPath:    e.text("", "ready_path"),
-		suppressLock: e.boolean("suppress_lock", false),
-		bufferBody:   e.boolean("http_buffer_req_body", false) || e.boolean("buffer_http", false),
-		prefixLogs:   e.boolean("prefix_logs", true),
-		logCallID:    e.boolean("log_callid", false) || e.boolean("log_call_id", false),
-		logFormat:    e.text("text", "log_format"),
-		bodyMost:     e.integer("body_buffer_size", 16<<20, 64<<10, 1<<30),
-		jwtAuth:      e.boolean("jwt_auth", false),
-		jwtAuthDebug: e.boolean("jwt_auth_debug", false),
-		jwtAuthLocal: e.boolean("jwt_auth_local", false),
-		name:         e.text("", "K_SERVICE", "OPENFAAS_NAME"),
-		namespace:    e.text("", "OPENFAAS_NAMESPACE"),
-		lambdaAPI:    e.text("", "AWS_LAMBDA_RUNTIME_API"),
-		metricsPort:  e.integer("metrics_port", 8081, 0, 65535),
+	e := environ.New(pairs)
+	c := &config{suppressLock: e.Boolean("suppress_lock", false)}
+	c.limitConfig = limitConfig{
+		maxInflight:  e.Integer("max_inflight", 0, 0, 1<<20),
+		queueDepth:   e.Integer("queue_depth", 0, 0, 1<<20),
+		queueTimeout: e.Duration("queue_timeout", 10*time.Second),
 	}
-	c.readPort(e)
+	c.readPorts(e)
+	c.readTimes(e)
 	c.readFunction(e)
 	c.readLogs(e)
 	c.readLambda(e)
 	c.readIdentity(e)
-	if c.readyPath != "" && (c.readyPath[0] != '/' || !visible(c.readyPath)) {
-		e.problem("ready_path", "%q is no path such as /ready", c.readyPath)
-	}
-	if c.writeTimeout == 0 {
-		e.problem("write_timeout", "must be longer than 0")
-	}
-	pause := c.writeTimeout
-	if _, serverless := e.values["K_SERVICE"]; serverless {
-		pause = 0 // Knative and Cloud Run stop sending requests before they send SIGTERM.
-	}
-	c.drainPause = e.duration("healthcheck_interval", pause)
-	return c, errors.Join(e.problems...)
+	return c, e.Err()
 }
 
-// readPort takes port, and PORT where a platform sets that instead.
-func (c *config) readPort(e *environment) {
-	c.port = e.integer("port", 8080, 0, 65535)
-	_, ours := e.values["port"]
-	_, platforms := e.values["PORT"]
-	if platforms && !ours {
-		c.port = e.integer("PORT", 8080, 1, 65535)
+func (c *timeConfig) readTimes(e *environ.Reader) {
+	const usual = 30 * time.Second
+	c.readTimeout = e.Duration("read_timeout", usual)
+	c.writeTimeout = e.Duration("write_timeout", usual)
+	c.execTimeout = e.Duration("exec_timeout", usual)
+	if c.writeTimeout == 0 {
+		e.Problem("write_timeout", "must be longer than 0")
+	}
+	pause := c.writeTimeout
+	if e.Has("K_SERVICE") {
+		pause = 0 // Knative and Cloud Run stop sending requests before they send SIGTERM.
+	}
+	c.drainPause = e.Duration("healthcheck_interval", pause)
+}
+
+// readPorts takes port, and PORT where a platform sets that instead.
+func (c *portConfig) readPorts(e *environ.Reader) {
+	c.metricsPort = e.Integer("metrics_port", 8081, 0, 65535)
+	c.port = e.Integer("port", 8080, 0, 65535)
+	if e.Has("PORT") && !e.Has("port") {
+		c.port = e.Integer("PORT", 8080, 1, 65535)
 		c.ownsPort = true
 	}
 }
 
-// readFunction takes mode, fprocess and upstream_url, which decide about one another.
-func (c *config) readFunction(e *environment) {
-	address := e.text("", "upstream_url", "http_upstream_url")
+// readFunction takes mode, fprocess and upstream_url, which decide about one another, and how bodies are passed on.
+func (c *functionConfig) readFunction(e *environ.Reader) {
+	c.contentType = e.Text("application/octet-stream", "content_type")
+	c.staticPath = e.Text("/home/app/public", "static_path")
+	c.bufferBody = e.Boolean("http_buffer_req_body", false) || e.Boolean("buffer_http", false)
+	c.bodyMost = e.Integer("body_buffer_size", 16<<20, 64<<10, 1<<30)
+	c.readyPath = e.Text("", "ready_path")
+	if c.readyPath != "" && (c.readyPath[0] != '/' || !wire.IsVisible(c.readyPath)) {
+		e.Problem("ready_path", "%q is no path such as /ready", c.readyPath)
+	}
+	address := e.Text("", "upstream_url", "http_upstream_url")
 	fallback := modeStreaming
 	if address != "" {
 		fallback = modeHTTP
 	}
-	c.mode = e.text(fallback, "mode")
+	c.mode = e.Text(fallback, "mode")
 	switch c.mode {
 	case modeHTTP, modeStreaming, modeSerializing, modeStatic:
 	case "afterburn":
-		e.problem("mode", "afterburn is not supported; use http, streaming or serializing")
+		e.Problem("mode", "afterburn is not supported; use http, streaming or serializing")
 	case "inproc":
-		e.problem("mode", "inproc needs a program that links the watchdog as a library; use http")
+		e.Problem("mode", "inproc needs a program that links the watchdog as a library; use http")
 	default:
-		e.problem("mode", "%q is not a mode; use http, streaming, serializing or static", c.mode)
+		e.Problem("mode", "%q is not a mode; use http, streaming, serializing or static", c.mode)
 	}
-	words, err := shellquote.Split(e.text("", "fprocess", "function_process"))
+	words, err := shellquote.Split(e.Text("", "fprocess", "function_process"))
 	switch {
 	case err != nil:
-		e.problem("fprocess", "%v", err)
+		e.Problem("fprocess", "%v", err)
 	case len(words) == 0 && c.mode != modeStatic:
-		e.problem("fprocess", "is not set: give the command that runs the function")
+		e.Problem("fprocess", "is not set: give the command that runs the function")
 	}
 	c.process = words
 	if c.mode == modeStatic {
 		if info, err := os.Stat(c.staticPath); err != nil || !info.IsDir() {
-			e.problem("static_path", "%q is not a folder that can be read", c.staticPath)
+			e.Problem("static_path", "%q is not a folder that can be read", c.staticPath)
 		}
 	}
 	if c.mode != modeHTTP {
 		return
 	}
 	if address == "" {
-		e.problem("upstream_url", "is not set: http mode needs the function's address, such as http://127.0.0.1:5000")
+		e.Problem("upstream_url", "is not set: http mode needs the function's address, such as http://127.0.0.1:5000")
 		return
 	}
 	if c.upstream, err = parseUpstream(address); err != nil {
-		e.problem("upstream_url", "%v", err)
+		e.Problem("upstream_url", "%v", err)
 	}
 }
 
@@ -252,41 +199,50 @@ func parseUpstream(address string) (*url.URL, error) {
 	return u, nil
 }
 
-func (c *config) readLogs(e *environment) {
+func (c *logConfig) readLogs(e *environ.Reader) {
+	c.prefixLogs = e.Boolean("prefix_logs", true)
+	c.logCallID = e.Boolean("log_callid", false) || e.Boolean("log_call_id", false)
+	c.logFormat = e.Text("text", "log_format")
 	const most = 1 << 30
-	c.logBufferSize = e.integer("log_buffer_size", 65536, -1, most)
+	c.logBufferSize = e.Integer("log_buffer_size", 65536, -1, most)
 	if c.logBufferSize == 0 {
-		e.problem("log_buffer_size", "0 holds no line; use -1 for no limit")
+		e.Problem("log_buffer_size", "0 holds no line; use -1 for no limit")
 	}
 	if c.logFormat != "text" && c.logFormat != logFormatJSON {
-		e.problem("log_format", "%q is neither text nor json", c.logFormat)
+		e.Problem("log_format", "%q is neither text nor json", c.logFormat)
 	}
 }
 
-func (c *config) readLambda(e *environment) {
-	switch invoke := e.text("buffered", "lambda_invoke_mode"); invoke {
+func (c *lambdaConfig) readLambda(e *environ.Reader) {
+	c.lambdaAPI = e.Text("", "AWS_LAMBDA_RUNTIME_API")
+	switch invoke := e.Text("buffered", "lambda_invoke_mode"); invoke {
 	case "buffered":
 	case "response_stream":
 		c.lambdaStream = true
 	default:
-		e.problem("lambda_invoke_mode", "%q is neither buffered nor response_stream", invoke)
+		e.Problem("lambda_invoke_mode", "%q is neither buffered nor response_stream", invoke)
 	}
-	c.lambdaConcurrency = e.integer("AWS_LAMBDA_MAX_CONCURRENCY", 1, 1, 1<<10)
+	c.lambdaConcurrency = e.Integer("AWS_LAMBDA_MAX_CONCURRENCY", 1, 1, 1<<10)
 }
 
 // readIdentity completes the function's name and namespace where requests need a token for them.
-func (c *config) readIdentity(e *environment) {
+func (c *tokenConfig) readIdentity(e *environ.Reader) {
+	c.jwtAuth = e.Boolean("jwt_auth", false)
+	c.jwtAuthDebug = e.Boolean("jwt_auth_debug", false)
+	c.jwtAuthLocal = e.Boolean("jwt_auth_local", false)
+	c.name = e.Text("", "K_SERVICE", "OPENFAAS_NAME")
+	c.namespace = e.Text("", "OPENFAAS_NAMESPACE")
 	if !c.jwtAuth {
 		return
 	}
 	if c.name == "" {
-		e.problem("OPENFAAS_NAME", "is not set: jwt_auth needs the function's name")
+		e.Problem("OPENFAAS_NAME", "is not set: jwt_auth needs the function's name")
 	}
 	if c.namespace == "" {
 		const account = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 		text, err := os.ReadFile(account)
 		if err != nil {
-			e.problem("OPENFAAS_NAMESPACE", "is not set, and jwt_auth needs it: %v", err)
+			e.Problem("OPENFAAS_NAMESPACE", "is not set, and jwt_auth needs it: %v", err)
 		}
 		c.namespace = strings.TrimSpace(string(text))
 	}

@@ -15,14 +15,20 @@ func TestReadConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config{
-		process: []string{"sh", "-c", "echo hi"}, mode: modeStreaming,
-		port: 8080, metricsPort: 8081,
-		readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, execTimeout: 30 * time.Second,
-		drainPause: 30 * time.Second, queueTimeout: 10 * time.Second,
-		contentType: "application/octet-stream", staticPath: "/home/app/public",
-		prefixLogs: true, logBufferSize: 65536, logFormat: "text", bodyMost: 16 << 20, lambdaConcurrency: 1,
+		functionConfig: functionConfig{
+			process: []string{"sh", "-c", "echo hi"}, mode: modeStreaming, bodyMost: 16 << 20,
+			contentType: "application/octet-stream", staticPath: "/home/app/public",
+		},
+		portConfig: portConfig{port: 8080, metricsPort: 8081},
+		timeConfig: timeConfig{
+			readTimeout: 30 * time.Second, writeTimeout: 30 * time.Second, execTimeout: 30 * time.Second, drainPause: 30 * time.Second,
+		},
+		limitConfig:  limitConfig{queueTimeout: 10 * time.Second},
+		logConfig:    logConfig{prefixLogs: true, logBufferSize: 65536, logFormat: "text"},
+		lambdaConfig: lambdaConfig{lambdaConcurrency: 1},
 	}
-	if diff := cmp.Diff(want, c, cmp.AllowUnexported(config{})); diff != "" {
+	all := cmp.AllowUnexported(config{}, functionConfig{}, portConfig{}, timeConfig{}, limitConfig{}, logConfig{}, tokenConfig{}, lambdaConfig{})
+	if diff := cmp.Diff(want, c, all); diff != "" {
 		t.Errorf("the defaults differ (-want +got):\n%s", diff)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -73,7 +72,7 @@ func (b *openBody) Read(p []byte) (int, error) {
 // would wait for it first. Nor does the server look then whether it has been read to its end, and would take the rest of
 // it for the next request; end sees to that.
 func (x *exchange) openBody(r *http.Request) {
-	if _, read := x.ResponseWriter.(*laneWriter); read || r.Body == http.NoBody {
+	if _, read := x.ResponseWriter.(*plainWriter); read || r.Body == http.NoBody {
 		return
 	}
 	_ = http.NewResponseController(x.ResponseWriter).EnableFullDuplex() // every writer of a connection can
@@ -264,7 +263,7 @@ func (x *exchange) halfClosed() {
 	x.mu.Unlock()
 	for wait := time.Millisecond; err == nil && wait < 2*time.Second && !x.isFinished(); wait *= 2 {
 		time.Sleep(wait)
-		err = x.conn.broken()
+		err = x.conn.socket.Failed()
 	}
 	if err != nil && !x.isFinished() {
 		x.leave()
@@ -273,16 +272,3 @@ func (x *exchange) halfClosed() {
 
 // halfCloseGrace is how long an answer may take before a half-closed client is asked if it still reads.
 const halfCloseGrace = 250 * time.Millisecond
-
-// broken returns an error once the peer has reset the connection.
-func (c *clientConn) broken() error {
-	pending := 0
-	var failed error
-	err := c.raw.Control(func(fd uintptr) {
-		pending, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
-	})
-	if err == nil && failed == nil && pending != 0 {
-		failed = syscall.Errno(pending)
-	}
-	return errors.Join(err, failed)
-}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,10 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // forker is the modes streaming and serializing: each request is one run of the process, with the
@@ -73,7 +74,7 @@ func (f *forker) serve(x *exchange, r *http.Request) {
 	p.pumped = make(chan struct{})
 	go func() {
 		defer close(p.pumped)
-		f.logs.pump("stderr", p.errs)
+		f.logs.pump("stderr", &lastWords{File: p.errs})
 	}()
 	fed := f.feed(p, r)
 	var kept []byte
@@ -108,17 +109,16 @@ func readAhead(r *http.Request) (body []byte, ahead bool, err error) {
 func (f *forker) takeAll(x *exchange, p *child, buf []byte) {
 	defer p.close()
 	p.wait(f.children)
-	// A process that was left running may hold this pipe; the log does not wait for it.
-	_ = syscall.SetNonblock(p.errsFD, true) // it is a pipe
-	if n, err := pipeEnd(p.errsFD).Read(buf); n > 0 && err == nil {
-		f.logs.pump("stderr", io.MultiReader(bytes.NewReader(bytes.Clone(buf[:n])), pipeEnd(p.errsFD)))
+	// A process that was left running may hold this pipe, and write to it for ever; the log does not wait for it.
+	if n := rawio.InPipe(p.errsFD); n > 0 {
+		f.logs.pump("stderr", io.LimitReader(rawio.PipeEnd(p.errsFD), n))
 	}
 	if f.serializing && !p.succeeded() {
 		f.conclude(x, p, nil, nil)
 		return
 	}
 	for {
-		n, err := pipeEnd(p.outFD).Read(buf)
+		n, err := rawio.PipeEnd(p.outFD).Read(buf)
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
@@ -255,7 +255,7 @@ func (f *forker) finish(x *exchange, p *child) {
 	select {
 	case <-p.pumped:
 	default:
-		_ = p.errs.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // a pipe has deadlines
+		giveMoment(p.errs, 100*time.Millisecond)
 		<-p.pumped
 	}
 	p.close()
@@ -272,7 +272,7 @@ func (f *forker) conclude(x *exchange, p *child, err error, kept []byte) {
 		x.failBody(bad.err)
 		return
 	case x.isGone():
-		x.fail(statusClientGone, "", "client closed the connection")
+		x.fail(wire.StatusClientGone, "", "client closed the connection")
 		return
 	case err != nil:
 		x.fail(http.StatusInternalServerError, err.Error(), err.Error())

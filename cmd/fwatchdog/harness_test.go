@@ -352,6 +352,11 @@ func (d *dog) logged(text string) bool {
 	})
 }
 
+// loggedTimes waits until stderr contains text so many times.
+func (d *dog) loggedTimes(text string, times int) bool {
+	return eventually(3*time.Second, func() bool { return strings.Count(d.errs.String(), text) == times })
+}
+
 // metric returns the value of one series of the metrics, and whether it is there.
 func (d *dog) metric(series string) (float64, bool) {
 	d.t.Helper()

@@ -97,6 +97,7 @@ func TestBrokenAnswers(t *testing.T) {
 		{"a length with a sign", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"},
 		{"a transfer coding unknown", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
 		{"chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"a length announced for after the chunks", "HTTP/1.1 200 OK\r\nTrailer: X-A, content-length\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 2\r\n\r\n"},
 		{"an upgrade nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"},
 		{"a head without end", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("b", 1000)+"\r\n", 1100)},
 	}
@@ -228,7 +229,7 @@ func TestForbiddenTrailers(t *testing.T) {
 		case asked <- head:
 		default:
 		}
-		announced := "Trailer: Content-Length, X-Good, Transfer-Encoding\r\nTrailer: connection, foo bar: baz, X-Sent\r\nX-Sent: once\r\n"
+		announced := "Trailer: Authorization, X-Good, If-Match\r\nTrailer: connection, foo bar: baz, X-Sent\r\nX-Sent: once\r\n"
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+announced+"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"+body) // the test sees it
 	})
 	d := launch(t, before(t, up.address)...).serving()
@@ -241,7 +242,7 @@ func TestForbiddenTrailers(t *testing.T) {
 			t.Errorf("%s:\n%s", what, text)
 		}
 	}
-	for _, extra := range []string{"", "Connection: close\r\n"} { // a lane's own writer, and net/http's
+	for _, extra := range []string{"", "Connection: close\r\n"} { // the plainServer's own writer, and net/http's
 		got := d.rawConn("GET / HTTP/1.1\r\nHost: h\r\n"+extra+"\r\n", true)
 		check("the answer", got)
 		if strings.Count(got, "X-Sent: once") != 1 {

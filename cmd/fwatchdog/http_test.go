@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // The tests of this file are about HTTP/1.1 as it goes over the wire.
@@ -71,7 +73,7 @@ func TestTrailers(t *testing.T) {
 	if !strings.Contains(answer, `"Trailer":{"X-Sum":["42"]}`) || !strings.Contains(answer, `"Body":"hello"`) {
 		t.Errorf("the function did not see the trailer: %s", answer)
 	}
-	for range 2 { // by the lane, and by the standard server
+	for range 2 { // by the plainServer, and by the standard one
 		r := d.get("/trailer", "TE: trailers")
 		if r.body != "body" || r.Trailer.Get("X-Announced") != "one" || r.Trailer.Get("X-Unannounced") != "two" {
 			t.Errorf("body %q, trailer %v", r.body, r.Trailer)
@@ -314,7 +316,7 @@ func residentKiB(t *testing.T, pid int, name string) int {
 func TestRequestBodiesOfAllSizes(t *testing.T) {
 	ours(t)
 	d := launch(t, fn(t, "server")...).serving()
-	for _, size := range []int{1, smallBody, smallBody + 1, pieceBuffer - 200, pieceBuffer - 64, pieceBuffer, pieceBuffer + 1, 2 * pieceBuffer, 1 << 20, 3<<20 + 7} {
+	for _, size := range []int{1, wire.SmallBody, wire.SmallBody + 1, pieceBuffer - 200, pieceBuffer - 64, pieceBuffer, pieceBuffer + 1, 2 * pieceBuffer, 1 << 20, 3<<20 + 7} {
 		want := counting(size)
 		for name, body := range map[string]io.Reader{
 			"at once":   bytes.NewReader(want),
@@ -379,4 +381,13 @@ func TestHeadDoesNotWaitForItsBody(t *testing.T) {
 			}
 		}
 	}
+}
+
+// counting returns n bytes that tell where each of them belongs.
+func counting(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	return b
 }

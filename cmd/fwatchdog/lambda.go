@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/lambdaevent"
 )
 
 // runtimePath is the version of the Lambda Runtime API.
@@ -101,11 +103,8 @@ func (a *lambda) serve(ctx context.Context, n int) error {
 
 // invocation is one event and what the API says about it.
 type invocation struct {
-	id       string
+	lambdaevent.Invocation
 	deadline time.Time
-	arn      string
-	trace    string
-	client   string // the caller's context, JSON
 	event    []byte
 }
 
@@ -123,7 +122,7 @@ func (a *lambda) serveOne(ctx context.Context) error {
 		defer cancel()
 	}
 	if err := a.invoke(ctx, in); err != nil {
-		a.watchdog.logs.printf("invocation %s: %v", in.id, err)
+		a.watchdog.logs.printf("invocation %s: %v", in.ID, err)
 	}
 	return nil
 }
@@ -146,13 +145,12 @@ func (a *lambda) next(ctx context.Context) (*invocation, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("waiting for an invocation: the runtime API answered %s", answer.Status)
 	}
-	in := &invocation{
-		id:     answer.Header.Get("Lambda-Runtime-Aws-Request-Id"),
-		arn:    answer.Header.Get("Lambda-Runtime-Invoked-Function-Arn"),
-		trace:  answer.Header.Get("Lambda-Runtime-Trace-Id"),
-		client: answer.Header.Get("Lambda-Runtime-Client-Context"),
-		event:  event,
-	}
+	in := &invocation{event: event, Invocation: lambdaevent.Invocation{
+		ID:     answer.Header.Get("Lambda-Runtime-Aws-Request-Id"),
+		ARN:    answer.Header.Get("Lambda-Runtime-Invoked-Function-Arn"),
+		Trace:  answer.Header.Get("Lambda-Runtime-Trace-Id"),
+		Client: answer.Header.Get("Lambda-Runtime-Client-Context"),
+	}}
 	if ms, err := strconv.ParseInt(answer.Header.Get("Lambda-Runtime-Deadline-Ms"), 10, 64); err == nil {
 		in.deadline = time.UnixMilli(ms)
 	}
@@ -161,34 +159,34 @@ func (a *lambda) next(ctx context.Context) (*invocation, error) {
 
 // invoke has the function answer one event.
 func (a *lambda) invoke(ctx context.Context, in *invocation) error {
-	e, err := parseEvent(in.event)
+	e, err := lambdaevent.Parse(in.event)
 	if err != nil {
-		return a.reportError(in.id, "Runtime.InvalidEvent", err.Error())
+		return a.reportError(in.ID, "Runtime.InvalidEvent", err.Error())
 	}
-	r, err := e.request(ctx, in)
+	r, err := e.Request(ctx, in.Invocation)
 	if err != nil {
-		return a.reportError(in.id, "Runtime.InvalidEvent", err.Error())
+		return a.reportError(in.ID, "Runtime.InvalidEvent", err.Error())
 	}
-	if a.stream && e.kind.streams() {
+	if a.stream && e.Streams() {
 		return a.invokeStreaming(in, r)
 	}
-	w := &eventWriter{header: http.Header{}, most: a.watchdog.config.bodyMost}
+	w := lambdaevent.NewAnswer(a.watchdog.config.bodyMost)
 	whole := a.call(w, r)
 	switch {
-	case w.over:
-		return a.reportError(in.id, "Function.ResponseSizeTooLarge", "the function's answer is "+errTooLong.Error())
+	case w.TooLong():
+		return a.reportError(in.ID, "Function.ResponseSizeTooLarge", "the function's answer is "+errTooLong.Error())
 	case !whole:
-		return a.reportError(in.id, "Function.ResponseCutOff", "the function's answer was cut off")
-	case e.kind == plainEvent && w.status >= http.StatusBadRequest:
-		return a.reportError(in.id, "Function.Status"+strconv.Itoa(w.status), w.body.String())
+		return a.reportError(in.ID, "Function.ResponseCutOff", "the function's answer was cut off")
+	case e.IsPlain() && w.Status() >= http.StatusBadRequest:
+		return a.reportError(in.ID, "Function.Status"+strconv.Itoa(w.Status()), w.String())
 	}
-	answer, err := e.answer(w)
+	answer, err := e.Encode(w)
 	if err != nil {
-		return a.reportError(in.id, "Function.Unmarshalable", err.Error())
+		return a.reportError(in.ID, "Function.Unmarshalable", err.Error())
 	}
-	status, err := a.post("/invocation/"+in.id+"/response", http.Header{}, bytes.NewReader(answer))
+	status, err := a.post("/invocation/"+in.ID+"/response", http.Header{}, bytes.NewReader(answer))
 	if err == nil && status == http.StatusRequestEntityTooLarge {
-		return a.reportError(in.id, "Function.ResponseSizeTooLarge", "the function's answer is larger than Lambda takes")
+		return a.reportError(in.ID, "Function.ResponseSizeTooLarge", "the function's answer is larger than Lambda takes")
 	}
 	return err
 }
@@ -210,7 +208,7 @@ func (a *lambda) call(w http.ResponseWriter, r *http.Request) (whole bool) {
 // invokeStreaming passes the function's answer on while it comes.
 func (a *lambda) invokeStreaming(in *invocation, r *http.Request) error {
 	body, out := io.Pipe()
-	w := &streamWriter{eventWriter: eventWriter{header: http.Header{}}, out: out}
+	w := lambdaevent.NewStream(out)
 	trailer := http.Header{"Lambda-Runtime-Function-Error-Type": nil, "Lambda-Runtime-Function-Error-Body": nil}
 	go func() {
 		if !a.call(w, r) {
@@ -218,10 +216,10 @@ func (a *lambda) invokeStreaming(in *invocation, r *http.Request) error {
 			trailer.Set("Lambda-Runtime-Function-Error-Type", "Function.ResponseCutOff")
 			trailer.Set("Lambda-Runtime-Function-Error-Body", base64.StdEncoding.EncodeToString(text))
 		}
-		w.begin()
+		w.Begin()
 		_ = out.Close() // a pipe's end cannot fail
 	}()
-	post, err := http.NewRequest(http.MethodPost, a.base+"/invocation/"+in.id+"/response", body) //nolint:noctx // it ends with the answer, which has a deadline
+	post, err := http.NewRequest(http.MethodPost, a.base+"/invocation/"+in.ID+"/response", body) //nolint:noctx // it ends with the answer, which has a deadline
 	if err != nil {
 		return err
 	}

@@ -146,53 +146,6 @@ func TestLambdaPlainPayloads(t *testing.T) {
 	}
 }
 
-// TestLambdaEventsCannotSpeakForThePlatform has events say what only Lambda may say.
-func TestLambdaEventsCannotSpeakForThePlatform(t *testing.T) {
-	t.Parallel()
-	names := []string{"X-Amzn-Request-Context", "x_amzn_request_context", "X-Call-Id", "x-call_id", "X-Amzn-Trace-Id", "X-AMZN-INVOKED-FUNCTION-ARN", "x-amzn-client-context"}
-	said := map[string]string{"X-Custom": "kept", "Host": "evil"}
-	for _, name := range names {
-		said[name] = "forged"
-	}
-	for kind, event := range map[string]map[string]any{
-		"plain":          {"cookies": []string{"a=1"}},
-		"a function URL": {"requestContext": map[string]any{"http": map[string]any{"method": "GET"}}},
-		"format 1.0":     {"httpMethod": "GET", "requestContext": map[string]any{"stage": "s"}},
-		"load balancer":  {"httpMethod": "GET", "requestContext": map[string]any{"elb": map[string]any{}}},
-	} {
-		for _, in := range []*invocation{{}, {id: "id", trace: "trace", arn: "arn", client: "client"}} {
-			event["headers"] = said
-			text, err := json.Marshal(event)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := parseEvent(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := e.request(t.Context(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, values := range r.Header {
-				if values[0] == "forged" || kind == "plain" && in.id == "" && name != "Content-Type" {
-					t.Errorf("%s: the function gets %s: %q", kind, name, values)
-				}
-			}
-			if kind == "plain" {
-				if r.Host != "lambda" || r.Header.Get("Content-Type") != "application/json" {
-					t.Errorf("%s: host %q, headers %v", kind, r.Host, r.Header)
-				}
-			} else if r.Host != "evil" || r.Header.Get("X-Custom") != "kept" || !strings.HasPrefix(r.Header.Get("X-Amzn-Request-Context"), "{") {
-				t.Errorf("%s: host %q, headers %v", kind, r.Host, r.Header)
-			}
-			if r.Header.Get("X-Call-Id") != in.id || r.Header.Get("X-Amzn-Client-Context") != in.client {
-				t.Errorf("%s: headers %v, want those of %+v", kind, r.Header, in)
-			}
-		}
-	}
-}
-
 func TestLambdaInEveryMode(t *testing.T) {
 	ours(t)
 	for _, mode := range []string{modeStreaming, modeSerializing} {
@@ -338,34 +291,4 @@ func TestLambdaFunctionDies(t *testing.T) {
 	if code := d.exit(); code == 0 {
 		t.Error("exit 0, though the function is gone")
 	}
-}
-
-func FuzzEvent(f *testing.F) {
-	text, err := json.Marshal(functionURL("POST", "/a b?c", "q", "body"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add([]byte(`{"httpMethod":"GET","path":"/%zz","requestContext":{"elb":{}},"queryStringParameters":{"a":"b c"}}`))
-	f.Add([]byte(`{"httpMethod":"GET /x HTTP/1.1\r\n","path":"x","requestContext":{"stage":"s"},"headers":{"a\r\nb":"c\r\nd"}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		e, err := parseEvent(text)
-		if err != nil {
-			return
-		}
-		r, err := e.request(t.Context(), &invocation{id: "i\r\nd"})
-		if err != nil {
-			return
-		}
-		if strings.ContainsAny(r.RequestURI, " \r\n\x00") || !isToken([]byte(r.Method)) {
-			t.Errorf("%q: request line %q %q", text, r.Method, r.RequestURI)
-		}
-		for name, values := range r.Header {
-			for _, value := range values {
-				if !isToken([]byte(name)) || strings.ContainsAny(value, "\r\n\x00") {
-					t.Errorf("%q: header %q: %q", text, name, value)
-				}
-			}
-		}
-	})
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // limiter admits max_inflight requests at a time and lets queue_depth more wait for a place.
@@ -42,7 +44,7 @@ func (l *limiter) acquire(x *exchange) bool {
 		return true
 	}
 	if x.isGone() {
-		x.fail(statusClientGone, "", "client closed the connection while it waited for a place")
+		x.fail(wire.StatusClientGone, "", "client closed the connection while it waited for a place")
 		return false
 	}
 	l.refuse(x)

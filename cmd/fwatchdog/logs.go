@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // logs writes the watchdog's own lines, one line for each request, and the lines of the function's
@@ -25,22 +30,69 @@ type logs struct {
 	function  string
 }
 
-// lineSink writes whole lines to one stream.
+// lineSink writes whole lines to one stream, in the order in which they come.
 type lineSink struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu      sync.Mutex
+	w       io.Writer
+	gathers time.Duration // how long lines of requests wait for others; 0: not at all
+
+	held    []byte // lines that wait
+	last    time.Time
+	waiting bool // something writes what is held
 }
 
+// pipeful is what a pipe takes whole, whoever else writes to it (PIPE_BUF of Linux).
+const pipeful = 4096
+
+// write writes lines at once, after those that wait.
 func (s *lineSink) write(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.flushed()
 	_, _ = s.w.Write(p) // there is nowhere to tell of it
+}
+
+// gather writes the line of a request that ended now. A line that follows another one soon waits for more: whoever
+// copies a container's log wakes for each write, and so takes as much of the processors as the watchdog does.
+func (s *lineSink) gather(p []byte, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	alone := len(s.held) == 0 && now.Sub(s.last) >= s.gathers
+	if alone || len(s.held)+len(p) > pipeful {
+		s.flushed()
+	}
+	if alone || len(p) > pipeful {
+		s.last = now
+		_, _ = s.w.Write(p) // as in write
+		return
+	}
+	s.held = append(s.held, p...)
+	if !s.waiting {
+		s.waiting = true
+		time.AfterFunc(s.gathers, s.flush)
+	}
+}
+
+// flush writes what waits.
+func (s *lineSink) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = false
+	s.last = time.Now()
+	s.flushed()
+}
+
+func (s *lineSink) flushed() {
+	if len(s.held) > 0 {
+		_, _ = s.w.Write(s.held) // as in write
+		s.held = s.held[:0]
+	}
 }
 
 func newLogs(c *config, out, errs io.Writer) *logs {
 	return &logs{
 		json: c.logFormat == logFormatJSON,
-		out:  &lineSink{w: newDirectFile(out)}, errs: &lineSink{w: newDirectFile(errs)},
+		out:  &lineSink{w: rawio.NewFile(out)}, errs: &lineSink{w: rawio.NewFile(errs)},
 		prefix: c.prefixLogs, longest: c.logBufferSize, callID: c.logCallID, function: c.name,
 	}
 }
@@ -76,15 +128,18 @@ func (l *logs) appendEntry(b []byte, e entry) []byte {
 	return append(b, text...)
 }
 
-func (l *logs) writeEntry(e entry) {
-	l.errs.write(append(l.appendEntry(nil, e), '\n'))
-}
+// gatherRequests has the lines of requests that end within a moment written together. A process that may be stopped
+// between two requests must not ask for it.
+func (l *logs) gatherRequests() { l.errs.gathers = 2 * time.Millisecond }
+
+// flush writes what waits, which ends with the watchdog.
+func (l *logs) flush() { l.errs.flush() }
 
 // printf writes a line of the watchdog's own. Whatever args hold, it is one line.
 func (l *logs) printf(format string, args ...any) {
 	text := plainText(fmt.Sprintf(format, args...))
 	if l.json {
-		l.writeEntry(entry{Level: "INFO", Msg: text})
+		l.errs.write(append(l.appendEntry(nil, entry{Level: "INFO", Msg: text}), '\n'))
 		return
 	}
 	line := appendTime(make([]byte, 0, len(text)+24), time.Now())
@@ -109,7 +164,7 @@ const longestText = 2 << 10
 // appendText writes text that a request may have chosen: in plain characters, so that it begins no line and drives no
 // terminal, and at most longestText bytes of it. All such text goes to the log through here.
 func appendText(b []byte, text string) []byte {
-	if len(text) <= longestText && visible(text) {
+	if len(text) <= longestText && wire.IsVisible(text) {
 		return append(b, text...)
 	}
 	const end = "…"
@@ -150,25 +205,34 @@ func (p *lineBuffers) take() *[]byte {
 	return &b
 }
 
-// access writes the line of one request.
-func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
+// access writes the line of one request, which took so long.
+func (l *logs) access(x *exchange, r *http.Request, took time.Duration, pool *lineBuffers) {
 	if agent := r.Header["User-Agent"]; agent != nil && strings.HasPrefix(agent[0], "kube-probe") {
 		return
 	}
-	took := time.Since(x.started)
-	if l.json {
-		l.accessJSON(x, r, took)
-		return
-	}
 	pooled := pool.take()
-	b := appendTime((*pooled)[:0], x.started.Add(took))
+	now := x.started.Add(took)
+	b := (*pooled)[:0]
+	if l.json {
+		b = l.appendEntry(b, entryOf(x, r, took))
+	} else {
+		b = l.appendRequest(appendTime(b, now), x, r, took)
+	}
+	b = append(b, '\n')
+	l.errs.gather(b, now)
+	*pooled = b
+	pool.Put(pooled)
+}
+
+// appendRequest writes the line of a request as text, without its time and end.
+func (l *logs) appendRequest(b []byte, x *exchange, r *http.Request, took time.Duration) []byte {
 	b = appendText(b, r.Method)
 	b = append(b, ' ')
 	b = appendText(b, r.RequestURI)
 	b = append(b, " - "...)
 	b = strconv.AppendInt(b, int64(x.status), 10)
 	b = append(b, ' ')
-	b = append(b, statusText(x.status)...)
+	b = append(b, wire.StatusText(x.status)...)
 	b = append(b, " - ContentLength: "...)
 	b = appendBytes(b, x.written)
 	b = append(b, " ("...)
@@ -183,17 +247,7 @@ func (l *logs) access(x *exchange, r *http.Request, pool *lineBuffers) {
 		b = append(b, ": "...)
 		b = appendText(b, x.note)
 	}
-	b = append(b, '\n')
-	l.errs.write(b)
-	*pooled = b
-	pool.Put(pooled)
-}
-
-func statusText(status int) string {
-	if status == statusClientGone {
-		return "Client Closed Request"
-	}
-	return http.StatusText(status)
+	return b
 }
 
 // appendBytes writes n in the unit that keeps it short.
@@ -210,17 +264,17 @@ func appendBytes(b []byte, n int64) []byte {
 	return append(b, units[unit], 'B')
 }
 
-func (l *logs) accessJSON(x *exchange, r *http.Request, took time.Duration) {
+func entryOf(x *exchange, r *http.Request, took time.Duration) entry {
 	level := "INFO"
 	if x.status >= http.StatusInternalServerError {
 		level = "ERROR"
 	}
 	parent := plainText(r.Header.Get("Traceparent"))
-	l.writeEntry(entry{Level: level, Msg: "request", requestEntry: &requestEntry{
+	return entry{Level: level, Msg: "request", requestEntry: &requestEntry{
 		Method: plainText(r.Method), Path: plainText(r.RequestURI), Status: x.status, Bytes: x.written, Seconds: took.Seconds(),
 		CallID: plainText(r.Header.Get("X-Call-Id")), Traceparent: parent, TraceID: traceID(parent),
 		UserAgent: plainText(r.Header.Get("User-Agent")), Note: plainText(x.note),
-	}})
+	}}
 }
 
 // traceID is the trace-id of a W3C traceparent, or "" where it has none.
@@ -259,6 +313,29 @@ func (l *logs) pump(stream string, r io.Reader) {
 			ready = nil
 		}
 	}
+}
+
+// lastWords reads a pipe that a process writes its log to: all that comes until the pipe's deadline, and then what is in
+// it already. So nothing is lost of what was written before the deadline was set, however late it is read.
+type lastWords struct {
+	*os.File
+	rest io.Reader // nil until the deadline
+}
+
+// giveMoment has a [lastWords] of pipe, whose process has ended, wait for other processes no longer than a moment.
+func giveMoment(pipe *os.File, moment time.Duration) {
+	_ = pipe.SetReadDeadline(time.Now().Add(moment)) // a pipe has deadlines
+}
+
+func (w *lastWords) Read(b []byte) (int, error) {
+	if w.rest == nil {
+		n, err := w.File.Read(b)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		w.rest = rawio.Rest(w.File)
+	}
+	return w.rest.Read(b)
 }
 
 // takeLines moves the complete lines of buf to ready, and the rest of it to its beginning; at the end of

@@ -7,7 +7,87 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 )
+
+// writes keeps what is written, each write by itself.
+type writes struct{ all []string }
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.all = append(w.all, string(p))
+	return len(p), nil
+}
+
+// Lines of requests that end together are written together, and nothing overtakes them.
+func TestGather(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", pipeful) + "\n"
+	for _, tt := range []struct {
+		name string
+		do   func(s *lineSink, request func(string))
+		want []string
+	}{
+		{"a request now and then", func(_ *lineSink, request func(string)) {
+			request("a\n")
+			time.Sleep(2 * time.Millisecond)
+			request("b\n")
+		}, []string{"a\n", "b\n"}},
+		{"requests in a burst", func(_ *lineSink, request func(string)) {
+			for range 3 {
+				request("a\n")
+			}
+			time.Sleep(2 * time.Millisecond)
+			synctest.Wait()
+			request("b\n")
+			time.Sleep(2 * time.Millisecond)
+		}, []string{"a\n", "a\na\n", "b\n"}},
+		{"a line of the process among them", func(s *lineSink, request func(string)) {
+			request("a\n")
+			request("b\n")
+			s.write([]byte("process\n"))
+			request("c\n")
+			time.Sleep(2 * time.Millisecond)
+		}, []string{"a\n", "b\n", "process\n", "c\n"}},
+		{"more than a pipe takes whole", func(_ *lineSink, request func(string)) {
+			request("a\n")
+			request(long[2:])
+			request("b\n")
+			request(long)
+			time.Sleep(2 * time.Millisecond)
+		}, []string{"a\n", long[2:], "b\n", long}},
+		{"the end", func(_ *lineSink, request func(string)) {
+			request("a\n")
+			request("b\n")
+		}, []string{"a\n", "b\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var w writes
+				s := &lineSink{w: &w, gathers: 2 * time.Millisecond}
+				tt.do(s, func(line string) { s.gather([]byte(line), time.Now()) })
+				s.flush()
+				if !slices.Equal(w.all, tt.want) {
+					t.Errorf("%q", w.all)
+				}
+			})
+		})
+	}
+}
+
+// Nothing waits in a process that may be stopped between two requests.
+func TestGatherNothing(t *testing.T) {
+	t.Parallel()
+	var w writes
+	s := &lineSink{w: &w}
+	for range 2 {
+		s.gather([]byte("a\n"), time.Now())
+	}
+	if want := []string{"a\n", "a\n"}; !slices.Equal(w.all, want) {
+		t.Errorf("%q", w.all)
+	}
+}
 
 func TestPump(t *testing.T) {
 	t.Parallel()
@@ -30,7 +110,7 @@ func TestPump(t *testing.T) {
 				func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader,
 			} {
 				var out bytes.Buffer
-				l := newLogs(&config{logFormat: "text", logBufferSize: tt.longest}, &out, io.Discard)
+				l := newLogs(&config{logConfig: logConfig{logFormat: "text", logBufferSize: tt.longest}}, &out, io.Discard)
 				l.pump("stdout", wrap(strings.NewReader(tt.in)))
 				if got := out.String(); got != tt.want {
 					t.Errorf("got %.200q, want %.200q", got, tt.want)
@@ -48,7 +128,7 @@ func FuzzPump(f *testing.F) {
 			longest = -1
 		}
 		var out bytes.Buffer
-		l := newLogs(&config{logFormat: "text", logBufferSize: longest}, &out, io.Discard)
+		l := newLogs(&config{logConfig: logConfig{logFormat: "text", logBufferSize: longest}}, &out, io.Discard)
 		l.pump("stdout", strings.NewReader(in))
 		if got, want := strings.ReplaceAll(out.String(), "\n", ""), strings.ReplaceAll(in, "\n", ""); got != want {
 			t.Errorf("what was written is lost: %q became %q", in, out.String())
@@ -83,7 +163,7 @@ func TestAppendText(t *testing.T) {
 func TestServerMessages(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLogs(&config{logFormat: "text"}, io.Discard, &out)
+	l := newLogs(&config{logConfig: logConfig{logFormat: "text"}}, io.Discard, &out)
 	l.printf("one %s", "a\n2026/11/28 20:15:03 POST /admin - 200 OK")
 	_, _ = l.Write([]byte("http: panic serving: x\nPOST /admin - 200 OK\n\tmain.go:7\x1b[2J\n")) // it cannot fail
 	var got []string

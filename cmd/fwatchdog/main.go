@@ -1,29 +1,47 @@
-// Command fwatchdog answers HTTP in front of a function's process.
+// Command fwatchdog answers HTTP in front of a function's process. It is the entrypoint of every image that fnb builds: run
+// without arguments it serves what its environment describes, which docs/watchdog.md lists.
 //
-// It is the entrypoint of every image that fnb builds. All configuration comes from the
-// environment; docs/watchdog.md lists it.
+// A request falls through these files:
+//
+//	plainserver.go   accepts connections, and reads and answers (plainwriter.go) their plain requests; net/http gets all others
+//	clientconn.go    the client's connection: when the client goes away, and which request is the last
+//	watchdog.go      ServeHTTP: its own paths (health.go, ready.go), refusals, tokens (auth.go), the limit (limit.go), the function
+//	exchange.go      one request and its answer, as the log (logs.go) and the metrics see it
+//	proxy.go         mode http: heads; then bodies (relay.go) or an upgrade (upgrade.go), over connections of upstream.go
+//	fork.go          modes streaming and serializing: a process for each request (child.go)
+//	static.go        mode static
+//
+// lambda.go takes requests from AWS Lambda instead of a port. process.go is the function's process in mode http, reap_linux.go
+// takes the processes that others left behind. Packages below internal are what needs none of this: wire has the bytes of HTTP,
+// rawio the system's calls, token the gateway's tokens, lambdaevent Lambda's events, environ, metrics and tunnel what they
+// are called.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"fnb/cmd/fwatchdog/internal/tunnel"
 )
 
 // version is set at link time with -X main.version=…
 var version = ""
 
-const usage = `usage: fwatchdog [--version | --run-healthcheck | connect [ADDRESS] | tunnel ADDRESS | longline BYTES COMMAND…]
+const usage = `usage: fwatchdog [--version | --run-healthcheck | tunnel ADDRESS | longline BYTES COMMAND…]
 
 Without arguments it serves the function that the environment describes.
 
   --version          print the version and exit
   --run-healthcheck  exit 0 if the watchdog of this container is healthy, 1 if not
-  connect [ADDRESS]  join standard input and output to ADDRESS (default: the function's port)
-  tunnel ADDRESS     the same, until either side ends, and always with exit code 0 (fnb run)
+  tunnel ADDRESS     join standard input and output to ADDRESS until either side ends, with exit code 0 whatever happens (fnb run)
   longline BYTES COMMAND…  write a long line to standard error and become the command (fnb test)
 `
 
@@ -42,10 +60,8 @@ func command(args []string, in io.Reader, out, errs io.Writer) int {
 		return 0
 	case "-run-healthcheck", "--run-healthcheck":
 		return report(errs, runHealthcheck(os.Environ()))
-	case "connect":
-		return report(errs, runConnect(context.Background(), args[1:], os.Environ(), in, out))
 	case "tunnel":
-		return runTunnel(context.Background(), args[1:], in, out, errs)
+		return tunnel.Run(context.Background(), args[1:], in, out, errs)
 	case "longline":
 		return report(errs, runLongLine(args[1:], errs))
 	case "-h", "-help", "--help", "help":
@@ -88,4 +104,24 @@ func versionText() string {
 		}
 	}
 	return text
+}
+
+// runLongLine writes a line of so many bytes to errs and becomes the command that follows. With it, the
+// contract test sees what a function's long line does to the watchdog in front of it.
+func runLongLine(args []string, errs io.Writer) error {
+	if len(args) < 2 {
+		return errors.New("longline: takes a number of bytes and a command")
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 || n > 1<<20 {
+		return fmt.Errorf("longline: %q is not a number of bytes up to a million", args[0])
+	}
+	if _, err := errs.Write(append(bytes.Repeat([]byte("x"), n-1), '\n')); err != nil {
+		return err
+	}
+	program, err := exec.LookPath(args[1])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, args[1:], os.Environ())
 }

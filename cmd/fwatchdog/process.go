@@ -12,34 +12,35 @@ import (
 	"time"
 )
 
-// server is the function's process in http mode: it runs as long as the watchdog does.
-type server struct {
+// functionProcess is the function's process in http mode: it runs as long as the watchdog does.
+type functionProcess struct {
 	process *os.Process
 	exited  chan struct{}
 	status  *os.ProcessState // valid once exited
+	pipes   []*os.File       // that it writes its log to
 	pumps   sync.WaitGroup
 }
 
-// startServer starts the function's process. It gets a process group of its own, so that a Ctrl-C at a
+// startProcess starts the function's process. It gets a process group of its own, so that a Ctrl-C at a
 // terminal reaches the watchdog alone, which tells the process when the requests are done.
-func startServer(c *config, l *logs, kids *children, pairs []string) (*server, error) {
+func startProcess(c *config, l *logs, kids *children, pairs []string) (*functionProcess, error) {
 	path, err := exec.LookPath(c.process[0])
 	if err != nil {
 		return nil, fmt.Errorf("fprocess: %w", err)
 	}
-	s := &server{exited: make(chan struct{})}
+	p := &functionProcess{exited: make(chan struct{})}
 	var ends [3]*os.File
 	if ends[0], err = os.Open(os.DevNull); err != nil {
 		return nil, err
 	}
 	defer closeAll(ends[:])
-	if ends[1], err = s.pipe(l, "stdout"); err != nil {
+	if ends[1], err = p.pipe(l, "stdout"); err != nil {
 		return nil, err
 	}
-	if ends[2], err = s.pipe(l, "stderr"); err != nil {
+	if ends[2], err = p.pipe(l, "stderr"); err != nil {
 		return nil, err
 	}
-	s.process, err = kids.start(path, c.process, &os.ProcAttr{
+	p.process, err = kids.start(path, c.process, &os.ProcAttr{
 		Env:   serverEnvironment(c, pairs),
 		Files: ends[:],
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
@@ -48,20 +49,21 @@ func startServer(c *config, l *logs, kids *children, pairs []string) (*server, e
 		return nil, fmt.Errorf("fprocess: %w", err)
 	}
 	go func() {
-		defer close(s.exited)
-		s.status, _ = kids.wait(s.process) // it is our child and waited for only here
+		defer close(p.exited)
+		p.status, _ = kids.wait(p.process) // it is our child and waited for only here
 	}()
-	return s, nil
+	return p, nil
 }
 
 // pipe returns the end that the process writes to; what it writes goes to the log.
-func (s *server) pipe(l *logs, stream string) (*os.File, error) {
+func (p *functionProcess) pipe(l *logs, stream string) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	s.pumps.Go(func() {
-		l.pump(stream, r)
+	p.pipes = append(p.pipes, r)
+	p.pumps.Go(func() {
+		l.pump(stream, &lastWords{File: r})
 		_ = r.Close() // nothing is left to read
 	})
 	return w, nil
@@ -90,29 +92,36 @@ func serverEnvironment(c *config, pairs []string) []string {
 }
 
 // stop asks the process to end and waits, at most for the given time; then it kills the whole group.
-func (s *server) stop(wait time.Duration) {
-	_ = s.process.Signal(syscall.SIGTERM) // it may have exited already
+func (p *functionProcess) stop(wait time.Duration) {
+	_ = p.process.Signal(syscall.SIGTERM) // it may have exited already
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-s.exited:
+	case <-p.exited:
 	case <-timer.C:
 	}
-	_ = syscall.Kill(-s.process.Pid, syscall.SIGKILL) // nothing may be left of the group
-	<-s.exited
-	s.drainLogs()
+	_ = syscall.Kill(-p.process.Pid, syscall.SIGKILL) // nothing may be left of the group
+	<-p.exited
+	p.drainLogs()
 }
 
-// drainLogs waits for the last lines of the process, but not for what a stray descendant might write.
-func (s *server) drainLogs() {
+// logPatience is how long the watchdog's own log may take no line before the watchdog ends without it.
+const logPatience = 10 * time.Second
+
+// drainLogs waits for the last lines of the process, which has ended, but not for what a stray descendant might write,
+// nor for ever for a reader of the watchdog's own log.
+func (p *functionProcess) drainLogs() {
+	for _, pipe := range p.pipes {
+		giveMoment(pipe, time.Second)
+	}
 	done := make(chan struct{})
 	go func() {
-		s.pumps.Wait()
+		p.pumps.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
-	case <-time.After(time.Second):
+	case <-time.After(logPatience):
 	}
 }
 
@@ -120,8 +129,8 @@ func (s *server) drainLogs() {
 var errProcessExited = errors.New("the function's process has exited")
 
 // exitError says how the process ended.
-func (s *server) exitError() error {
-	return fmt.Errorf("%w: %s", errProcessExited, exitText(s.status))
+func (p *functionProcess) exitError() error {
+	return fmt.Errorf("%w: %s", errProcessExited, exitText(p.status))
 }
 
 func exitText(status *os.ProcessState) string {

@@ -8,10 +8,11 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 const (
-	smallBody   = 16 << 10  // a body up to this size is read first and sent with its head
 	copyBuffer  = 32 << 10  // for answers that may come in drops
 	largeBuffer = 512 << 10 // for answers known to be large; fewer and larger reads are half the work
 	largeFrom   = 128 << 10
@@ -72,32 +73,40 @@ func deadlineOf(x *exchange, r *http.Request, exec time.Duration) time.Time {
 	return time.Time{}
 }
 
+// roundTrip is one request on its way to the function and its answer on the way back.
+type roundTrip struct {
+	*proxy
+	x        *exchange
+	r        *http.Request
+	sender   *sender   // nil: the body goes with the head, or there is none
+	deadline time.Time // the zero time is never
+}
+
 // serve passes r on and answers with what the upstream answers.
 func (p *proxy) serve(x *exchange, r *http.Request) {
-	deadline := deadlineOf(x, r, p.exec)
-	if !p.awaitReady(x, deadline) {
+	t := roundTrip{proxy: p, x: x, r: r, deadline: deadlineOf(x, r, p.exec)}
+	if !p.awaitReady(x, t.deadline) {
 		return
 	}
 	pooled, _ := p.heads.Get().(*[]byte) // New makes nothing else
 	defer p.heads.Put(pooled)
-	out, sender, err := p.prepare(x, r, (*pooled)[:0])
+	out, err := t.prepare((*pooled)[:0])
 	if err != nil {
 		x.failBody(err)
 		return
 	}
-	if cap(out) <= 2*smallBody {
+	if cap(out) <= 2*wire.SmallBody {
 		*pooled = out[:0]
 	}
-	conn, a, err := p.exchangeHeads(x, r, out, sender, deadline)
-	if err != nil {
-		p.fail(x, deadline, err)
-		return
+	conn, a, err := t.exchangeHeads(out)
+	switch {
+	case err != nil:
+		t.fail(err)
+	case a.Status == http.StatusSwitchingProtocols:
+		t.switchProtocols(conn)
+	default:
+		t.answer(conn, a)
 	}
-	if a.status == http.StatusSwitchingProtocols {
-		p.switchProtocols(x, conn, sender, deadline)
-		return
-	}
-	p.answer(x, r, conn, a, sender, deadline)
 }
 
 // awaitReady holds a request that comes before the upstream listens.
@@ -120,7 +129,7 @@ func (p *proxy) awaitReady(x *exchange, deadline time.Time) bool {
 	case <-p.ready:
 		return true
 	case <-gone:
-		x.fail(statusClientGone, "", "client closed the connection")
+		x.fail(wire.StatusClientGone, "", "client closed the connection")
 	case <-expired:
 		x.fail(http.StatusGatewayTimeout, "", "the function did not listen in time")
 	}
@@ -132,33 +141,30 @@ type goneSignal chan struct{}
 
 func (g goneSignal) abort() { close(g) }
 
-// statusClientGone is what the log and the metrics say of a request whose client went away first.
-const statusClientGone = 499
-
 // prepare writes the head onto out, and after it a body that is small or to be buffered. Any other
 // body gets a sender.
-func (p *proxy) prepare(x *exchange, r *http.Request, out []byte) ([]byte, *sender, error) {
+func (t *roundTrip) prepare(out []byte) ([]byte, error) {
+	r := t.r
 	length := r.ContentLength
-	expects := listed(r.Header["Expect"], "100-continue")
+	expects := wire.Listed(r.Header["Expect"], "100-continue")
 	switch {
 	case length == 0:
-		return appendRequestHead(out, p.up, r, 0), nil, nil
-	case p.buffer:
-		out, err := p.prepareWhole(r, out)
-		return out, nil, err
-	case length > 0 && length <= smallBody && !expects:
-		out = appendRequestHead(out, p.up, r, length)
+		return t.up.route.AppendRequest(out, r, 0), nil
+	case t.buffer:
+		return t.prepareWhole(r, out)
+	case length > 0 && length <= wire.SmallBody && !expects:
+		out = t.up.route.AppendRequest(out, r, length)
 		start := len(out)
 		out = append(out, make([]byte, length)...)
 		_, err := io.ReadFull(r.Body, out[start:])
-		return out, nil, err
+		return out, err
 	}
-	s := newSender(p, r, expects)
-	out = appendRequestHead(out, p.up, r, length)
-	if x.conn == nil || length < 0 || expects {
-		return out, s, nil
+	t.sender = newSender(t.proxy, r, expects)
+	out = t.up.route.AppendRequest(out, r, length)
+	if t.x.conn == nil || length < 0 || expects {
+		return out, nil
 	}
-	return s.begin(x.conn, out)
+	return t.sender.begin(t.x.conn, out)
 }
 
 // prepareWhole writes the head of r and its whole body onto out. Memory is taken as the body arrives.
@@ -168,13 +174,13 @@ func (p *proxy) prepareWhole(r *http.Request, out []byte) ([]byte, error) {
 	}
 	r.Header.Del("Expect") // the body will be there
 	if r.ContentLength > 0 {
-		return readWhole(appendRequestHead(out, p.up, r, r.ContentLength), r.Body, int(r.ContentLength))
+		return readWhole(p.up.route.AppendRequest(out, r, r.ContentLength), r.Body, int(r.ContentLength))
 	}
 	body, err := readWhole(nil, r.Body, p.most)
 	if err != nil {
 		return out, err
 	}
-	return append(appendRequestHead(out, p.up, r, int64(len(body))), body...), nil
+	return append(p.up.route.AppendRequest(out, r, int64(len(body))), body...), nil
 }
 
 // failBody answers a request whose body could not be read.
@@ -185,7 +191,7 @@ func (x *exchange) failBody(err error) {
 	case errors.Is(err, errTooLong):
 		x.fail(http.StatusRequestEntityTooLarge, "", "the request's body is "+err.Error())
 	case x.isGone(), isReset(err):
-		x.fail(statusClientGone, "", "client closed the connection")
+		x.fail(wire.StatusClientGone, "", "client closed the connection")
 	default:
 		x.fail(http.StatusBadRequest, "", "reading the request's body: "+err.Error())
 	}
@@ -193,26 +199,27 @@ func (x *exchange) failBody(err error) {
 
 // exchangeHeads sends the request and reads the head of the answer, past all interim ones. A request
 // that a kept connection lost without a byte of answer is sent again on a new one, if it may be.
-func (p *proxy) exchangeHeads(x *exchange, r *http.Request, out []byte, s *sender, deadline time.Time) (*upstreamConn, *answer, error) {
-	again := replayable(r)
+func (t *roundTrip) exchangeHeads(out []byte) (*upstreamConn, *wire.Answer, error) {
+	x, s := t.x, t.sender
+	again := replayable(t.r)
 	for fresh := false; ; fresh = true {
-		take := p.up.get
+		take := t.up.get
 		if fresh {
-			take = p.up.dial
+			take = t.up.dial
 		}
-		conn, err := take(deadline)
+		conn, err := take(t.deadline)
 		if err != nil {
 			return nil, nil, fmt.Errorf("connecting to the function: %w", err)
 		}
-		conn.limit(deadline)
+		conn.limit(t.deadline)
 		x.onGone(conn)
 		sent, err := conn.Write(out)
 		if err == nil {
 			if s != nil {
 				s.start(conn)
 			}
-			var a *answer
-			if a, err = p.readFinal(x, r, conn, s); err == nil {
+			var a *wire.Answer
+			if a, err = t.readFinal(conn); err == nil {
 				return conn, a, nil
 			}
 		}
@@ -242,7 +249,8 @@ func replayable(r *http.Request) bool {
 }
 
 // readFinal reads heads until a final one, and passes interim ones on.
-func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *sender) (*answer, error) {
+func (t *roundTrip) readFinal(conn *upstreamConn) (*wire.Answer, error) {
+	x, r, s := t.x, t.r, t.sender
 	if _, err := conn.in.Peek(1); err != nil {
 		if errors.Is(err, io.EOF) || isReset(err) {
 			err = errSilent
@@ -253,48 +261,49 @@ func (p *proxy) readFinal(x *exchange, r *http.Request, conn *upstreamConn, s *s
 	keep := h["Connection"]
 	for interim := 0; interim < interimMost; interim++ {
 		clear(h)
-		a, err := readAnswer(conn.in, r.Method, h)
+		a, err := wire.ReadAnswer(conn.in, r.Method, h)
 		switch {
 		case err != nil:
 			clear(h)
 			return nil, fmt.Errorf("reading the function's answer: %w", err)
-		case a.status >= 200:
+		case a.Status >= 200:
 			if s != nil && s.decide(false) {
-				a.last = true // the body was not wanted, so it is not sent
+				a.Last = true // the body was not wanted, so it is not sent
 			}
 			if keep != nil {
 				h["Connection"] = keep
 			}
 			return a, nil
-		case a.status == http.StatusSwitchingProtocols:
-			if asked := upgradeOf(r.Header); len(h["Upgrade"]) != 1 || !listed([]string{asked}, h["Upgrade"][0]) {
-				return nil, fmt.Errorf("%w: 101 to %q, asked for %q", errMalformed, h["Upgrade"], asked)
+		case a.Status == http.StatusSwitchingProtocols:
+			if asked := wire.Upgrade(r.Header); len(h["Upgrade"]) != 1 || !wire.Listed([]string{asked}, h["Upgrade"][0]) {
+				return nil, fmt.Errorf("%w: 101 to %q, asked for %q", wire.ErrMalformed, h["Upgrade"], asked)
 			}
 			h["Connection"] = []string{"Upgrade"}
 			return a, nil
-		case a.status == http.StatusContinue:
+		case a.Status == http.StatusContinue:
 			if s != nil {
 				s.decide(true)
 			}
 		case r.ProtoAtLeast(1, 1):
-			x.WriteHeader(a.status)
+			x.WriteHeader(a.Status)
 		}
 	}
-	return nil, fmt.Errorf("%w: more than %d interim responses", errMalformed, interimMost)
+	return nil, fmt.Errorf("%w: more than %d interim responses", wire.ErrMalformed, interimMost)
 }
 
 // errSilent says that the connection ended before the answer began.
 var errSilent = errors.New("the connection was closed without an answer")
 
 // fail answers a request that got no answer from the function.
-func (p *proxy) fail(x *exchange, deadline time.Time, err error) {
+func (t *roundTrip) fail(err error) {
+	x := t.x
 	var bad *bodyError
 	switch {
 	case errors.As(err, &bad):
 		x.failBody(bad.err)
 	case x.isGone():
-		x.fail(statusClientGone, "", "client closed the connection")
-	case errors.Is(err, os.ErrDeadlineExceeded) && !deadline.IsZero():
+		x.fail(wire.StatusClientGone, "", "client closed the connection")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !t.deadline.IsZero():
 		x.fail(http.StatusGatewayTimeout, "", "killed due to exec_timeout")
 	default:
 		x.fail(http.StatusInternalServerError, "", err.Error())
@@ -302,27 +311,28 @@ func (p *proxy) fail(x *exchange, deadline time.Time, err error) {
 }
 
 // answer passes the upstream's answer on.
-func (p *proxy) answer(x *exchange, r *http.Request, conn *upstreamConn, a *answer, s *sender, deadline time.Time) {
+func (t *roundTrip) answer(conn *upstreamConn, a *wire.Answer) {
+	x, s := t.x, t.sender
 	h := x.Header()
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // nothing is to be guessed
 	}
-	x.WriteHeader(a.status)
-	err := p.copyBody(x, r, conn, a)
+	x.WriteHeader(a.Status)
+	err := t.copyBody(x, t.r, conn, a)
 	if s != nil {
 		if !s.finished() {
-			a.last = true
+			a.Last = true
 		}
-		if err != nil || a.last {
+		if err != nil || a.Last {
 			conn.abort()
 		}
 		if cause := s.stop(x); err == nil && cause != nil {
-			a.last = true
+			a.Last = true
 		}
 	}
 	x.onGone(nil)
-	if err == nil && !a.last {
-		p.up.put(conn, a.bodiless)
+	if err == nil && !a.Last {
+		t.up.put(conn, a.Bodiless)
 		return
 	}
 	_ = conn.Close() // nothing is expected from it any more
@@ -330,7 +340,7 @@ func (p *proxy) answer(x *exchange, r *http.Request, conn *upstreamConn, a *answ
 		switch {
 		case x.isGone():
 			x.note = "client closed the connection"
-		case errors.Is(err, os.ErrDeadlineExceeded) && !deadline.IsZero():
+		case errors.Is(err, os.ErrDeadlineExceeded) && !t.deadline.IsZero():
 			x.note = "cut off: killed due to exec_timeout"
 		default:
 			x.note = "cut off: " + err.Error()

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // readyLimit is how long the function may take to say whether it is ready, however long exec_timeout is.
@@ -39,7 +41,7 @@ func newReadiness(up *upstream, c *config) *readiness {
 	if host == "" {
 		host = "localhost" // a unix socket has no name
 	}
-	r.head = appendRequestHead(nil, up, &http.Request{Method: http.MethodGet, RequestURI: c.readyPath, Host: host}, 0)
+	r.head = up.route.AppendRequest(nil, &http.Request{Method: http.MethodGet, RequestURI: c.readyPath, Host: host}, 0)
 	return r
 }
 
@@ -77,12 +79,12 @@ func (r *readiness) status() int {
 		return http.StatusServiceUnavailable
 	}
 	for range interimMost {
-		a, err := readAnswer(conn.in, http.MethodGet, http.Header{})
+		a, err := wire.ReadAnswer(conn.in, http.MethodGet, http.Header{})
 		switch {
-		case err != nil || a.status == http.StatusSwitchingProtocols:
+		case err != nil || a.Status == http.StatusSwitchingProtocols:
 			return http.StatusServiceUnavailable
-		case a.status >= http.StatusOK:
-			return a.status
+		case a.Status >= http.StatusOK:
+			return a.Status
 		}
 	}
 	return http.StatusServiceUnavailable

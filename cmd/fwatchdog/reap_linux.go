@@ -6,7 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
 )
 
 // reap waits for processes that other processes left behind: as process 1 of a container the watchdog
@@ -39,7 +40,7 @@ func (k *children) reapStrangers() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		pid := endedChild()
+		pid := rawio.EndedChild()
 		if pid <= 0 {
 			return false
 		}
@@ -51,21 +52,4 @@ func (k *children) reapStrangers() bool {
 			return false
 		}
 	}
-}
-
-// endedChild is the number of a child that has ended, whose status it leaves where it is; or 0.
-func endedChild() int {
-	const all, nowait = 0, 0x01000000 // P_ALL, WNOWAIT
-	var info struct {
-		signo, errno, code int32
-		_                  [4 * (unsafe.Sizeof(uintptr(0))/4 - 1)]byte
-		pid                int32
-		_                  [128]byte
-	}
-	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, all, 0, uintptr(unsafe.Pointer(&info)),
-		syscall.WEXITED|syscall.WNOHANG|nowait, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(info.pid)
 }

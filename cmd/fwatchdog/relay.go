@@ -4,11 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // bodyError is an error in reading the client's body, as opposed to one in writing it to the upstream.
@@ -30,9 +31,10 @@ type sender struct {
 	once    sync.Once
 	waited  bool // a decision is waited for
 	started bool
-	ending  atomic.Bool // nothing is left but the last write, or its end
+	ending  atomic.Bool               // nothing is left but the last write, or its end
+	bad     atomic.Pointer[bodyError] // set before the connection is aborted for it
 	done    chan struct{}
-	err     error // of reading the body; valid once done
+	err     error // why the body has not been sent whole; valid once done
 	ended   bool
 	left    int64 // of a body whose length is known
 	piece   *[]byte
@@ -71,6 +73,7 @@ func (s *sender) start(conn *upstreamConn) {
 		s.ended = s.err == nil
 		var bad *bodyError
 		if errors.As(s.err, &bad) {
+			s.bad.Store(bad)
 			conn.abort() // half a body must not be answered
 		}
 	}()
@@ -95,22 +98,22 @@ func (s *sender) awaitContinue() bool {
 
 // begin puts what has arrived of the body after its head, so that the upstream wakes once for both. A head never
 // waits for its body.
-func (s *sender) begin(conn *clientConn, head []byte) ([]byte, *sender, error) {
-	if len(head) > pieceBuffer/2 || !readable(conn.raw) {
-		return head, s, nil
+func (s *sender) begin(conn *clientConn, head []byte) ([]byte, error) {
+	if len(head) > pieceBuffer/2 || !conn.socket.Readable() {
+		return head, nil
 	}
 	s.piece, _ = s.p.pieces.Get().(*[]byte) // New makes nothing else
 	out := append((*s.piece)[:0], head...)
-	for len(out) < pieceBuffer && s.left > 0 && readable(conn.raw) {
+	for len(out) < pieceBuffer && s.left > 0 && conn.socket.Readable() {
 		n, err := s.r.Body.Read(out[len(out):pieceBuffer])
 		out = out[:len(out)+n]
 		s.left -= int64(n)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return out, nil, err
+			return out, err
 		}
 	}
 	s.ending.Store(s.left == 0)
-	return out, s, nil
+	return out, nil
 }
 
 // send copies the body.
@@ -126,7 +129,7 @@ func (s *sender) send(conn *upstreamConn) error {
 		if n > 0 {
 			out := buf[room : room+n]
 			if s.chunked {
-				out = frameChunk(buf, room, n)
+				out = wire.FrameChunk(buf, room, n)
 			}
 			s.left -= int64(n)
 			s.ending.Store(s.left == 0 && !s.chunked)
@@ -145,31 +148,8 @@ func (s *sender) send(conn *upstreamConn) error {
 		return nil
 	}
 	s.ending.Store(true)
-	_, err := conn.Write(appendTrailer(buf[:0], s.r.Trailer))
+	_, err := conn.Write(wire.AppendTrailer(buf[:0], s.r.Trailer))
 	return err
-}
-
-// frameChunk puts the chunk size before the n bytes at buf[room:] and the line end after them.
-func frameChunk(buf []byte, room, n int) []byte {
-	size := strconv.AppendInt(make([]byte, 0, 8), int64(n), 16)
-	start := room - len(size) - 2
-	copy(buf[start:], size)
-	copy(buf[room-2:], "\r\n")
-	copy(buf[room+n:], "\r\n")
-	return buf[start : room+n+2]
-}
-
-func appendTrailer(b []byte, trailer http.Header) []byte {
-	b = append(b, "0\r\n"...)
-	for name, values := range trailer {
-		if !inTrailer(name) {
-			continue
-		}
-		for _, value := range values {
-			b = appendField(b, name, value)
-		}
-	}
-	return append(b, "\r\n"...)
 }
 
 // finished reports whether the whole body has been sent. The answer may arrive a moment before the last
@@ -194,36 +174,36 @@ func (s *sender) stop(x *exchange) error {
 		return nil
 	}
 	s.decide(false)
+	bad := s.bad.Load() // before the read is ended here, which fails it too
 	select {
 	case <-s.done:
+		bad = s.bad.Load()
 	default:
 		// What the client still sends is not wanted; this unblocks the read of it.
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Unix(1, 0)) // an event's body never blocks
 		<-s.done
+	}
+	if bad == nil {
 		return nil
 	}
-	var bad *bodyError
-	if errors.As(s.err, &bad) {
-		return bad
-	}
-	return nil
+	return bad
 }
 
 // copyBody passes the answer's body on, and after a chunked one its trailer.
-func (p *proxy) copyBody(x *exchange, r *http.Request, conn *upstreamConn, a *answer) error {
-	if a.length == 0 {
+func (p *proxy) copyBody(x *exchange, r *http.Request, conn *upstreamConn, a *wire.Answer) error {
+	if a.Length == 0 {
 		return nil
 	}
-	if a.length > 0 {
-		return p.copyKnown(x, conn, a.length)
+	if a.Length > 0 {
+		return p.copyKnown(x, conn, a.Length)
 	}
 	if err := p.copyUnknown(x, conn, a); err != nil {
 		return err
 	}
-	if !a.chunked {
+	if !a.Chunked {
 		return nil
 	}
-	trailer, err := readTrailer(conn.in)
+	trailer, err := wire.ReadTrailer(conn.in)
 	if err != nil || len(trailer) == 0 || !r.ProtoAtLeast(1, 1) {
 		return err
 	}
@@ -237,7 +217,7 @@ func passTrailer(x *exchange, trailer http.Header) {
 	announced := h["Trailer"]
 	x.Flush() // from here on the answer is chunked, as a trailer needs
 	for name, values := range trailer {
-		if !listed(announced, name) {
+		if !wire.Listed(announced, name) {
 			name = http.TrailerPrefix + name
 		}
 		h[name] = values
@@ -267,8 +247,8 @@ func (p *proxy) copyKnown(x *exchange, conn *upstreamConn, length int64) error {
 }
 
 // copyUnknown passes a body of unknown length on as it comes: what has arrived is never held back.
-func (p *proxy) copyUnknown(x *exchange, conn *upstreamConn, a *answer) error {
-	return p.copyAll(x, a.bodyOf(conn.in), conn, unknownLength)
+func (p *proxy) copyUnknown(x *exchange, conn *upstreamConn, a *wire.Answer) error {
+	return p.copyAll(x, a.Body(conn.in), conn, wire.UnknownLength)
 }
 
 // copyAll copies body to the client; with flush it sends each part as soon as no more has arrived.
@@ -289,9 +269,9 @@ func (p *proxy) copyAll(x *exchange, body io.Reader, flush *upstreamConn, length
 			}
 		}
 		switch {
-		case length != unknownLength && total == length:
+		case length != wire.UnknownLength && total == length:
 			return nil
-		case errors.Is(err, io.EOF) && length != unknownLength:
+		case errors.Is(err, io.EOF) && length != wire.UnknownLength:
 			return io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF):
 			return nil

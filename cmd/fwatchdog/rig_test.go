@@ -22,6 +22,10 @@ import (
 
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
+
+	"fnb/cmd/fwatchdog/internal/metrics"
+	"fnb/cmd/fwatchdog/internal/token"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // patience is how long a connection of the differential test may last. None should come near it.
@@ -110,7 +114,7 @@ func (b *bench) newWatchdog(tb testing.TB, s *setup, address string) *inside {
 		tb.Fatal(err)
 	}
 	in := &inside{}
-	d := &watchdog{config: c, logs: newLogs(c, &in.log, &in.log), metrics: &metrics{}, limiter: newLimiter(c), health: &health{}}
+	d := &watchdog{config: c, logs: newLogs(c, &in.log, &in.log), metrics: metrics.New(), limiter: newLimiter(c), health: &health{}}
 	d.health.accepting.Store(true)
 	if s.token {
 		auth := *b.auth
@@ -130,12 +134,12 @@ func (b *bench) newWatchdog(tb testing.TB, s *setup, address string) *inside {
 			tb.Fatal(err)
 		}
 		if s.proxied { // as newUpstream does where the environment names a proxy, which is read once a process
-			in.upstream.prefix = proxiedHost + s.prefix
-			in.upstream.proxyAuth = proxyPassword
+			in.upstream.route.Prefix = proxiedHost + s.prefix
+			in.upstream.route.ProxyAuth = proxyPassword
 		}
 		ready := make(chan struct{})
 		close(ready)
-		d.fn, d.prefixed = newProxy(in.upstream, c, ready), in.upstream.prefix != ""
+		d.fn, d.prefixed = newProxy(in.upstream, c, ready), in.upstream.route.Prefix != ""
 	}
 	if s.full {
 		d.limiter.slots <- struct{}{}
@@ -171,7 +175,7 @@ func (in *inside) isIdle(s *setup) bool {
 		taken = 1
 	}
 	return eventually(patience, func() bool {
-		return in.metrics.inFlight.Load() == 0 && (in.limiter == nil || len(in.limiter.slots) == taken)
+		return in.metrics.InFlight() == 0 && (in.limiter == nil || len(in.limiter.slots) == taken)
 	})
 }
 
@@ -207,7 +211,7 @@ func (in *inside) end() {
 func newReference(tb testing.TB, s *setup, address string) (*http.Server, net.Listener) {
 	tb.Helper()
 	target := &url.URL{Scheme: "http", Host: address, Path: s.prefix}
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headMost, ExpectContinueTimeout: patience}
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: wire.HeadMost, ExpectContinueTimeout: patience}
 	proxy := &httputil.ReverseProxy{
 		Transport: transport, ErrorLog: log.New(io.Discard, "", 0),
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -215,7 +219,7 @@ func newReference(tb testing.TB, s *setup, address string) (*http.Server, net.Li
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
 			for name, values := range r.In.Header {
-				if (strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded") && !listed(r.In.Header["Connection"], name) {
+				if (strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded") && !wire.Listed(r.In.Header["Connection"], name) {
 					r.Out.Header[name] = values
 				}
 			}
@@ -241,7 +245,7 @@ func newReference(tb testing.TB, s *setup, address string) (*http.Server, net.Li
 		tb.Fatal(err)
 	}
 	server := &http.Server{
-		ReadTimeout: patience, WriteTimeout: patience, MaxHeaderBytes: headMost, ErrorLog: log.New(io.Discard, "", 0),
+		ReadTimeout: patience, WriteTimeout: patience, MaxHeaderBytes: wire.HeadMost, ErrorLog: log.New(io.Discard, "", 0),
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like others
 		Handler:                      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answerAsDocumented(handler, w, r) }),
 	}
@@ -399,10 +403,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.auth = &authenticator{
-		keys: keys, function: "fn:hello",
-		parser: jwt.NewParser(jwt.WithIssuer(gatewayIssuer), jwt.WithAudience(gatewayIssuer), jwt.WithExpirationRequired(), jwt.WithValidMethods([]string{"ES256"})),
-	}
+	b.auth = &authenticator{tokens: token.With(keys.Keyfunc, token.Gateway, "fn:hello")}
 	b.bearer = g.token(t, "k1", func(c jwt.MapClaims) { c["exp"] = time.Now().Add(time.Hour).Unix() })
 	return b
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // upgradeGrace is how long one direction of an upgraded connection may be silent after the other has ended. A side that
@@ -15,13 +17,14 @@ import (
 const upgradeGrace = time.Second
 
 // switchProtocols joins the two connections after a 101 answer, for as long as exec_timeout allows.
-func (p *proxy) switchProtocols(x *exchange, conn *upstreamConn, s *sender, deadline time.Time) {
+func (t *roundTrip) switchProtocols(conn *upstreamConn) {
+	x, s := t.x, t.sender
 	defer conn.Close() //nolint:errcheck // both directions have ended
 	if s != nil {
 		<-s.done // what a client still says of its request belongs to no other protocol (RFC 9110, 7.8)
 		if !s.ended {
 			conn.abort()
-			p.fail(x, deadline, s.err)
+			t.fail(s.err)
 			return
 		}
 	}
@@ -38,18 +41,18 @@ func (p *proxy) switchProtocols(x *exchange, conn *upstreamConn, s *sender, dead
 	x.detach()
 	x.conn.leaveHTTP()
 	x.status = http.StatusSwitchingProtocols
-	_ = client.SetDeadline(deadline) // also takes back the server's own
+	_ = client.SetDeadline(t.deadline) // also takes back the server's own
 	h["X-Duration-Seconds"] = []string{x.seconds()}
 	head := append([]byte(nil), "HTTP/1.1 101 Switching Protocols\r\n"...)
 	for name, values := range h {
 		for _, value := range values {
-			head = appendField(head, name, value)
+			head = wire.AppendField(head, name, value)
 		}
 	}
 	if _, err := client.Write(append(head, "\r\n"...)); err != nil {
 		return
 	}
-	u := &upgraded{client: client, upstream: conn.Conn, deadline: deadline}
+	u := &upgraded{client: client, upstream: conn.Conn, deadline: t.deadline}
 	x.written += u.join(buffered.Reader, conn.in)
 }
 

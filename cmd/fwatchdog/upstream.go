@@ -15,8 +15,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/rawio"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 const (
@@ -28,11 +30,10 @@ const (
 // upstream is the address of the function's own server and the idle connections to it.
 type upstream struct {
 	network, address string
-	prefix           string      // goes before each request's target
-	tls              *tls.Config // nil: plain HTTP
-	proxyAuth        string      // value of Proxy-Authorization, for a plain request through a proxy
-	tunnel           *tunnel     // nil: no CONNECT
-	logs             *logs       // nil: nowhere
+	route            wire.Route
+	tls              *tls.Config   // nil: plain HTTP
+	via              *connectProxy // nil: no proxy has to be asked for a connection
+	logs             *logs         // nil: nowhere
 
 	mu      sync.Mutex
 	idle    []*upstreamConn // the most recently used is last
@@ -40,8 +41,8 @@ type upstream struct {
 	sweeper *time.Timer
 }
 
-// tunnel is a proxy that has to be asked for a connection to host.
-type tunnel struct {
+// connectProxy is a proxy that has to be asked for a connection to host.
+type connectProxy struct {
 	host string
 	auth string
 }
@@ -51,7 +52,8 @@ func newUpstream(target *url.URL) (*upstream, error) {
 	if target.Scheme == "unix" {
 		return &upstream{network: "unix", address: target.Path + target.Opaque}, nil
 	}
-	u := &upstream{network: "tcp", address: hostPort(target), prefix: strings.TrimSuffix(target.EscapedPath(), "/")}
+	u := &upstream{network: "tcp", address: hostPort(target)}
+	u.route.Prefix = strings.TrimSuffix(target.EscapedPath(), "/")
 	if target.Scheme == "https" {
 		u.tls = &tls.Config{ServerName: target.Hostname(), NextProtos: []string{"http/1.1"}}
 	}
@@ -68,10 +70,10 @@ func newUpstream(target *url.URL) (*upstream, error) {
 		return nil, fmt.Errorf("proxy %s: only http proxies can be used", proxy.Redacted())
 	}
 	if u.tls != nil {
-		u.tunnel = &tunnel{host: u.address, auth: auth}
+		u.via = &connectProxy{host: u.address, auth: auth}
 	} else {
-		u.prefix = "http://" + target.Host + u.prefix
-		u.proxyAuth = auth
+		u.route.Prefix = "http://" + target.Host + u.route.Prefix
+		u.route.ProxyAuth = auth
 	}
 	u.address = hostPort(proxy)
 	return u, nil
@@ -91,8 +93,8 @@ func hostPort(u *url.URL) string {
 // upstreamConn is one connection to the function's server.
 type upstreamConn struct {
 	net.Conn
-	raw    syscall.RawConn // the socket; nil where there is none
-	tls    bool            // between the socket and direct
+	socket *rawio.Conn
+	tls    bool // between the socket and direct
 	direct io.ReadWriter
 	in     *bufio.Reader
 	since  time.Time // idle since
@@ -140,9 +142,7 @@ func (c *upstreamConn) state() (usable, surplus bool) {
 	switch {
 	case c.in.Buffered() > 0:
 		return false, true
-	case c.raw == nil:
-		return false, false
-	case readable(c.raw):
+	case c.socket.Readable():
 		if !c.tls { // in TLS what came may be a record that carries nothing
 			_ = c.SetReadDeadline(time.Now().Add(time.Second)) // what has come is there
 			_, err := c.in.Peek(1)
@@ -156,16 +156,6 @@ func (c *upstreamConn) state() (usable, surplus bool) {
 		return errors.Is(err, os.ErrDeadlineExceeded), err == nil
 	}
 	return true, false
-}
-
-// readable reports whether reading a connection would not wait: for bytes, for its end, or for nothing as it fails.
-func readable(raw syscall.RawConn) bool {
-	var err error
-	_ = raw.Read(func(fd uintptr) bool { // its error leaves err as it is
-		err = peek(fd)
-		return true
-	})
-	return !errors.Is(err, syscall.EAGAIN)
 }
 
 // get returns an idle connection, which has been looked at, or a new one when there is none.
@@ -262,33 +252,26 @@ func (u *upstream) dial(deadline time.Time) (*upstreamConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &upstreamConn{Conn: conn, raw: rawConn(conn), tls: u.tls != nil}
+	socket, err := rawio.NewConn(conn)
+	if err != nil {
+		return nil, err
+	}
+	c := &upstreamConn{Conn: conn, socket: socket, direct: socket, tls: u.tls != nil}
 	if c.tls {
 		if c.Conn, err = u.secure(conn, deadline); err != nil {
 			return nil, err
 		}
 		c.direct = c.Conn
-	} else {
-		c.direct = newDirectIO(conn, c.raw)
 	}
 	c.in = bufio.NewReaderSize(c.direct, 8<<10)
 	return c, nil
 }
 
-func rawConn(conn net.Conn) syscall.RawConn {
-	if s, ok := conn.(syscall.Conn); ok {
-		if raw, err := s.SyscallConn(); err == nil {
-			return raw
-		}
-	}
-	return nil
-}
-
 // secure asks a proxy for a tunnel, if there is one between, and starts TLS.
 func (u *upstream) secure(conn net.Conn, deadline time.Time) (net.Conn, error) {
 	_ = conn.SetDeadline(deadline) // a closed connection fails anyway
-	if u.tunnel != nil {
-		if err := u.tunnel.open(conn); err != nil {
+	if u.via != nil {
+		if err := u.via.open(conn); err != nil {
 			_ = conn.Close() // the first error is the one to tell
 			return nil, err
 		}
@@ -301,10 +284,10 @@ func (u *upstream) secure(conn net.Conn, deadline time.Time) (net.Conn, error) {
 	return secured, nil
 }
 
-func (t *tunnel) open(conn net.Conn) error {
-	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: t.host}, Host: t.host, Header: http.Header{}}
-	if t.auth != "" {
-		request.Header.Set("Proxy-Authorization", t.auth)
+func (p *connectProxy) open(conn net.Conn) error {
+	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: p.host}, Host: p.host, Header: http.Header{}}
+	if p.auth != "" {
+		request.Header.Set("Proxy-Authorization", p.auth)
 	}
 	if err := request.Write(conn); err != nil {
 		return err
@@ -315,7 +298,7 @@ func (t *tunnel) open(conn net.Conn) error {
 	}
 	defer answer.Body.Close() //nolint:errcheck // what follows is the tunnel
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("proxy answered CONNECT %s with %s", t.host, answer.Status)
+		return fmt.Errorf("proxy answered CONNECT %s with %s", p.host, answer.Status)
 	}
 	return nil
 }

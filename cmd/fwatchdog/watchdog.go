@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/metrics"
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // watchdog is everything that answers one port.
@@ -21,7 +24,7 @@ type watchdog struct {
 	config  *config
 	logs    *logs
 	lines   lineBuffers
-	metrics *metrics
+	metrics *metrics.Requests
 	limiter *limiter
 	auth    *authenticator // nil: no token is needed
 	health  *health
@@ -40,7 +43,7 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: &metrics{}, limiter: newLimiter(c)}
+	d := &watchdog{config: c, logs: newLogs(c, out, errs), metrics: metrics.New(), limiter: newLimiter(c)}
 	kids := &children{}
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(50) // what is alive is so little that this costs nothing, and it halves the memory
@@ -65,6 +68,8 @@ func serve(ctx context.Context, pairs []string, out, errs io.Writer) error {
 		return err
 	}
 	defer l.close()
+	d.logs.gatherRequests()
+	defer d.logs.flush()
 	return l.run(ctx)
 }
 
@@ -75,10 +80,10 @@ type life struct {
 	pairs   []string
 	signals <-chan os.Signal
 
-	lane                 *lane // takes the main port's connections first
+	plain                *plainServer // takes the main port's connections first
 	main, scrape         *http.Server
 	mainPort, scrapePort net.Listener
-	process              *server // the function's, in http mode
+	process              *functionProcess // the function's, in http mode
 	upstream             *upstream
 }
 
@@ -152,10 +157,10 @@ func (l *life) startFunction() (chan struct{}, error) {
 			return nil, fmt.Errorf("upstream_url: %w", err)
 		}
 		l.upstream.logs = l.logs
-		if l.process, err = startServer(l.config, l.logs, l.kids, l.pairs); err != nil {
+		if l.process, err = startProcess(l.config, l.logs, l.kids, l.pairs); err != nil {
 			return nil, err
 		}
-		l.fn, l.prefixed = newProxy(l.upstream, l.config, ready), l.upstream.prefix != ""
+		l.fn, l.prefixed = newProxy(l.upstream, l.config, ready), l.upstream.route.Prefix != ""
 		l.ready = newReadiness(l.upstream, l.config)
 		return ready, nil
 	case modeStatic:
@@ -175,22 +180,22 @@ func (l *life) startServers(failed chan<- error) {
 		Handler:        l.watchdog,
 		ReadTimeout:    l.config.readTimeout,
 		WriteTimeout:   l.config.writeTimeout,
-		MaxHeaderBytes: headMost,
+		MaxHeaderBytes: wire.HeadMost,
 		ConnContext:    connContext,
 		ErrorLog:       complaints,
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like others
 	}
 	rest := newHandover(l.mainPort.Addr())
-	l.lane = newLane(l.watchdog, l.config, l.logs, rest)
+	l.plain = newPlainServer(l.watchdog, l.config, l.logs, rest)
 	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.main.Serve(rest)) }()
-	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.lane.serve(l.mainPort)) }()
+	go func() { failed <- fmt.Errorf("port %d: %w", l.config.port, l.plain.serve(l.mainPort)) }()
 	l.logs.printf("fwatchdog %s: mode %s, listening on %s", versionText(), l.config.mode, l.mainPort.Addr())
 	if l.scrapePort == nil {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/metrics", l.metrics.serve)
+	mux.Handle("/metrics", l.metrics)
 	l.scrape = &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, ErrorLog: complaints}
 	go func() {
 		failed <- fmt.Errorf("metrics_port %d: %w", l.config.metricsPort, l.scrape.Serve(l.scrapePort))
@@ -228,11 +233,11 @@ func (l *life) stop(deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	_ = l.mainPort.Close() // no connection is accepted from here on
-	l.lane.shutdown(ctx)
+	l.plain.shutdown(ctx)
 	if err := l.main.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 		_ = l.main.Close() // what is left is cut off
 	}
-	for l.metrics.inFlight.Load() > 0 && ctx.Err() == nil {
+	for l.metrics.InFlight() > 0 && ctx.Err() == nil {
 		time.Sleep(2 * time.Millisecond) // upgraded connections, which the server no longer knows
 	}
 	if l.process != nil {
@@ -278,7 +283,7 @@ func (d *watchdog) serveOwn(w http.ResponseWriter, r *http.Request, serve http.H
 
 // refusal is the status of a request that nobody is to see, or 0.
 func (d *watchdog) refusal(r *http.Request) int {
-	target := targetOf(r)
+	target := wire.Target(r)
 	switch {
 	case r.ProtoMajor != 1:
 		return http.StatusHTTPVersionNotSupported // the preface of HTTP/2, which net/http lets through
@@ -307,7 +312,7 @@ func (d *watchdog) serveReady(w http.ResponseWriter, _ *http.Request) {
 // serveFunction answers one request to the function, and counts and logs it; with the status refused, if there is one.
 func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request, refused int) {
 	x := begin(w, r)
-	d.metrics.inFlight.Add(1)
+	d.metrics.Begin()
 	defer d.conclude(x, r)
 	if refused != 0 {
 		x.Header()["Connection"] = []string{"close"} // what follows may be no HTTP
@@ -324,10 +329,10 @@ func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request, refused
 // conclude runs however the request ended, a panic included.
 func (d *watchdog) conclude(x *exchange, r *http.Request) {
 	x.end()
-	d.metrics.inFlight.Add(-1)
 	if x.status == 0 {
 		x.status = http.StatusInternalServerError // it was cut off before it began
 	}
-	d.metrics.observe(r.Method, x.status, time.Since(x.started))
-	d.logs.access(x, r, &d.lines)
+	took := time.Since(x.started)
+	d.metrics.End(r.Method, x.status, took)
+	d.logs.access(x, r, took, &d.lines)
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"fnb/cmd/fwatchdog/internal/wire"
 )
 
 // witness is a function that reads requests byte by byte, with no parser that would forgive anything, writes down each
@@ -203,7 +205,7 @@ func readWitnessed(in *bufio.Reader) (*witnessed, error) {
 			}
 			h.host = value
 		case "expect":
-			h.expects = listed([]string{value}, "100-continue")
+			h.expects = wire.Listed([]string{value}, "100-continue")
 			h.fields = append(h.fields, name+": "+value)
 		case "trailer", "x-auth-seconds":
 		case "connection":

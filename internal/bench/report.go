@@ -26,7 +26,7 @@ func writeSection(file string, rounds int, table []string) error {
 `+"`make bench`"+`, on %s, %s with %d cores. Everything is on one machine: a registry, fnb's own builder, which begins empty and which buildctl uses too, and stand-ins where the
 public base images cannot be reached. What is compared took turns; figures are medians, of %d rounds and up where one takes a second or less, of whole processes but for the floor, which is without one. The floor of 20 functions is
 BuildKit's client alone, having the same done without a Dockerfile, labels or a look at the registry: a file copied from a build context to a base image by its digest, a watchdog,
-fixed times, a push, with as many images at a time as fnb solves, which is as many as there are cores. Without that limit the builder is somewhat quicker. The bare floor puts the file onto the base image and leaves times as they are.
+fixed times, a push. It makes as many images at a time as fnb does, which is as many as there are cores. Without that limit the builder is somewhat quicker. The bare floor puts the file onto the base image and leaves times as they are.
 
 | work | wanted | reached | seconds |
 |---|---|---|---|

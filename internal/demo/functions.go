@@ -24,6 +24,14 @@ func (f function) write(dir string) error {
 	return nil
 }
 
+// baseImages are what the templates of the functions build on.
+func baseImages() []string {
+	return []string{
+		"docker.io/library/golang:1.26-bookworm", "gcr.io/distroless/static-debian12:nonroot",
+		"docker.io/library/python:3.13-slim-bookworm", "docker.io/library/node:24-bookworm-slim",
+	}
+}
+
 func functions() []function {
 	return []function{
 		{

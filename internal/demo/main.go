@@ -15,7 +15,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,6 +25,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"fnb/internal/servers"
 )
@@ -40,6 +44,14 @@ func main() {
 	}
 }
 
+// next is what to do when the functions have answered.
+const next = `
+What to try next:
+  sudo install bin/fnb /usr/local/bin/
+  fnb new hello --lang go     # a function of your own; fnb new --list shows the other templates
+  fnb run hello               # builds it, runs it, and prints the address at which it answers
+The demo's functions are in %s, with their stack.yaml and fnb.lock.`
+
 // A demo is what the steps share.
 type demo struct {
 	fnb      string
@@ -56,17 +68,20 @@ func run(ctx context.Context, dir, fnb string, standins bool) (err error) {
 		return err
 	}
 	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-	reg, err := servers.StartRegistry(ctx, servers.RegistryOptions{Dir: filepath.Join(dir, "registry")})
-	if err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "registry"), 0o755); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, reg.Close()) }()
-	bases, err := servers.StartBases(ctx, servers.BasesOptions{Log: say, Always: standins})
+	// go-containerregistry's registry is in this process: nothing else is built for it.
+	quiet := registry.Logger(log.New(io.Discard, "", 0))
+	reg := httptest.NewServer(registry.New(quiet, registry.WithBlobHandler(registry.NewDiskBlobHandler(filepath.Join(dir, "registry")))))
+	defer reg.Close()
+	host := strings.TrimPrefix(reg.URL, "http://")
+	bases, err := servers.StartBases(ctx, servers.BasesOptions{Log: say, Always: standins, Only: baseImages()})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bases.Close()) }()
-	d := &demo{fnb: fnb, dir: filepath.Join(dir, "project"), registry: reg.Host}
+	d := &demo{fnb: fnb, dir: filepath.Join(dir, "project"), registry: host}
 	if err := d.prepare(dir, bases); err != nil {
 		return err
 	}
@@ -74,12 +89,13 @@ func run(ctx context.Context, dir, fnb string, standins bool) (err error) {
 		_, serr := d.run(context.WithoutCancel(ctx), "builder", "stop")
 		err = errors.Join(err, serr)
 	}()
-	say("registry   %s", reg.Host)
+	say("registry   %s", host)
 	for _, fn := range functions() {
 		if err := d.show(ctx, fn); err != nil {
 			return fmt.Errorf("%s: %w", fn.name, err)
 		}
 	}
+	say(next, d.dir)
 	return nil
 }
 

@@ -1,10 +1,13 @@
-// Package growth measures how the work of a reader grows with what it reads.
+// Package growth measures how the work of a reader grows with what it reads. A test
+// hands its readers to [Check].
 package growth
 
 import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,6 +44,16 @@ type Reader struct {
 	// Begin makes an input and returns what reads it, which is measured and may be called
 	// again and again.
 	Begin func(size int) (read func())
+}
+
+// Numbered returns a text again and again, with its number for each "#" in it, until there
+// are size bytes or a few more.
+func Numbered(text string, size int) string {
+	var b strings.Builder
+	for n := 0; b.Len() < size; n++ {
+		b.WriteString(strings.ReplaceAll(text, "#", strconv.Itoa(n)))
+	}
+	return b.String()
 }
 
 // Check fails the test for each reader whose work grows too fast, or is too much. The

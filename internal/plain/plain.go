@@ -180,6 +180,14 @@ func Short(s string) string {
 	return cut(strings.Join(strings.Fields(Line(s)), " "), ShortLimit)
 }
 
+// Path returns a path as it is, or quoted where a terminal should not see it as it is.
+func Path(s string) string {
+	if Short(s) == s {
+		return s
+	}
+	return fmt.Sprintf("%q", s)
+}
+
 // JSON returns a JSON document that means the same, in which nothing acts: what acts
 // inside a string is escaped, commands of a CI system too.
 func JSON(data []byte) []byte {

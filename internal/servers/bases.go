@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,6 +24,11 @@ type BasesOptions struct {
 	Log func(format string, args ...any)
 	// Always serves stand-ins even where the real registries can be reached.
 	Always bool
+	// Only are the references of those that are made; nil is all.
+	Only []string
+	// Layers makes no more than the layers of stand-ins, which takes longest, and
+	// serves nothing.
+	Layers bool
 }
 
 // Bases are the base images that templates build on. Where a public registry
@@ -64,6 +70,25 @@ func Reachable(ctx context.Context, host string) bool {
 	return resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnauthorized
 }
 
+// registriesAway are the names of the public registries that cannot be reached, or of all.
+func registriesAway(ctx context.Context, all bool) []string {
+	var away []string
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for name, host := range publicRegistries() {
+		asked.Go(func() {
+			if all || !Reachable(ctx, host) {
+				mu.Lock()
+				defer mu.Unlock()
+				away = append(away, name)
+			}
+		})
+	}
+	asked.Wait()
+	slices.Sort(away)
+	return away
+}
+
 // StartBases finds out which public registries can be reached, and for the
 // others makes the stand-ins, once, and serves them. The first time takes a
 // minute or two and needs mmdebstrap and npm; several processes that ask at
@@ -72,13 +97,7 @@ func StartBases(ctx context.Context, opts BasesOptions) (_ *Bases, err error) {
 	if opts.Log == nil {
 		opts.Log = func(string, ...any) {}
 	}
-	var away []string
-	for name, host := range publicRegistries() {
-		if opts.Always || !Reachable(ctx, host) {
-			away = append(away, name)
-		}
-	}
-	slices.Sort(away)
+	away := registriesAway(ctx, opts.Always)
 	b := &Bases{Mirrors: map[string]string{}}
 	if len(away) == 0 {
 		opts.Log("base images come from their own registries")
@@ -88,6 +107,19 @@ func StartBases(ctx context.Context, opts BasesOptions) (_ *Bases, err error) {
 		return nil, err
 	}
 	opts.Log("%s cannot be reached: stand-in base images are used, from %s", strings.Join(away, ", "), opts.CacheDir)
+	m := &standinMaker{dir: opts.CacheDir, log: opts.Log, only: opts.Only}
+	unlock, err := m.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	layers, err := m.makeLayers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("making stand-in base images: %w", err)
+	}
+	if opts.Layers {
+		return b, nil
+	}
 	b.registry, err = StartRegistry(ctx, RegistryOptions{Dir: filepath.Join(opts.CacheDir, "registry")})
 	if err != nil {
 		return nil, err
@@ -97,14 +129,14 @@ func StartBases(ctx context.Context, opts BasesOptions) (_ *Bases, err error) {
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	m := &standinMaker{dir: opts.CacheDir, host: b.registry.Host, log: opts.Log}
-	if err := m.ensure(ctx); err != nil {
+	m.host = b.registry.Host
+	if err := m.ensure(ctx, layers); err != nil {
 		return nil, fmt.Errorf("making stand-in base images: %w", err)
 	}
 	for _, name := range away {
 		b.Mirrors[name] = b.registry.Host
 	}
-	for _, s := range standins() {
+	for _, s := range m.wanted() {
 		b.Images = append(b.Images, s.ref)
 	}
 	return b, nil

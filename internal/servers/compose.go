@@ -18,38 +18,41 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"fnb/internal/servers/layertar"
 )
 
-// ensure makes and pushes whatever stand-in the registry does not have as it
-// should be. A file lock in the cache folder lets one process at a time do so.
-func (m *standinMaker) ensure(ctx context.Context) error {
-	unlock, err := lockFile(ctx, filepath.Join(m.dir, "lock"))
-	if err != nil {
-		return err
-	}
-	defer unlock()
+// lock lets one process at a time change what is in the cache folder.
+func (m *standinMaker) lock(ctx context.Context) (unlock func(), err error) {
+	return lockFile(ctx, filepath.Join(m.dir, "lock"))
+}
+
+// ensure pushes whatever stand-in the registry does not have as it should be.
+func (m *standinMaker) ensure(ctx context.Context, layers map[string]string) error {
 	certs, err := m.certificateLayer()
 	if err != nil {
 		return err
 	}
 	env := append(certificateEnv(), machineEnv(ctx)...)
-	for _, s := range standins() {
-		if err := m.ensureOne(ctx, s, certs, env); err != nil {
-			return fmt.Errorf("%s: %w", s.ref, err)
-		}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for _, s := range m.wanted() {
+		group.Go(func() error {
+			if err := m.ensureOne(ctx, s, layers, certs, env); err != nil {
+				return fmt.Errorf("%s: %w", s.ref, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // ensureOne pushes one stand-in unless the cache says that this registry has it.
-func (m *standinMaker) ensureOne(ctx context.Context, s standin, certs string, env []string) error {
+func (m *standinMaker) ensureOne(ctx context.Context, s standin, made map[string]string, certs string, env []string) error {
 	var paths []string
 	for _, layer := range s.layers {
-		path, err := m.makeLayer(ctx, layer)
-		if err != nil {
-			return err
-		}
-		paths = append(paths, path)
+		paths = append(paths, made[layer])
 	}
 	if s.layers[0] != "watchdog" {
 		paths = append(paths, certs)
@@ -96,7 +99,9 @@ func (m *standinMaker) push(ctx context.Context, s standin, paths []string) erro
 	}
 	var layers []v1.Layer
 	for _, path := range paths {
-		layer, err := tarball.LayerFromFile(path, tarball.WithMediaType(types.OCILayer))
+		layer, err := once(&m.layers, path, func() (v1.Layer, error) {
+			return tarball.LayerFromFile(path, tarball.WithMediaType(types.OCILayer))
+		})
 		if err != nil {
 			return err
 		}
@@ -156,11 +161,11 @@ func (m *standinMaker) certificateLayer() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading this machine's certificates: %w", err)
 	}
-	return m.contentLayer("certificates", text, func(w *layerWriter) error {
-		if err := w.file("etc/ssl/certs/ca-certificates.crt", 0o644, text); err != nil {
+	return m.contentLayer("certificates", text, func(w *layertar.Writer) error {
+		if err := w.File("etc/ssl/certs/ca-certificates.crt", 0o644, text); err != nil {
 			return err
 		}
-		return w.file(certificates[1:], 0o644, text)
+		return w.File(certificates[1:], 0o644, text)
 	})
 }
 
@@ -180,15 +185,15 @@ func (m *standinMaker) watchdogLayer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return m.contentLayer("watchdog", data, func(w *layerWriter) error { return w.file("fwatchdog", 0o755, data) })
+	return m.contentLayer("watchdog", data, func(w *layertar.Writer) error { return w.File("fwatchdog", 0o755, data) })
 }
 
 // contentLayer writes a layer whose file name holds the digest of its content.
-func (m *standinMaker) contentLayer(name string, content []byte, write func(*layerWriter) error) (string, error) {
+func (m *standinMaker) contentLayer(name string, content []byte, write func(*layertar.Writer) error) (string, error) {
 	sum := sha256.Sum256(content)
 	path := filepath.Join(m.dir, "layers", fmt.Sprintf("%s-%x.tar.gz", name, sum[:8]))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	return path, writeLayerFile(path, write)
+	return path, layertar.WriteFile(path, write)
 }

@@ -21,6 +21,9 @@ type ContainerOptions struct {
 	Platform string
 	// Port is where the program in the container listens; zero means 8080.
 	Port int
+	// Root is a folder that [Unpack] filled with the image before; the container
+	// is then ReadOnly, so that several can share it. Empty means a copy of its own.
+	Root string
 	// Transport pulls the image; nil means the ordinary one.
 	Transport http.RoundTripper
 }

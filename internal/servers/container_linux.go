@@ -87,7 +87,9 @@ func Run(ctx context.Context, img v1.Image, opts ContainerOptions) (_ *Container
 		return nil, err
 	}
 	rootfs := filepath.Join(c.dir, "rootfs")
-	if err := unpack(ctx, img, rootfs); err != nil {
+	if opts.Root != "" {
+		rootfs, opts.ReadOnly = opts.Root, true
+	} else if err := Unpack(ctx, img, rootfs); err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
 	spec, err := runtimeSpec(c.Image.Config, rootfs, opts)
@@ -186,6 +188,10 @@ func (c *Container) Log() string { return c.proc.log.String() }
 func (c *Container) Signal(sig syscall.Signal) error {
 	return syscall.Kill(int(c.pid.Load()), sig)
 }
+
+// Root is the folder that shows the container's file system, and what is mounted
+// there, from outside, while it runs.
+func (c *Container) Root() string { return fmt.Sprintf("/proc/%d/root", c.pid.Load()) }
 
 // Done is closed when the container has ended.
 func (c *Container) Done() <-chan struct{} { return c.proc.done }

@@ -38,6 +38,12 @@ func ContainerFor(tb testing.TB, _ string, _ ContainerOptions) *Container {
 	return nil
 }
 
+// Unpack returns an error: containers need Linux.
+func Unpack(context.Context, v1.Image, string) error { return errNoContainers }
+
+// Root returns nothing.
+func (c *Container) Root() string { return "" }
+
 // Client returns nil.
 func (c *Container) Client() *http.Client { return nil }
 

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"fnb/internal/servers/layertar"
 )
 
 // checkRuns runs an image that serves HTTP on port 8080, twice at a time.
@@ -170,17 +172,17 @@ func programImage(t *testing.T) v1.Image {
 	}
 	lower := filepath.Join(dir, "lower.tar.gz")
 	upper := filepath.Join(dir, "upper.tar.gz")
-	for path, write := range map[string]func(*layerWriter) error{
-		lower: func(w *layerWriter) error {
+	for path, write := range map[string]func(*layertar.Writer) error{
+		lower: func(w *layertar.Writer) error {
 			return firstError(
-				w.file("etc/passwd", 0o644, []byte("app:x:1000:1001::/home:/bin/sh\n")),
-				w.file("file", 0o666, nil), w.file("program", 0o644, []byte("old")), w.symlink("bin", "usr/bin"))
+				w.File("etc/passwd", 0o644, []byte("app:x:1000:1001::/home:/bin/sh\n")),
+				w.File("file", 0o666, nil), w.File("program", 0o644, []byte("old")), w.Symlink("bin", "usr/bin"))
 		},
-		upper: func(w *layerWriter) error {
-			return firstError(w.mkdir("home"), w.file(".wh.file", 0o644, nil), w.file("program", 0o755, binary))
+		upper: func(w *layertar.Writer) error {
+			return firstError(w.Mkdir("home"), w.File(".wh.file", 0o644, nil), w.File("program", 0o755, binary))
 		},
 	} {
-		if err := writeLayerFile(path, write); err != nil {
+		if err := layertar.WriteFile(path, write); err != nil {
 			t.Fatal(err)
 		}
 	}

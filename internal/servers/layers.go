@@ -10,9 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"fnb/internal/servers/layertar"
 )
 
 // standinMaker makes stand-ins in a cache folder and pushes them to a registry
@@ -21,11 +27,61 @@ type standinMaker struct {
 	dir  string // the cache folder
 	host string // the registry
 	log  func(format string, args ...any)
+	only []string // references; nil is all
+
+	roots  sync.Map // what makes a root, once, by its path
+	layers sync.Map // what reads a layer, once, by its path
 }
+
+// once calls what makes the value of a key, the first time that somebody asks for it.
+func once[V any](m *sync.Map, key string, value func() (V, error)) (V, error) {
+	made, _ := m.LoadOrStore(key, sync.OnceValues(value))
+	return made.(func() (V, error))()
+}
+
+// wanted are the stand-ins that are to be there.
+func (m *standinMaker) wanted() []standin {
+	return slices.DeleteFunc(standins(), func(s standin) bool { return m.only != nil && !slices.Contains(m.only, s.ref) })
+}
+
+// The releases of Debian that stand-ins are made of.
+const (
+	bookworm = "bookworm"
+	trixie   = "trixie"
+)
 
 // layerVersion is part of a cached layer's file name; it is to be raised when
 // the way a layer is made changes.
 const layerVersion = "2"
+
+// makeLayers makes the layers of all stand-ins and returns their paths by name. It makes
+// several at a time: one that is made mostly waits, for packages and for the disk.
+func (m *standinMaker) makeLayers(ctx context.Context) (map[string]string, error) {
+	var names []string
+	for _, s := range m.wanted() {
+		names = append(names, s.layers...)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	paths := make([]string, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			paths[i], err = m.makeLayer(ctx, name)
+			return err
+		})
+	}
+	err := group.Wait()
+	if err := errors.Join(err, os.RemoveAll(m.rootPath(bookworm, pythonPackages()...))); err != nil {
+		return nil, err
+	}
+	byName := map[string]string{}
+	for i, name := range names {
+		byName[name] = paths[i]
+	}
+	return byName, nil
+}
 
 // makeLayer makes the gzipped tar of a layer when the cache does not have it,
 // and returns its path.
@@ -34,6 +90,8 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 	switch name {
 	case "watchdog":
 		return m.watchdogLayer(ctx)
+	case "truststore":
+		return m.trustStoreLayer()
 	case "go":
 		suffix = "-" + runtime.Version()
 	}
@@ -42,87 +100,142 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 		return path, nil
 	}
 	m.log("making the stand-ins' layer %q", name)
-	var write func(*layerWriter) error
+	var write func(*layertar.Writer) error
 	switch name {
 	case "debian":
-		write = func(w *layerWriter) error { return m.writeRoot(ctx, w) }
+		write = func(w *layertar.Writer) error { return m.writeSuite(ctx, w, bookworm) }
 	case "git":
-		write = func(w *layerWriter) error { return m.writePackages(ctx, w, "git", "ca-certificates") }
+		write = func(w *layertar.Writer) error { return m.writeSuite(ctx, w, bookworm, "git", "ca-certificates") }
+	case "cc":
+		write = func(w *layertar.Writer) error {
+			return m.writeSuite(ctx, w, bookworm, "gcc", "libc6-dev", "ca-certificates")
+		}
 	case "python":
-		write = func(w *layerWriter) error { return m.writePython(ctx, w) }
+		write = func(w *layertar.Writer) error { return m.writePython(ctx, w) }
 	case "go":
-		write = func(w *layerWriter) error { return writeGo(ctx, w) }
+		write = func(w *layertar.Writer) error { return writeGo(ctx, w) }
 	case "node":
-		write = func(w *layerWriter) error { return m.writeNode(ctx, w) }
+		write = func(w *layertar.Writer) error { return m.writeNode(ctx, w) }
+	case "rust":
+		write = func(w *layertar.Writer) error { return writeRust(ctx, w) }
+	case "bun":
+		write = func(w *layertar.Writer) error { return m.writeBun(ctx, w) }
+	case "deno":
+		write = func(w *layertar.Writer) error { return m.writeDeno(ctx, w) }
+	case "trixie":
+		write = func(w *layertar.Writer) error { return m.writeSuite(ctx, w, trixie) }
+	case "jre21", "jre25":
+		write = func(w *layertar.Writer) error {
+			return m.writeSuite(ctx, w, trixie, "openjdk-"+name[3:]+"-jre-headless", "ca-certificates")
+		}
+	case "jdk21", "jdk25":
+		write = func(w *layertar.Writer) error {
+			return m.writeSuite(ctx, w, trixie, "openjdk-"+name[3:]+"-jdk-headless", "maven", "git", "ca-certificates")
+		}
 	case "static":
 		write = writeStatic
+	case "libraries":
+		write = func(w *layertar.Writer) error { return m.writeLibraries(ctx, w) }
 	case "alpine":
 		write = writeAlpine
 	default:
 		return "", fmt.Errorf("layer %q: no such layer", name)
 	}
-	if err := writeLayerFile(path, write); err != nil {
+	if err := layertar.WriteFile(path, write); err != nil {
 		return "", fmt.Errorf("layer %q: %w", name, err)
 	}
 	return path, nil
 }
 
-// debianRoot makes a Debian root with some packages and returns its tar.
+// debianRoot makes a root of Debian bookworm with some packages and returns its tar.
 func (m *standinMaker) debianRoot(ctx context.Context, packages ...string) (string, error) {
-	key := strings.Join(append([]string{"bookworm"}, packages...), "+")
-	path := filepath.Join(m.dir, "roots", key+"-"+runtime.GOARCH+".tar")
+	return m.suiteRoot(ctx, bookworm, packages...)
+}
+
+// suiteRoot makes a root of a release of Debian with some packages and returns its tar.
+func (m *standinMaker) suiteRoot(ctx context.Context, suite string, packages ...string) (string, error) {
+	path := m.rootPath(suite, packages...)
+	return once(&m.roots, path, func() (_ string, err error) {
+		base := ""
+		if len(packages) > 0 {
+			if base, err = m.suiteRoot(ctx, suite); err != nil {
+				return "", err
+			}
+		}
+		return path, bootstrap(ctx, path, base, suite, packages)
+	})
+}
+
+func (m *standinMaker) rootPath(suite string, packages ...string) string {
+	key := strings.Join(append([]string{suite}, packages...), "+")
+	return filepath.Join(m.dir, "roots", key+"-"+runtime.GOARCH+".tar")
+}
+
+// bootstrap makes a root as a tar, if it is not there: the plain one, or what becomes of that,
+// base, with packages.
+func bootstrap(ctx context.Context, path, base, suite string, packages []string) error {
 	if _, err := os.Stat(path); err == nil {
-		return path, nil
+		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
+		return err
 	}
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		return "", fmt.Errorf("%w; install it with: apt-get install mmdebstrap", err)
+		return fmt.Errorf("%w; install it with: apt-get install mmdebstrap", err)
 	}
-	args := []string{"--variant=minbase", "--format=tar"}
-	if len(packages) > 0 {
-		args = append(args, "--include="+strings.Join(packages, ","))
+	args := []string{"--format=tar"}
+	if len(packages) == 0 {
+		args = append(args, "--variant=minbase")
+	} else {
+		args = append(args, "--variant=custom", "--include="+strings.Join(packages, ","), `--setup-hook=tar -C "$1" --exclude='./dev/*' -xpf "$FNB_BASE"`)
 	}
 	// No mirror is named: mmdebstrap finds its own.
-	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, "bookworm", path+".new")...)
-	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, path+".new")...)
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000", "FNB_BASE="+base)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mmdebstrap: %w\n%s", err, tail(string(out), 10))
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, tail(string(out), 10))
 	}
-	return path, os.Rename(path+".new", path)
+	return os.Rename(path+".new", path)
 }
 
-// writeRoot writes the plain Debian root.
-func (m *standinMaker) writeRoot(ctx context.Context, w *layerWriter) error {
-	path, err := m.debianRoot(ctx)
+// writeSuite writes the plain root of a release of Debian, or what one with packages has beyond it.
+func (m *standinMaker) writeSuite(ctx context.Context, w *layertar.Writer, suite string, packages ...string) error {
+	if len(packages) == 0 {
+		base, err := m.suiteRoot(ctx, suite)
+		if err != nil {
+			return err
+		}
+		return w.CopyDifference("", base)
+	}
+	return errors.Join(m.writeBeyond(ctx, w, suite, packages...), os.RemoveAll(m.rootPath(suite, packages...)))
+}
+
+// writeBeyond writes what a root with packages, which stays, has beyond the plain one.
+func (m *standinMaker) writeBeyond(ctx context.Context, w *layertar.Writer, suite string, packages ...string) error {
+	full, err := m.suiteRoot(ctx, suite, packages...)
 	if err != nil {
 		return err
 	}
-	return w.copyDifference("", path)
-}
-
-// writePackages writes what a root with packages has beyond the plain root.
-func (m *standinMaker) writePackages(ctx context.Context, w *layerWriter, packages ...string) error {
-	base, err := m.debianRoot(ctx)
+	base, err := m.suiteRoot(ctx, suite)
 	if err != nil {
 		return err
 	}
-	full, err := m.debianRoot(ctx, packages...)
-	if err != nil {
-		return err
-	}
-	return errors.Join(w.copyDifference(base, full), os.Remove(full))
+	return w.CopyDifference(base, full)
 }
 
-func (m *standinMaker) writePython(ctx context.Context, w *layerWriter) error {
-	if err := m.writePackages(ctx, w, "python3", "python3-pip", "python3-venv", "ca-certificates"); err != nil {
+// pythonPackages are those of the root that the libraries come from, too.
+func pythonPackages() []string {
+	return []string{"python3", "python3-pip", "python3-venv", "ca-certificates"}
+}
+
+func (m *standinMaker) writePython(ctx context.Context, w *layertar.Writer) error {
+	if err := m.writeBeyond(ctx, w, bookworm, pythonPackages()...); err != nil {
 		return err
 	}
 	for name, target := range map[string]string{
 		"python": "/usr/bin/python3", "python3": "/usr/bin/python3", "pip": "/usr/bin/pip3", "pip3": "/usr/bin/pip3",
 	} {
-		if err := w.symlink("usr/local/bin/"+name, target); err != nil {
+		if err := w.Symlink("usr/local/bin/"+name, target); err != nil {
 			return err
 		}
 	}
@@ -130,95 +243,174 @@ func (m *standinMaker) writePython(ctx context.Context, w *layerWriter) error {
 }
 
 // writeGo copies this machine's Go toolchain to /usr/local/go.
-func writeGo(ctx context.Context, w *layerWriter) error {
+func writeGo(ctx context.Context, w *layertar.Writer) error {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return fmt.Errorf("go env GOROOT: %w", err)
 	}
-	if err := w.mkdir("go/bin"); err != nil {
+	if err := w.Mkdir("go/bin"); err != nil {
 		return err
 	}
-	return w.copyTree(strings.TrimSpace(string(out)), "usr/local/go", func(path string) bool {
+	return w.CopyTree(strings.TrimSpace(string(out)), "usr/local/go", func(path string) bool {
 		return slices.Contains([]string{"test", "api", "doc", "pkg/obj", ".git"}, path)
 	})
 }
 
-// writeNode installs Node and npm with this machine's npm, adds the user that
-// Docker's image has, and puts them under /usr/local.
-func (m *standinMaker) writeNode(ctx context.Context, w *layerWriter) error {
-	tmp, err := os.MkdirTemp(m.dir, "npm-")
+// writeRust copies this machine's Rust toolchain to where rustup has it in Docker's image.
+func writeRust(ctx context.Context, w *layertar.Writer) error {
+	out, err := exec.CommandContext(ctx, "rustc", "--print", "sysroot").Output()
+	if err != nil {
+		return fmt.Errorf("rustc --print sysroot: %w; Rust is installed as https://rustup.rs says", err)
+	}
+	const place = "usr/local/rustup/toolchains/stable"
+	for _, program := range []string{"cargo", "rustc", "rustdoc"} {
+		if err := w.Symlink("usr/local/cargo/bin/"+program, "/"+place+"/bin/"+program); err != nil {
+			return err
+		}
+	}
+	return w.CopyTree(strings.TrimSpace(string(out)), place, func(path string) bool { return path == "share" })
+}
+
+// libraries are what a program of Rust or C++ needs to run: the loader, the libraries of C, C++ and
+// OpenSSL, and the links of the root that lead to them.
+var libraries = regexp.MustCompile(`^(lib|lib64|usr/lib64/ld-linux\S*|usr/lib/(\w+-linux-gnu\w*/)?(ld-linux\S*|` +
+	`lib(c|m|dl|rt|pthread|resolv|util|nss_dns|nss_files|gcc_s|stdc\+\+|ssl|crypto)(-[\d.]+)?\.so\S*))$`)
+
+func (m *standinMaker) writeLibraries(ctx context.Context, w *layertar.Writer) error {
+	root, err := m.debianRoot(ctx, pythonPackages()...) // which OpenSSL comes with
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // the cache folder may be deleted at any time
-	arch, ok := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	if !ok {
-		return fmt.Errorf("no Node is published on npm for %s", runtime.GOARCH)
+	return w.CopyFiles(root, libraries.MatchString)
+}
+
+// npmInstall installs packages with this machine's npm into a new folder, and returns
+// the folder that they are in. The caller removes the folder above.
+func (m *standinMaker) npmInstall(ctx context.Context, packages ...string) (modules string, err error) {
+	tmp, err := os.MkdirTemp(m.dir, "npm-")
+	if err != nil {
+		return "", err
 	}
-	node := "node-linux-" + arch
-	cmd := exec.CommandContext(ctx, "npm", "install", "--prefix", tmp, "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", node+"@24", "npm@11")
+	args := []string{"install", "--prefix", tmp, "--ignore-scripts", "--no-save", "--no-audit", "--no-fund"}
+	cmd := exec.CommandContext(ctx, "npm", append(args, packages...)...)
 	cmd.Dir = tmp
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm install: %w; npm is installed with: apt-get install npm\n%s", err, tail(string(out), 10))
+		return "", errors.Join(fmt.Errorf("npm install: %w; npm is installed with: apt-get install npm\n%s", err, tail(string(out), 10)), os.RemoveAll(tmp))
 	}
-	modules := filepath.Join(tmp, "node_modules")
+	return filepath.Join(tmp, "node_modules"), nil
+}
+
+// npmArch is what npm calls this machine's architecture.
+func npmArch() (string, error) {
+	arch, ok := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("no runtime is published on npm for %s", runtime.GOARCH)
+	}
+	return arch, nil
+}
+
+// writeBun installs Bun from npm, which has the program in a package of the platform.
+func (m *standinMaker) writeBun(ctx context.Context, w *layertar.Writer) error {
+	arch := map[string]string{"amd64": "x64", "arm64": "aarch64"}[runtime.GOARCH]
+	if err := m.writeProgram(ctx, w, "bun@1.4", "@oven/bun-linux-"+arch+"/bin/bun", "usr/local/bin/bun"); err != nil {
+		return err
+	}
+	return errors.Join(w.Symlink("usr/local/bin/bunx", "bun"), m.addUser(ctx, w, "bun"))
+}
+
+// writeDeno installs Deno from npm.
+func (m *standinMaker) writeDeno(ctx context.Context, w *layertar.Writer) error {
+	arch, err := npmArch()
+	if err != nil {
+		return err
+	}
+	return m.writeProgram(ctx, w, "deno@2.9.6", "@deno/linux-"+arch+"-glibc/deno", "usr/bin/deno")
+}
+
+// writeProgram puts one file of npm's packages at a place.
+func (m *standinMaker) writeProgram(ctx context.Context, w *layertar.Writer, pkg, file, place string) error {
+	modules, err := m.npmInstall(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(filepath.Dir(modules)) }() // the cache folder may be deleted at any time
+	binary, err := os.ReadFile(filepath.Join(modules, filepath.FromSlash(file)))
+	if err != nil {
+		return err
+	}
+	return w.File(place, 0o755, binary)
+}
+
+// writeNode installs Node and npm with this machine's npm, adds the user that
+// Docker's image has, and puts them under /usr/local.
+func (m *standinMaker) writeNode(ctx context.Context, w *layertar.Writer) error {
+	arch, err := npmArch()
+	if err != nil {
+		return err
+	}
+	node := "node-linux-" + arch
+	modules, err := m.npmInstall(ctx, node+"@24", "npm@11")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(filepath.Dir(modules)) }() // the cache folder may be deleted at any time
 	binary, err := os.ReadFile(filepath.Join(modules, node, "bin", "node"))
 	if err != nil {
 		return err
 	}
-	if err := w.file("usr/local/bin/node", 0o755, binary); err != nil {
+	if err := w.File("usr/local/bin/node", 0o755, binary); err != nil {
 		return err
 	}
-	if err := w.copyTree(filepath.Join(modules, "npm"), "usr/local/lib/node_modules/npm", nil); err != nil {
+	if err := w.CopyTree(filepath.Join(modules, "npm"), "usr/local/lib/node_modules/npm", nil); err != nil {
 		return err
 	}
 	for _, name := range []string{"npm", "npx"} {
-		if err := w.symlink("usr/local/bin/"+name, "../lib/node_modules/npm/bin/"+name+"-cli.js"); err != nil {
+		if err := w.Symlink("usr/local/bin/"+name, "../lib/node_modules/npm/bin/"+name+"-cli.js"); err != nil {
 			return err
 		}
 	}
-	return m.addNodeUser(ctx, w)
+	return m.addUser(ctx, w, "node")
 }
 
-// addNodeUser adds the user node, 1000, to the Debian root's users.
-func (m *standinMaker) addNodeUser(ctx context.Context, w *layerWriter) error {
+// addUser adds the user 1000 to the Debian root's users.
+func (m *standinMaker) addUser(ctx context.Context, w *layertar.Writer, user string) error {
 	root, err := m.debianRoot(ctx)
 	if err != nil {
 		return err
 	}
 	for name, line := range map[string]string{
-		"etc/passwd": "node:x:1000:1000::/home/node:/bin/bash\n",
-		"etc/group":  "node:x:1000:\n",
+		"etc/passwd": user + ":x:1000:1000::/home/" + user + ":/bin/bash\n",
+		"etc/group":  user + ":x:1000:\n",
 	} {
-		text, err := readFromTar(root, name)
+		text, err := layertar.ReadFile(root, name)
 		if err != nil {
 			return err
 		}
-		if err := w.file(name, 0o644, append(text, line...)); err != nil {
+		if err := w.File(name, 0o644, append(text, line...)); err != nil {
 			return err
 		}
 	}
-	return w.dir("home/node", 0o755, 1000)
+	return w.Dir("home/"+user, 0o755, 1000)
 }
 
 // writeStatic writes a root without programs, for static binaries.
-func writeStatic(w *layerWriter) error {
+func writeStatic(w *layertar.Writer) error {
 	for name, text := range map[string]string{
 		"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
 		"etc/group":         "root:x:0:\nnobody:x:65534:\ntty:x:5:\nstaff:x:50:\nnonroot:x:65532:\n",
 		"etc/nsswitch.conf": "hosts: files dns\n",
 	} {
-		if err := w.file(name, 0o644, []byte(text)); err != nil {
+		if err := w.File(name, 0o644, []byte(text)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(w.dir("home/nonroot", 0o700, 65532), w.dir("tmp", 0o777|fs.ModeSticky, 0))
+	return errors.Join(w.Dir("home/nonroot", 0o700, 65532), w.Dir("tmp", 0o777|fs.ModeSticky, 0))
 }
 
 // writeAlpine writes the commands of Alpine that Dockerfiles call.
-func writeAlpine(w *layerWriter) error {
+func writeAlpine(w *layertar.Writer) error {
 	for name, text := range map[string]string{"apk": apkScript, "addgroup": addgroupScript, "adduser": adduserScript} {
-		if err := w.file("usr/local/sbin/"+name, 0o755, []byte(text)); err != nil {
+		if err := w.File("usr/local/sbin/"+name, 0o755, []byte(text)); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ func (s standin) repository() string {
 const (
 	systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	goPath     = "/go/bin:/usr/local/go/bin:" + systemPath
+	rustPath   = "/usr/local/cargo/bin:" + systemPath
 )
 
 // standins lists the stand-ins: for the base images of fnb's own templates, of
@@ -33,7 +34,9 @@ const (
 func standins() []standin {
 	debian := []string{"PATH=" + systemPath}
 	golang := []string{"PATH=" + goPath, "GOPATH=/go", "GOTOOLCHAIN=local"}
+	rust := []string{"PATH=" + rustPath, "RUSTUP_HOME=/usr/local/rustup", "CARGO_HOME=/usr/local/cargo"}
 	python := []string{"PATH=" + systemPath, "LANG=C.UTF-8"}
+	maven := []string{"PATH=" + systemPath, "MAVEN_HOME=/usr/share/maven"}
 	bash := []string{"bash"}
 	foreign := slices.DeleteFunc([]string{"linux/amd64", "linux/arm64", "linux/arm/v7"},
 		func(p string) bool { return p == "linux/"+runtime.GOARCH })
@@ -55,8 +58,40 @@ func standins() []standin {
 			what: "Debian bookworm with Node 24 and npm as published on npm",
 		},
 		{
+			ref: "docker.io/oven/bun:1.4-slim", layers: []string{"debian", "bun"}, env: debian, cmd: []string{"bun"},
+			what: "Debian bookworm with Bun 1.4 as published on npm",
+		},
+		{
+			ref: "docker.io/denoland/deno:debian-2.9.6", layers: []string{"debian", "deno"}, env: debian, cmd: []string{"deno"},
+			what: "Debian bookworm with Deno 2.9.6 as published on npm",
+		},
+		{
 			ref: "gcr.io/distroless/static-debian12:nonroot", layers: []string{"static"}, user: "65532", dir: "/home/nonroot",
 			env: []string{"PATH=" + systemPath}, what: "an empty root with users and certificates", foreign: foreign,
+		},
+		{
+			ref: "docker.io/library/rust:1.95-bookworm", layers: []string{"debian", "cc", "rust"}, env: rust, cmd: bash,
+			what: "Debian bookworm with gcc and this machine's Rust, without rustup",
+		},
+		{
+			ref: "gcr.io/distroless/cc-debian12:nonroot", layers: []string{"static", "libraries"}, user: "65532", dir: "/home/nonroot",
+			env: []string{"PATH=" + systemPath}, what: "a root with users, certificates and the libraries of C, C++ and OpenSSL",
+		},
+		{
+			ref: "docker.io/library/maven:3.9-eclipse-temurin-21", layers: []string{"trixie", "jdk21", "truststore"}, env: maven, cmd: bash,
+			what: "Debian trixie with Debian's OpenJDK 21 and Maven",
+		},
+		{
+			ref: "docker.io/library/maven:3.9-eclipse-temurin-25", layers: []string{"trixie", "jdk25", "truststore"}, env: maven, cmd: bash,
+			what: "Debian trixie with Debian's OpenJDK 25 and Maven",
+		},
+		{
+			ref: "docker.io/library/eclipse-temurin:21-jre", layers: []string{"trixie", "jre21", "truststore"}, env: debian, cmd: bash,
+			what: "Debian trixie with Debian's OpenJDK 21",
+		},
+		{
+			ref: "docker.io/library/eclipse-temurin:25-jre", layers: []string{"trixie", "jre25", "truststore"}, env: debian, cmd: bash,
+			what: "Debian trixie with Debian's OpenJDK 25",
 		},
 		{
 			ref: "docker.io/library/alpine:3.22.2", layers: []string{"debian", "alpine"}, env: debian, cmd: bash,

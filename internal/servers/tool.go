@@ -47,6 +47,16 @@ func Tool(ctx context.Context, name string) (string, error) {
 	return path, goBuild(ctx, filepath.Join(root, filepath.FromSlash(from.module)), path, from.pkg)
 }
 
+// Axe returns axe-core, the script that checks whether everybody can use a page. "make axe" fetches it.
+func Axe() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	script, err := os.ReadFile(filepath.Join(root, "tools", "axe", "node_modules", "axe-core", "axe.min.js"))
+	return string(script), err
+}
+
 // moduleRoot finds the checkout: the nearest folder above the working folder
 // that holds both go.mod and tools/go.mod.
 func moduleRoot() (string, error) {

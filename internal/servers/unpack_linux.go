@@ -11,9 +11,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// unpack applies an image's layers, from the lowest to the topmost, to a new
+// Unpack applies an image's layers, from the lowest to the topmost, to a new
 // folder.
-func unpack(ctx context.Context, img v1.Image, dir string) error {
+func Unpack(ctx context.Context, img v1.Image, dir string) error {
 	bin, err := unpacker(ctx)
 	if err != nil {
 		return err

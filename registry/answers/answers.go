@@ -1,5 +1,5 @@
 // Package answers takes registries as they are: it has one transport that makes of each
-// answer the one that go-containerregistry and BuildKit's clients read.
+// answer the one that go-containerregistry and BuildKit's clients read: [Transport].
 package answers
 
 import (

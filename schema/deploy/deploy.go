@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"maps"
+	"slices"
 
 	"fnb/schema"
 )
@@ -24,14 +25,49 @@ type Function struct {
 	ReadOnlyRoot bool // with a /tmp that can be written
 }
 
-// A Writer returns the manifests of a function: YAML documents, each after a
-// line "---". What the platform's API would refuse is an error.
+// A Writer returns what runs a function: YAML documents, each after a line "---", or
+// the command of a shell. What the platform would refuse is an error.
 type Writer func(Function) ([]byte, error)
 
-// Platforms returns the writer of each platform by name: openfaas, knative and
-// kubernetes.
-func Platforms() map[string]Writer {
-	return map[string]Writer{"openfaas": OpenFaaS, "knative": Knative, "kubernetes": Kubernetes}
+// A Platform is something that runs functions.
+type Platform struct {
+	Name    string // the word for it on a command line
+	Title   string // what people call it
+	Write   Writer
+	Command bool // Write returns a command, not manifests
+}
+
+// Platforms are all platforms, in the order in which they are shown.
+func Platforms() []Platform {
+	return []Platform{
+		{Name: "docker", Title: "Docker", Write: Docker, Command: true},
+		{Name: "openfaas", Title: "OpenFaaS", Write: OpenFaaS},
+		{Name: "knative", Title: "Knative", Write: Knative},
+		{Name: "kubernetes", Title: "Kubernetes", Write: Kubernetes},
+	}
+}
+
+// Clusters are the platforms that take manifests.
+func Clusters() []Platform {
+	return slices.DeleteFunc(Platforms(), func(p Platform) bool { return p.Command })
+}
+
+// Find returns the platform of a name among all.
+func Find(all []Platform, name string) (Platform, bool) {
+	i := slices.IndexFunc(all, func(p Platform) bool { return p.Name == name })
+	if i < 0 {
+		return Platform{}, false
+	}
+	return all[i], true
+}
+
+// Names are the words for platforms.
+func Names(all []Platform) []string {
+	var names []string
+	for _, p := range all {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 const secretsDir = "/var/openfaas/secrets"

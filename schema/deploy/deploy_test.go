@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"bytes"
 	"fmt"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -32,10 +34,10 @@ func TestRefused(t *testing.T) {
 		"memory":       {deploy.Function{Name: "hello", Image: image, Requests: &schema.Resources{Memory: "12 MB"}}, "no quantity"},
 		"all problems": {deploy.Function{Name: "hello", Image: "x", Secrets: []string{"Y"}}, "secret"},
 	} {
-		for platform, write := range deploy.Platforms() {
-			_, err := write(test.f)
+		for _, platform := range deploy.Clusters() {
+			_, err := platform.Write(test.f)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%s, %s: %v, want %q in it", name, platform, err, test.want)
+				t.Errorf("%s, %s: %v, want %q in it", name, platform.Name, err, test.want)
 			}
 		}
 	}
@@ -63,27 +65,27 @@ func TestText(t *testing.T) {
 		f.Environment[fmt.Sprintf("V%d", i)] = text
 		f.Annotations[fmt.Sprintf("v%d", i)] = text
 	}
-	for platform, write := range deploy.Platforms() {
-		one, err := write(f)
+	for _, platform := range deploy.Clusters() {
+		one, err := platform.Write(f)
 		if err != nil {
-			t.Fatalf("%s: %v", platform, err)
+			t.Fatalf("%s: %v", platform.Name, err)
 		}
-		two, err := write(f)
+		two, err := platform.Write(f)
 		if err != nil || !bytes.Equal(one, two) {
-			t.Errorf("%s: two runs differ: %v", platform, err)
+			t.Errorf("%s: two runs differ: %v", platform.Name, err)
 		}
 		env, annotations := read(t, one)
 		if env["fprocess"] != f.FProcess {
-			t.Errorf("%s: fprocess is %q, want %q", platform, env["fprocess"], f.FProcess)
+			t.Errorf("%s: fprocess is %q, want %q", platform.Name, env["fprocess"], f.FProcess)
 		}
 		for k, want := range f.Environment {
 			if got, ok := env[k]; got != want || !ok {
-				t.Errorf("%s: %s is %q, want %q", platform, k, got, want)
+				t.Errorf("%s: %s is %q, want %q", platform.Name, k, got, want)
 			}
 		}
 		for k, want := range f.Annotations {
 			if got, ok := annotations[k]; got != want || !ok {
-				t.Errorf("%s: the annotation %s is %q, want %q", platform, k, got, want)
+				t.Errorf("%s: the annotation %s is %q, want %q", platform.Name, k, got, want)
 			}
 		}
 	}
@@ -99,14 +101,54 @@ func FuzzText(f *testing.F) {
 			t.Skip("a stack file is UTF-8")
 		}
 		fn := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A": "secret", "T": text}}
-		for platform, write := range deploy.Platforms() {
-			raw, err := write(fn)
+		for _, platform := range deploy.Clusters() {
+			raw, err := platform.Write(fn)
 			if err != nil {
-				t.Fatalf("%s: %v", platform, err)
+				t.Fatalf("%s: %v", platform.Name, err)
 			}
 			if env, _ := read(t, raw); env["T"] != text {
-				t.Errorf("%s: %q, want %q, in\n%s", platform, env["T"], text, raw)
+				t.Errorf("%s: %q, want %q, in\n%s", platform.Name, env["T"], text, raw)
 			}
 		}
 	})
+}
+
+// A shell takes each word of the command for Docker as it is meant.
+func TestDocker(t *testing.T) {
+	t.Parallel()
+	f := deploy.Function{Name: "hello", Image: image, ReadOnlyRoot: true, FProcess: "sh -c 'echo $A'", Environment: map[string]string{}, Secrets: []string{"key"}}
+	want := []string{"run", "--rm", "-p", "8080:8080", "--read-only", "--tmpfs", "/tmp", "-e", "fprocess=" + f.FProcess}
+	for i, text := range texts() {
+		if !strings.Contains(text, "\x00") { // no process can be given that
+			name := fmt.Sprintf("V%03d", i)
+			f.Environment[name] = text
+			want = append(want, "-e", name+"="+text)
+		}
+	}
+	want = append(want, "-v", "./key:/var/openfaas/secrets/key:ro", image)
+	command, err := deploy.Docker(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := exec.CommandContext(t.Context(), "sh", "-c", `docker() { printf '%s\0' "$@"; }; `+string(command))
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"); !slices.Equal(got, want) {
+		t.Errorf("a shell reads\n%q\nwant\n%q", got, want)
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	for _, name := range deploy.Names(deploy.Platforms()) {
+		p, ok := deploy.Find(deploy.Platforms(), name)
+		if !ok || p.Name != name || p.Title == "" || p.Write == nil {
+			t.Errorf("%s: %v, %v", name, p, ok)
+		}
+	}
+	if _, ok := deploy.Find(deploy.Clusters(), "docker"); ok {
+		t.Error("docker takes manifests")
+	}
 }

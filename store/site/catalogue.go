@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"fnb/internal/plain"
+	"fnb/schema/languages"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	perShard = 1000
 	// maxOptions is how many values a filter offers at most: the most frequent.
 	maxOptions = 60
+	maxTopics  = 14
+	maxNew     = 6
 )
 
 // A query says which entries are asked for.
@@ -48,6 +51,7 @@ type catalogue struct {
 	functions int
 	templates int
 	choices   []choice
+	grouped   bool   // all of one kind stand together
 	stamp     string // changes with the items
 }
 
@@ -64,15 +68,19 @@ type option struct {
 
 func newCatalogue(items []Item) *catalogue {
 	c := &catalogue{items: each(items, plainItem)}
-	languages, tags, platforms := map[string]int{}, map[string]int{}, map[string]int{}
-	for _, i := range c.items {
+	langs, tags, platforms := map[string]int{}, map[string]int{}, map[string]int{}
+	changes := 0
+	for n, i := range c.items {
+		if n > 0 && i.Kind != c.items[n-1].Kind {
+			changes++
+		}
 		if i.Kind == KindFunction {
 			c.functions++
 		} else {
 			c.templates++
 		}
 		if i.Language != "" {
-			languages[i.Language]++
+			langs[i.Language]++
 		}
 		for _, t := range i.Tags {
 			tags[t]++
@@ -85,7 +93,7 @@ func newCatalogue(items []Item) *catalogue {
 		name, label, all string
 		counts           map[string]int
 	}{
-		{"lang", "Language", "Any language", languages},
+		{"lang", "Language", "Any language", langs},
 		{"tag", "Category", "Any category", tags},
 		{"platform", "Platform", "Any platform", platforms},
 	} {
@@ -93,6 +101,7 @@ func newCatalogue(items []Item) *catalogue {
 			c.choices = append(c.choices, choice{Name: f.name, Label: f.label, All: f.all, Options: options(f.counts)})
 		}
 	}
+	c.grouped = changes == 1
 	h := fnv.New64a()
 	for n := range c.shards() {
 		_, _ = h.Write(c.shard(n)) // a hash takes everything
@@ -121,16 +130,43 @@ func options(counts map[string]int) []option {
 	return all
 }
 
+// topics are the categories that most entries have, by name; none if there are few.
+func (c *catalogue) topics() []option {
+	for _, ch := range c.choices {
+		if ch.Name == "tag" && len(ch.Options) > 2 {
+			all := slices.Clone(ch.Options)
+			slices.SortStableFunc(all, func(a, b option) int { return cmp.Compare(b.Count, a.Count) })
+			all = all[:min(len(all), maxTopics)]
+			slices.SortFunc(all, func(a, b option) int { return cmp.Compare(a.Value, b.Value) })
+			return all
+		}
+	}
+	return nil
+}
+
+// newest are the entries that were published last.
+func (c *catalogue) newest() []Item {
+	var all []Item
+	for _, i := range c.items {
+		if !i.Published.IsZero() && i.Mark == "" {
+			all = append(all, i)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Item) int { return b.Published.Compare(a.Published) })
+	return all[:min(len(all), maxNew)]
+}
+
 func (c *catalogue) shards() int { return (len(c.items) + perShard - 1) / perShard }
 
 // shard is a part of the list as a script, which a page can load from anywhere,
 // also from a folder.
 func (c *catalogue) shard(n int) []byte {
 	rows := [][]any{}
+	known := languages.ByWord()
 	for _, i := range c.items[n*perShard : min(len(c.items), (n+1)*perShard)] {
 		rows = append(rows, []any{
 			i.Kind[:1], i.Name, i.Version, i.Title, i.Description, i.Language,
-			append([]string{}, i.Tags...), append([]string{}, i.Platforms...), i.Mark, i.Hue(), i.Glyph(),
+			append([]string{}, i.Tags...), append([]string{}, i.Platforms...), i.Mark, i.hue(known), i.glyph(known),
 		})
 	}
 	data, err := json.Marshal(rows) // with < > & escaped

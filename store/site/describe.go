@@ -15,7 +15,8 @@ import (
 	"unicode/utf8"
 
 	"fnb/schema"
-	"fnb/store"
+	"fnb/schema/words"
+	"fnb/store/records"
 )
 
 const (
@@ -32,7 +33,7 @@ type Files struct {
 }
 
 // Summary returns the entry of the list for a package of a store.
-func Summary(p store.Package) Item {
+func Summary(p records.Package) Item {
 	newest := p.Newest()
 	i := Item{
 		Kind: p.Kind, Name: p.Name, Version: newest.Version, Title: newest.Title, Description: cmp.Or(p.About.Description, newest.Description),
@@ -40,6 +41,9 @@ func Summary(p store.Package) Item {
 	}
 	slices.Sort(i.Tags)
 	i.Tags = slices.Compact(i.Tags)
+	if newest.Published != nil {
+		i.Published = newest.Published.UTC()
+	}
 	switch {
 	case newest.Yanked != nil:
 		i.Mark = "yanked"
@@ -51,9 +55,9 @@ func Summary(p store.Package) Item {
 
 // Describe returns what the page of a package shows. Files are those of its newest
 // version, nil where they are not at hand.
-func Describe(p store.Package, files *Files) Detail {
+func Describe(p records.Package, files *Files) Detail {
 	newest := p.Newest()
-	d := Detail{Item: Summary(p), Deprecated: p.About.Deprecated}
+	d := Detail{Item: Summary(p), Retired: Retired{Deprecated: p.About.Deprecated}}
 	if newest.Yanked != nil {
 		d.YankText = yankText(*newest.Yanked)
 	}
@@ -124,7 +128,7 @@ func yankText(y schema.Yank) string {
 	return strings.Join(parts, " ")
 }
 
-func describeVersion(v store.PackageVersion) Version {
+func describeVersion(v records.PackageVersion) Version {
 	out := Version{Version: v.Version, Digest: v.Checksum}
 	if v.Published != nil {
 		out.Published = v.Published.UTC().Format("2006-01-02")
@@ -238,7 +242,7 @@ func (d *Detail) files(f Files) {
 	watchdog := "layered in by fnb"
 	if t.Dockerfile.BringsWatchdog {
 		watchdog = "brought by the Dockerfile"
-	} else if w := t.Manifest.Watchdog; w != "" && w != "default" {
+	} else if w := t.Manifest.Watchdog; w != "" && w != words.WatchdogDefault {
 		watchdog = w
 	}
 	var dockerfile []string
@@ -358,11 +362,8 @@ func (d *Detail) function(r schema.Record) {
 			{Title: "See how to pull and deploy it, in a terminal", Text: "fnb store show " + r.Name},
 		}
 	}
-	if len(r.Examples) > 0 {
-		d.Begin = r.Examples[0]
-	}
 	for n, e := range r.Examples {
-		x := Example{Title: cmp.Or(e.Title, "Example "+strconv.Itoa(n+1)), Request: cmp.Or(e.Method, "POST") + " " + cmp.Or(e.Path, "/"), Body: e.Body, Status: strconv.Itoa(cmp.Or(e.Status, 200))}
+		x := Example{Title: cmp.Or(e.Title, "Example "+strconv.Itoa(n+1)), Request: cmp.Or(e.Method, "POST") + " " + cmp.Or(e.Path, "/"), Body: e.Body, Status: strconv.Itoa(cmp.Or(e.Status, 200)), Send: e}
 		for _, key := range slices.Sorted(maps.Keys(e.Headers)) {
 			x.Request += "\n" + key + ": " + e.Headers[key]
 		}
@@ -370,6 +371,9 @@ func (d *Detail) function(r schema.Record) {
 			x.Answer = "… " + e.Contains + " …"
 		}
 		d.Examples = append(d.Examples, x)
+	}
+	if r.Try != nil {
+		d.Given = append(settings("Environment", r.Try.Environment), settings("Secret", r.Try.Secrets)...)
 	}
 	run := r.Run
 	if run == nil {
@@ -380,14 +384,7 @@ func (d *Detail) function(r schema.Record) {
 		readOnly = "read-only"
 	}
 	d.Settings = facts(Fact{Name: "fprocess", Value: run.FProcess, Code: true}, Fact{Name: "Root file system", Value: readOnly}, Fact{Name: "Secrets", Value: strings.Join(run.Secrets, ", "), Code: true})
-	for _, m := range []struct {
-		name string
-		all  map[string]string
-	}{{"Environment", run.Environment}, {"Label", run.Labels}, {"Annotation", run.Annotations}} {
-		for _, key := range slices.Sorted(maps.Keys(m.all)) {
-			d.Settings = append(d.Settings, Fact{Name: m.name + " " + key, Value: m.all[key], Code: true})
-		}
-	}
+	d.Settings = slices.Concat(d.Settings, settings("Environment", run.Environment), settings("Label", run.Labels), settings("Annotation", run.Annotations))
 	for _, m := range []struct {
 		name string
 		has  *schema.RecordResources
@@ -396,6 +393,15 @@ func (d *Detail) function(r schema.Record) {
 			d.Settings = append(d.Settings, facts(Fact{Name: m.name, Value: strings.TrimSpace(m.has.Memory + " " + m.has.CPU)})...)
 		}
 	}
+}
+
+// settings are named values of one kind, in the order of their names.
+func settings(kind string, all map[string]string) []Fact {
+	var out []Fact
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, Fact{Name: kind + " " + key, Value: all[key], Code: true})
+	}
+	return out
 }
 
 // icon is a picture that a record holds itself; one elsewhere is not loaded.

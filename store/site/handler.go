@@ -6,11 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -253,8 +256,8 @@ func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name 
 	}
 	if try.Try = h.opts.Try != nil; try.Try {
 		try.Token = h.token
-		if try.Answer == nil && plain.Visible(d.Begin.Body+d.Begin.Path) == d.Begin.Body+d.Begin.Path {
-			try.Request = d.Begin
+		if try.Answer == nil {
+			try.Request = chosen(d.Examples, r.URL.Query().Get("example"))
 		}
 		try.Methods = schema.ExampleMethods()
 	}
@@ -264,6 +267,51 @@ func (h *Handler) showDetail(w http.ResponseWriter, r *http.Request, kind, name 
 	}
 	data, err := h.shell.detail(r.Context(), c, d, root, try)
 	h.answer(w, http.StatusOK, data, err)
+}
+
+// chosen is the example that the form begins with: the one with a number, or the first.
+// One that a form would not show as it is begins none.
+func chosen(all []Example, number string) schema.Example {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= len(all) {
+		n = 0
+	}
+	if len(all) == 0 {
+		return schema.Example{}
+	}
+	e := all[n].Send
+	if all := e.Body + e.Path + headerLines(e.Headers); plain.Visible(all) != all {
+		return schema.Example{}
+	}
+	return e
+}
+
+// headerLines are headers as the form has them, one a line.
+func headerLines(headers map[string]string) string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		lines = append(lines, name+": "+headers[name])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// parseHeaders reads what headerLines writes.
+func parseHeaders(text string) (map[string]string, error) {
+	var headers map[string]string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("the header %q has no colon", line)
+		}
+		if headers == nil {
+			headers = map[string]string{}
+		}
+		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return headers, nil
 }
 
 // try runs a function for a form that one of this handler's own pages has sent.
@@ -279,7 +327,9 @@ func (h *Handler) try(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.PostForm.Get("name")
 	request := schema.Example{Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Body: strings.ReplaceAll(r.PostForm.Get("body"), "\r\n", "\n")}
-	if err := schema.ValidateExample(request); err != nil {
+	headers, err := parseHeaders(r.PostForm.Get("headers"))
+	request.Headers = headers
+	if err := errors.Join(err, schema.ValidateExample(request)); err != nil {
 		h.showDetail(w, r, KindFunction, name, detailPage{Request: request, Answer: &Answer{Line: plain.Visible("It was not sent: " + err.Error())}})
 		return
 	}

@@ -68,5 +68,5 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request) {
 
 // door is what a page shows to those who are not in.
 func (h *Handler) door(heading, next string) page {
-	return page{Title: heading + " – " + h.shell.store, Heading: heading, Store: h.shell.store, Root: "/", Stamp: h.shell.stamp, Next: next, Closed: true}
+	return page{Title: heading + " – " + h.shell.store, Heading: heading, common: common{Store: h.shell.store, Stamp: h.shell.stamp}, Root: "/", Next: next, Closed: true}
 }

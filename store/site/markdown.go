@@ -9,6 +9,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	tables "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/text"
@@ -177,7 +178,8 @@ func moveChildren(to, from ast.Node) {
 
 func markLink(n ast.Node) { n.SetAttributeString("rel", []byte("nofollow noopener noreferrer")) }
 
-// asText renders HTML in a document as the text that it is, and ends with its context.
+// asText renders HTML in a document as the text that it is, tables so that everybody can read them, and ends with
+// its context.
 type asText struct {
 	ctx context.Context //nolint:containedctx // lives as long as one document
 }
@@ -203,6 +205,7 @@ func (a asText) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 		_, _ = w.WriteString("</code></pre>\n")
 		return ast.WalkContinue, nil
 	})
+	registerTables(reg)
 	reg.Register(ast.KindFencedCodeBlock, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		block, ok := n.(*ast.FencedCodeBlock)
 		if !ok || !entering {
@@ -220,6 +223,36 @@ func (a asText) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 		painted, err := highlight(a.ctx, "x."+language, code.String())
 		_, _ = w.WriteString(`<pre tabindex="0"><code>` + string(painted) + "</code></pre>\n")
 		return ast.WalkSkipChildren, err
+	})
+}
+
+// registerTables has a wide table scroll by itself, also by the keyboard, and lets no heading be empty, which a screen
+// reader would announce.
+func registerTables(reg renderer.NodeRendererFuncRegisterer) {
+	put := func(before, after string) renderer.NodeRendererFunc {
+		return func(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
+			_, _ = w.WriteString(map[bool]string{true: before, false: after}[entering]) // kept by the writer, as are its errors
+			return ast.WalkContinue, nil
+		}
+	}
+	reg.Register(tables.KindTable, put(`<div class="table" tabindex="0"><table>`+"\n", "</tbody>\n</table></div>\n"))
+	reg.Register(tables.KindTableRow, put("<tr>\n", "</tr>\n"))
+	reg.Register(tables.KindTableHeader, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+		named := false
+		for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+			named = named || c.HasChildren()
+		}
+		if !named {
+			_, _ = w.WriteString(map[bool]string{false: "<tbody>\n"}[entering])
+			return ast.WalkSkipChildren, nil
+		}
+		return put("<thead>\n<tr>\n", "</tr>\n</thead>\n<tbody>\n")(w, source, n, entering)
+	})
+	reg.Register(tables.KindTableCell, func(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if n.Parent().Kind() == tables.KindTableHeader && n.HasChildren() {
+			return put("<th>", "</th>\n")(w, source, n, entering)
+		}
+		return put("<td>", "</td>\n")(w, source, n, entering)
 	})
 }
 

@@ -11,9 +11,11 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"fnb/internal/plain"
 	"fnb/schema"
+	"fnb/schema/languages"
 )
 
 //go:embed assets pages
@@ -34,8 +36,10 @@ type shell struct {
 }
 
 func newShell(s shell) (*shell, error) {
+	known := languages.ByWord()
 	t, err := template.New("").Funcs(template.FuncMap{
 		"size": size, "short": short,
+		"hue": func(i Item) int { return i.hue(known) }, "glyph": func(i Item) string { return i.glyph(known) },
 		"inc": func(n int) int { return n + 1 },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
@@ -56,22 +60,29 @@ func newShell(s shell) (*shell, error) {
 
 // A page is what each template of a page is given.
 type page struct {
-	Title, Summary, Store, About, Heading, Text string
-	Root                                        string // of the site, from this page: "" or "../…"
-	Policy, Stamp, Index                        string
-	Static, List                                bool
-	Closed                                      bool   // for those without the key: nothing but words
-	Next                                        string // where the browser goes by itself
-	Kind                                        string // which part of the site this is
-	Functions, Templates                        bool
-	Shards                                      int
+	common
+	Title, Summary, Heading, Text string
+	Root                          string // of the site, from this page: "" or "../…"
+	List                          bool
+	Closed                        bool   // for those without the key: nothing but words
+	Next                          string // where the browser goes by itself
+	Kind                          string // which part of the site this is
+}
+
+// A common is what all pages of a site have.
+type common struct {
+	Store, About         string
+	Policy, Stamp, Index string
+	Static               bool
+	Functions, Templates bool
+	Shards               int
 }
 
 func (s *shell) page(c *catalogue, root string) page {
-	return page{
-		Store: s.store, About: s.about, Root: root, Policy: policy, Stamp: s.stamp, Index: c.stamp, Static: s.static,
+	return page{Root: root, common: common{
+		Store: s.store, About: s.about, Policy: policy, Stamp: s.stamp, Index: c.stamp, Static: s.static,
 		Functions: c.functions > 0, Templates: c.templates > 0, Shards: c.shards(),
-	}
+	}}
 }
 
 func (s *shell) execute(name string, data any) ([]byte, error) {
@@ -83,8 +94,12 @@ func (s *shell) execute(name string, data any) ([]byte, error) {
 // A row is an entry of the list with the way to its page.
 type row struct {
 	Item
-	Link string
+	Link  string
+	Group string // the heading of those that begin here
 }
+
+// Day is when its version was published.
+func (r row) Day() string { return r.Published.Format(time.DateOnly) }
 
 type listPage struct {
 	page
@@ -95,6 +110,8 @@ type listPage struct {
 	Rows              []row
 	Pages             []pageLink
 	Blank             row
+	Topics            []option // what most entries are about; of the first page
+	New               []row    // of the first page
 }
 
 // list renders one page of the list of those entries that a query asks for.
@@ -111,8 +128,20 @@ func (s *shell) list(c *catalogue, q query, number int, root string, link func(n
 	}
 	last := pagesOf(len(found))
 	from := (number - 1) * perPage
+	was := ""
 	for _, i := range found[min(from, len(found)):min(from+perPage, len(found))] {
-		p.Rows = append(p.Rows, row{i, root + i.path()})
+		r := row{Item: i, Link: root + i.path()}
+		if q.Empty() && c.grouped && i.Kind != was {
+			was = i.Kind
+			r.Group = map[string]string{KindFunction: "Functions", KindTemplate: "Templates"}[i.Kind]
+		}
+		p.Rows = append(p.Rows, r)
+	}
+	if q.Empty() && number == 1 {
+		p.Topics = c.topics()
+		for _, i := range c.newest() {
+			p.New = append(p.New, row{Item: i, Link: root + i.path()})
+		}
 	}
 	if number > 1 {
 		p.Title = fmt.Sprintf("Page %d – %s", number, s.store)
@@ -169,6 +198,7 @@ type detailPage struct {
 	page
 	Detail       Detail
 	Icon         template.URL
+	Here         string // the page itself
 	Replacement  *row
 	Sections     []Fact
 	MoreVersions int
@@ -181,6 +211,9 @@ type detailPage struct {
 	Markdown  func(text string) (template.HTML, error)
 	Highlight func(file, text string) (template.HTML, error)
 }
+
+// Headers are those that the form has.
+func (p detailPage) Headers() string { return headerLines(p.Request.Headers) }
 
 // Method is the one that the form has.
 func (p detailPage) Method() string { return cmp.Or(p.Request.Method, http.MethodPost) }
@@ -204,10 +237,13 @@ func (s *shell) detail(ctx context.Context, c *catalogue, d Detail, root string,
 	p.Try = try.Try && d.Runnable
 	p.Icon = template.URL(icon(d.Icon)) //nolint:gosec // a picture that schema.ValidateIcon lets through
 	p.Title = d.Name + " – " + s.store
+	if p.Try {
+		p.Here = root + d.path()
+	}
 	p.Summary = strings.TrimSpace(strings.Join([]string{d.Title, d.Description}, " "))
 	if d.Deprecated != nil && d.Deprecated.Replacement != "" {
 		r := Item{Kind: d.Kind, Name: d.Deprecated.Replacement}
-		p.Replacement = &row{r, root + r.path()}
+		p.Replacement = &row{Item: r, Link: root + r.path()}
 	}
 	if more := len(d.Versions) - maxVersions; more > 0 {
 		d.Versions, p.MoreVersions = d.Versions[:maxVersions], more

@@ -12,6 +12,7 @@ import (
 
 	"fnb/schema"
 	"fnb/store"
+	"fnb/store/records"
 	"fnb/templates"
 )
 
@@ -48,9 +49,9 @@ func day(n int) *time.Time {
 	return &t
 }
 
-func functionPackage() store.Package {
-	version := func(v string, n int) store.PackageVersion {
-		return store.PackageVersion{Record: schema.Record{
+func functionPackage() records.Package {
+	version := func(v string, n int) records.PackageVersion {
+		return records.PackageVersion{Record: schema.Record{
 			V: 1, Kind: schema.KindFunction, Name: "acme/shorten", Version: v, Language: "python", License: "MIT", Published: day(n),
 			Title: "Shorten", Description: "Keeps the sentences of a text that say the most, and drops the rest.", Author: "Ann Example",
 			Categories: []string{"text", "data"}, README: sampleReadme,
@@ -68,15 +69,15 @@ func functionPackage() store.Package {
 			},
 		}}
 	}
-	p := store.Package{Kind: schema.KindFunction, Name: "acme/shorten", Store: "acme", Versions: []store.PackageVersion{version("0.9.0", 1), version("1.0.0", 4), version("1.1.0", 9)}}
+	p := records.Package{Kind: schema.KindFunction, Name: "acme/shorten", Store: "acme", Versions: []records.PackageVersion{version("0.9.0", 1), version("1.0.0", 4), version("1.1.0", 9)}}
 	p.Versions[1].Yanked = &schema.Yank{V: 1, Reason: "drops the last sentence", Severity: "broken", By: "ann@example.com", At: day(6), Use: "1.1.0"}
 	return p
 }
 
-func templatePackage(name, language, description string, tags ...string) store.Package {
-	p := store.Package{Kind: schema.KindTemplate, Name: name, Store: "acme", About: schema.Package{V: 1, Tags: tags}}
+func templatePackage(name, language, description string, tags ...string) records.Package {
+	p := records.Package{Kind: schema.KindTemplate, Name: name, Store: "acme", About: schema.Package{V: 1, Tags: tags}}
 	for i, v := range []string{"1.0.0", "1.1.0", "1.2.0"} {
-		p.Versions = append(p.Versions, store.PackageVersion{Record: schema.Record{
+		p.Versions = append(p.Versions, records.PackageVersion{Record: schema.Record{
 			V: 1, Kind: schema.KindTemplate, Name: name, Version: v, Language: language, Description: description, License: "MIT", Published: day(i + 2), FNB: ">=0.2",
 			Checksum: "fnb1:sha256:" + strings.Repeat("0a", 32), Platforms: []string{"linux/amd64", "linux/arm64", "linux/arm/v7"},
 			Source: schema.RecordSource{Git: schema.GitSource{URL: "https://git.example.com/acme/templates", Ref: "refs/tags/v" + v, Commit: strings.Repeat("9b", 20), Path: "template/go"}},
@@ -119,9 +120,9 @@ func newSample(tb testing.TB) *sample {
 	}
 	t := official[slices.IndexFunc(official, func(t *templates.Template) bool { return t.Name == "go" })]
 	s.add(Describe(templatePackage("acme/go", "go", "HTTP functions in Go with our log and metrics", "http"), &Files{t.Template, t.FS}))
-	rust := templatePackage("acme/rust", "rust", "HTTP functions in Rust, with axum", "http", "fast")
-	rust.About.Deprecated = &schema.Deprecation{Reason: "Nobody looks after it.", Replacement: "acme/go"}
-	s.add(Describe(rust, nil))
+	elixir := templatePackage("acme/elixir", "elixir", "HTTP functions in Elixir, with Plug", "http", "fast")
+	elixir.About.Deprecated = &schema.Deprecation{Reason: "Nobody looks after it.", Replacement: "acme/go"}
+	s.add(Describe(elixir, nil))
 	bad := templatePackage("acme/cobol", "cobol", "HTTP functions in COBOL")
 	for i := range bad.Versions {
 		bad.Versions[i].Yanked = &schema.Yank{V: 1, Reason: "leaks memory", Severity: "security", By: "ann@example.com", At: day(20)}

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fnb/internal/servers/browser"
 )
 
 // get asks a handler as a browser does.
@@ -314,7 +316,7 @@ func TestFind(t *testing.T) {
 		query query
 		want  string
 	}{
-		{query{Text: "rust"}, "acme/rust"},
+		{query{Text: "elixir"}, "acme/elixir"},
 		{query{Text: "HTTP go", Kind: KindTemplate}, "acme/go"},
 		{query{Text: "pictur"}, "acme/ocr"},
 		{query{Tag: "images", Language: "go"}, "tools/qrcode"},
@@ -513,8 +515,8 @@ func BenchmarkBrowser(b *testing.B) {
 	b.Cleanup(server.Close)
 	words := strings.Fields("resize queue mail cron proxy cache stream table chart token go ns100 rust java json")
 	var load, first, all []float64
-	number := func(tab *browser, script string) float64 {
-		n, err := strconv.ParseFloat(tab.text(script), 64)
+	number := func(tab *browser.Browser, script string) float64 {
+		n, err := strconv.ParseFloat(tab.Text(script), 64)
 		if err != nil {
 			b.Fatal(script, err)
 		}
@@ -528,9 +530,9 @@ func BenchmarkBrowser(b *testing.B) {
 	}))`
 	const sent = `performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource")).reduce((n, e) => n + e.transferSize, 0)`
 	for b.Loop() {
-		tab := startBrowser(b)
-		tab.visit(server.URL + "/index.html")
-		tab.wait(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
+		tab := browser.For(b)
+		tab.Visit(server.URL + "/index.html")
+		tab.Wait(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`)
 		load = append(load, number(tab, `performance.getEntriesByType("navigation")[0].loadEventEnd`))
 		page := number(tab, sent)
 		first = append(first, number(tab, search+`("resize q")`))

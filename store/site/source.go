@@ -13,6 +13,7 @@ import (
 
 	"fnb/schema"
 	"fnb/store"
+	"fnb/store/records"
 )
 
 // fetching is how long a page waits for a template's files.
@@ -21,8 +22,8 @@ const fetching = 20 * time.Second
 // Stores is the source of all that can be used by name on this machine: what is
 // part of fnb, what the project has, and what is in the stores that were added.
 type Stores struct {
-	Store *store.Store
-	Where store.Where
+	Store *store.Finder
+	Where store.Scope
 	// Deploy returns what it takes to run a function elsewhere; nil for nothing.
 	Deploy func(schema.Record) []Command
 }
@@ -113,9 +114,9 @@ func missing(err error) error {
 // store has very many packages.
 type Folder struct {
 	// Records are those of the store.
-	Records *store.Records
+	Records *records.Reader
 	// Store fetches the files of templates; nil for pages without them.
-	Store *store.Store
+	Store *store.Finder
 	// Deploy is that of [Stores].
 	Deploy func(schema.Record) []Command
 
@@ -126,13 +127,13 @@ type Folder struct {
 }
 
 // Add adds a package of the store to the list.
-func (f *Folder) Add(p store.Package) error {
+func (f *Folder) Add(p records.Package) error {
 	f.items = append(f.items, Summary(inFolder(p)))
 	return nil
 }
 
 // inFolder is a package as its page shows it: of its namespace.
-func inFolder(p store.Package) store.Package {
+func inFolder(p records.Package) records.Package {
 	p.Store, _, _ = strings.Cut(p.Name, "/")
 	return p
 }

@@ -36,7 +36,7 @@ func plainDetail(d Detail) Detail {
 	}
 	d.YankText, d.README = plain.Visible(d.YankText), plain.Visible(d.README)
 	d.Notes = each(d.Notes, plain.Visible)
-	d.Facts, d.Settings = facts(d.Facts), facts(d.Settings)
+	d.Facts, d.Settings, d.Given = facts(d.Facts), facts(d.Settings), facts(d.Given)
 	d.Commands, d.Deploy = commands(d.Commands), commands(d.Deploy)
 	d.Parts = each(d.Parts, func(p Part) Part {
 		return Part{Title: p.Title, What: p.What, Facts: facts(p.Facts), Files: each(p.Files, func(f File) File {
@@ -44,7 +44,7 @@ func plainDetail(d Detail) Detail {
 		})}
 	})
 	d.Examples = each(d.Examples, func(e Example) Example {
-		return Example{Title: plain.Visible(e.Title), Request: plain.Visible(e.Request), Body: plain.Visible(e.Body), Status: plain.Visible(e.Status), Answer: plain.Visible(e.Answer)}
+		return Example{Title: plain.Visible(e.Title), Request: plain.Visible(e.Request), Body: plain.Visible(e.Body), Status: plain.Visible(e.Status), Answer: plain.Visible(e.Answer), Send: e.Send}
 	})
 	d.Versions = each(d.Versions, func(v Version) Version {
 		return Version{

@@ -3,9 +3,11 @@ package site
 import (
 	"context"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"fnb/schema"
+	"fnb/schema/languages"
 )
 
 // The kinds of an [Item].
@@ -33,27 +35,33 @@ type Item struct {
 	Tags        []string
 	Platforms   []string // none means any
 	Store       string
-	Mark        string // "deprecated", "yanked" or ""
+	Mark        string    // "deprecated", "yanked" or ""
+	Published   time.Time // of its version; zero if nobody has said it
 }
 
 // A Detail is all that the page of an entry shows.
 type Detail struct {
 	Item
-	Runnable   bool   // a function with an image, which can be tried
-	Icon       string // a picture as a data: URL; all else is not shown
+	Retired
+	Runnable  bool   // a function with an image, which can be tried
+	Icon      string // a picture as a data: URL; all else is not shown
+	Notes     []string
+	Facts     []Fact
+	Commands  []Command // to copy
+	Parts     []Part    // a template's four
+	Settings  []Fact    // how a function runs
+	Deploy    []Command // a function's resources
+	Examples  []Example
+	Given     []Fact    // to a function, for its examples alone
+	Versions  []Version // the newest first
+	README    string    // Markdown
+	READMECut bool      // it goes on
+}
+
+// Retired says why something is not to be used any more. The zero value says that it is.
+type Retired struct {
 	Deprecated *schema.Deprecation
 	YankText   string // why no version is to be used
-	Notes      []string
-	Facts      []Fact
-	Commands   []Command // to copy
-	Parts      []Part    // a template's four
-	Settings   []Fact    // how a function runs
-	Deploy     []Command // a function's resources
-	Examples   []Example
-	Begin      schema.Example // what to try it with
-	Versions   []Version      // the newest first
-	README     string         // Markdown
-	READMECut  bool           // it goes on
 }
 
 // A Fact is one property. Its link, if any, has to be http or https, or is left out.
@@ -84,6 +92,8 @@ type File struct {
 // An Example is a request to a function and what it answers.
 type Example struct {
 	Title, Request, Body, Status, Answer string
+
+	Send schema.Example // to try it
 }
 
 // A Version is one version of an entry.
@@ -140,29 +150,26 @@ func parsePath(p string) (kind, name string, ok bool) {
 	return kind, name, isPage && kind != "" && own != "" && parts[1] != ""
 }
 
-// Hue is a colour for the entry: the same for the same language.
-func (i Item) Hue() int {
-	known := map[string]int{"go": 0, "python": 1, "python3": 1, "node": 3, "javascript": 2, "typescript": 6, "java": 4, "ruby": 4, "rust": 7, "csharp": 5, "php": 5}
-	word := strings.ToLower(i.Language)
-	if hue, ok := known[word]; ok {
-		return hue
+// hue is a colour for the entry: the same for the same language.
+func (i Item) hue(known languages.Lookup) int {
+	if l, ok := known(i.Language); ok && l.Hue > 0 {
+		return l.Hue - 1
 	}
 	sum := 0
-	for _, c := range []byte(word) {
+	for _, c := range []byte(strings.ToLower(i.Language)) {
 		sum = sum*31 + int(c)
 	}
 	return (sum%8 + 8) % 8
 }
 
-// Glyph is one or two letters that stand for the entry's language.
-func (i Item) Glyph() string {
-	known := map[string]string{"go": "Go", "python": "Py", "python3": "Py", "node": "Js", "javascript": "Js", "typescript": "Ts", "java": "Jv", "java11": "Jv", "ruby": "Rb", "rust": "Rs", "csharp": "C#", "php": "Ph", "shell": "$_", "bash": "$_", "dockerfile": "Df", "command": "$_"}
+// glyph is one or two letters that stand for the entry's language.
+func (i Item) glyph(known languages.Lookup) string {
 	word := i.Language
 	if word == "" {
 		word = i.Own()
 	}
-	if g, ok := known[strings.ToLower(word)]; ok {
-		return g
+	if l, ok := known(word); ok {
+		return l.Glyph
 	}
 	r, n := utf8.DecodeRuneInString(word)
 	if n == 0 {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fnb/internal/fixture"
 )
 
 // folderOf returns a folder with two files, one of which may be run, and links.
@@ -192,7 +194,7 @@ func TestFile(t *testing.T) {
 func TestFolderDoesNotWaitForAFIFO(t *testing.T) {
 	t.Parallel()
 	dir, fsys := folderOf(t, nil)
-	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+	if err := fixture.Special(filepath.Join(dir, "pipe"), syscall.S_IFIFO); err != nil {
 		t.Skip(err)
 	}
 	f, err := fsys.Open("pipe")

@@ -19,6 +19,9 @@ import (
 const (
 	large  = 1 << 20
 	fwPort = "9203"
+
+	// The places of what startAll starts.
+	upstreamAt, standardAt, oursAt, tunnelAt, otherAt = 0, 1, 2, 3, 4
 )
 
 func answers(ctx context.Context, address string) bool {
@@ -36,14 +39,19 @@ func answers(ctx context.Context, address string) bool {
 
 // startWatchdog starts the watchdog before address, or in a forking mode where that is "".
 func startWatchdog(ctx context.Context, o options, address string, more ...string) (*server, error) {
-	environ := append([]string{"port=" + fwPort, "metrics_port=9204", "suppress_lock=true", "healthcheck_interval=0", "exec_timeout=60s", "read_timeout=60s", "write_timeout=60s"}, more...)
+	environ := append([]string{"port=" + fwPort, "metrics_port=9204"}, more...)
+	return startOne(ctx, o.watchdog, fwPort, address, environ)
+}
+
+func startOne(ctx context.Context, binary, port, address string, environ []string) (*server, error) {
+	environ = append([]string{"suppress_lock=true", "healthcheck_interval=0", "exec_timeout=60s", "read_timeout=60s", "write_timeout=60s"}, environ...)
 	if address != "" {
 		environ = append(environ, "mode=http", "fprocess=sleep 600", "upstream_url="+address)
 	}
-	return start(ctx, "http://127.0.0.1:"+fwPort, environ, o.watchdog)
+	return start(ctx, "http://127.0.0.1:"+port, environ, binary)
 }
 
-// startAll starts the upstream, the standard proxy, the watchdog and the tunnel.
+// startAll starts the upstream, the standard proxy, the watchdog, the tunnel, and the other watchdog if there is one.
 func startAll(ctx context.Context, o options) (all []*server, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -54,7 +62,7 @@ func startAll(ctx context.Context, o options) (all []*server, stop func(), err e
 			s.stop()
 		}
 	}
-	for _, begin := range []func() (*server, error){
+	begins := []func() (*server, error){
 		func() (*server, error) {
 			return start(ctx, "http://127.0.0.1:9201", nil, self, "serve", "upstream", "127.0.0.1:9201")
 		},
@@ -65,7 +73,13 @@ func startAll(ctx context.Context, o options) (all []*server, stop func(), err e
 		func() (*server, error) {
 			return start(ctx, "http://127.0.0.1:9206", nil, self, "serve", "tunnel", "127.0.0.1:9206")
 		},
-	} {
+	}
+	if o.against != "" {
+		begins = append(begins, func() (*server, error) {
+			return startOne(ctx, o.against, "9207", "http://127.0.0.1:9201", []string{"port=9207", "metrics_port=9208"})
+		})
+	}
+	for _, begin := range begins {
 		s, err := begin()
 		if err != nil {
 			stop()
@@ -91,29 +105,34 @@ func measureHTTP(ctx context.Context, o options, dir string) error {
 	if err := os.WriteFile(upload, []byte(script), 0o600); err != nil {
 		return err
 	}
+	// A request that is not plain: what the watchdog's own reading of requests gains is the difference.
+	odd := filepath.Join(dir, "odd.lua")
+	if err := os.WriteFile(odd, []byte("wrk.headers[\"TE\"] = \"trailers\"\n"), 0o600); err != nil {
+		return err
+	}
 	for _, c := range []struct{ name, path, script string }{
-		{"GET, 12 bytes", "/", ""}, {"GET, 1 MiB down", "/down", ""}, {"POST, 1 MiB up", "/up", upload}, {"POST, 1 MiB both ways", "/both", upload},
+		{"GET, 12 bytes", "/", ""}, {"GET, 12 bytes, read by net/http", "/", odd}, {"GET, 1 MiB down", "/down", ""}, {"POST, 1 MiB up", "/up", upload}, {"POST, 1 MiB both ways", "/both", upload},
 	} {
 		if err := compare(ctx, o, c.name, c.path, c.script, all); err != nil {
 			return err
 		}
-		if c.path == "/" {
-			fmt.Printf("  memory under that load: %s\n", residents(all[2]))
+		if c.path == "/" && c.script == "" {
+			fmt.Printf("  memory under that load: %s\n", residents(all[oursAt]))
 		}
 	}
 	return nil
 }
 
-// compare measures the four in turns and prints the medians of their ratios.
+// compare measures all in turns and prints the medians of their ratios.
 func compare(ctx context.Context, o options, name, path, script string, all []*server) error {
-	var direct, std, ours, rel, p99, against, cost, tunnel []float64
+	var direct, std, ours, rel, p99, against, cost, tunnel, other, otherCost []float64
 	for range o.rounds {
-		var round [4]load
+		var round [otherAt + 1]load
 		for i, s := range all {
 			var err error
 			round[i], err = measure(ctx, o, s, path, script)
 			// ReverseProxy now and then cuts a connection off whose body goes both ways.
-			for try := 0; err != nil && i == 1 && try < 3; try++ {
+			for try := 0; err != nil && i == standardAt && try < 3; try++ {
 				fmt.Printf("  once more, since ReverseProxy: %v\n", err)
 				round[i], err = measure(ctx, o, s, path, script)
 			}
@@ -121,18 +140,24 @@ func compare(ctx context.Context, o options, name, path, script string, all []*s
 				return err
 			}
 		}
-		direct = append(direct, round[0].rps)
-		std = append(std, round[1].rps/round[0].rps)
-		ours = append(ours, round[2].rps/round[0].rps)
-		rel = append(rel, round[2].rps/round[1].rps)
-		p99 = append(p99, round[2].p99/round[0].p99)
-		against = append(against, round[2].p99/round[1].p99)
-		cost = append(cost, round[2].cost/round[1].cost)
-		tunnel = append(tunnel, round[3].rps/round[1].rps)
+		up, standard, dog := round[upstreamAt], round[standardAt], round[oursAt]
+		direct = append(direct, up.rps)
+		std = append(std, standard.rps/up.rps)
+		ours = append(ours, dog.rps/up.rps)
+		rel = append(rel, dog.rps/standard.rps)
+		p99 = append(p99, dog.p99/up.p99)
+		against = append(against, dog.p99/standard.p99)
+		cost = append(cost, dog.cost/standard.cost)
+		tunnel = append(tunnel, round[tunnelAt].rps/standard.rps)
+		other = append(other, dog.rps/round[otherAt].rps)
+		otherCost = append(otherCost, dog.cost/round[otherAt].cost)
 	}
 	fmt.Printf("%s: upstream %.0f/s; of that, ReverseProxy %.3f, fwatchdog %.3f; fwatchdog/ReverseProxy %.2f; p99: %.2f of the upstream's, %.2f of ReverseProxy's\n",
 		name, median(direct), median(std), median(ours), median(rel), median(p99), median(against))
 	fmt.Printf("  processors' time of fwatchdog %.2f of ReverseProxy's; rate of a tunnel without HTTP %.2f of ReverseProxy's\n", median(cost), median(tunnel))
+	if o.against != "" {
+		fmt.Printf("  of the other watchdog's: rate %.3f, processors' time for a request %.3f\n", median(other), median(otherCost))
+	}
 	return nil
 }
 

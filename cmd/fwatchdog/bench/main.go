@@ -3,7 +3,7 @@
 // Every number is a ratio within one run: the upstream alone, the standard library's reverse proxy before
 // it, and the watchdog before it take turns, and the medians of all rounds are compared.
 //
-//	go run ./cmd/fwatchdog/bench [-rounds 5] [-seconds 3] [-watchdog PATH]
+//	go run ./cmd/fwatchdog/bench [-rounds 5] [-seconds 3] [-watchdog PATH] [-against PATH]
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 // options are the command line.
 type options struct {
 	watchdog string
+	against  string // another watchdog that takes its turns as well; "": none
 	rounds   int
 	seconds  int
 	only     string
@@ -36,6 +37,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.watchdog, "watchdog", "", "measure this `binary`; it is built when none is named")
+	flag.StringVar(&o.against, "against", "", "compare with the watchdog that is this `binary`, of an older version say")
 	flag.IntVar(&o.rounds, "rounds", 5, "`number` of rounds")
 	flag.IntVar(&o.seconds, "seconds", 3, "`seconds` of load for each measurement")
 	flag.StringVar(&o.only, "only", "", "measure only `what`: http, fork, ready or memory")

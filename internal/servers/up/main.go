@@ -25,11 +25,12 @@ func main() {
 	buildkitd := flag.Bool("buildkitd", false, "also start a BuildKit daemon")
 	dir := flag.String("registry-dir", "", "keep what is pushed in this `folder` (default: a temporary one)")
 	prepare := flag.Bool("prepare", false, "only make the stand-ins that are needed, and stop")
+	layers := flag.Bool("layers", false, "only make the layers of the stand-ins, without a registry, and stop")
 	always := flag.Bool("standins", false, "use stand-ins even where the public registries can be reached")
 	flag.Parse()
-	bases := servers.BasesOptions{Log: say, Always: *always}
+	bases := servers.BasesOptions{Log: say, Always: *always, Layers: *layers}
 	run := func() error { return up(ctx, *buildkitd, *dir, bases) }
-	if *prepare {
+	if *prepare || *layers {
 		run = func() error { return prepareBases(ctx, bases) }
 	}
 	if err := run(); err != nil {

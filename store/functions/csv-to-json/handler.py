@@ -2,18 +2,28 @@ import csv
 import io
 
 DELIMITERS = ",;\t|"
+LARGEST_BODY = 16 << 20
+
+stream_body = True  # so that the handler can stop reading
 
 
 class BadTable(Exception):
-    pass
+    status = 400
+
+
+class TooLarge(BadTable):
+    status = 413
 
 
 def handle(event, context):
     """Answer with the table in the body as a list of objects."""
     try:
-        return {"statusCode": 200, "body": rows(event.body, event.query.get("delimiter"))}
+        body = event.stream.read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            raise TooLarge(f"the table has more than {LARGEST_BODY} bytes")
+        return {"statusCode": 200, "body": rows(body, event.query.get("delimiter"))}
     except BadTable as err:
-        return {"statusCode": 400, "body": f"{err}\n", "headers": {"Content-Type": "text/plain; charset=utf-8"}}
+        return {"statusCode": err.status, "body": f"{err}\n", "headers": {"Content-Type": "text/plain; charset=utf-8"}}
 
 
 def rows(body, delimiter=None):

@@ -1,3 +1,4 @@
+import io
 import unittest
 from types import SimpleNamespace
 
@@ -5,7 +6,7 @@ from handler import handle
 
 
 def answer(body, **query):
-    return handle(SimpleNamespace(method="POST", body=body, query=query), None)
+    return handle(SimpleNamespace(method="POST", stream=io.BytesIO(body), query=query), None)
 
 
 class HandleTest(unittest.TestCase):
@@ -29,6 +30,9 @@ class HandleTest(unittest.TestCase):
     def test_what_is_no_table_is_refused(self):
         for body in (b"a\n1,2\n", b"a,a\n1,2\n", b"\xff\xfe", b'a\n"x'):
             self.assertEqual(answer(body)["statusCode"], 400, body)
+
+    def test_the_table_is_bounded(self):
+        self.assertEqual(answer(b"x" * ((16 << 20) + 1))["statusCode"], 413)
 
 
 if __name__ == "__main__":

@@ -199,6 +199,7 @@
       const q = query();
       const plain = empty(q);
       $("clear").hidden = plain;
+      if ($("front")) $("front").hidden = !plain;
       for (const s of form.querySelectorAll("select")) s.classList.toggle("set", s.value !== "");
       const params = new URLSearchParams(Object.entries(q).filter(([, v]) => v)).toString();
       try { history.replaceState(null, "", params ? "?" + params : location.pathname); } catch { /* a file's address stays */ }

@@ -5,10 +5,19 @@
 // request in variables such as Http_Query, and may exit.
 
 const { spawn } = require('node:child_process')
+const { STATUS_CODES } = require('node:http')
 
-function serve (req, res) {
-  const child = spawn(process.execPath, [__filename], { env: environment(req), stdio: ['pipe', 'pipe', 'inherit'] })
+function serve (found, req, res) {
   const chunks = []
+  let child
+  try {
+    child = spawn(process.execPath, [__filename], { env: environment(req), stdio: ['pipe', 'pipe', 'inherit'] })
+  } catch (err) {
+    // The system takes a variable of at most 128 KiB.
+    console.error(err.code === 'E2BIG' ? 'the request has a line that is too long for a variable of a process' : err)
+    req.resume()
+    return send(req, res, err.code === 'E2BIG' ? 431 : 500, [])
+  }
   child.stdout.on('data', (chunk) => chunks.push(chunk))
   child.stdin.on('error', () => {}) // a function need not read its body
   req.pipe(child.stdin)
@@ -27,7 +36,7 @@ function serve (req, res) {
 // says, or else the request's.
 function send (req, res, status, chunks) {
   if (res.headersSent || res.destroyed) return
-  if (status === 500 && chunks.length === 0) chunks.push(Buffer.from('Internal Server Error\n'))
+  if (status >= 400 && chunks.length === 0) chunks.push(Buffer.from(`${STATUS_CODES[status]}\n`))
   const body = Buffer.concat(chunks)
   res.statusCode = status
   res.setHeader('content-type', process.env.content_type || req.headers['content-type'] || 'text/plain; charset=utf-8')
@@ -59,7 +68,7 @@ function environment (req) {
 async function once () {
   const chunks = []
   for await (const chunk of process.stdin) chunks.push(chunk)
-  const handler = await require('./index').load()
+  const { handler } = await require('./index').load()
   const callback = (err, value) => {
     if (err) {
       console.error(err)

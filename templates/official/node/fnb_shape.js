@@ -104,16 +104,32 @@ function body (text) {
   return end < 0 ? text : text.slice(0, end + 1)
 }
 
-// parse checks the syntax of a CommonJS module.
-function parse (source, file) {
+class Broken extends Error {}
+
+// syntax returns the line of a syntax error, and then what and where it is, for the text that
+// node has for it; undefined for another text.
+function syntax (text) {
+  const [place, line, mark] = text.split('\n')
+  const at = /^(?:\S*\/function\/)?([^\s/]\S*:\d+)$/.exec(place)
+  const what = /^SyntaxError: (.*)$/m.exec(text)
+  return at && what ? [line, mark, `${at[1]}: ${what[1]}`].filter((s) => s.trim() !== '').join('\n') : undefined
+}
+
+// parse checks the syntax of a module of either kind.
+function parse (source, file, type) {
   const vm = require('node:vm')
   const { wrap } = require('node:module')
-  try {
-    return new vm.Script(wrap(source.replace(/^#!.*/, '')), { filename: file })
-  } catch (err) {
-    // Of an ES module node finds out itself what it is.
-    if (!/^\s*(import|export)\b/m.test(source)) throw new Refused(String(err.stack).split('\n    at ')[0].trim())
+  if (type !== 'module') {
+    try {
+      return new vm.Script(wrap(source.replace(/^#!.*/, '')), { filename: file })
+    } catch (err) {
+      if (!/^\s*(import|export)\b/m.test(source)) throw new Broken(syntax(String(err.stack)) ?? String(err))
+    }
   }
+  const { spawnSync } = require('node:child_process')
+  const { stderr } = spawnSync(process.execPath, ['--check', '--input-type=module', '-'], { input: source, encoding: 'utf8' })
+  const wrong = syntax(stderr.replace('[stdin]', file))
+  if (wrong) throw new Broken(wrong)
 }
 
 // check looks at the handler in a folder.
@@ -128,7 +144,7 @@ function check (folder) {
     throw new Refused(`there is neither handler.js nor ${manifest.main || 'index.js'}, which is the main of package.json`)
   }
   const source = fs.readFileSync(file, 'utf8')
-  if (manifest.type !== 'module') parse(source, 'handler.js')
+  parse(source, 'handler.js', manifest.type)
   const text = exported(source)
   if (text === undefined) throw new Refused('handler.js exports nothing')
   // Of the keys that are strings nothing is left in the text.
@@ -136,13 +152,13 @@ function check (folder) {
   if (text) told(text)
 }
 
-module.exports = { Refused, accepted, told, exported }
+module.exports = { Refused, accepted, told, exported, syntax }
 
 if (require.main === module) {
   try {
     check(process.argv[2])
   } catch (err) {
-    console.error(err instanceof Refused ? `${err.message}\n${accepted}` : String(err))
+    console.error(err instanceof Refused ? `${err.message}\n${accepted}` : err instanceof Broken ? err.message : String(err))
     process.exit(1)
   }
 }

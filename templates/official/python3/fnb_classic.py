@@ -72,7 +72,7 @@ def run(head):
         value = asyncio.run(resolve(value))
     sys.stdout.flush()
     if isinstance(value, tuple):
-        from index import Answer
+        from fnb_http import Answer
 
         value = Answer(value)
         os.write(head, json.dumps([value.status, value.headers]).encode())

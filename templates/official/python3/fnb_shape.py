@@ -1,5 +1,5 @@
-"""Tells how a handler is called: handle(event, context), or handle(req), which is
-OpenFaaS's classic python3.
+"""Tells how a handler is called: handle(event, context), an application called app, or
+handle(req), which is OpenFaaS's classic python3.
 
 As a program it looks at the source of a handler without running it, when the
 image is built, and refuses what cannot be called. The source says nothing of a
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 ACCEPTED = """the template python3 takes one of
-    def handle(event, context)    as OpenFaaS's python3-http
+    def handle(event, context)    as OpenFaaS's python3-http, async or not
+    app = ...                     an ASGI or a WSGI application, such as FastAPI's or Flask's
     def handle(req)               as OpenFaaS's classic python3
 For anything else, name OpenFaaS's template in the stack file, such as lang: python3-http"""
 
@@ -48,56 +49,105 @@ def of_function(function):
     that can be called."""
     if not callable(function):
         raise Refused("handle is no function")
-    if inspect.isasyncgenfunction(function):
-        raise Refused("handle is an async generator")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return "event"
-    return of_signature(signature)
+    shape = of_signature(signature)
+    if shape == "req" and inspect.isasyncgenfunction(function):
+        raise Refused("handle(req) is an async generator")
+    return shape
+
+
+def of_app(app):
+    """Return "asgi" or "wsgi" for an application."""
+    if is_async(app):
+        return "asgi"
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        parameters = []
+    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    if len(needed) in (2, 3):
+        return "asgi" if len(needed) == 3 else "wsgi"
+    raise Refused("app is neither an ASGI nor a WSGI application")
+
+
+def of_module(module):
+    """Return the shape of what a module answers with, or end the process with what is accepted."""
+    handle, app = getattr(module, "handle", None), getattr(module, "app", None)
+    try:
+        if handle is None and app is None:
+            raise Refused("there is no handle and no app")
+        if not callable(app):
+            return of_function(handle)
+        try:
+            shape = None if handle is None else of_function(handle)
+        except Refused:
+            shape = None
+        return shape if shape == "event" else of_app(app)
+    except Refused as err:
+        sys.exit(f"function/handler.py: {err}\n{ACCEPTED}")
+
+
+def is_async(function):
+    call = getattr(type(function), "__call__", None)
+    return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (function, call))
+
+
+def runs_in_loop(handle):
+    """Return whether what handle returns is async."""
+    while hasattr(handle, "func") and hasattr(handle, "keywords"):  # a functools.partial
+        handle = handle.func
+    return is_async(handle)
 
 
 def of_source(source, name):
     """Return the shape of the handle in a module's source, or None where the
     source does not say."""
     tree = ast.parse(source, name)
+    if any(binds(node, "app") for node in own(tree, "app")):
+        return None
     found = [node for node in own(tree) if binds(node)]
-    if not found and not any(isinstance(node, ast.Global) and "handle" in node.names for node in ast.walk(tree)):
-        raise Refused("there is no handle")
+    if not found and not any(isinstance(node, ast.Global) and {"handle", "app"} & set(node.names) for node in ast.walk(tree)):
+        raise Refused("there is no handle and no app")
     if len(found) != 1 or found[0] not in tree.body:
         return None
     node = found[0].value if isinstance(found[0], ast.Assign) else found[0]
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or getattr(node, "decorator_list", None):
         return None
     try:
-        if isinstance(node, ast.AsyncFunctionDef) and any(isinstance(n, ast.Yield) for n in own(node)):
-            raise Refused("handle is an async generator")
-        return of_signature(written(node.args))
+        shape = of_signature(written(node.args))
+        if shape == "req" and isinstance(node, ast.AsyncFunctionDef) and any(isinstance(n, ast.Yield) for n in own(node)):
+            raise Refused("handle(req) is an async generator")
+        return shape
     except Refused as err:
         raise Refused(f"line {node.lineno}: {err}") from None
 
 
-def binds(node):
-    """Return whether a statement may give its module a handle."""
+def binds(node, name="handle"):
+    """Return whether a statement may give its module a handle, or something else that name is."""
+    anything = name == "handle"
     if isinstance(node, ast.Assign):
-        return any(isinstance(target, ast.Name) and target.id == "handle" for target in node.targets)
+        return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return node.name in ("handle", "__getattr__")
+        return node.name == name or anything and node.name == "__getattr__"
     if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return any((alias.asname or alias.name) in ("handle", "*") for alias in node.names)
+        return any((alias.asname or alias.name) == name or anything and alias.name == "*" for alias in node.names)
     if isinstance(node, ast.Name):  # in a tuple, a with, a for, or what is executed
-        return node.id in ("globals", "setattr", "exec", "vars") or node.id == "handle" and isinstance(node.ctx, ast.Store)
+        executes = anything and node.id in ("globals", "setattr", "exec", "vars")
+        return executes or node.id == name and isinstance(node.ctx, ast.Store)
     return False
 
 
-def own(outer):
+def own(outer, name="handle"):
     """Walk what is in a module or a function, without the insides of what it
     defines, and without the names that an assignment to them has counted."""
     waiting = list(outer.body)
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.Assign) and binds(node):
+        if isinstance(node, ast.Assign) and binds(node, name):
             waiting.append(node.value)
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             waiting.extend(ast.iter_child_nodes(node))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs with: fnb build --test
+# Runs with: fnb test
 set -eu
 answer=$(echo hi | cat)
 [ "$answer" = hi ]

@@ -1,0 +1,211 @@
+package target
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fnb/internal/disk"
+	"fnb/internal/plain"
+)
+
+// A Target is a file or a daemon that receives an image. What was written
+// counts only once Commit is called; Discard leaves nothing behind and returns
+// the error to report, which is the target's own where it is to blame.
+type Target interface {
+	io.WriteCloser
+	Commit() error
+	Discard(err error) error
+}
+
+// A Fresh is a target that begins anew each time it is opened: a fleet's
+// builder may go away in the middle of an image, and the next one starts over.
+type Fresh struct {
+	Target
+	renew func() (Target, error)
+	used  bool
+}
+
+// New makes the first target at once, so that what is wrong with it is said
+// before anything is built.
+func New(renew func() (Target, error)) (*Fresh, error) {
+	t, err := renew()
+	return &Fresh{Target: t, renew: renew}, err
+}
+
+// Open is the target to write an image to, from its beginning.
+func (f *Fresh) Open() (io.WriteCloser, error) {
+	if f.used {
+		_ = f.Discard(errNotMade) // what it has is half an image
+		t, err := f.renew()
+		if err != nil {
+			return nil, err
+		}
+		f.Target = t
+	}
+	f.used = true
+	return f.Target, nil
+}
+
+// A file is written beside the one that it replaces.
+type file struct {
+	*os.File
+	path string
+}
+
+// File is a target that replaces a file in one step: what is there is whole, also after a
+// crash.
+func File(path string) (Target, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok { // whose name is a temporary one
+			err = pe.Err
+		}
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return &file{File: f, path: path}, nil
+}
+
+// Close leaves the file open: whoever writes the image closes it, and Commit has to bring
+// it to the disk after that.
+func (t *file) Close() error { return nil }
+
+func (t *file) Commit() error {
+	if err := t.Chmod(0o644); err != nil {
+		return err
+	}
+	return disk.Commit(t.File, t.path)
+}
+
+func (t *file) Discard(err error) error {
+	_ = disk.Discard(t.File) // a leftover is harmless
+	return err
+}
+
+// An engine loads a tar into a Docker Engine through its API.
+type engine struct {
+	*io.PipeWriter
+	done chan error
+}
+
+// Engine is a target that loads a tar into a Docker Engine: the one of DOCKER_HOST, or of
+// the usual socket. One that does not answer is an [*EngineError].
+func Engine(ctx context.Context) (Target, error) {
+	client, base, err := dockerClient()
+	if err != nil {
+		return nil, err
+	}
+	if err := pingDocker(ctx, client, base); err != nil {
+		return nil, &EngineError{Err: err}
+	}
+	r, w := io.Pipe()
+	t := &engine{PipeWriter: w, done: make(chan error, 1)}
+	go func() {
+		err := loadImage(ctx, client, base, r)
+		_ = r.CloseWithError(err) // never fails
+		t.done <- err
+	}()
+	return t, nil
+}
+
+// An EngineError says that no Docker Engine answers.
+type EngineError struct{ Err error }
+
+func (e *EngineError) Error() string { return "asking the Docker Engine: " + e.Err.Error() }
+
+func (e *EngineError) Unwrap() error { return e.Err }
+
+// dockerClient reaches the Docker Engine of DOCKER_HOST, or the usual socket.
+func dockerClient() (*http.Client, string, error) {
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		host = "unix:///var/run/docker.sock"
+	}
+	if path, ok := strings.CutPrefix(host, "unix://"); ok {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}
+		return &http.Client{Transport: &http.Transport{DialContext: dial}}, "http://docker", nil
+	}
+	if addr, ok := strings.CutPrefix(host, "tcp://"); ok {
+		return &http.Client{}, "http://" + addr, nil
+	}
+	return nil, "", fmt.Errorf("DOCKER_HOST=%s: it must begin with unix:// or tcp://", host)
+}
+
+// pingDocker sees whether an engine answers, before anything is built for it.
+func pingDocker(ctx context.Context, client *http.Client, base string) error {
+	ctx, stop := context.WithTimeout(ctx, dockerPatience)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/_ping", nil)
+	if err != nil {
+		return err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+// dockerPatience is how long a Docker Engine may take to say that it is there.
+const dockerPatience = 10 * time.Second
+
+// loadImage sends a tar to POST /images/load and reads what the engine says.
+func loadImage(ctx context.Context, client *http.Client, base string, r io.Reader) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/images/load?quiet=1", r)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-tar")
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("loading into the Docker Engine: %w", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("loading into the Docker Engine: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("loading into the Docker Engine: %s: %s", res.Status, plain.Line(string(body)))
+	}
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	for lines.Scan() {
+		var m struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Error != "" {
+			return errors.New("loading into the Docker Engine: " + plain.Line(m.Error))
+		}
+	}
+	return lines.Err()
+}
+
+func (t *engine) Commit() error { return <-t.done }
+
+func (t *engine) Discard(err error) error {
+	_ = t.CloseWithError(errNotMade) // never fails
+	if cause := <-t.done; cause != nil && !errors.Is(cause, errNotMade) {
+		return cause
+	}
+	return err
+}
+
+var errNotMade = errors.New("the image was not made")

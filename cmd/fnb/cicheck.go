@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"fnb/gitrepo"
+	"fnb/internal/ci"
+)
+
+var (
+	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	pinnedRef  = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}$`)
+	plainURL   = regexp.MustCompile(`^https://[A-Za-z0-9._~:/?&=%@+,;-]+$`)
+)
+
+// check refuses what could not be written into a pipeline as it is.
+func (o *ciOptions) check(system ci.System, bad *complaints) {
+	o.fnb.check(bad)
+	if !pinnedRef.MatchString(o.BuildKit) {
+		bad.add("--buildkit %q: it must have a digest, such as %s", o.BuildKit, ci.BuildKitImage)
+	}
+	if !branchName.MatchString(o.Branch) {
+		bad.add("--branch %q is no name for a branch", o.Branch)
+	}
+	if o.Matrix && system.NoMatrix != "" {
+		bad.add("--matrix: %s", system.NoMatrix)
+	}
+}
+
+// checkout is the folder of the git repository that dir is in; dir where it is
+// in none.
+func checkout(ctx context.Context, dir string) (string, error) {
+	repo, err := gitrepo.Open(ctx, dir, gitrepo.Options{})
+	if errors.Is(err, gitrepo.ErrNone) || err == nil && repo.Root == "" {
+		return dir, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return repo.Root, nil
+}
+
+// writeNew writes a file that is not there yet, with its folders.
+func writeNew(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return hint(fmt.Errorf("writing %s: it is there already", relative(file)), "write to another file with: --out FILE, or look at it with: --out -")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+// writeAll writes files that are not there yet below a folder; all of them, or none.
+func writeAll(dir string, files []ci.File) (err error) {
+	var made []string // files and folders
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, name := range slices.Backward(made) {
+			_ = os.Remove(name) // the first error is the one to report
+		}
+	}()
+	for _, f := range files {
+		file := filepath.Join(dir, filepath.FromSlash(f.Path))
+		missing := []string{}
+		for at := file; ; at = filepath.Dir(at) {
+			if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			missing = append(missing, at)
+		}
+		slices.Reverse(missing)
+		made = append(made, missing...)
+		if err := writeNew(file, f.Data); err != nil {
+			return err
+		}
+		if err := os.Chmod(file, f.Mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fnb/internal/ci"
+	"fnb/pipeline"
+	"fnb/schema"
+)
+
+// ciOptions are the flags of fnb ci init.
+type ciOptions struct {
+	ci.Options
+	fnb fnbSource
+	out string
+}
+
+func newCIInit(g *globals) *cobra.Command {
+	o := &ciOptions{}
+	cmd := &cobra.Command{
+		Use:   "init " + strings.Join(ci.Names(), "|"),
+		Short: "write a pipeline for the stack at hand",
+		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, Forgejo, Gitea, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock must cover everything, the build cache is in the registry, and permissions are the least that do: the job of a proposed change has the password of no registry and may write nothing. Images are taken by digest.
+
+With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
+
+` + aboutFnbSource + `
+
+A file that is there is never overwritten.`,
+		Example: "  # one job for all functions\n  fnb ci init github\n\n  # look at it first\n  fnb ci init gitlab --out -\n\n" +
+			"  # fnb from a mirror\n  fnb ci init github --fnb-release https://mirror.example.com/fnb/v1.2.3",
+		Args: exactly(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return ci.Names(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return g.runCIInit(cmd.Context(), args[0], o) },
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.Matrix, "matrix", false, "make a job for each function")
+	f.StringVar(&o.Branch, "branch", "main", "push what is merged to the branch `NAME`")
+	f.StringVarP(&o.out, "out", "o", "", "write to `FILE` instead of the one that the system reads, - for standard output")
+	f.StringVar(&o.BuildKit, "buildkit", ci.BuildKitImage, "start the BuildKit of the image `REF`, which must have a digest")
+	o.fnb.addFlags(f)
+	return cmd
+}
+
+func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) error {
+	system, ok := ci.SystemNamed(name)
+	if !ok {
+		return usagef("fnb ci init", "%q is no system: it is %s", name, either(ci.Names()))
+	}
+	bad := &complaints{command: "fnb ci init"}
+	o.check(system, bad)
+	if len(bad.errs) > 0 {
+		return errors.Join(bad.errs...)
+	}
+	stack, err := g.readStack()
+	if err != nil {
+		return err
+	}
+	root, err := checkout(ctx, filepath.Dir(stack.File))
+	if err != nil {
+		return err
+	}
+	var notes []string
+	if o.Fnb, notes, err = o.fnb.resolve(ctx, g.offline); err != nil {
+		return err
+	}
+	filled, err := ci.New(system, stack, root, o.Options)
+	if err != nil {
+		return ofFunction(stack, err)
+	}
+	text, err := filled.Write(system)
+	if err != nil {
+		return err
+	}
+	file := o.out
+	switch o.out {
+	case "-":
+		_, err := g.out.Write(text)
+		return err
+	case "":
+		file = filepath.Join(root, filepath.FromSlash(system.File))
+	}
+	if err := writeNew(file, text); err != nil {
+		return err
+	}
+	g.tell(notes)
+	_, err = fmt.Fprintln(g.out, relative(file))
+	return err
+}
+
+// ofFunction says which function of a stack an error is about, where it is about one.
+func ofFunction(stack *schema.Stack, err error) error {
+	e, ok := errors.AsType[*ci.ImageError](err)
+	if !ok {
+		return err
+	}
+	for _, fn := range stack.Functions {
+		if fn.Name == e.Function {
+			return &pipeline.FunctionError{Name: fn.Name, Place: pipeline.PlaceOf(stack, fn), Err: err}
+		}
+	}
+	return err
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"fnb/builder"
+	"fnb/builder/containers"
+	"fnb/packaging"
+	"fnb/pipeline"
+	"fnb/pipeline/pins"
+	"fnb/pipeline/serve"
+	"fnb/pipeline/updates"
+	"fnb/registry"
+	"fnb/store"
+	"fnb/store/git"
+)
+
+// failed is a run in which functions failed.
+func failed(errs ...error) error {
+	run := &pipeline.RunError{All: len(errs)}
+	for i, err := range errs {
+		run.Failed = append(run.Failed, &pipeline.FunctionError{Name: fmt.Sprintf("f%d", i), Err: err})
+	}
+	return run
+}
+
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	step := &builder.SolveError{Step: "RUN false"}
+	refused := &builder.SolveError{Denied: "registry.test"}
+	gone := &builder.UnreachableError{Address: "tcp://x"}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"none", nil, exitDone},
+		{"interrupted", fmt.Errorf("building: %w", context.Canceled), exitInterrupted},
+		{"anything", errors.New("x"), exitError},
+		{"a command line", usagef("fnb", "x"), exitUsage},
+		{"a step that fails", step, exitBuild},
+		{"checks that fail", &testError{}, exitBuild},
+		{"a base image that is refused", refused, exitRegistry},
+		{"credentials", &registry.AuthError{Host: "registry.test"}, exitRegistry},
+		{"a template that nobody has", &store.NotFoundError{Name: "x"}, exitNotFound},
+		{"a function that the stack lacks", &pipeline.UnknownFunctionError{Name: "x"}, exitNotFound},
+		{"a lock that lacks something", &pins.NotLockedError{What: "base images"}, exitNotFound},
+		{"another watchdog", &pins.OtherWatchdogError{}, exitNotFound},
+		{"no builder", gone, exitBuilder},
+		{"something newer", &outdatedError{n: 1}, exitNewer},
+		{"a function's template", failed(&pipeline.TemplateError{Err: &store.NotFoundError{Name: "x"}}), exitNotFound},
+		{"of several a failed build decides", failed(&store.NotFoundError{Name: "x"}, step), exitBuild},
+		{"of several the first, where no build failed", failed(&store.NotFoundError{Name: "x"}, refused), exitNotFound},
+		{"a function that ran", failed(&containers.ExitError{Code: 3}), exitError},
+		{"a function that ran, beside one that was not built", failed(&containers.ExitError{Code: 3}, step), exitBuild},
+	} {
+		if got := report(new(strings.Builder), tt.err); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Errors of libraries know no command line: what to type is added here.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{usagef("fnb build", "x"), "see: fnb build --help"},
+		{&pipeline.TemplateError{Err: &git.LimitError{Source: "https://git.test/x"}}, "use a copy of the template with less in it, as a folder: --lang ./FOLDER"},
+		{&serve.PortError{Port: 80}, "take another with: --port N, or any free one with --port 0"},
+		{&pins.NotLockedError{What: "watchdogs"}, "add them to the lock with: fnb lock"},
+		{&pins.OtherWatchdogError{}, "move the pin with: fnb update default"},
+		{&pipeline.ContextError{Dir: "ctx", Err: &fs.PathError{Op: "write", Path: "ctx", Err: errors.New("the folder is not empty")}}, "remove what is there first: rm -r ctx"},
+		{&pipeline.FunctionError{Name: "f", Err: &updates.StarterError{Function: "f", Err: errors.New("gone")}}, "move the pin and merge by hand with: fnb update f --no-merge"},
+		{&pipeline.UnknownFunctionError{Name: "helo", Near: []string{"hello"}}, "did you mean: hello"},
+		{&packaging.RuntimeError{File: ".nvmrc", Arg: "NODE_VERSION", There: "24", Err: errors.New("x")}, "mend the file, or choose the version without it: --build-arg NODE_VERSION=24"},
+		{&pipeline.NoImageError{Version: "25", Arg: "NODE_VERSION", Near: []string{"26"}}, "take one that there is: --build-arg NODE_VERSION=26"},
+		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
+		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
+		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
+	} {
+		if got := hints(tt.err); !slices.Contains(got, tt.want) {
+			t.Errorf("%T: %q, want %q", tt.err, got, tt.want)
+		}
+	}
+	if got := hints(&outdatedError{n: 1}); len(got) > 0 {
+		t.Errorf("nothing could be moved: %q", got)
+	}
+}
+
+// An error is told with what was being done, in the words of the command line.
+func TestShow(t *testing.T) {
+	t.Parallel()
+	j := &pipeline.Job{}
+	j.Function.Name = "hello"
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{j.Failed(pipeline.While("packaging ./hello", errors.New("gone"))), "fnb: hello: packaging ./hello: gone\n"},
+		{j.Failed(&pipeline.TagError{Rule: "sha", Err: errors.New("it is in no git repository")}), "fnb: hello: --tag sha: it is in no git repository\n"},
+		{j.Failed(&pipeline.NoTestsError{Template: "py"}), "fnb: hello: template py has no test target; name the stage with test.target in the stack file, or leave out --test\n"},
+		{errors.Join(errors.New("one"), errors.New("two")), "fnb: one\nfnb: two\n"},
+	} {
+		var b strings.Builder
+		show(&b, tt.err)
+		if b.String() != tt.want {
+			t.Errorf("%q, want %q", b.String(), tt.want)
+		}
+	}
+}
+
+// What a note is depends on the command line; what it is not depends on nothing.
+func TestWording(t *testing.T) {
+	t.Parallel()
+	for want, n := range map[string]pipeline.Note{
+		"as it is":              {Text: "as it is"},
+		"--no-cache":            {Kind: pipeline.ReasonNoCache, Text: "x"},
+		"--test runs the tests": {Kind: pipeline.ReasonTest, Text: "x"},
+		"x; " + otherCache:      {Kind: pipeline.NoteCacheType, Text: "x"},
+	} {
+		if got := wording(n); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+
+	"fnb/internal/plain"
+	"fnb/packaging"
+	"fnb/pipeline"
+)
+
+// runtimeHints say how another version of a language's runtime is chosen, or another base image.
+func runtimeHints(err error) []string {
+	if e, ok := errors.AsType[*packaging.RuntimeError](err); ok {
+		return []string{"mend the file, or choose the version without it: --build-arg " + e.Arg + "=" + cmp.Or(e.There, "VERSION")}
+	}
+	e, ok := errors.AsType[*pipeline.NoImageError](err)
+	switch {
+	case !ok:
+		return nil
+	case len(e.Near) > 0:
+		return []string{"take one that there is: --build-arg " + e.Arg + "=" + plain.ShellWord(e.Near[0])}
+	case e.Dockerfile != "":
+		return []string{"correct the image's name in " + relative(e.Dockerfile) + ", or if a function of the stack makes it, push that first with: fnb build --push FUNCTION"}
+	case e.Template != "":
+		return []string{"see which images the template is made of with: fnb template show " + plain.ShellWord(e.Template)}
+	}
+	return nil
+}

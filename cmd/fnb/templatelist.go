@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func newTemplateList(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "list the templates that a stack can use by name",
+		Long:    "List prints the templates that a stack can use by name: those of its own folder template/, those its stack file names, the official ones, and those of the stores that were added.",
+		Example: "  # as a table, or for a program\n  fnb template list\n  fnb template list --json",
+		Args:    exactly(0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listTemplates(cmd.Context()) },
+	}
+}
+
+func (g *globals) listTemplates(ctx context.Context) error {
+	st, where, err := g.storeHere()
+	if err != nil {
+		return err
+	}
+	entries, err := st.List(ctx, where)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return g.printJSON(entries)
+	}
+	out := bufio.NewWriter(g.out) // as in printMatches
+	tw := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
+	for _, e := range entries {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", column(e.Name), column(e.Version), column(e.Store), column(e.Description))
+	}
+	return errors.Join(tw.Flush(), out.Flush())
+}

@@ -1,0 +1,15 @@
+package ci
+
+// tekton is Tekton. Its task runs in a cluster, and shows nothing but its log.
+func tekton() System {
+	return System{
+		Name: "tekton", File: ".tekton/functions.yml",
+		NoMatrix: "a Tekton task builds several functions at a time; give each task its functions in the pipeline instead",
+		login: func(host, name string) Login {
+			if host == gitlabRegistry {
+				return Login{host, "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"}
+			}
+			return secretsOf(host, name)
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package house
+
+import (
+	"slices"
+	"strings"
+)
+
+// Module is the path before each room's.
+const Module = "fnb/"
+
+// A Room is a folder of packages with one responsibility. A package below it
+// belongs to it, unless it is a room of its own.
+type Room struct {
+	Path       string   // below the module, with slashes
+	MayImport  []string // rooms, sorted; the room itself is not named
+	KnowsRooms bool     // may import every room that is no tool of tests
+}
+
+// Rooms is the table of rooms, in the order of docs/design.md.
+func Rooms() []Room {
+	return []Room{
+		{Path: "origin"},
+		{Path: "schema", MayImport: []string{"internal/disk", "internal/spelling", "origin"}},
+		{Path: "schema/languages"},
+		{Path: "schema/deploy", MayImport: []string{"internal/plain", "schema"}},
+		{Path: "templates", MayImport: []string{"schema", "schema/languages"}},
+		{Path: "registry", MayImport: []string{"images", "internal/disk", "internal/plain", "internal/stall", "origin", "registry/answers", "schema"}},
+		{Path: "images", MayImport: []string{"internal/disk", "internal/plain", "internal/spelling", "schema"}},
+		{Path: "registry/answers", MayImport: []string{"origin"}},
+		{Path: "gitrepo", MayImport: []string{"internal/plain"}},
+		{Path: "store", MayImport: []string{"internal/disk", "internal/plain", "internal/spelling", "origin", "registry", "schema", "store/cache", "store/git", "store/records", "templates"}},
+		{Path: "store/cache", MayImport: []string{"internal/disk", "internal/plain", "origin", "schema", "store/records", "templates"}},
+		{Path: "store/credentials", MayImport: []string{"internal/plain", "origin"}},
+		{Path: "store/git", MayImport: []string{"gitrepo", "internal/plain", "internal/stall", "origin", "store/credentials", "store/gitconfig"}},
+		{Path: "store/gitconfig", MayImport: []string{"internal/plain", "origin"}},
+		{Path: "store/publish", MayImport: []string{"gitrepo", "internal/plain", "registry", "schema", "store", "store/git", "store/records", "templates"}},
+		{Path: "store/records", MayImport: []string{"gitrepo", "internal/plain", "schema", "store/git"}},
+		{Path: "store/site", MayImport: []string{"internal/plain", "schema", "schema/languages", "store", "store/records"}},
+		{Path: "packaging", MayImport: []string{"internal/disk", "schema", "schema/languages", "templates"}},
+		{Path: "builder", MayImport: []string{"builder/authority", "builder/buildcache", "builder/display", "builder/protocol", "internal/env", "internal/plain", "schema"}},
+		{Path: "builder/protocol"},
+		{Path: "builder/authority"},
+		{Path: "builder/buildcache", MayImport: []string{"schema"}},
+		{Path: "builder/display", MayImport: []string{"internal/plain"}},
+		{Path: "builder/managed", MayImport: []string{"builder", "internal/disk", "internal/private"}},
+		{Path: "builder/fleet", MayImport: []string{"builder", "builder/buildcache", "internal/disk", "schema"}},
+		{Path: "builder/containers", MayImport: []string{"builder", "builder/display", "internal/env", "schema"}},
+		{Path: "builder/probe", MayImport: []string{"builder", "builder/containers", "internal/plain", "schema"}},
+		{Path: "builder/target", MayImport: []string{"internal/disk", "internal/plain"}},
+		{Path: "builder/daemon", MayImport: []string{"builder/authority", "builder/buildcache", "builder/managed", "builder/protocol", "builder/stepnet", "registry/answers", "schema"}},
+		{Path: "builder/stepnet", MayImport: []string{"schema"}},
+		{Path: "builder/buildertest", MayImport: []string{"builder", "builder/daemon", "builder/display", "builder/managed", "internal/fixture", "internal/servers", "schema"}},
+		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/target", "gitrepo", "images", "internal/disk", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "schema", "schema/languages", "store", "templates"}},
+		{Path: "cmd/fnb", KnowsRooms: true},
+		{Path: "cmd/fwatchdog"},
+		{Path: "internal/servers"},
+		{Path: "internal/bench", MayImport: []string{"internal/servers"}},
+		{Path: "internal/ci", MayImport: []string{"internal/disk", "internal/plain", "origin", "schema"}},
+		{Path: "internal/demo", MayImport: []string{"internal/servers"}},
+		{Path: "internal/docsite"},
+		{Path: "internal/env"},
+		{Path: "internal/disk"},
+		{Path: "internal/fixture"},
+		{Path: "internal/growth"},
+		{Path: "internal/house"},
+		{Path: "internal/plain"},
+		{Path: "internal/private"},
+		{Path: "internal/spelling"},
+		{Path: "internal/stall"},
+		{Path: "internal/start"},
+		{Path: "internal/watch"},
+	}
+}
+
+// tools are the rooms that only tests and the Makefile use.
+func tools() []string {
+	return []string{"builder/buildertest", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/servers"}
+}
+
+// Libraries says which rooms may import an outside library, by the prefix of its
+// packages' paths: what a library brings along belongs there. A library that is
+// not in the table is for every room.
+func Libraries() map[string][]string {
+	return map[string][]string{
+		"github.com/BurntSushi/toml":                             {"schema"},
+		"github.com/Masterminds/semver/":                         {"schema", "store", "store/records"},
+		"github.com/containerd/containerd/v2/":                   {"builder", "builder/daemon", "builder/stepnet"},
+		"github.com/containerd/containerd/v2/core/snapshots":     {"builder/daemon"},
+		"github.com/containerd/containerd/v2/plugins/snapshots/": {"builder/daemon"},
+		"github.com/containerd/fuse-overlayfs-snapshotter/":      {"builder/daemon"},
+		"github.com/distribution/reference":                      {"schema"},
+		"github.com/distribution/distribution/v3/":               {},
+		"github.com/go-git/go-git/":                              {"gitrepo", "store/git", "store/gitconfig"},
+		"github.com/gofrs/flock":                                 {"internal/disk", "internal/servers"},
+		"github.com/goccy/go-yaml":                               {"schema"},
+		"github.com/google/go-containerregistry/":                {"builder/buildertest", "cmd/fnb", "images", "internal/demo", "internal/fixture", "internal/servers", "packaging", "pipeline", "registry"},
+		"github.com/minio/minio-go/":                             {"builder/daemon"},
+		"github.com/moby/buildkit/":                              {"builder", "builder/authority", "builder/containers", "builder/daemon", "builder/display", "builder/stepnet", "internal/bench", "packaging", "templates"},
+		"github.com/moby/buildkit/client":                        {"builder", "builder/authority", "builder/containers", "builder/daemon", "builder/display", "internal/bench"},
+		"github.com/moby/buildkit/control":                       {"builder/daemon"},
+		"github.com/moby/buildkit/worker/":                       {"builder/daemon"},
+		"github.com/moby/buildkit/frontend/gateway/":             {"builder", "builder/containers", "builder/daemon"},
+		"github.com/spf13/cobra":                                 {"cmd/fnb"},
+		"github.com/vishvananda/netlink":                         {"builder/stepnet"},
+		"github.com/yuin/goldmark":                               {"internal/docsite", "store/site"},
+		"github.com/tonistiigi/go-actions-cache":                 {"builder/daemon"},
+		"go.etcd.io/bbolt":                                       {"builder/daemon"},
+		"go.yaml.in/yaml/v3":                                     {"schema/deploy"},
+		"gvisor.dev/gvisor/":                                     {"builder/stepnet"},
+		"software.sslmate.com/src/go-pkcs12":                     {"builder/authority"},
+	}
+}
+
+// RoomOf returns the room that a package belongs to, by its path with or without
+// the module's; false if it is in none.
+func RoomOf(pkg string) (Room, bool) {
+	pkg = strings.TrimPrefix(pkg, Module)
+	var found Room
+	for _, r := range Rooms() {
+		if (pkg == r.Path || strings.HasPrefix(pkg, r.Path+"/")) && len(r.Path) > len(found.Path) {
+			found = r
+		}
+	}
+	return found, found.Path != ""
+}
+
+// May returns the rooms that a room may import, sorted.
+func (r Room) May() []string {
+	if !r.KnowsRooms {
+		return r.MayImport
+	}
+	var all []string
+	for _, other := range Rooms() {
+		if other.Path != r.Path && !slices.Contains(tools(), other.Path) {
+			all = append(all, other.Path)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

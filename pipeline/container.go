@@ -1,0 +1,108 @@
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"fnb/builder"
+	"fnb/builder/containers"
+	"fnb/packaging"
+	"fnb/schema"
+)
+
+// ContainerOptions say how functions are run.
+type ContainerOptions struct {
+	Env     map[string]string // before the function's own
+	Secrets map[string][]byte // that the function sees as files
+}
+
+// tried are the options with what the examples of a function need, where they do not
+// say it themselves.
+func (o ContainerOptions) tried(t *schema.Trial) ContainerOptions {
+	if t == nil {
+		return o
+	}
+	out := ContainerOptions{Env: maps.Clone(t.Environment), Secrets: t.SecretFiles()}
+	if out.Env == nil {
+		out.Env = map[string]string{}
+	}
+	maps.Copy(out.Env, o.Env)
+	maps.Copy(out.Secrets, o.Secrets)
+	return out
+}
+
+// Container is what a job's function is run with: resolved, packaged and planned now.
+func (p *Pipeline) Container(ctx context.Context, j *Job, o ContainerOptions) (containers.Request, *Plan, error) {
+	pl, err := p.Prepare(ctx, j)
+	if err != nil {
+		return containers.Request{}, pl, err
+	}
+	req, err := p.containerOf(pl, o)
+	return req, pl, err
+}
+
+func (p *Pipeline) containerOf(pl *Plan, o ContainerOptions) (containers.Request, error) {
+	env, err := pl.Job.Function.ReadEnvironment(p.Reach)
+	if err != nil {
+		return containers.Request{}, While("setting its environment", err)
+	}
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, o.Env)
+	if err := p.readSecrets(pl); err != nil {
+		return containers.Request{}, While(pl.doing(), err)
+	}
+	tunnel, err := packaging.Watchdog()
+	if err != nil {
+		return containers.Request{}, err
+	}
+	return containers.Request{
+		Name: pl.Job.Function.Name, Build: &pl.req, Env: env, Secrets: o.Secrets,
+		Tunnel: builder.Watchdog{Layout: tunnel.FS, Manifests: tunnel.Manifests},
+	}, nil
+}
+
+// Make has the builder make a job's image into its cache, from where it is run.
+func (p *Pipeline) Make(ctx context.Context, j *Job, o ContainerOptions) error {
+	req, pl, err := p.Container(ctx, j, o)
+	if err != nil {
+		return err
+	}
+	_, err = p.Machine.Solve(ctx, *req.Build)
+	return While(pl.doing(), p.explained(ctx, pl, err))
+}
+
+// Start runs a job's function, whose logs go to what edit puts into the request.
+func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit func(*containers.Request)) (*containers.Container, error) {
+	req, pl, err := p.Container(ctx, j, o)
+	if err != nil {
+		return nil, err
+	}
+	edit(&req)
+	running, err := containers.Run(ctx, p.Machine, req)
+	return running, While(pl.doing(), p.explained(ctx, pl, err))
+}
+
+// Sources are the paths that a function is made of, beside what is pinned: also where a file
+// around the handler would say which version of a runtime it wants.
+func (p *Pipeline) Sources(fn schema.Function) []string {
+	root := filepath.Dir(p.Stack.File)
+	at := func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(root, path)
+	}
+	paths := []string{at(fn.Handler)}
+	around, _ := p.around(fn) // what is wrong there, packaging says
+	for _, c := range slices.Concat(p.Stack.Configuration.Copy, p.settings.Inputs.Copies, fn.EnvironmentFile, around, versionFiles(fn.Handler)) {
+		paths = append(paths, at(c))
+	}
+	if dir := templateFolder(p.Stack, fn); dir != "" {
+		paths = append(paths, dir)
+	}
+	return paths
+}

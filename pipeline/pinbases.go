@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"fnb/builder"
+	"fnb/packaging"
+	"fnb/pipeline/pins"
+	"fnb/schema"
+)
+
+// pinBases returns the digests by which the solve has to take its base images.
+// What the lock has is kept; what it lacks is looked up once a run and added. With
+// --pull all of them are looked up. With --frozen and --offline a missing one is an error.
+// Unpinned says what has no digest, if anything.
+func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packaging.Context) (digests map[string]string, unpinned string, err error) {
+	refs := baseReferences(bc)
+	if p.settings.CompareOnly {
+		digests = map[string]string{}
+		for _, ref := range refs {
+			digests[ref] = p.Pins.Base(ref)
+		}
+		return digests, "", nil
+	}
+	defer p.Pins.Looking()()
+	var missing []string
+	for _, ref := range refs {
+		if (p.Pins.Base(ref) == "" || p.settings.Pinning.Pull) && !p.Pins.WasAsked(pins.Base, ref) {
+			missing = append(missing, ref)
+		}
+	}
+	if (p.settings.Pinning.Frozen || p.settings.Pinning.Offline) && len(missing) > 0 {
+		return nil, "", &pins.NotLockedError{What: "base images", Refs: missing, Offline: !p.settings.Pinning.Frozen}
+	}
+	if len(missing) > 0 {
+		found, missed, err := p.digests(ctx, req, missing)
+		if err != nil {
+			return nil, "", fmt.Errorf("looking up base images: %w", err)
+		}
+		p.Pins.SetBases(found, missed)
+	}
+	floating := bc.Dockerfile.Unpinned()
+	out := map[string]string{}
+	for _, ref := range refs {
+		if digest := p.Pins.Base(ref); digest != "" {
+			out[ref] = digest
+		} else {
+			floating = append(floating, ref)
+		}
+	}
+	return out, strings.Join(floating, ", "), nil
+}
+
+// digests has the builder look images up, which asks registries as its solves do.
+func (p *Pipeline) digests(ctx context.Context, req builder.Request, refs []string) (found map[string]string, missed map[string]error, err error) {
+	b, err := p.Builder.Get(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.Digests(ctx, req, refs)
+}
+
+// imagesOf are the images that a solve reads from, as the Dockerfile has them, and that
+// of a frontend.
+func imagesOf(bc *packaging.Context) []string {
+	images := bc.Dockerfile.Summary().Bases
+	if frontend := builder.Frontend(bc.Dockerfile.Data, bc.BuildArgs); frontend != "" {
+		images = append(images, frontend)
+	}
+	return images
+}
+
+// baseReferences are the images that a solve reads from, and that of a frontend that
+// is not BuildKit's own, without those that are named by digest, and those that only
+// the builder knows: full, sorted, each once.
+func baseReferences(bc *packaging.Context) []string {
+	var refs []string
+	for _, w := range imagesOf(bc) {
+		if strings.ContainsAny(w, "$@") {
+			continue
+		}
+		if ref, err := schema.ParseImageRef(w); err == nil { // the solve says what is wrong with it
+			refs = append(refs, ref.Exact().String())
+		}
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs)
+}

@@ -1,0 +1,40 @@
+package pipeline
+
+import "context"
+
+// Build is the sentence: resolve the function's template, package template and handler
+// into a build context, solve it into an image with the watchdog layered in and push or
+// keep that, unless there is one of equal inputs, and record what came out.
+func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
+	ahead := p.askAhead(ctx, j)
+	pl, err := p.Prepare(ctx, j)
+	if err != nil {
+		return p.record(ctx, pl, lookup{}, nil, err)
+	}
+	there, err := p.reuse(ctx, pl, ahead)
+	img := there.image
+	if img == nil && err == nil {
+		img, err = p.solve(ctx, pl, there)
+	}
+	return p.record(ctx, pl, there, img, err)
+}
+
+// Prepare brings a function as far as can be without making anything: its template
+// resolved, packaged with the handler, and all planned that decides what comes of it. With
+// an error the plan has what was found until then.
+func (p *Pipeline) Prepare(ctx context.Context, j *Job) (*Plan, error) {
+	tmpl, err := p.resolve(ctx, j.Function)
+	if err != nil {
+		return &Plan{Job: j, assembled: assembled{Resolved: tmpl}}, err
+	}
+	return p.prepareWith(ctx, j, tmpl)
+}
+
+// prepareWith is Prepare with a template that is known.
+func (p *Pipeline) prepareWith(ctx context.Context, j *Job, tmpl Resolved) (*Plan, error) {
+	bc, err := p.assemble(ctx, j.Function, tmpl)
+	if err != nil {
+		return &Plan{Job: j, assembled: bc}, err
+	}
+	return p.plan(ctx, j, bc)
+}

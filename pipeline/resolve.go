@@ -1,0 +1,171 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"fnb/packaging"
+	"fnb/schema"
+	"fnb/store"
+	"fnb/templates"
+)
+
+// A Resolved is a function's template.
+type Resolved struct {
+	findings
+	Template *templates.Template // nil where it was not found
+	Pin      schema.Pin
+	news     bool // the lock did not have it
+}
+
+// An assembled is a function's build context.
+type assembled struct {
+	Resolved
+	context *packaging.Context // nil where there is none
+}
+
+// A resolution is a template that functions share.
+type resolution struct {
+	done  chan struct{} // closed when what follows is there
+	tmpl  *templates.Template
+	pin   schema.Pin
+	news  bool
+	notes []string
+	err   error
+}
+
+// resolutions are the templates that a run has looked up. The zero value is ready for use.
+type resolutions struct {
+	langs sync.Map // *sync.Mutex by template reference, held while it is looked up
+
+	mu    sync.Mutex
+	known map[string]*resolution
+}
+
+// of is what is known of a function's template; the first who asks has to look it up.
+func (r *resolutions) of(fn schema.Function) (one *resolution, first bool) {
+	key := fmt.Sprint(fn.Lang, " ", fn.Platforms)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if one, known := r.known[key]; known {
+		return one, false
+	}
+	if r.known == nil {
+		r.known = map[string]*resolution{}
+	}
+	one = &resolution{done: make(chan struct{})}
+	r.known[key] = one
+	return one, true
+}
+
+// lock has a reference looked up by one at a time, for whatever platforms.
+func (r *resolutions) lock(lang string) (unlock func()) {
+	one, _ := r.langs.LoadOrStore(lang, &sync.Mutex{})
+	mu, ok := one.(*sync.Mutex)
+	if !ok {
+		return func() {}
+	}
+	mu.Lock()
+	return mu.Unlock
+}
+
+// forget has templates looked up again.
+func (r *resolutions) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known = nil
+}
+
+// ForgetTemplates has templates looked up again: one in a folder may be another now.
+func (p *Pipeline) ForgetTemplates() { p.templates.forget() }
+
+// resolve finds the function's template, once for all functions that want it.
+func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found Resolved, err error) {
+	defer found.clock("resolve")()
+	if err := p.CheckPaths(fn); err != nil {
+		return found, While("checking its paths", err)
+	}
+	if err := p.checkThere(fn); err != nil {
+		return found, While("checking its paths", err)
+	}
+	r, first := p.templates.of(fn)
+	if first {
+		r.err = p.find(ctx, fn, r)
+		close(r.done)
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return found, ctx.Err()
+	}
+	if r.err == nil {
+		found.Template, found.Pin, found.news, found.Notes = r.tmpl, r.pin, r.news, notesOf(r.notes)
+	}
+	return found, While("resolving template "+fn.Lang, r.err)
+}
+
+// Scope says what the stack and a lock mean for templates.
+func (p *Pipeline) Scope(lock *schema.Lock) store.Scope {
+	return store.Scope{Root: p.Reach.Root, Allow: p.Reach.Allow, Sources: p.Stack.Configuration.Templates, Lock: lock, OpenFaaS: p.ofOpenFaaS()}
+}
+
+// ofOpenFaaS reports whether the names of OpenFaaS's template store are found.
+func (p *Pipeline) ofOpenFaaS() bool {
+	return p.settings.Pinning.OpenFaaS && p.Stack.Provider.Name == "openfaas"
+}
+
+// find looks a template up, and pins it where it is not.
+func (p *Pipeline) find(ctx context.Context, fn schema.Function, r *resolution) (err error) {
+	defer p.templates.lock(fn.Lang)()
+	scope := p.Scope(p.Pins.Now())
+	scope.Frozen, scope.Platforms = p.settings.Pinning.Frozen, fn.Platforms
+	r.tmpl, r.pin, r.notes, err = p.Store.Resolve(ctx, fn.Lang, scope)
+	if err != nil {
+		return &TemplateError{Reference: fn.Lang, Err: err}
+	}
+	if r.news = p.Pins.AddTemplate(fn.Lang, r.pin); r.news {
+		if err := p.Store.Keep(ctx, r.tmpl); err != nil { // for fnb update, later
+			r.notes = append(r.notes, err.Error())
+		}
+	}
+	return nil
+}
+
+// instead notes the official template that would serve a handler better: where its template
+// is news, and not at each build.
+func (bc *assembled) instead(fn schema.Function) {
+	if !bc.news {
+		return
+	}
+	handler, err := fs.Sub(bc.context.FS, bc.Template.Handler.Folder)
+	if err != nil {
+		return // there is none
+	}
+	if i, ok := templates.OfficialInstead(bc.Template.Name, handler, fn.BuildOptions); ok {
+		bc.note("", i.String())
+	}
+}
+
+// assemble packages template and handler into a build context.
+func (p *Pipeline) assemble(ctx context.Context, fn schema.Function, tmpl Resolved) (bc assembled, err error) {
+	bc.Resolved = tmpl
+	defer bc.clock("package")()
+	bc.context, err = packaging.Assemble(ctx, packaging.Input{
+		Function: p.ownSecrets(p.titled(fn)), Template: tmpl.Template, Root: p.Reach.Root, Allow: p.Reach.Allow,
+		Copy:         slices.Concat(p.Stack.Configuration.Copy, p.settings.Inputs.Copies),
+		BuildOptions: p.settings.Inputs.BuildOptions, BuildArgs: p.settings.Inputs.BuildArgs, Watchdog: p.settings.Inputs.Watchdog,
+		Target: p.settings.Inputs.Target, NoAccelerate: p.settings.Inputs.NoAccelerate, Hidden: p.hidden(),
+		AbsentSecrets: p.settings.CompareOnly, Relock: p.settings.Inputs.Relock, Stats: p.stats,
+	})
+	if err != nil {
+		return bc, While("packaging "+fn.Handler, offering(fn, tmpl.Template, err))
+	}
+	bc.Notes = append(bc.Notes, notesOf(bc.context.Notes)...)
+	bc.instead(fn)
+	bc.Notes = append(bc.Notes, endOfLife(bc.context.Runtime, time.Now())...)
+	return bc, nil
+}

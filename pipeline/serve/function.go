@@ -1,0 +1,197 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"fnb/builder/containers"
+	"fnb/internal/plain"
+	"fnb/internal/private"
+	"fnb/pipeline"
+)
+
+// stopGrace is how long a function has to end after SIGTERM.
+const stopGrace = 10 * time.Second
+
+// A served is one function: a local port, and the container behind it, which a rebuild
+// swaps.
+type served struct {
+	job      *pipeline.Job
+	listener net.Listener
+	server   *http.Server
+	socket   net.Listener    // of fnb invoke; nil where another fnb run has it
+	saved    <-chan struct{} // has a value when something was saved; nil where nobody watches
+	unwatch  func()
+
+	announced bool // its address was printed
+
+	mu  sync.RWMutex
+	now *instance // nil before the first is ready
+}
+
+// An instance is a container and the requests that are under way in it.
+type instance struct {
+	*containers.Container
+	requests sync.WaitGroup
+	replaced chan struct{} // closed when another takes its place
+}
+
+var errNotServing = errors.New("the function is not running")
+
+// take returns the container that serves now; done has to be called after the
+// request.
+func (s *served) take() (in *instance, done func(), err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.now == nil {
+		return nil, nil, errNotServing
+	}
+	in = s.now
+	in.requests.Add(1)
+	return in, in.requests.Done, nil
+}
+
+// swap lets a new container serve. The old one ends when its requests have.
+func (s *served) swap(in *instance) (old *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, s.now = s.now, in
+	if old != nil {
+		close(old.replaced)
+	}
+	return old
+}
+
+// retire stops a container that takes no new requests.
+func (in *instance) retire(ctx context.Context) {
+	idle := make(chan struct{})
+	go func() {
+		in.requests.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(stopGrace):
+	case <-ctx.Done():
+	}
+	_, _ = in.Stop(context.WithoutCancel(ctx), stopGrace) // nobody waits for how it ended
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	in, done, err := s.take()
+	if err != nil {
+		http.Error(w, "fnb run: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer done()
+	proxy := httputil.ReverseProxy{
+		Transport: in.Transport(), FlushInterval: -1,
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL.Scheme, pr.Out.URL.Host = "http", "function"
+			for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if v, ok := pr.In.Header[h]; ok {
+					pr.Out.Header[h] = v
+				}
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "fnb run: "+plain.Line(err.Error()), http.StatusBadGateway)
+		},
+	}
+	proxy.ServeHTTP(w, r)
+}
+
+// A PortError is a port of this machine that is in use.
+type PortError struct{ Port int }
+
+func (e *PortError) Error() string { return fmt.Sprintf("port %d of this machine is in use", e.Port) }
+
+// listen takes the local port of a function.
+func listen(ctx context.Context, j *pipeline.Job, port int) (*served, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &PortError{port}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &served{job: j, listener: l}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	return s, nil
+}
+
+// open begins to answer at the port, and at a socket for fnb invoke.
+func (s *served) open(ctx context.Context, path string) (err error) {
+	go func() { _ = s.server.Serve(s.listener) }() // it ends with close
+	if err := private.MakeSocketFolder(filepath.Dir(path), 0o077); err != nil {
+		return fmt.Errorf("listening for fnb invoke: %w", err)
+	}
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
+		return conn.Close() // another fnb run has it
+	}
+	_ = os.Remove(path) // of one that was killed
+	if s.socket, err = (&net.ListenConfig{}).Listen(ctx, "unix", path); err != nil {
+		return fmt.Errorf("listening for fnb invoke: %w", err)
+	}
+	context.AfterFunc(ctx, s.shut)
+	if err := os.Chmod(path, 0o600); err != nil {
+		return err
+	}
+	go func() { _ = s.server.Serve(s.socket) }() // the same
+	return nil
+}
+
+// shut takes no more connections, and leaves nothing behind, whatever ends the
+// process then. It may be called twice.
+func (s *served) shut() {
+	_ = s.listener.Close()
+	if s.socket != nil {
+		_ = s.socket.Close() // which removes it
+		_ = os.Remove(filepath.Dir(s.socket.Addr().String()))
+	}
+}
+
+// address is the function's URL on this machine.
+func (s *served) address() string { return "http://" + s.listener.Addr().String() }
+
+// close ends the port, and the container with its requests.
+func (s *served) close(ctx context.Context) {
+	s.shut()
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	if in := s.swap(nil); in != nil {
+		_, _ = in.Stop(ctx, stopGrace) // the exit code is nobody's
+	}
+	_ = s.server.Close() // nothing is asked of it any more
+}
+
+// Dial reaches a function that somebody serves by its socket; nil where nobody does.
+func Dial(ctx context.Context, socket string) http.RoundTripper {
+	// Nobody else can have put anything into a folder that only its owner enters.
+	if info, err := os.Lstat(filepath.Dir(socket)); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !private.OwnFile(info) {
+		return nil
+	}
+	if private.CheckSocketFolder(filepath.Dir(socket)) != nil {
+		return nil
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil
+	}
+	return &http.Transport{
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DisableKeepAlives: true, DisableCompression: true,
+	}
+}

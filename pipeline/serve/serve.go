@@ -1,0 +1,269 @@
+// Package serve runs functions in the builder and forwards a port of this machine to each:
+// [Listen] takes the ports, [Functions.Build] makes the images, and [Functions.Serve] lasts
+// until nothing runs any more.
+package serve
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"fnb/builder"
+	"fnb/builder/containers"
+	"fnb/pipeline"
+	"fnb/schema"
+)
+
+// Options say how functions are served.
+type Options struct {
+	Container pipeline.ContainerOptions
+	Parallel  int           // how many are built at a time
+	Port      int           // local port of the first function, which those of the others follow; 0 is any
+	Ready     time.Duration // how long a function may take to begin to listen
+	// Socket is where others find a function that is served, such as fnb invoke.
+	Socket func(function string) (string, error)
+	// Watch tells when something at paths is saved; nil watches nothing. A function is
+	// built anew then, and swapped.
+	Watch func(paths []string) (saved <-chan struct{}, stop func(), err error)
+}
+
+// An Observer is told what becomes of functions, by several of them at a time.
+type Observer interface {
+	// Begins is called before a function is started for the first time.
+	Begins(fn schema.Function)
+	// Logs sets where a function's standard output and error go.
+	Logs(req *containers.Request)
+	// Serves is called when a function answers for the first time.
+	Serves(function, url string) error
+	// Again is called when a function that was built anew answers.
+	Again(function string, took time.Duration)
+	// Unbuilt is called with what could not be built while others are served.
+	Unbuilt(err error)
+	// Failed is called with what went wrong with one function while others go on.
+	Failed(err *pipeline.FunctionError)
+}
+
+// Functions are what is served.
+type Functions struct {
+	p   *pipeline.Pipeline
+	o   Options
+	obs Observer
+	all []*served
+}
+
+// Listen takes a local port for each job's function. Close must be called unless there is
+// an error, which leaves nothing open.
+func Listen(ctx context.Context, p *pipeline.Pipeline, jobs []*pipeline.Job, o Options, obs Observer) (*Functions, error) {
+	f := &Functions{p: p, o: o, obs: obs}
+	for i, j := range jobs {
+		port := o.Port
+		if port != 0 {
+			port += i
+		}
+		s, err := listen(ctx, j, port)
+		if err != nil {
+			f.Close(ctx)
+			return nil, j.Failed(err)
+		}
+		f.all = append(f.all, s)
+		if o.Watch == nil {
+			continue
+		}
+		if s.saved, s.unwatch, err = o.Watch(p.Sources(j.Function)); err != nil { // before the first build, so that no save is missed
+			f.Close(ctx)
+			return nil, j.Failed(err)
+		}
+	}
+	return f, nil
+}
+
+// Build makes what is to be served. Its error is for [Functions.Serve].
+func (f *Functions) Build(ctx context.Context) error {
+	var jobs []*pipeline.Job
+	for _, s := range f.all {
+		jobs = append(jobs, s.job)
+	}
+	return pipeline.Each(ctx, jobs, max(f.o.Parallel, 1), func(ctx context.Context, _ int, j *pipeline.Job) error {
+		return f.p.Make(ctx, j, f.o.Container)
+	})
+}
+
+// Serve starts what was built, and lasts until it is interrupted or nothing
+// runs any more.
+func (f *Functions) Serve(ctx context.Context, built error) error {
+	failed := map[string]bool{}
+	if run, ok := errors.AsType[*pipeline.RunError](built); ok {
+		for _, one := range run.Failed {
+			failed[one.Name] = true
+		}
+	} else if built != nil {
+		return built
+	}
+	if len(failed) == len(f.all) && f.o.Watch == nil {
+		return built
+	}
+	if built != nil {
+		f.obs.Unbuilt(built)
+	}
+	var running sync.WaitGroup
+	errs := make([]error, len(f.all))
+	for i, s := range f.all {
+		running.Go(func() { errs[i] = f.serve(ctx, s, failed[s.job.Function.Name]) })
+	}
+	running.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	run := &pipeline.RunError{All: len(f.all)}
+	for i, s := range f.all {
+		if errs[i] != nil {
+			run.Failed = append(run.Failed, s.job.Failed(errs[i]))
+		}
+	}
+	if len(run.Failed) == 0 {
+		return built
+	}
+	return errors.Join(built, run)
+}
+
+// serve lasts as long as one function does.
+func (f *Functions) serve(ctx context.Context, s *served, failed bool) (err error) {
+	if !failed {
+		err = f.begin(ctx, s)
+	} else if f.o.Watch == nil {
+		return nil
+	}
+	switch {
+	case ctx.Err() != nil:
+	case f.o.Watch != nil:
+		if err != nil {
+			f.obs.Failed(s.job.Failed(err))
+		}
+		err = f.follow(ctx, s)
+	case err == nil:
+		err = f.outlive(ctx, s)
+	}
+	if err != nil && ctx.Err() == nil && len(f.all) > 1 {
+		f.obs.Failed(s.job.Failed(err))
+	}
+	return err
+}
+
+// begin starts a function for the first time and says where it is.
+func (f *Functions) begin(ctx context.Context, s *served) error {
+	f.obs.Begins(s.job.Function)
+	if err := f.start(ctx, s); err != nil {
+		return err
+	}
+	return f.announce(ctx, s)
+}
+
+// announce opens the port and says where it is.
+func (f *Functions) announce(ctx context.Context, s *served) error {
+	socket, err := f.o.Socket(s.job.Function.Name)
+	if err == nil {
+		err = s.open(ctx, socket)
+	}
+	if err != nil {
+		return pipeline.While("running", err)
+	}
+	s.announced = true
+	return f.obs.Serves(s.job.Function.Name, s.address())
+}
+
+// start builds a function, runs it, and when it is ready lets it serve.
+func (f *Functions) start(ctx context.Context, s *served) error {
+	c, err := f.p.Start(ctx, s.job, f.o.Container, f.obs.Logs)
+	if err != nil {
+		return err
+	}
+	if err := c.Ready(ctx, f.o.Ready); err != nil {
+		c.Close()
+		return pipeline.While("running", err)
+	}
+	if old := s.swap(&instance{Container: c, replaced: make(chan struct{})}); old != nil {
+		go old.retire(ctx)
+	}
+	return nil
+}
+
+// outlive waits for a function to end, which it should not.
+func (f *Functions) outlive(ctx context.Context, s *served) error {
+	in, done, err := s.take()
+	if err != nil {
+		return err
+	}
+	done()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-in.replaced:
+		return nil
+	case <-in.Gone():
+	}
+	s.swap(nil)
+	code, err := in.Wait(ctx)
+	if err == nil {
+		err = &containers.ExitError{Code: code, Log: in.Tail()}
+	}
+	return pipeline.While("running", err)
+}
+
+// Close stops everything that runs.
+func (f *Functions) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*stopGrace)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, s := range f.all {
+		wg.Go(func() { s.close(ctx) })
+	}
+	wg.Wait()
+}
+
+// follow builds a function anew whenever something it is made of is saved.
+func (f *Functions) follow(ctx context.Context, s *served) error {
+	for {
+		gone := goneOf(s)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-gone:
+			err := f.outlive(ctx, s)
+			if errors.As(err, new(*builder.UnreachableError)) {
+				return err
+			}
+			f.obs.Failed(s.job.Failed(err))
+			continue
+		case <-s.saved:
+		}
+		began := time.Now()
+		f.p.ForgetTemplates()
+		err := f.start(ctx, s)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			f.obs.Failed(s.job.Failed(err))
+			continue
+		}
+		if err := f.p.WriteLock(); err != nil { // of base images that were not there before
+			f.obs.Failed(s.job.Failed(pipeline.While("running", err)))
+		}
+		if s.announced {
+			f.obs.Again(s.job.Function.Name, time.Since(began))
+		} else if err := f.announce(ctx, s); err != nil {
+			return err
+		}
+	}
+}
+
+// goneOf is closed when the container that serves is gone; nil when none does.
+func goneOf(s *served) <-chan struct{} {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.now == nil {
+		return nil
+	}
+	return s.now.Gone()
+}

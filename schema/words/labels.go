@@ -1,0 +1,34 @@
+// Package words has the words that images, templates and the watchdog are spoken of with,
+// each written down once: labels such as [LabelInput], which watchdog an image has, such as
+// [WatchdogDefault], how it calls a function, such as [ModeHTTP], and what a Dockerfile is
+// told of packages, such as [PackageManagerArg].
+package words
+
+// What fnb says of an image, in labels of its configuration and in annotations of its
+// manifests.
+const (
+	// LabelInput is the image's input digest.
+	LabelInput = "fnb.input"
+	// LabelTemplate is what an image is made by: the name of its template, and the version
+	// of one out of a store.
+	LabelTemplate = "fnb.template"
+	// LabelTemplateChecksum is the checksum of the template's files.
+	LabelTemplateChecksum = "fnb.template.checksum"
+	// LabelWatchdog is which watchdog an image has: one of the words, or a reference.
+	LabelWatchdog = "fnb.watchdog"
+
+	// The rest are words of the OCI image specification.
+
+	LabelTitle      = "org.opencontainers.image.title"
+	LabelCreated    = "org.opencontainers.image.created"
+	LabelRevision   = "org.opencontainers.image.revision"
+	LabelSource     = "org.opencontainers.image.source"
+	LabelBaseName   = "org.opencontainers.image.base.name"
+	LabelBaseDigest = "org.opencontainers.image.base.digest"
+)
+
+// AnnotationRefName is how an OCI image layout says what an image is called.
+const AnnotationRefName = "org.opencontainers.image.ref.name"
+
+// AnnotationLayer is the role of a layer in an image, such as "watchdog".
+const AnnotationLayer = "fnb.layer"

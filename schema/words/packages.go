@@ -1,0 +1,15 @@
+package words
+
+// How a Dockerfile is told what its steps install packages from.
+const (
+	// PackagesFolder is where a build context has it, and nothing else, if a package list
+	// of the template says which files these are.
+	PackagesFolder = "packages"
+
+	PackageManagerArg  = "PACKAGE_MANAGER"  // the build arg with the package manager's name
+	WorkspaceMemberArg = "WORKSPACE_MEMBER" // the build arg with the handler's folder in its workspace
+
+	// LockStage is the stage of a Dockerfile that makes locks. What it leaves at its root under
+	// a lock's name is the lock.
+	LockStage = "lock"
+)

@@ -1,0 +1,459 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+
+	"fnb/gitrepo"
+	"fnb/internal/plain"
+	"fnb/registry"
+	"fnb/schema"
+	"fnb/store"
+	"fnb/store/git"
+	"fnb/store/records"
+	"fnb/templates"
+)
+
+// A CheckRequest says what of a store is checked.
+type CheckRequest struct {
+	Dir string // of the store: a git repository, whose HEAD is checked, or a folder
+	// Base is the revision that the store was at before; "" checks all of it as if
+	// it were new.
+	Base string
+	// Authors are the names by which namespaces may know who proposes the change;
+	// none means that ownership is not checked.
+	Authors []string
+	// Registries says how registries are asked for the images of new functions, which
+	// records name: with credentials only if Credentials are sent everywhere, and none that
+	// is nearer than the store's repository. With nil they are not compared.
+	Registries *registry.Options
+	// Credentials says that they are sent to every repository, and not to those alone
+	// that records of the base name.
+	Credentials bool
+}
+
+// A Problem is one thing that is wrong with a store.
+type Problem struct {
+	File     string             `json:"file"`
+	Severity templates.Severity `json:"severity"` // a warning is for a person to look at
+	Message  string             `json:"message"`
+}
+
+// String returns p as one line.
+func (p Problem) String() string {
+	return p.File + ": " + string(p.Severity) + ": " + p.Message
+}
+
+// A check is one run of [Check].
+type check struct {
+	finder   *store.Finder // with an empty cache
+	req      CheckRequest
+	tree     records.Tree
+	base     records.Tree // nil where there is none
+	problems []Problem
+	scan     *records.Scanner
+	records  map[string]schema.Record // by file
+	changes  []Change                 // what became of files since base; none without base
+	unowned  []string                 // namespaces of these that have no owners
+	foreign  map[string]bool          // namespaces of these that others own: nothing is asked for their records
+	within   git.Restraint            // of all that records name
+	known    map[string]bool          // repositories that records of the base name
+	private  map[string]bool          // those that credentials were sent to
+}
+
+func (k *check) fail(file, format string, args ...any) {
+	k.problems = append(k.problems, Problem{plain.Path(file), templates.SeverityError, plain.Short(fmt.Sprintf(format, args...))})
+}
+
+func (k *check) warn(file, message string) {
+	k.problems = append(k.problems, Problem{plain.Path(file), templates.SeverityWarning, message})
+}
+
+// run finds all that is wrong with a store, and what becomes of its files. The error is about reading it.
+func run(ctx context.Context, s *store.Finder, req CheckRequest) (*check, error) {
+	fresh, remove, err := s.Fresh()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	k := &check{finder: fresh, req: req, records: map[string]schema.Record{}, foreign: map[string]bool{}, known: map[string]bool{}, private: map[string]bool{}}
+	done, err := k.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	k.scan = &records.Scanner{Tree: k.tree}
+	if err := k.scan.Check(req.Dir); err != nil {
+		k.fail(records.StoreFileName, "%v", err)
+	}
+	if err := k.layout(); err != nil {
+		return nil, err
+	}
+	if err := k.content(ctx); err != nil {
+		return nil, err
+	}
+	k.ownership()
+	if err := k.restrain(ctx); err != nil {
+		return nil, err
+	}
+	if err := k.templates(ctx); err != nil {
+		return nil, err
+	}
+	if err := k.functions(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(k.problems, func(a, b Problem) int { return strings.Compare(a.File, b.File) })
+	k.problems = slices.Compact(k.problems)
+	return k, nil
+}
+
+// open opens the store, and what it was before, and finds what has changed.
+func (k *check) open(ctx context.Context) (done func(), err error) {
+	if k.tree, done, err = records.OpenTree(ctx, k.req.Dir); err != nil || k.req.Base == "" {
+		return done, err
+	}
+	head, ok := k.tree.(records.OwnTree)
+	if !ok {
+		done()
+		return nil, fmt.Errorf("%s is not a git repository, and has no revision %s", k.req.Dir, k.req.Base)
+	}
+	base, err := head.At(k.req.Base)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	k.base = records.OwnTree{Tree: base}
+	changes, err := head.Changes(base)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("comparing %s with HEAD: %w", k.req.Base, err)
+	}
+	for _, c := range changes {
+		k.change(c)
+	}
+	return done, nil
+}
+
+// change judges one file that is not as it was: versions are only added.
+func (k *check) change(c gitrepo.Change) {
+	name := c.Path
+	k.changes = append(k.changes, k.describe(c))
+	if c.From == 0 {
+		return
+	}
+	root, _, _ := strings.Cut(name, "/")
+	isVersion := records.HasPackages(root) && path.Base(path.Dir(name)) == records.VersionsDir
+	gone := c.To == 0
+	switch {
+	case isVersion && gone && strings.HasSuffix(name, records.YankSuffix):
+		k.warn(name, "makes a version that was withdrawn usable again")
+	case isVersion && gone:
+		k.fail(name, "was taken back, and versions are only added")
+	case isVersion:
+		k.fail(name, "was changed, and versions are only added")
+	case name == records.StoreFileName:
+		k.warn(name, "was changed")
+	case gone:
+		k.fail(name, "was taken away")
+	}
+}
+
+// layout reports what has no place in a store.
+func (k *check) layout() error {
+	for _, kind := range records.Kinds() {
+		if err := k.layoutIn(records.KindDir(kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *check) layoutIn(root string) error {
+	spaces, err := k.tree.List(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, ns := range spaces {
+		dir := path.Join(root, ns.Name)
+		if !ns.Dir {
+			k.fail(dir, "has no place in a store")
+			continue
+		}
+		file := path.Join(records.NamespacesDir, ns.Name+records.RecordSuffix)
+		if _, err := k.tree.Read(file); errors.Is(err, fs.ErrNotExist) {
+			k.fail(file, "is missing")
+		}
+		names, err := k.tree.List(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !name.Dir {
+				k.fail(path.Join(dir, name.Name), "has no place in a store")
+				continue
+			}
+			if err := k.layoutOf(path.Join(dir, name.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// layoutOf reports what has no place in a package.
+func (k *check) layoutOf(dir string) error {
+	entries, err := k.tree.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name != records.PackageFile && e.Name != records.VersionsDir || e.Dir != (e.Name == records.VersionsDir) {
+			k.fail(path.Join(dir, e.Name), "has no place in a store")
+		}
+	}
+	versions, err := k.tree.List(path.Join(dir, records.VersionsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	has := map[string]bool{}
+	for _, e := range versions {
+		has[e.Name] = !e.Dir
+	}
+	for _, e := range versions {
+		file := path.Join(dir, records.VersionsDir, e.Name)
+		version, isYank := strings.CutSuffix(e.Name, records.YankSuffix)
+		if !isYank {
+			version, _ = strings.CutSuffix(e.Name, records.RecordSuffix)
+		}
+		switch err := schema.ValidateVersion(version); {
+		case e.Dir || version == e.Name:
+			k.fail(file, "has no place in a store")
+		case err != nil:
+			k.fail(file, "%v", err)
+		case isYank && !has[version+records.RecordSuffix]:
+			k.fail(file, "withdraws a version that is not there")
+		}
+	}
+	return nil
+}
+
+// content reads every file of the store.
+func (k *check) content(ctx context.Context) error {
+	err := k.scan.Packages(ctx, func(p records.StoredPackage) error {
+		for _, v := range p.Versions {
+			k.records[path.Join(records.KindDir(p.Kind()), p.Name, records.VersionsDir, v.Version+records.RecordSuffix)] = v.Record
+		}
+		return nil
+	}, func(file string, err error) {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			k.fail(file, "%s", strings.TrimPrefix(line, file+": "))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	spaces, err := k.tree.List(records.NamespacesDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range spaces {
+		file := path.Join(records.NamespacesDir, e.Name)
+		ns, ok := strings.CutSuffix(e.Name, records.RecordSuffix)
+		if !ok || e.Dir {
+			k.fail(file, "has no place in a store")
+			continue
+		}
+		if err := schema.ValidateName(ns); err != nil {
+			k.fail(file, "%v", err)
+		}
+		data, err := k.tree.Read(file)
+		if err == nil {
+			_, err = schema.ParseNamespace(file, data)
+		}
+		if err != nil {
+			k.fail(file, "%v", err)
+		}
+	}
+	return err
+}
+
+// ownership reports what was changed in a namespace of somebody else. Who owns it
+// is what the base says.
+func (k *check) ownership() {
+	if k.base == nil {
+		return
+	}
+	seen := map[string]bool{}
+	for _, c := range k.changes {
+		parts := strings.Split(c.File, "/")
+		if len(parts) < 2 {
+			continue
+		}
+		if !records.HasPackages(parts[0]) && parts[0] != records.NamespacesDir {
+			continue
+		}
+		ns := strings.TrimSuffix(parts[1], records.RecordSuffix)
+		if seen[ns] {
+			continue
+		}
+		seen[ns] = true
+		file := path.Join(records.NamespacesDir, ns+records.RecordSuffix)
+		data, err := k.base.Read(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			k.warn(file, "is a new namespace")
+			continue
+		}
+		var owned schema.Namespace
+		if err == nil {
+			owned, err = schema.ParseNamespace(file, data)
+		}
+		isOwner := func(who string) bool {
+			return slices.ContainsFunc(owned.Owners, func(owner string) bool { return isSame(owner, who) })
+		}
+		switch {
+		case err != nil:
+			k.fail(file, "as it was: %v", err)
+		case len(owned.Owners) == 0:
+			k.unowned = append(k.unowned, ns)
+		case len(k.req.Authors) == 0:
+			k.warn(file, "whether this may be changed was not checked, since it was not said by whom")
+		case !slices.ContainsFunc(k.req.Authors, isOwner):
+			k.foreign[ns] = true
+			k.fail(file, "the namespace %s is not of %s", ns, strings.Join(k.req.Authors, ", "))
+		}
+	}
+}
+
+// isSame reports whether two logins or mail addresses are the same person's, as hosts have it: the case of a login says
+// nothing, nor does that of an address's host.
+func isSame(a, b string) bool {
+	userA, hostA, isMail := strings.Cut(a, "@")
+	userB, hostB, alsoMail := strings.Cut(b, "@")
+	switch {
+	case isMail != alsoMail:
+		return false
+	case isMail:
+		return userA == userB && equalFold(hostA, hostB)
+	}
+	return equalFold(a, b)
+}
+
+// equalFold reports whether two texts differ in the case of ASCII's letters at most: of others one looks like another.
+func equalFold(a, b string) bool {
+	odd := func(r rune) bool { return r > unicode.MaxASCII }
+	return a == b || strings.EqualFold(a, b) && !strings.ContainsFunc(a+b, odd)
+}
+
+// isForeign reports whether a record is in a namespace that the author does not own. Whoever proposes it chooses the
+// addresses in it, so they are not asked.
+func (k *check) isForeign(rec schema.Record) bool {
+	ns, _, _ := strings.Cut(rec.Name, "/")
+	return k.foreign[ns]
+}
+
+// isNew reports whether a file is new or different since the base.
+func (k *check) isNew(file string) bool {
+	return k.base == nil || slices.ContainsFunc(k.changes, func(c Change) bool { return c.File == file })
+}
+
+// functions compares what new records say of images with what their registries have.
+func (k *check) functions(ctx context.Context) error {
+	if k.req.Registries == nil {
+		return nil
+	}
+	opts := *k.req.Registries
+	opts.Anonymous, opts.Least = !k.req.Credentials, k.within.Least
+	client, err := registry.New(opts)
+	if err != nil {
+		return err
+	}
+	for file, rec := range k.records {
+		if rec.Kind != schema.KindFunction || !k.isNew(file) || k.isForeign(rec) {
+			continue
+		}
+		if err := store.VerifyImage(ctx, client, rec); ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
+			k.fail(file, "%v", err)
+		}
+	}
+	return nil
+}
+
+// restrain keeps what the change names from what only whoever checks may reach: it gets
+// no credentials, and leads to no host that is nearer than the store's repository.
+func (k *check) restrain(ctx context.Context) error {
+	k.within = git.Restraint{Least: git.ReachOfClone(ctx, k.req.Dir), Sent: func(url string) { k.private[url] = true }}
+	if !k.req.Credentials {
+		k.within.MaySend = func(url string) bool { return k.known[url] }
+	}
+	k.finder = k.finder.Restrain(k.within)
+	if k.req.Credentials || k.base == nil {
+		return nil
+	}
+	return (&records.Scanner{Tree: k.base}).Packages(ctx, func(p records.StoredPackage) error {
+		for _, v := range p.Versions {
+			k.known[v.Source.Git.URL] = true
+		}
+		return nil
+	}, func(string, error) {}) // what is wrong with it was so before
+}
+
+// template compares the template of a record with it. Of a repository that only
+// credentials open no more is told than that something is wrong: whoever proposes the
+// change may not be allowed to read it.
+func (k *check) template(file string, rec schema.Record, t *templates.Template) {
+	private := k.private[rec.Source.Git.URL]
+	tell := func(format string, detail any) {
+		if private {
+			detail = "something else; what, is not told of a private repository"
+		}
+		k.fail(file, format, detail)
+	}
+	if t.Checksum != rec.Checksum {
+		tell("cksum: the template has %s", t.Checksum)
+	}
+	if v := t.Manifest.Version; v != "" && v != rec.Version {
+		tell("vers: the template says %s", v)
+	}
+	for _, p := range t.Lint() {
+		if p.Severity != templates.SeverityError {
+			continue
+		}
+		if private {
+			k.fail(file, "its template does not pass lint; why, is not told of a private repository")
+			return
+		}
+		k.fail(file, "its template: %s", p)
+	}
+}
+
+// templates fetches what the new records name, compares it and has it linted.
+func (k *check) templates(ctx context.Context) error {
+	for file, rec := range k.records {
+		if rec.Kind != schema.KindTemplate || !k.isNew(file) || k.isForeign(rec) {
+			continue
+		}
+		t, err := k.finder.FetchTemplate(ctx, rec.Source.Git)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			if k.private[rec.Source.Git.URL] {
+				err = errors.New("why, is not told of a private repository")
+			} else if e, ok := errors.AsType[*git.AuthError](err); ok && !e.Sent && !k.req.Credentials {
+				err = fmt.Errorf("%w; no credentials are sent to a repository that only the change names", err)
+			}
+			k.fail(file, "its template cannot be fetched: %v", err)
+			continue
+		}
+		k.template(file, rec, t)
+	}
+	return nil
+}
