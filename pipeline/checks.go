@@ -122,6 +122,9 @@ func (p *Pipeline) test(ctx context.Context, pl *Plan, with ContainerOptions, o 
 	if err != nil {
 		return r, err
 	}
+	if err := with.lead(ctx, &req, pl.Job.Function); err != nil {
+		return r, While("testing", err)
+	}
 	o.Examples = about.Examples
 	err = p.testInto(ctx, &r, pl, req, o)
 	return r, While("testing", err)

@@ -16,6 +16,9 @@ import (
 type ContainerOptions struct {
 	Env     map[string]string // before the function's own
 	Secrets map[string][]byte // that the function sees as files
+	// Routes are what leads out of a function's container. It is asked before each start of
+	// one; nil is none.
+	Routes func(ctx context.Context, fn schema.Function) ([]containers.Route, error)
 }
 
 // tried are the options with what the examples of a function need, where they do not
@@ -24,7 +27,7 @@ func (o ContainerOptions) tried(t *schema.Trial) ContainerOptions {
 	if t == nil {
 		return o
 	}
-	out := ContainerOptions{Env: maps.Clone(t.Environment), Secrets: t.SecretFiles()}
+	out := ContainerOptions{Env: maps.Clone(t.Environment), Secrets: t.SecretFiles(), Routes: o.Routes}
 	if out.Env == nil {
 		out.Env = map[string]string{}
 	}
@@ -65,6 +68,14 @@ func (p *Pipeline) containerOf(pl *Plan, o ContainerOptions) (containers.Request
 	}, nil
 }
 
+// lead gives a container that is about to be started its ways out.
+func (o ContainerOptions) lead(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
+	if o.Routes != nil {
+		req.Routes, err = o.Routes(ctx, fn)
+	}
+	return err
+}
+
 // Make has the builder make a job's image into its cache, from where it is run.
 func (p *Pipeline) Make(ctx context.Context, j *Job, o ContainerOptions) error {
 	req, pl, err := p.Container(ctx, j, o)
@@ -80,6 +91,9 @@ func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit f
 	req, pl, err := p.Container(ctx, j, o)
 	if err != nil {
 		return nil, err
+	}
+	if err := o.lead(ctx, &req, j.Function); err != nil {
+		return nil, While("running", err)
 	}
 	edit(&req)
 	running, err := containers.Run(ctx, p.Machine, req)

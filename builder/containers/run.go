@@ -61,6 +61,8 @@ type Request struct {
 	// Tunnel is a watchdog whose command tunnel reaches into the container. It is
 	// mounted beside the image's files, so that every image can be run.
 	Tunnel builder.Watchdog
+	// Routes lead out of the container, by the same watchdog. Nothing else does.
+	Routes []Route
 
 	// prefix keeps the container's secrets apart from those of its build: no step can
 	// name what nobody knows before.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -27,6 +28,11 @@ const tunnelBuffer = 16 << 20
 // is written before the process says that it is connected: BuildKit drops all
 // processes of a client that writes to one which has ended, the function too.
 func (r *Container) Dial(ctx context.Context) (net.Conn, error) { return r.dial(ctx, r.host()) }
+
+// DialPort connects to a port of the container's loopback interface, as [Container.Dial] does.
+func (r *Container) DialPort(ctx context.Context, port int) (net.Conn, error) {
+	return r.dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
 
 // dial is Dial to an address that the container knows.
 func (r *Container) dial(ctx context.Context, address string) (net.Conn, error) {
