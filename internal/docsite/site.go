@@ -100,9 +100,19 @@ func pathOf(source string) string {
 	return strings.TrimSuffix(below, ".md") + ".html"
 }
 
+// manPage is a command's man page, which is generated with its page of the reference, and where it is on the site.
+func manPage(p *page) (source, to string) {
+	if path.Dir(p.source) != "docs/reference" {
+		return "", ""
+	}
+	name := strings.ReplaceAll(strings.TrimSuffix(path.Base(p.source), ".md"), "_", "-") + ".1"
+	return "docs/man/" + name, "man/" + name
+}
+
 // A view is what the layout shows.
 type view struct {
 	Source, Title, Summary, Root, Stamp, Policy string
+	Man                                         string // where the man page is, below Root
 	HTML                                        template.HTML
 	OnPage                                      []heading
 	Menu                                        []viewPart
@@ -124,6 +134,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func (s *site) view(p *page) view {
 	up := strings.Repeat("../", strings.Count(p.path, "/"))
 	v := view{Source: p.source, Title: p.title, Summary: p.summary, Root: up, Stamp: s.stamp, Policy: policy, HTML: p.html, OnPage: p.onPage}
+	_, v.Man = manPage(p)
 	for _, part := range s.menu {
 		of := viewPart{Title: part.Title}
 		for _, l := range part.Links {
@@ -169,6 +180,11 @@ func (s *site) write(dir string) error {
 	// The page of a store and these have one look.
 	for _, name := range []string{"app.js", "style.css", "icon.svg"} {
 		s.files["store/site/assets/"+name] = "assets/" + name
+	}
+	for _, p := range s.pages {
+		if source, to := manPage(p); source != "" {
+			s.files[source] = to
+		}
 	}
 	for from, to := range s.files {
 		data, err := fs.ReadFile(s.root, from)

@@ -72,10 +72,14 @@ func (r *release) pkg(f format, p platform, program string, x *extras) error {
 	if err != nil {
 		return err
 	}
+	about := summary + "\n" + description
+	if f.name == "apk" {
+		about = summary // apk reads a line
+	}
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: "fnb", Arch: p.arch, Platform: "linux", Version: r.version, Section: "devel", Priority: "optional",
 		Maintainer: "The fnb authors", Vendor: "The fnb authors", License: "MIT", Homepage: r.home, MTime: r.time, DisableGlobbing: true,
-		Description: summary + "\n" + description,
+		Description: about,
 		Overridables: nfpm.Overridables{
 			Depends: f.depends, Recommends: f.recommends, Contents: contents,
 			RPM: nfpm.RPM{BuildHost: "localhost", Summary: summary},
