@@ -30,6 +30,8 @@ const (
 	littleTime   = 500 * time.Microsecond
 	littleMemory = 4 << 20
 
+	most = 1 << (2 * doublings) // times as many calls of what is short: it grows with the square at most
+
 	few  = 2 // rounds
 	many = 12
 )
@@ -87,12 +89,15 @@ type cost struct {
 }
 
 // measure returns the least that a short input and a long one cost. A machine that does
-// something else as well makes each of them longer, now and then.
+// something else as well makes each of them longer, now and then: it takes the processor,
+// and its caches, from what runs for long. So one measurement of either takes about as long.
 func (r Reader) measure() (short, long cost) {
 	one, other := begin(r.Begin(r.Size>>doublings)), begin(r.Begin(r.Size))
 	short, long = one.measure(), other.measure()
+	one.last(short, long.time*time.Duration(other.times))
+	short = one.measure()
 	for round := 1; round < many; round++ {
-		if time, _ := by(short, long); round >= few && time <= Most {
+		if time, memory := by(short, long); round >= few && time <= Most && memory <= Most {
 			break
 		}
 		short, long = least(short, one.measure()), least(long, other.measure())
@@ -127,6 +132,12 @@ func begin(read func()) repeated {
 		r.measure()
 	}
 	return r
+}
+
+// last has the calls together take that long, if one costs that much, and allocate no more than may be.
+func (r *repeated) last(each cost, long time.Duration) {
+	times := min(int(long/max(each.time, time.Microsecond)), int(2*atOnce/max(each.memory, 1)))
+	r.times = max(r.times, min(times, r.times*most))
 }
 
 // measure returns what one of the calls costs.
