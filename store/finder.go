@@ -170,6 +170,9 @@ type Entry struct {
 	Categories []string `json:"categories,omitempty"`
 	Platforms  []string `json:"platforms,omitempty"` // none means any
 
+	// Published is when its version was published; zero if its record does not say.
+	Published time.Time `json:"published,omitzero"`
+
 	// Missing is true for a repository that is not in the cache yet; only its
 	// Name and Store are known.
 	Missing bool `json:"missing,omitempty"`
@@ -259,6 +262,7 @@ func summaryEntry(m records.Summary, kind, store string) Entry {
 	return Entry{
 		Kind: kind, Name: m.Name, Version: m.Latest, Store: store, Language: m.Language, Description: m.Description, Tags: m.Tags,
 		Deprecated: m.Deprecated, Title: m.Title, Categories: strings.Fields(m.Categories), Platforms: strings.Fields(m.Platforms),
+		Published: m.Published.UTC(),
 	}
 }
 

@@ -30,8 +30,8 @@ const MaxProblems = 20
 // An Index is what the cache has of one store:
 //
 //	stores/HEX.json               an [IndexState], HEX the SHA-256 of the URL
-//	stores/HEX/…/templates.tsv    one line for each template, by name
-//	stores/HEX/…/functions.tsv    one line for each function, by name
+//	stores/HEX/…/templates.2.tsv  one line for each template, by name
+//	stores/HEX/…/functions.2.tsv  one line for each function, by name
 //	stores/HEX/…/versions.ndjson  one line for each version, by package
 //
 // The state has the checksums of the names, and each name that of its versions.
@@ -42,8 +42,9 @@ type Index struct {
 	Again []string          // keys of State.Returned that are new in this reading
 }
 
-// namesFile is the file of an index that has the names of a kind.
-func namesFile(kind string) string { return records.KindDir(kind) + ".tsv" }
+// namesFile is the file of an index that has the names of a kind. It has another name when
+// its lines have other fields: an index without it is read anew.
+func namesFile(kind string) string { return records.KindDir(kind) + ".2.tsv" }
 
 // An IndexState says of what an index is, and when that was looked at.
 type IndexState struct {

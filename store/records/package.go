@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -56,6 +57,7 @@ type Summary struct {
 	Categories  string // separated by spaces
 	Platforms   string // separated by spaces; "" for any
 	Description string
+	Published   time.Time // of Latest; zero if its record does not say
 
 	Offset, Size int64
 	Sum          string // of the versions' lines
@@ -63,26 +65,33 @@ type Summary struct {
 
 // Line is the summary as the names of an index have it, which [ParseSummary] reads.
 func (m Summary) Line() string {
+	published := ""
+	if !m.Published.IsZero() {
+		published = m.Published.UTC().Format(time.RFC3339)
+	}
 	return strings.Join([]string{
 		m.Name, m.Latest, m.Language, m.Tags, m.Deprecated,
 		strconv.FormatInt(m.Offset, 10), strconv.FormatInt(m.Size, 10), m.Sum,
-		m.Title, m.Categories, m.Platforms, m.Description,
+		m.Title, m.Categories, m.Platforms, m.Description, published,
 	}, "\t") + "\n"
 }
 
 // ParseSummary reads a line of the names; false for what is none.
 func ParseSummary(line string) (Summary, bool) {
 	f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-	if len(f) != 12 {
+	if len(f) != 13 {
 		return Summary{}, false
 	}
 	m := Summary{
 		Name: f[0], Latest: f[1], Language: f[2], Tags: f[3], Deprecated: f[4], Sum: f[7],
 		Title: f[8], Categories: f[9], Platforms: f[10], Description: f[11],
 	}
-	var errs [2]error
+	var errs [3]error
 	m.Offset, errs[0] = strconv.ParseInt(f[5], 10, 64)
 	m.Size, errs[1] = strconv.ParseInt(f[6], 10, 64)
+	if f[12] != "" {
+		m.Published, errs[2] = time.Parse(time.RFC3339, f[12])
+	}
 	return m, errors.Join(errs[:]...) == nil
 }
 
@@ -96,6 +105,9 @@ func Summarize(p StoredPackage) Summary {
 	}
 	if v.Yanked == nil {
 		m.Latest = v.Version
+		if v.Published != nil {
+			m.Published = *v.Published
+		}
 	}
 	if p.About.Description != "" {
 		m.Description = plain.Short(p.About.Description)

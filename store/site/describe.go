@@ -355,7 +355,12 @@ func (d *Detail) function(r schema.Record) {
 	d.Icon, d.Runnable = r.Icon, r.Image != nil
 	d.README, d.READMECut = cut(r.README, MaxREADME)
 	if r.Image == nil {
-		d.Commands = []Command{{Title: "Begin with its code, to build it yourself", Text: "fnb new --from-store " + r.Name}}
+		name := path.Base(r.Name)
+		d.Commands = []Command{
+			{Title: "Begin with its code, to build it yourself", Text: "fnb new --from-store " + r.Name},
+			{Title: "Then have its examples run", Text: "fnb test " + name},
+			{Title: "Then run it here, and send it what you like", Text: "fnb run " + name},
+		}
 	} else {
 		d.Commands = []Command{
 			{Title: "Run it in your builder, and its examples", Text: "fnb store try " + r.Name},

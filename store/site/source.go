@@ -53,6 +53,7 @@ func entryItem(e store.Entry) Item {
 	i := Item{
 		Kind: cmp.Or(e.Kind, KindTemplate), Name: e.Name, Version: e.Version, Title: e.Title, Description: e.Description,
 		Language: e.Language, Tags: slices.Concat(e.Categories, strings.Fields(e.Tags)), Platforms: e.Platforms, Store: e.Store,
+		Published: e.Published,
 	}
 	slices.Sort(i.Tags)
 	i.Tags = slices.Compact(i.Tags)
