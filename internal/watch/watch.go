@@ -103,7 +103,7 @@ func (w *Watcher) counts(path string) bool {
 // unwatched says whether a name is that of something no function is made of:
 // what tools and editors leave beside the code.
 func unwatched(name string) bool {
-	return slices.Contains([]string{".git", "node_modules", "__pycache__", "4913"}, name) ||
+	return slices.Contains([]string{".git", ".fnb", "node_modules", "__pycache__", "4913"}, name) ||
 		strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".swp") || strings.HasSuffix(name, ".swx") || strings.HasPrefix(name, ".#")
 }
 

@@ -51,6 +51,7 @@ func TestWatch(t *testing.T) {
 	saved("a file that is written", true)
 	write(filepath.Join(dir, ".handler.py.swp"))
 	write(filepath.Join(dir, "handler.py~"))
+	write(filepath.Join(dir, ".fnb", "dead-letters", "x"))
 	saved("what an editor leaves", false)
 	if err := os.Rename(file, filepath.Join(dir, "other.py")); err != nil {
 		t.Fatal(err)

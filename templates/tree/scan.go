@@ -13,7 +13,7 @@ import (
 // A Scan reads the files below the root of an [fs.FS].
 type Scan struct {
 	// Skip leaves a file or a folder out before it is looked at. Nil skips
-	// nothing. Whatever is named ".git" is left out always.
+	// nothing. Whatever is named ".git" or ".fnb" is left out always.
 	Skip func(path string, folder bool) (bool, error)
 }
 
@@ -56,7 +56,7 @@ func (w *walker) folder(ctx context.Context, dir string) error {
 	}
 	for _, d := range list {
 		name := path.Join(dir, d.Name())
-		if d.Name() == ".git" {
+		if d.Name() == ".git" || d.Name() == ".fnb" { // what git and fnb keep for themselves
 			continue
 		}
 		if w.scan.Skip != nil {

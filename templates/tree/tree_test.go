@@ -27,6 +27,8 @@ func folderOf(t *testing.T, links map[string]string) (string, fs.FS) {
 		os.WriteFile(filepath.Join(dir, "a", "b", "file"), []byte("text"), 0o600),
 		os.WriteFile(filepath.Join(dir, "run"), []byte("#!"), 0o700),
 		os.MkdirAll(filepath.Join(dir, "a", ".git", "x"), 0o700),
+		os.Mkdir(filepath.Join(dir, ".fnb"), 0o700),
+		os.WriteFile(filepath.Join(dir, ".fnb", "call"), nil, 0o600),
 		os.Mkdir(filepath.Join(dir, "empty"), 0o700),
 	)
 	for name, target := range links {

@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"fnb/internal/plain"
+)
+
+// foreign says why a request at this machine's port is not the developer's, or "". A web
+// page may have a browser send requests here. By a name of its own that leads to this
+// machine it could even read the answers: so a name must be this machine's. From a page
+// of this machine, at any port, everything is taken; from others a link is followed.
+func foreign(r *http.Request) string {
+	if r.Host != "" && !here(r.Host) {
+		return "a request for the host " + plain.Short(r.Host) + " is refused: address it to 127.0.0.1 or localhost, so that no web page can be behind it"
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || !here(u.Host) {
+			return "a request of a web page of " + plain.Short(origin) + " is refused: only pages of this machine may call functions"
+		}
+		return ""
+	}
+	link := r.Header.Get("Sec-Fetch-Mode") == "navigate" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" && !link {
+		return "a request of a web page of another site is refused: only pages of this machine may call functions"
+	}
+	return ""
+}
+
+// here says whether a host, with or without a port, is this machine. An address is: no
+// web page can make it lead elsewhere than it says.
+func here(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	return net.ParseIP(host) != nil || host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(Names(), host)
+}
+
+// hopByHop are the headers that concern one connection only.
+func hopByHop() []string {
+	return []string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect"}
+}
+
+// endToEnd are the headers that are meant for who is at the other end.
+func endToEnd(h http.Header) http.Header {
+	out := h.Clone()
+	for _, v := range h["Connection"] {
+		for name := range strings.SplitSeq(v, ",") {
+			out.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range hopByHop() {
+		out.Del(name)
+	}
+	return out
+}
