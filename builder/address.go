@@ -133,7 +133,7 @@ func (o *Options) endpoint(u *url.URL) error {
 				return &AddressError{o.Address, fmt.Sprintf("plaintext=%q is neither true nor false", query.Get(k))}
 			}
 		default:
-			return &AddressError{o.Address, fmt.Sprintf("%q is none of tlsdir, servername and plaintext", k)}
+			return &AddressError{o.Address, fmt.Sprintf("%q is not one of tlsdir, servername and plaintext", k)}
 		}
 	}
 	bare := *u

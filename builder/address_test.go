@@ -18,11 +18,11 @@ func TestParseAddresses(t *testing.T) {
 		{"kube-pod://pod?container=c", "kube-pod://pod?container=c|/certs|"},
 		{"", "names no builder"},
 		{"a:1,b:2", "must begin with one of unix://"},
-		{"tcp://a:1?tls=x", `"tls" is none of tlsdir, servername and plaintext`},
+		{"tcp://a:1?tls=x", `"tls" is not one of tlsdir, servername and plaintext`},
 		{"tcp://a:1?%zz", "invalid URL escape"},
 		{"kube-pod://?namespace=n", "it names neither a pod"},
 		{"kube-pod://", "it names neither a pod"},
-		{"kube-pod://?selector=a=b&pod=c", `"pod" is none of`},
+		{"kube-pod://?selector=a=b&pod=c", `"pod" is not one of`},
 	}
 	for _, tt := range tests {
 		var got []string

@@ -41,7 +41,7 @@ func result(resp *client.SolveResponse, req *Request, w *watch) (*Result, error)
 		r.Manifest = raw
 	}
 	if r.Digest == "" && (req.Output.Store != "" || len(req.Output.Push) > 0) {
-		return nil, errors.New("the builder made an image and did not say its digest")
+		return nil, errors.New("the builder made an image, but did not say its digest")
 	}
 	return r, nil
 }

@@ -32,7 +32,7 @@ func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
 			c.Env = env.Set(c.Env, "fprocess", shellquote.Join(fprocess...))
 		}
 		if env.Get(c.Env, "fprocess") == "" && env.Get(c.Env, "mode") != words.ModeStatic {
-			return nil, &SolveError{File: req.dockerfile(), Problem: "nothing says what the watchdog is to run: neither fprocess in the stack file or template.yml, nor ENV fprocess, CMD or ENTRYPOINT in the Dockerfile"}
+			return nil, &SolveError{File: req.dockerfile(), Problem: "nothing says what the watchdog must run: neither fprocess in the stack file or template.yml, nor ENV fprocess, CMD or ENTRYPOINT in the Dockerfile"}
 		}
 		c.Entrypoint, c.Cmd = slices.Clone(req.Config.Entrypoint), nil
 		c.ArgsEscaped = false //nolint:staticcheck // a field of Windows images that the Dockerfile may have set

@@ -43,7 +43,7 @@ func parseSelector(u *url.URL) (podSelector, error) {
 		case "context":
 			s.context = query.Get(k)
 		default:
-			return podSelector{}, fmt.Errorf("%q is none of selector, namespace, container and context", k)
+			return podSelector{}, fmt.Errorf("%q is not one of selector, namespace, container and context", k)
 		}
 	}
 	if s.labels == "" {

@@ -78,9 +78,9 @@ func (e *MissingError) Error() string {
 	case e.Partial && e.Command != "":
 		return what + " is not in " + at + ", a partial clone, and fetching it would run what the repository itself names in " + plain.Short(e.Command)
 	case e.Shallow:
-		return what + " is no revision of " + at + ", a shallow clone that lacks most of its history"
+		return what + " is not a revision of " + at + ", a shallow clone that lacks most of its history"
 	case e.Partial:
 		return what + " is not in " + at + ", a partial clone"
 	}
-	return what + " is no revision of " + at
+	return what + " is not a revision of " + at
 }

@@ -113,7 +113,7 @@ func (t *Tree) find(revision string) error {
 	first, _, _ := strings.Cut(string(o.data), "\n")
 	root, ok := strings.CutPrefix(first, "tree ")
 	if !ok {
-		return fmt.Errorf("the git repository of %s: %s is no commit", t.repo.dir, t.Commit)
+		return fmt.Errorf("the git repository of %s: %s is not a commit", t.repo.dir, t.Commit)
 	}
 	t.root = root
 	return nil
@@ -176,7 +176,7 @@ func (t *Tree) folder(id string) ([]Entry, error) {
 		return nil, err
 	}
 	if o.kind != "tree" {
-		return nil, fmt.Errorf("object %s is a %s, and should be a tree", id, o.kind)
+		return nil, fmt.Errorf("object %s is a %s, but must be a tree", id, o.kind)
 	}
 	var entries []Entry
 	for data, sum := o.data, len(id)/2; len(data) > 0; {

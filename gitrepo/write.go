@@ -80,7 +80,7 @@ func (w *writer) entry(ctx context.Context, at string, e Entry, depth int) error
 	}
 	name := filepath.FromSlash(at)
 	if !filepath.IsLocal(name) || strings.EqualFold(path.Base(at), ".git") {
-		return fmt.Errorf("commit %.12s has %q, which is no name for a file", w.tree.Commit, at)
+		return fmt.Errorf("commit %.12s has %q, which is not the name of a file", w.tree.Commit, at)
 	}
 	switch e.Mode {
 	case Submodule:

@@ -61,7 +61,7 @@ type ReachError struct {
 }
 
 func (e *ReachError) Error() string {
-	return e.Host + " is " + e.Reach.String() + ", where whoever names it is not"
+	return e.Host + " is " + e.Reach.String() + ", but whoever names it is not"
 }
 
 // PrivateHosts is the environment variable of the hosts, separated by commas, that may

@@ -95,7 +95,7 @@ type OptionError struct {
 
 func (e *OptionError) Error() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("the template has no build options, so not %q", e.Name)
+		return fmt.Sprintf("the template has no build option %q; it has none", e.Name)
 	}
 	return fmt.Sprintf("the template has no build option %q; it has %q", e.Name, e.Known)
 }
@@ -108,7 +108,7 @@ type TargetError struct {
 
 func (e *TargetError) Error() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("the Dockerfile has no stage %q, and none with a name", e.Name)
+		return fmt.Sprintf("the Dockerfile has no stage %q; its stages have no names", e.Name)
 	}
 	return fmt.Sprintf("the Dockerfile has no stage %q; it has %q", e.Name, e.Known)
 }

@@ -391,8 +391,8 @@ func TestProgramOfTheHandler(t *testing.T) {
 		want             []string
 	}{
 		"well":                   {"./run.sh x", "#!/bin/sh\n", 0o755, nil},
-		"Windows":                {"./run.sh", "#!/bin/sh\r\necho\r\n", 0o755, []string{"./run.sh, which fprocess names, has the line ends of Windows: its interpreter will not be found; write it with those of Unix"}},
-		"not executable":         {"./run.sh", "#!/bin/sh\n", 0o644, []string{"./run.sh, which fprocess starts, may not be executed: allow it with chmod +x"}},
+		"Windows":                {"./run.sh", "#!/bin/sh\r\necho\r\n", 0o755, []string{"./run.sh, which fprocess names, has the line ends of Windows, so its interpreter is not found; write it with those of Unix"}},
+		"not executable":         {"./run.sh", "#!/bin/sh\n", 0o644, []string{"./run.sh, which fprocess starts, is not executable: allow it with chmod +x"}},
 		"an interpreter's":       {"sh run.sh", "echo\n", 0o644, nil},
 		"an argument":            {"cat x run.sh", "#!/bin/sh\r\n", 0o644, nil},
 		"nothing to see":         {"cat", "#!/bin/sh\r\n", 0o644, nil},

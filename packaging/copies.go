@@ -38,7 +38,7 @@ func (a *assembly) addCopies(ctx context.Context) error {
 		for _, e := range entries {
 			e.Path = path.Join(a.folder, e.Path)
 			if taken[e.Path] {
-				return fmt.Errorf("copy %s: %w", p, &tree.PathError{Path: e.Path, Reason: "the handler has one too"})
+				return fmt.Errorf("copy %s: %w", p, &tree.PathError{Path: e.Path, Reason: "the handler has a file of this name too"})
 			}
 			a.entries = append(a.entries, e)
 		}

@@ -24,10 +24,10 @@ func (a *assembly) noteProgram(view *tree.FS, fprocess string) error {
 		}
 		first, _, _ := bytes.Cut(data, []byte("\n"))
 		if bytes.HasPrefix(first, []byte("#!")) && bytes.HasSuffix(first, []byte("\r")) {
-			a.note("%s, which fprocess names, has the line ends of Windows: its interpreter will not be found; write it with those of Unix", word)
+			a.note("%s, which fprocess names, has the line ends of Windows, so its interpreter is not found; write it with those of Unix", word)
 		}
 		if i == 0 && at.Mode()&0o111 == 0 {
-			a.note("%s, which fprocess starts, may not be executed: allow it with chmod +x", word)
+			a.note("%s, which fprocess starts, is not executable: allow it with chmod +x", word)
 		}
 	}
 	return nil

@@ -246,7 +246,7 @@ func TestPackageErrors(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"a member that is a link out": {map[string]string{"package.json": `{"workspaces": ["*"]}`, "hello/package.json": `{"dependencies": {"lib": "workspace:*"}}`, "lib": "-> /etc"}, "hello/package.json:1: lib is to come from the workspace"},
+		"a member that is a link out": {map[string]string{"package.json": `{"workspaces": ["*"]}`, "hello/package.json": `{"dependencies": {"lib": "workspace:*"}}`, "lib": "-> /etc"}, "hello/package.json:1: lib must come from the workspace"},
 		"a link in a member":          {map[string]string{"package.json": `{"workspaces": ["*"]}`, "hello/package.json": `{"name": "hello", "dependencies": {"lib": "*"}}`, "lib/package.json": `{"name": "lib"}`, "lib/passwd": "-> /etc/passwd"}, "lib: passwd: the link leaves its folder"},
 		"a lock of another template":  {map[string]string{"hello/package.json": "{}", "hello/uv.lock": "version = 1", "hello/pyproject.toml": ""}, "hello/uv.lock: the template cannot use this lock of uv: it installs with npm, pnpm"},
 	} {

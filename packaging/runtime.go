@@ -72,7 +72,7 @@ func (a *assembly) chooseRuntime(context.Context) error {
 		return nil
 	}
 	if wish.Unversioned && !wish.Any() {
-		a.note("%s asks for %s, which is no version of an image: the template's %s %s is used", file, wish, runtimes.Title(rt.Name), there)
+		a.note("%s asks for %s, which is not the version of an image: fnb takes the template's %s %s", file, wish, runtimes.Title(rt.Name), there)
 	}
 	if wish.Unversioned {
 		return nil
@@ -82,7 +82,7 @@ func (a *assembly) chooseRuntime(context.Context) error {
 		return fail(err)
 	}
 	if runtimes.Older(version, m.Least) {
-		a.note("%s asks for %s %s, and the template needs %s or later: its own %s is used", file, runtimes.Title(rt.Name), version, m.Least, there)
+		a.note("%s asks for %s %s, but the template needs %s or later: fnb takes its own %s", file, runtimes.Title(rt.Name), version, m.Least, there)
 		return nil
 	}
 	rt.Version, rt.From, rt.Project = version, file, true

@@ -57,10 +57,10 @@ func TestRuntimeNoted(t *testing.T) {
 	for asked, want := range map[string]string{
 		"21":                "",
 		"25":                "",
-		"17":                "hello/.java-version asks for Java 17, and the template needs 21 or later: its own 21 is used",
-		"temurin-1.8.0_392": "hello/.java-version asks for Java 8, and the template needs 21 or later: its own 21 is used",
+		"17":                "hello/.java-version asks for Java 17, but the template needs 21 or later: fnb takes its own 21",
+		"temurin-1.8.0_392": "hello/.java-version asks for Java 8, but the template needs 21 or later: fnb takes its own 21",
 		"system":            "",
-		"latest":            "hello/.java-version asks for latest, which is no version of an image: the template's Java 21 is used",
+		"latest":            "hello/.java-version asks for latest, which is not the version of an image: fnb takes the template's Java 21",
 	} {
 		t.Run(asked, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +97,7 @@ func TestRuntimeRefused(t *testing.T) {
 	if !errors.As(err, &re) || re.Arg != "NODE_VERSION" || re.There != "24" {
 		t.Fatalf("got %v", err)
 	}
-	if want := "hello/package.json: no version of Node.js that fnb knows is engines.node <4"; err.Error() != want {
+	if want := "hello/package.json: fnb knows no version of Node.js for engines.node <4"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 }

@@ -152,7 +152,7 @@ func (a *assembly) noteLogins() {
 // noteLists says which package lists and locks have a login in them.
 func (a *assembly) noteLists() {
 	if files := a.logins.lists; len(files) > 0 {
-		a.note("copied with a login in a URL, which whoever has the image or its build cache can read: %s; take the login out of the URL and give it to the step that installs as a build secret, or say that it belongs there with a line !%s in %s",
+		a.note("copied with a login in a URL, which whoever has the image or its build cache can read: %s; take the login out of the URL, and give it to the step that installs as a build secret; if it belongs there, say so with a line !%s in %s",
 			listed(files), slices.Min(files), fnbIgnoreFile)
 	}
 }

@@ -217,7 +217,7 @@ func ChecksNamed(names []string) ([]string, error) {
 	for _, name := range names {
 		at := slices.IndexFunc(known, func(k string) bool { return k == name || strings.ReplaceAll(k, " ", "-") == name })
 		if at < 0 {
-			return nil, fmt.Errorf("%q is no check that can be left out: it is one of %s", name, strings.ReplaceAll(strings.Join(known, ", "), " line", "-line"))
+			return nil, fmt.Errorf("%q is not a check that can be left out: those are %s", name, strings.ReplaceAll(strings.Join(known, ", "), " line", "-line"))
 		}
 		out = append(out, known[at])
 	}

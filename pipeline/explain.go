@@ -64,7 +64,7 @@ func labelChanges(was map[string]string, pl *Plan) []string {
 			now[words.LabelBaseName], now[words.LabelBaseDigest] = ref, pl.req.Bases[ref]
 		}
 	}
-	out := []string{"the inputs changed; this machine did not make the image, whose labels tell this much"}
+	out := []string{"the inputs changed; another machine made the image, and its labels say only this"}
 	for _, name := range []string{words.LabelTemplate, words.LabelTemplateChecksum, words.LabelWatchdog, words.LabelBaseName, words.LabelBaseDigest} {
 		if was[name] != now[name] {
 			out = append(out, fmt.Sprintf("changed: %s, from %s to %s", name, orNone(was[name]), orNone(now[name])))

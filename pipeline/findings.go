@@ -18,7 +18,7 @@ type NoteKind string
 // Kinds of notes.
 const (
 	NoteCacheType     NoteKind = "cache-type" // the builder has no build cache of the type
-	NoteUnexported    NoteKind = "unexported" // nothing was built, and so no build cache written
+	NoteUnexported    NoteKind = "unexported" // nothing was built, so no build cache was written
 	NoteOtherWatchdog NoteKind = "watchdog"   // the lock has the watchdog of another fnb
 	ReasonNoCache     NoteKind = "no-cache"   // it was built because nobody was to look for an image
 	ReasonTest        NoteKind = "tests"      // it was built so that its tests are run

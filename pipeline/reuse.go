@@ -133,7 +133,7 @@ func (p *Pipeline) reusePushed(ctx context.Context, there *lookup, pl *Plan, ahe
 func (p *Pipeline) skipped(pl *Plan, digest v1.Hash, reason string) *image {
 	img := &image{status: "skipped", reason: Note{Text: reason}, digest: digest.String(), reference: pl.Job.Refs[0].Text, tags: textsOf(pl.Job.Refs)}
 	if len(p.settings.Cache.Exports) > 0 {
-		img.note(NoteUnexported, "nothing was built, and so no build cache written")
+		img.note(NoteUnexported, "nothing was built, so no build cache was written")
 	}
 	return img
 }

@@ -50,7 +50,7 @@ func endOfLife(rt *packaging.Runtime, now time.Time) []Note {
 	if end == "" || now.UTC().Format(time.DateOnly) < end {
 		return nil
 	}
-	return []Note{{Text: fmt.Sprintf("%s %s (from %s) is at its end of life since %s: nobody mends its faults any more", runtimes.Title(rt.Name), rt.Version, rt.From, end)}}
+	return []Note{{Text: fmt.Sprintf("%s %s (from %s) reached its end of life on %s: it gets no more fixes", runtimes.Title(rt.Name), rt.Version, rt.From, end)}}
 }
 
 // A NoImageError is a base image that is not there. If the project has chosen the version of a

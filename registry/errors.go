@@ -29,7 +29,7 @@ func (e *AuthError) Error() string {
 	s := e.Host + " refused the credentials"
 	switch {
 	case e.Anonymous:
-		s = e.Host + " wants credentials and none are stored for it"
+		s = e.Host + " wants credentials, but none are stored for it"
 	case e.Status == http.StatusForbidden:
 		s = e.Host + " does not allow it with these credentials"
 	}
@@ -104,7 +104,7 @@ type PlainHTTPError struct {
 }
 
 func (e *PlainHTTPError) Error() string {
-	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
+	return "plain HTTP to " + e.Host + " is not allowed"
 }
 
 // explain turns what go-containerregistry returned into the errors above. ref is

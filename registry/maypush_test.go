@@ -25,7 +25,7 @@ func TestMayPush(t *testing.T) {
 		want   string // part of the error; "" is none
 	}{
 		{"yes", 0, "", ""},
-		{"wants credentials", 401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, "wants credentials and none are stored for it: authentication required"},
+		{"wants credentials", 401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, "wants credentials, but none are stored for it: authentication required"},
 		{"does not allow it", 403, `{"errors":[{"code":"DENIED","message":"no push for you"}]}`, "no push for you"},
 		{"a quota", 412, `{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`, "quota exceeded"},
 		{"a repository that the push has to make", 404, `{"errors":[{"code":"NAME_UNKNOWN","message":"there is none"}]}`, ""},

@@ -22,9 +22,9 @@ type PlatformError struct {
 func (e *PlatformError) Error() string {
 	have := strings.Join(e.Have, ", ")
 	if e.Want == (schema.Platform{}) {
-		return fmt.Sprintf("%s is for several platforms, name one of %s", e.Reference, have)
+		return fmt.Sprintf("%s is for several platforms: name one of %s", e.Reference, have)
 	}
-	return fmt.Sprintf("%s is not there for %s, only for %s", e.Reference, e.Want, have)
+	return fmt.Sprintf("%s is not for %s, only for %s", e.Reference, e.Want, have)
 }
 
 // choose returns the one descriptor that is for the platform.

@@ -99,7 +99,7 @@ func CorrectProvider(data []byte) ([]byte, error) {
 	quote := rest[:len(rest)-len(strings.TrimLeft(rest, `"'`))]
 	word, ok := strings.CutPrefix(rest[len(quote):], wrongProvider)
 	if !ok {
-		return nil, errors.New("correcting the provider's name: it is not written as a plain text")
+		return nil, errors.New("correcting the provider's name: it is not written as a plain string")
 	}
 	name.Text = "openfaas"
 	return e.First([]string{e.Text[:at] + quote + "openfaas" + word}, func(text []byte) error {

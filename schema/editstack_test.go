@@ -135,7 +135,7 @@ func TestAddFunctionRefuses(t *testing.T) {
 		"no handler":          {"", schema.Function{Name: "a", Lang: "go", Image: "a"}, "functions.a.handler: is missing"},
 		"not YAML":            {"functions: [\n", hello(), "is not YAML"},
 		"a list":              {"- a\n", hello(), "not a mapping"},
-		"functions as a list": {"functions: [a]\n", hello(), "functions: is a list, where a mapping is needed"},
+		"functions as a list": {"functions: [a]\n", hello(), "functions: is a list, but must be a mapping"},
 		"functions aliased":   {"x-f: &f {a: {lang: x}}\nfunctions: *f\n", hello(), "not written as a mapping"},
 		"two documents":       {"functions:\n---\nfunctions:\n", hello(), "a second YAML document starts here"},
 	}

@@ -47,7 +47,7 @@ func ParseFunctionFile(file string, data []byte) (FunctionFile, error) {
 			}
 		}
 		if at, ok := seen["examples"]; ok && len(f.Examples) > MaxExamples {
-			r.Fail(at, fmt.Sprintf("are more than %d", MaxExamples), "")
+			r.Fail(at, fmt.Sprintf("has more than %d entries", MaxExamples), "")
 		}
 	}
 	if len(r.Problems) > 0 {
@@ -125,7 +125,7 @@ func (r *reader) requestFields(e *Example) document.Fields {
 		"body": func(v document.Value) {
 			switch v.Node.(type) {
 			case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode: // JSON that was written as it is
-				r.WrongType(v, "a text in quotes")
+				r.WrongType(v, "a string in quotes")
 			default:
 				r.Str(&e.Body, checkExampleText)(v)
 			}

@@ -172,5 +172,5 @@ func (e *wordError) Error() string {
 	if e.or != "" {
 		all = append(slices.Clone(all), e.or)
 	}
-	return fmt.Sprintf("%q is none of %s", e.word, strings.Join(all, ", "))
+	return fmt.Sprintf("%q is not one of %s", e.word, strings.Join(all, ", "))
 }

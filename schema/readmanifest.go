@@ -218,7 +218,7 @@ func checkUpstream(s string) error {
 
 func checkCache(s string) error {
 	if !path.IsAbs(s) || path.Clean(s) == "/" {
-		return errors.New("a cache is an absolute path of a folder in the image")
+		return errors.New("a cache must be the absolute path of a folder in the image")
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (r *reader) function(e document.Entry) Function {
 	}
 	r.Require(e.At, seen, "lang", "handler")
 	if ref, err := ParseImageRef(fn.Image); err == nil && ref.Digest != "" {
-		r.Fail(seen["image"], fmt.Sprintf("%q has a digest, which an image that is to be built cannot have", fn.Image), "")
+		r.Fail(seen["image"], fmt.Sprintf("%q has a digest, which an image that fnb builds cannot have", fn.Image), "")
 	}
 	return fn
 }
@@ -244,7 +244,7 @@ func (r *reader) platforms(dst *Platforms) func(document.Value) {
 			return
 		}
 		if _, ok := document.ScalarText(v.Node); !ok {
-			r.WrongType(v, "a text with commas or a list")
+			r.WrongType(v, "a string with commas or a list")
 			return
 		}
 		r.Str(new(string), func(s string) error {

@@ -157,7 +157,7 @@ func TestParseFunctionRecordProblems(t *testing.T) {
 		{`ghcr.io/acme/shorten:1.0.0`, `ghcr.io/acme/shorten@sha256:` + strings.Repeat("1", 64), "image.ref: "},
 		{`"digest": "sha256:111`, `"digest": "sha256:11`, "image.digest: "},
 		{`sha256:222`, `sha256:22`, "image.platforms.linux/amd64.digest: "},
-		{`"linux/amd64"`, `"linux/x86_64"`, "is to be written linux/amd64"},
+		{`"linux/amd64"`, `"linux/x86_64"`, "must be written linux/amd64"},
 		{`"linux/amd64"`, `"<script>"`, "image.platforms.<script>"},
 		{`8123456`, `-1`, "size: is negative"},
 		{`"image"`, `"picture"`, "image: is missing"},

@@ -159,7 +159,7 @@ func ValidateVersion(v string) error {
 		return fmt.Errorf("%q is not a version such as 1.2.3", v)
 	}
 	if parsed.Metadata() != "" {
-		return fmt.Errorf("%q has build metadata, by which versions do not differ", v)
+		return fmt.Errorf("%q has build metadata, which does not tell versions apart", v)
 	}
 	if len(v) > 100 {
 		return fmt.Errorf("version %q… is longer than 100 characters", v[:20])

@@ -131,7 +131,7 @@ func (r *storedReader) function(rec Record) {
 	}
 	r.about(rec)
 	if len(rec.Examples) > MaxExamples {
-		r.fail("examples", fmt.Sprintf("are more than %d", MaxExamples))
+		r.fail("examples", fmt.Sprintf("has more than %d entries", MaxExamples))
 	}
 	for i, e := range rec.Examples {
 		r.check(fmt.Sprintf("examples[%d]", i), ValidateExample(e))
@@ -158,7 +158,7 @@ func (r *storedReader) image(image *RecordImage) {
 		if p, err := ParsePlatform(name); err != nil {
 			r.fail(field, err.Error())
 		} else if p.String() != name {
-			r.fail(field, fmt.Sprintf("is to be written %s", p))
+			r.fail(field, fmt.Sprintf("must be written %s", p))
 		}
 		if !digestText.MatchString(one.Digest) {
 			r.fail(field+".digest", fmt.Sprintf("%q is not a digest such as sha256:…", one.Digest))
@@ -211,7 +211,7 @@ func (r *storedReader) run(run RecordRun) {
 		}
 	}
 	if len(run.Secrets) > maxSettings {
-		r.fail("run.secrets", fmt.Sprintf("are more than %d", maxSettings))
+		r.fail("run.secrets", fmt.Sprintf("has more than %d entries", maxSettings))
 	}
 	for i, s := range run.Secrets {
 		r.check(fmt.Sprintf("run.secrets[%d]", i), checkSecretName(s))
@@ -268,7 +268,7 @@ func (r *storedReader) about(rec Record) {
 
 func checkLength(s string, most int) error {
 	if len(s) > most {
-		return fmt.Errorf("has %d bytes, and at most %d are taken", len(s), most)
+		return fmt.Errorf("has %d bytes, but at most %d are allowed", len(s), most)
 	}
 	return nil
 }
@@ -299,7 +299,7 @@ func ValidateIcon(icon string) error {
 // 0-9 and -, and they are few.
 func validateCategories(categories []string) error {
 	if len(categories) > maxCategories {
-		return fmt.Errorf("are more than %d", maxCategories)
+		return fmt.Errorf("has more than %d entries", maxCategories)
 	}
 	var errs []error
 	for _, c := range categories {
@@ -356,7 +356,7 @@ func checkAnswer(e Example) error {
 
 func checkMethod(s string) error {
 	if methods := ExampleMethods(); !slices.Contains(methods, s) {
-		return fmt.Errorf("%q is none of %s", shorten(s), strings.Join(methods, ", "))
+		return fmt.Errorf("%q is not one of %s", shorten(s), strings.Join(methods, ", "))
 	}
 	return nil
 }
@@ -370,7 +370,7 @@ func checkRequestPath(s string) error {
 
 func checkStatus(status int) error {
 	if status < 200 || status > 599 {
-		return fmt.Errorf("%d is none of an answer", status)
+		return fmt.Errorf("%d is not the status of an answer", status)
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func checkGitURL(s string) error {
 		return err
 	}
 	if !slices.Contains([]string{"https", "http", "ssh", "git", "file"}, u.Scheme) {
-		return fmt.Errorf("the scheme %q is none of https, http, ssh, git, file", u.Scheme)
+		return fmt.Errorf("the scheme %q is not one of https, http, ssh, git, file", u.Scheme)
 	}
 	_, hasPassword := u.User.Password()
 	switch {

@@ -114,7 +114,7 @@ func (l *lookup) home(ctx context.Context) (Store, error) {
 	}
 	why := fmt.Errorf("no store has the namespace %s", l.parsed.Namespace)
 	if len(all) == 0 {
-		why = errors.New("it would be in a store, and none has been added")
+		why = errors.New("it would be in a store, but none is added")
 	}
 	return Store{}, &NotFoundError{Kind: l.kind, Name: l.ref, Near: l.near(), Err: why}
 }
@@ -403,7 +403,7 @@ func (l *lookup) fromRecord(ctx context.Context, c Store, v records.StoredVersio
 			return resolution{}, fmt.Errorf("store %s: %s %s: %w", c.Name, v.Name, v.Version, err)
 		}
 		if f.template.Checksum != v.Checksum {
-			problem := fmt.Sprintf("version %s is not what its record in the store %s says: the checksum of its files is %s, and not %s", v.Version, c.Name, f.template.Checksum, v.Checksum)
+			problem := fmt.Sprintf("version %s is not what its record in the store %s says: the checksum of its files is %s, not %s", v.Version, c.Name, f.template.Checksum, v.Checksum)
 			return resolution{}, &MismatchError{Reference: l.ref, Want: v.Checksum, Got: f.template.Checksum, Problem: problem, Record: true}
 		}
 		t = f.template

@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"a new version":         {storeTree(recs...) + namespace, ann, ""},
 		"by somebody else":      {storeTree(recs...) + namespace, []string{"bob"}, "error: the namespace acme is not of bob"},
-		"by nobody":             {storeTree(recs...) + namespace, nil, "warning: whether this may be changed"},
+		"by nobody":             {storeTree(recs...) + namespace, nil, "warning: fnb does not know who proposes"},
 		"taken over":            {storeTree(recs...) + strings.ReplaceAll(namespace, "ann", "bob"), []string{"bob@example.com"}, "error: the namespace acme is not of bob"},
 		"withdrawn":             {storeTree(yanked) + namespace, ann, ""},
 		"taken back":            {storeTree() + namespace, ann, "1.0.0.json: error: was taken back"},

@@ -210,7 +210,7 @@ func TestHostileRepositories(t *testing.T) {
 		{"git's own folder, below", []raw{folder("a", folder(".git", file("config", "x")))}, "a/.git: would be git's own folder", false},
 		{"git's own folder on Windows", []raw{folder("git~1", file("config", "x"))}, "would be git's own folder", false},
 		{"git's own folder, with dots", []raw{folder(".git. .", file("config", "x"))}, "would be git's own folder", false},
-		{"git's own folder, with what is not seen", []raw{folder(".g\u200cit", file("config", "x"))}, "characters that a file's name should not have", false},
+		{"git's own folder, with what is not seen", []raw{folder(".g\u200cit", file("config", "x"))}, "characters that a file's name must not have", false},
 		{"a backslash", []raw{file(`a\b`, "x")}, `a\b: leaves its folder`, false},
 		{"two names that differ in case", []raw{file("README", "x"), file("readme", "y")}, `readme: "readme" is the same name as "README"`, false},
 		{"two folders that differ in case", []raw{folder("A", file("x", "x")), folder("a", file("x", "y"))}, `"a" is the same name as "A"`, false},

@@ -178,7 +178,7 @@ func TestCheckAsksNoRegistryInside(t *testing.T) {
 	dir := clone(t, g.RepoURL("registries"))
 	runGit(t, dir, "remote", "set-url", "origin", "https://8.8.8.8/store.git")
 	got := checked(t, publish.CheckRequest{Dir: dir, Registries: &registry.Options{}})
-	if n := strings.Count(got, " is on this machine, where whoever names it is not"); n != 3 || asked.Load() > 0 {
+	if n := strings.Count(got, " is on this machine, but whoever names it is not"); n != 3 || asked.Load() > 0 {
 		t.Errorf("%d registries were refused, and one was asked %d times: %s", n, asked.Load(), got)
 	}
 	if got := checked(t, publish.CheckRequest{Dir: dir, Registries: &registry.Options{Insecure: []string{host}}}); strings.Count(got, "is on this machine") != 2 || asked.Load() == 0 {

@@ -208,7 +208,7 @@ func (l *lookup) byName(ctx context.Context) (resolution, error) {
 			return resolution{}, err
 		}
 		if v, ok := errors.AsType[*VersionError](err); ok {
-			l.note("template %s: ./%s/%s was passed over: %v", l.ref, vendorDir, l.parsed.Name, v)
+			l.note("template %s: ./%s/%s is skipped: %v", l.ref, vendorDir, l.parsed.Name, v)
 			refused = err
 		}
 	}

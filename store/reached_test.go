@@ -284,7 +284,7 @@ func TestNoGitServer(t *testing.T) {
 		"a page for 404":  {answer(404, "text/html", "<html><title>Not Found</title>"), fixture.Is[*store.NotFoundError], "the server has no such repository"},
 		"JSON":            {answer(403, "application/json", `{"message":"rate \u001b[2J limit"}`), fixture.Is[*git.AuthError], "rate limit"},
 		"a bucket":        {answer(404, "application/xml", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"), fixture.Is[*store.NotFoundError], "The specified key does not exist."},
-		"a plain file":    {answer(200, "text/plain", strings.Repeat("0", 40)+"\trefs/heads/main\n"), fixture.Is[*git.NoGitError], "nobody who speaks git's protocol"},
+		"a plain file":    {answer(200, "text/plain", strings.Repeat("0", 40)+"\trefs/heads/main\n"), fixture.Is[*git.NoGitError], "no server speaks git's protocol"},
 		"a picture":       {answer(200, "image/png", "\x89PNG"), fixture.Is[*git.NoGitError], "no git server answers there"},
 		"no reading":      {answer(203, "text/html", "<html><title>Azure DevOps Services | Sign In</title>"), fixture.Is[*git.AuthError], "a page to sign in: Azure DevOps Services | Sign In"},
 		"nothing":         {answer(200, "", ""), fixture.Is[*git.NoGitError], "no git server answers there"},

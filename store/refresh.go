@@ -66,7 +66,7 @@ func indexNotes(x *cache.Index, c Store) []string {
 
 // passedOver says how many files or entries were passed over.
 func passedOver(n int, one, many string) string {
-	return plain.Count(n, one+" was", many+" were") + " passed over"
+	return plain.Count(n, one+" was", many+" were") + " skipped"
 }
 
 // staleAfter is how long a store that does not answer is used as it was. Whoever can

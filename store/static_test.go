@@ -303,8 +303,8 @@ func TestBadIndexes(t *testing.T) {
 			w.Header().Set("Content-Length", "99999")
 			_, _ = w.Write(good)
 		}, want: "ended the connection"},
-		"less than it says":  {answer: lines(line[0], line[1], line[2], line[4]), want: "it has 1 packages with 1 versions, and should have 1 with 2"},
-		"more than it says":  {answer: lines(append(line, line[1])...), want: "line 6: it is behind the end"},
+		"less than it says":  {answer: lines(line[0], line[1], line[2], line[4]), want: "it has 1 packages with 1 versions, but must have 1 with 2"},
+		"more than it says":  {answer: lines(append(line, line[1])...), want: "line 6: it is after the end"},
 		"changed on the way": {answer: send(append(append(bytes.Clone(good[:len(good)-8]), 0), good[len(good)-7:]...)), want: "invalid checksum"},
 		"a version twice":    {answer: lines(line[0], line[1], line[2], line[2], line[3], end(1, 3)), want: "version 1.0.0 of acme/echo is there twice, or not in order"},
 		"a package twice":    {answer: lines(line[0], line[1], line[2], line[1], line[3], end(2, 2)), want: "acme/echo is there twice, or not in order"},

@@ -210,7 +210,7 @@ func ParseURL(text string) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(abs); err != nil {
-		return "", &records.NoStoreError{Name: text, Err: errors.New("there is no such folder or file, and it is no URL")}
+		return "", &records.NoStoreError{Name: text, Err: errors.New("it is neither a folder, a file nor a URL")}
 	}
 	return abs, nil
 }

@@ -92,7 +92,7 @@ func kin() []relation {
 	}
 }
 
-const aside = "the Dockerfile is left aside, with what it installs; packages of Debian come from build_options"
+const aside = "fnb does not use the Dockerfile, nor what it installs; packages of Debian come from build_options"
 
 // Patterns of handlers, which are compiled when somebody asks: few commands do.
 const (

@@ -274,7 +274,7 @@ func (l *linter) runtime(d *Dockerfile) {
 	}
 	there := d.Default(rt.Arg)
 	if there != "" && runtimes.Older(there, rt.Least) {
-		l.add(SeverityError, PartDockerfile, ManifestName, l.line("least"), "runtime: least is %s, and %s has ARG %s=%s", rt.Least, d.File, rt.Arg, there)
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line("least"), "runtime: least is %s, but %s has ARG %s=%s", rt.Least, d.File, rt.Arg, there)
 	}
 	if there == "" {
 		l.add(SeverityError, PartDockerfile, ManifestName, l.line(rt.Arg), "runtime: %s has no ARG %s with a value before its first FROM", d.File, rt.Arg)

@@ -57,7 +57,7 @@ func (l *linter) managers(p schema.PackageList) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Locks)) {
 		if !slices.Contains(known, name) {
-			l.add(SeverityError, PartPackages, ManifestName, l.line(name+":"), "packages: locks: %s is no package manager of %s; it has %s", name, p.Ecosystem, strings.Join(known, ", "))
+			l.add(SeverityError, PartPackages, ManifestName, l.line(name+":"), "packages: locks: %s is not a package manager of %s; it has %s", name, p.Ecosystem, strings.Join(known, ", "))
 		}
 	}
 }
@@ -84,13 +84,13 @@ func (l *linter) installs(d *Dockerfile) {
 	}
 	line := l.line("packages")
 	if _, err := fs.Stat(l.view, words.PackagesFolder); err == nil {
-		l.add(SeverityError, PartPackages, words.PackagesFolder, 0, "is in the place of what fnb puts there: name it otherwise")
+		l.add(SeverityError, PartPackages, words.PackagesFolder, 0, "has the name of a folder that fnb makes: give it another name")
 	}
 	declares := func(name string) bool {
 		return slices.ContainsFunc(d.args, func(a argument) bool { return a.name == name })
 	}
 	if len(managers) > 1 && !declares(words.PackageManagerArg) {
-		l.add(SeverityWarning, PartPackages, ManifestName, line, "packages: %s can be the package manager, and %s has no ARG %s that says which", strings.Join(managers, ", "), d.File, words.PackageManagerArg)
+		l.add(SeverityWarning, PartPackages, ManifestName, line, "packages: %s can be the package manager, but %s has no ARG %s that says which", strings.Join(managers, ", "), d.File, words.PackageManagerArg)
 	}
 	if workspaces && !declares(words.WorkspaceMemberArg) {
 		l.add(SeverityWarning, PartPackages, ManifestName, line, "packages: %s has no ARG %s, so that a member of a workspace cannot be built", d.File, words.WorkspaceMemberArg)

@@ -80,11 +80,11 @@ func TestLint(t *testing.T) {
 			"template.yml":          "fprocess: x\npackages:\n  - {ecosystem: npm, manifest: function/package.json, files: [other/x], locks: {pnpn: function/pnpm-lock.yaml}}\n",
 			"function/package.json": "{}", "packages/x": "", "Dockerfile": "FROM a:1\nUSER 1\n",
 		}), []string{
-			"packages: error: is in the place of what fnb puts there: name it otherwise",
-			"template.yml:2: warning: packages: npm, pnpn can be the package manager, and Dockerfile has no ARG PACKAGE_MANAGER that says which",
+			"packages: error: has the name of a folder that fnb makes: give it another name",
+			"template.yml:2: warning: packages: npm, pnpn can be the package manager, but Dockerfile has no ARG PACKAGE_MANAGER that says which",
 			"template.yml:2: warning: packages: Dockerfile has no ARG WORKSPACE_MEMBER, so that a member of a workspace cannot be built",
 			"template.yml:2: warning: packages: no step of Dockerfile copies packages/, where files and locks are",
-			"template.yml:3: error: packages: locks: pnpn is no package manager of npm; it has npm, pnpm, yarn, bun",
+			"template.yml:3: error: packages: locks: pnpn is not a package manager of npm; it has npm, pnpm, yarn, bun",
 			"template.yml:3: error: packages: other/x is not below function/, so that no handler has it",
 		}},
 		"a folder packages that no list makes": {docker("FROM a:1\nCOPY packages/ ./\nUSER 1\n"), []string{

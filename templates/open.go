@@ -247,7 +247,7 @@ func look(fsys fs.FS) (*tree.FS, error) {
 	for i := range entries {
 		e := &entries[i]
 		if size += e.Size; size > maxTemplate { // all of it is read, for its checksum
-			return nil, fmt.Errorf("its files have more than %d bytes: %s is the one too many", int64(maxTemplate), e.Path)
+			return nil, fmt.Errorf("its files have more than %d bytes together, with %s", int64(maxTemplate), e.Path)
 		}
 		if base := path.Base(e.Path); !e.Mode.IsDir() && strings.HasSuffix(base, StoredSuffix) && base != StoredSuffix {
 			e.Path = strings.TrimSuffix(e.Path, StoredSuffix)

@@ -81,7 +81,7 @@ func Check(data []byte, now time.Time) ([]byte, error) {
 			return nil, fmt.Errorf("certificate %d in it is broken: %w", len(seen)+1, err)
 		}
 		if !cert.IsCA && cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) != nil {
-			return nil, fmt.Errorf("the certificate of %q in it is no authority's", cert.Subject)
+			return nil, fmt.Errorf("the certificate of %q in it is not that of an authority", cert.Subject)
 		}
 		if now.After(cert.NotAfter) {
 			expired = cert
@@ -97,7 +97,7 @@ func Check(data []byte, now time.Time) ([]byte, error) {
 	}
 	switch {
 	case len(seen) == 0 && len(data) > 0 && data[0] == 0x30:
-		return nil, errors.New("it has no certificate in PEM; if it is DER, write it anew with: openssl x509 -inform der -in FILE")
+		return nil, errors.New("it has no certificate in PEM; if it is DER, convert it with: openssl x509 -inform der -in FILE")
 	case len(seen) == 0:
 		return nil, errors.New("it has no certificate in PEM")
 	case !alive:

@@ -69,12 +69,12 @@ func TestCheck(t *testing.T) {
 		"windows":          {strings.ReplaceAll(ca, "\n", "\r\n"), ca, ""},
 		"signed by itself": {alone, alone, ""},
 		"an old one":       {old, "", `the certificate of "CN=old" in it has expired on ` + earlier.UTC().Format(time.DateOnly)},
-		"a server's":       {leaf, "", `the certificate of "CN=server" in it is no authority's`},
+		"a server's":       {leaf, "", `the certificate of "CN=server" in it is not that of an authority`},
 		"a key":            {ca + key, "", "it has a private key in it; give a file with certificates only"},
 		"nothing":          {"", "", "it has no certificate in PEM"},
 		"text":             {"hello", "", "it has no certificate in PEM"},
 		"cut short":        {ca[:len(ca)-30], "", "it has no certificate in PEM"},
-		"DER":              {string(block.Bytes), "", "if it is DER, write it anew with: openssl x509 -inform der"},
+		"DER":              {string(block.Bytes), "", "if it is DER, convert it with: openssl x509 -inform der"},
 		"broken":           {string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})), "", "certificate 1 in it is broken"},
 	} {
 		got, err := authority.Check([]byte(tt.data), now)

@@ -35,10 +35,10 @@ func New(attrs map[string]string, export bool, environ func(string) string) (Cac
 // complete refuses a cache that no builder could use, and fills in what is missing.
 func (c Cache) complete(export bool, environ func(string) string) error {
 	if mode := c.Attrs["mode"]; mode != "" && (!export || mode != "min" && mode != "max") {
-		return fmt.Errorf("mode=%s: it is min or max, of --cache-to", mode)
+		return fmt.Errorf("mode=%s: it must be min or max, and is for --cache-to only", mode)
 	}
 	if v := c.Attrs["ignore-error"]; v != "" && (!export || v != "true" && v != "false") {
-		return fmt.Errorf("ignore-error=%s: it is true or false, of --cache-to", v)
+		return fmt.Errorf("ignore-error=%s: it must be true or false, and is for --cache-to only", v)
 	}
 	k, ok := kindOf(c.Type)
 	switch {

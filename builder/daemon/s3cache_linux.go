@@ -51,7 +51,7 @@ func openBucket(attrs map[string]string) (objects, error) {
 	if v := attrs["retry_max_attempts"]; v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("retry_max_attempts=%s: it is a number from 1", v)
+			return nil, fmt.Errorf("retry_max_attempts=%s: it must be a number from 1", v)
 		}
 		opts.MaxRetries = n
 	}
@@ -59,7 +59,7 @@ func openBucket(attrs map[string]string) (objects, error) {
 	if v := attrs["endpoint_url"]; v != "" {
 		u, err := url.Parse(v)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
-			return nil, fmt.Errorf("endpoint_url=%s: it is http:// or https:// and a host", v)
+			return nil, fmt.Errorf("endpoint_url=%s: it must be http:// or https:// and a host", v)
 		}
 		host, opts.Secure = u.Host, u.Scheme == "https"
 		if path, err := strconv.ParseBool(attrs["use_path_style"]); err == nil && path {

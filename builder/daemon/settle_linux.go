@@ -86,7 +86,7 @@ func (s *settler) recover() error {
 		s.timer.Reset(settleAfter)
 	default:
 		if err := s.putAside(); err != nil {
-			return fmt.Errorf("putting the builder's state aside, whose machine went down: %w", err)
+			return fmt.Errorf("putting aside the builder's state, because the machine went down: %w", err)
 		}
 	}
 	go func() { _ = os.RemoveAll(s.lost()) }() // what stays goes at the next start

@@ -81,7 +81,7 @@ func (s *trustingStep) Exec(ctx context.Context, job solver.JobContext, inputs [
 	}
 	if len(company) > 0 {
 		if company, err = authority.Check(company, time.Now()); err != nil {
-			return nil, fmt.Errorf("the certificates that a step is to trust: %w", err)
+			return nil, fmt.Errorf("the certificates that a step must trust: %w", err)
 		}
 		ctx = context.WithValue(ctx, trustedKey{}, company)
 	}

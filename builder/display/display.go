@@ -48,7 +48,7 @@ func New(w io.Writer, mode string, several bool) (*Progress, error) {
 		return p, nil
 	case "auto", "tty", "plain", "":
 	default:
-		return nil, fmt.Errorf("progress mode %q: it is auto, tty, plain, json or quiet", mode)
+		return nil, fmt.Errorf("progress mode %q: it must be auto, tty, plain, json or quiet", mode)
 	}
 	display, err := progressui.NewDisplay(w, progressui.TtyMode)
 	if mode == "plain" || err != nil && mode != "tty" {

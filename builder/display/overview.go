@@ -62,7 +62,7 @@ func NewOverview(w io.Writer, mode string, functions int) (*Progress, error) {
 		}
 	}
 	if mode == "tty" && o.width == 0 {
-		return nil, fmt.Errorf("progress mode %q: the output is no terminal", mode)
+		return nil, fmt.Errorf("progress mode %q: the output is not a terminal", mode)
 	}
 	go o.run()
 	return &Progress{prefix: true, done: o.ended, overview: o}, nil

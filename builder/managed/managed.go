@@ -224,7 +224,7 @@ func (m Builder) settled(ctx context.Context) (State, error) {
 // folders makes the builder's folders.
 func (m Builder) folders() error {
 	if len(m.Socket) > 100 {
-		return fmt.Errorf("the builder's socket path %s is longer than a socket's may be: set XDG_RUNTIME_DIR to a shorter folder", m.Socket)
+		return fmt.Errorf("the builder's socket path %s is too long for a socket: set XDG_RUNTIME_DIR to a shorter folder", m.Socket)
 	}
 	if err := private.MakeFolder(m.Root, 0o077); err != nil {
 		return fmt.Errorf("making the builder's folder: %w", err)

@@ -31,7 +31,7 @@ func TestStartErrors(t *testing.T) {
 		{"no such program", func(_ *testing.T, m *managed.Builder) { m.Command = []string{"/no/such/program"} }, "starting the builder: ", ""},
 		{"a socket path that is too long", func(_ *testing.T, m *managed.Builder) {
 			m.Socket = filepath.Join(filepath.Dir(m.Root), strings.Repeat("long", 30), "b.sock")
-		}, "longer than a socket's may be", ""},
+		}, "too long for a socket", ""},
 		{"a root that is a file", func(t *testing.T, m *managed.Builder) { fixture.EmptyFile(t, m.Root) }, "making the builder's folder", ""},
 		{"a root below a file", func(t *testing.T, m *managed.Builder) {
 			fixture.EmptyFile(t, m.Root)

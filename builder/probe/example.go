@@ -49,9 +49,9 @@ func (c Caller) callExample(ctx context.Context, e schema.Example) ExampleResult
 	case err != nil:
 		out.Problem = err.Error()
 	case status != want:
-		out.Problem = fmt.Sprintf("the status is %d, and should be %d: %s", status, want, plain.Quoted(answer))
+		out.Problem = fmt.Sprintf("the status is %d, but must be %d: %s", status, want, plain.Quoted(answer))
 	case e.Equals != "" && trim(answer) != trim(e.Equals):
-		out.Problem = fmt.Sprintf("the answer is %s, and should be %s", plain.Quoted(answer), plain.Quoted(e.Equals))
+		out.Problem = fmt.Sprintf("the answer is %s, but must be %s", plain.Quoted(answer), plain.Quoted(e.Equals))
 	case !strings.Contains(answer, e.Contains):
 		out.Problem = fmt.Sprintf("the answer %s does not contain %s", plain.Quoted(answer), plain.Quoted(e.Contains))
 	}

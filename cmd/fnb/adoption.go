@@ -94,7 +94,7 @@ func (a *adoption) open(args []string) (names []string, err error) {
 	}
 	if a.g.file != "" {
 		if len(args) > 0 {
-			return nil, usagef("fnb adopt", "-f FILE and DIR exclude one another")
+			return nil, usagef("fnb adopt", "-f FILE and DIR cannot be used together")
 		}
 		dir, names = filepath.Dir(a.g.file), []string{filepath.Base(a.g.file)}
 	}
@@ -126,7 +126,7 @@ func (a *adoption) has(name string) (bool, error) {
 	}
 	info, err := a.root.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
-		return true, fmt.Errorf("%s is no plain file of the project's folder", relative(filepath.Join(a.dir, name)))
+		return true, fmt.Errorf("%s is not a plain file of the project's folder", relative(filepath.Join(a.dir, name)))
 	}
 	return true, nil
 }

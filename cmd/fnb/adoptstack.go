@@ -72,7 +72,7 @@ const adoptedBytes = 1 << 20
 func (a *adoption) read(name string) ([]byte, error) {
 	there, err := a.has(name)
 	if err == nil && !there {
-		err = hint(fmt.Errorf("reading %s: %w", relative(filepath.Join(a.dir, name)), fs.ErrNotExist), "leave -f out to have the stack file looked for")
+		err = hint(fmt.Errorf("reading %s: %w", relative(filepath.Join(a.dir, name)), fs.ErrNotExist), "leave out -f, and fnb looks for the stack file")
 	}
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func ofField(err error) error {
 	if strings.HasSuffix(key, "_timeout") || key == "write_debug" || key == "max_inflight" {
 		return hint(err, "it is a variable of the watchdog, and does nothing here: write it below environment")
 	}
-	return hint(err, "take the key out; faas-cli leaves it aside")
+	return hint(err, "remove the key; faas-cli ignores it")
 }
 
 // sources are what the stack does not say: where templates are from that OpenFaaS's

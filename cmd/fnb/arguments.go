@@ -20,7 +20,7 @@ func between(least, most int) cobra.PositionalArgs {
 		case len(args) < least:
 			return usagef(cmd.CommandPath(), "an argument is missing: %s", written)
 		case len(args) > most:
-			return usagef(cmd.CommandPath(), "%q is an argument too many: %s", args[most], written)
+			return usagef(cmd.CommandPath(), "unexpected argument %q: %s", args[most], written)
 		}
 		return nil
 	}
@@ -48,7 +48,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	new(requestFlags).addFlags(request)
 	switch near := spelling.Nearest(name, known); {
 	case cmd.CommandPath() == "fnb test" && (request.Lookup(name) != nil || len(name) == 1 && request.ShorthandLookup(name) != nil):
-		u.hints = []string{"if fnb test is to send another request, " + testRequestHint}
+		u.hints = []string{"if fnb test must send another request, " + testRequestHint}
 	case len(name) > 1 && near != "":
 		u.hints = []string{"did you mean: --" + near}
 	}
@@ -65,7 +65,7 @@ func group(cmd *cobra.Command) *cobra.Command {
 			return cmd.Help()
 		}
 		if hints := ofFaasCLI(cmd.CommandPath(), args[0]); hints != nil {
-			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("%q is a word of faas-cli's, and none of fnb's", args[0]), hints: hints}
+			return &usageError{command: cmd.CommandPath(), err: fmt.Errorf("%q is a command of faas-cli, but not of fnb", args[0]), hints: hints}
 		}
 		err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {

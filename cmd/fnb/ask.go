@@ -17,7 +17,7 @@ import (
 // terminal it is a usage error, since nobody is there to answer.
 func (g *globals) askTemplate(ctx context.Context) (string, error) {
 	if !term.IsTerminal(int(g.in.Fd())) || !term.IsTerminal(int(g.err.Fd())) {
-		return "", &usageError{command: "fnb new", err: errors.New("--lang says which template to use, and is missing"), hints: []string{"see all templates with: fnb template list"}}
+		return "", &usageError{command: "fnb new", err: errors.New("--lang is missing: it says which template to use"), hints: []string{"see all templates with: fnb template list"}}
 	}
 	st, where, err := g.storeHere()
 	if err != nil {

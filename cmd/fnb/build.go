@@ -104,7 +104,7 @@ func (o *buildOptions) settings(command string) (pipeline.Settings, error) {
 	o.cache.fill(&s, bad)
 	o.destination.fill(&s, bad)
 	if o.frozen && o.pull {
-		bad.add("--frozen and --pull exclude one another: one keeps to the lock, the other moves it")
+		bad.add("--frozen and --pull cannot be used together: one keeps to the lock, the other moves it")
 	}
 	if o.parallel < 1 {
 		bad.add("--parallel %d: it must be at least 1", o.parallel)

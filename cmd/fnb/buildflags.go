@@ -163,10 +163,10 @@ func (o *cacheFlags) fill(s *pipeline.Settings, bad *complaints) {
 	case pipeline.ShareNothing, pipeline.ShareAuto:
 	case pipeline.ShareRead:
 		if len(s.Cache.Exports) > 0 {
-			bad.add("--cache read and --cache-to exclude one another: one writes nothing")
+			bad.add("--cache read and --cache-to cannot be used together: one writes nothing")
 		}
 	default:
-		bad.add("--cache %q: it is auto or read", o.share)
+		bad.add("--cache %q: it must be auto or read", o.share)
 	}
 }
 
@@ -221,7 +221,7 @@ func (o *destinationFlags) destination(platforms int) (pipeline.Destination, err
 		all := pipeline.Outputs()
 		i := slices.IndexFunc(all, func(k pipeline.Output) bool { return string(k.Kind) == word })
 		if i < 0 || path == "" {
-			return pipeline.Destination{}, fmt.Errorf("--output %q: it is %s", o.output, outputWords())
+			return pipeline.Destination{}, fmt.Errorf("--output %q: it must be %s", o.output, outputWords())
 		}
 		switch {
 		case path == "-":
@@ -232,7 +232,7 @@ func (o *destinationFlags) destination(platforms int) (pipeline.Destination, err
 		ds = append(ds, pipeline.Destination{Kind: all[i].Kind, Path: path})
 	}
 	if len(ds) > 1 {
-		return pipeline.Destination{}, errors.New("--push, --load and --output exclude one another")
+		return pipeline.Destination{}, errors.New("--push, --load and --output cannot be used together")
 	}
 	if len(ds) == 0 {
 		return pipeline.Destination{}, nil
@@ -272,7 +272,7 @@ func (g *globals) withoutNetwork(s pipeline.Settings) error {
 		{"--cache-to", slices.ContainsFunc(s.Cache.Exports, remote)},
 	} {
 		if f.given {
-			return usagef("fnb build", "--offline and %s exclude one another: one uses no network", f.name)
+			return usagef("fnb build", "--offline and %s cannot be used together: one uses no network", f.name)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ func (o *ciOptions) check(system ci.System, bad *complaints) {
 		bad.add("--buildkit %q: it must have a digest, such as %s", o.BuildKit, ci.BuildKitImage)
 	}
 	if !branchName.MatchString(o.Branch) {
-		bad.add("--branch %q is no name for a branch", o.Branch)
+		bad.add("--branch %q is not the name of a branch", o.Branch)
 	}
 	if o.Matrix && system.NoMatrix != "" {
 		bad.add("--matrix: %s", system.NoMatrix)

@@ -53,7 +53,7 @@ A file that is there is never overwritten.`,
 func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) error {
 	system, ok := ci.SystemNamed(name)
 	if !ok {
-		return usagef("fnb ci init", "%q is no system: it is %s", name, either(ci.Names()))
+		return usagef("fnb ci init", "%q is not a CI system that fnb knows: it must be %s", name, either(ci.Names()))
 	}
 	bad := &complaints{command: "fnb ci init"}
 	o.check(system, bad)

@@ -22,7 +22,7 @@ func readConfig() (settings.Settings, error) {
 	cfg, err := settings.Read(path)
 	if err == nil && os.Getenv("FNB_CONFIG") != "" {
 		if _, missing := os.Stat(path); missing != nil {
-			return cfg, hint(fmt.Errorf("the settings that FNB_CONFIG names: %w", missing), "leave FNB_CONFIG unset to do without")
+			return cfg, hint(fmt.Errorf("the settings that FNB_CONFIG names: %w", missing), "to use no settings, unset FNB_CONFIG")
 		}
 	}
 	if err != nil {

@@ -103,7 +103,7 @@ func functionSocket(stackFile, name string) (string, error) {
 // oneFunction allows at most one name.
 func oneFunction(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
-		return usagef(cmd.CommandPath(), "takes one function, not %d", len(args))
+		return usagef(cmd.CommandPath(), "it takes one function, not %d", len(args))
 	}
 	return nil
 }

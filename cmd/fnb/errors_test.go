@@ -81,7 +81,7 @@ func TestHints(t *testing.T) {
 		{&pipeline.ContextError{Dir: "ctx", Err: &fs.PathError{Op: "write", Path: "ctx", Err: errors.New("the folder is not empty")}}, "remove what is there first: rm -r ctx"},
 		{&pipeline.FunctionError{Name: "f", Err: &updates.StarterError{Function: "f", Err: errors.New("gone")}}, "move the pin and merge by hand with: fnb update f --no-merge"},
 		{&pipeline.UnknownFunctionError{Name: "helo", Near: []string{"hello"}}, "did you mean: hello"},
-		{&packaging.RuntimeError{File: ".nvmrc", Arg: "NODE_VERSION", There: "24", Err: errors.New("x")}, "mend the file, or choose the version without it: --build-arg NODE_VERSION=24"},
+		{&packaging.RuntimeError{File: ".nvmrc", Arg: "NODE_VERSION", There: "24", Err: errors.New("x")}, "correct the file, or choose the version without it: --build-arg NODE_VERSION=24"},
 		{&pipeline.NoImageError{Version: "25", Arg: "NODE_VERSION", Near: []string{"26"}}, "take one that there is: --build-arg NODE_VERSION=26"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},

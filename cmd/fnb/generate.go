@@ -39,7 +39,7 @@ With --offline the digests are those of the local image store.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			platform, ok := deploy.Find(deploy.Clusters(), args[0])
 			if !ok {
-				return usagef("fnb generate", "%q is no platform: it is one of %s", args[0], strings.Join(names, ", "))
+				return usagef("fnb generate", "%q is not a platform that fnb writes for: it must be one of %s", args[0], strings.Join(names, ", "))
 			}
 			return g.runGenerate(cmd.Context(), o, platform.Write, args[1:])
 		},

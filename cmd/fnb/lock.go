@@ -20,14 +20,14 @@ func newLock(g *globals) *cobra.Command {
 		Short: "write or refresh fnb.lock without building",
 		Long: `Lock pins what the functions of the stack need, or those that are named: templates by version, checksum and commit, base images and watchdogs by digest. What fnb.lock has already stays as it is; what it lacks is looked up and added, and printed. What cannot be looked up is an error, and fnb.lock stays as it is.
 
-With --upgrade everything is looked up anew, and entries that no function of the stack needs are dropped. Handlers stay as they are: fnb update merges what a newer template has changed into them. With --frozen nothing is written, and what fnb.lock lacks is an error.
+With --upgrade everything is looked up again, and entries that no function of the stack needs are dropped. Handlers stay as they are: fnb update merges what a newer template has changed into them. With --frozen nothing is written, and what fnb.lock lacks is an error.
 
-With --packages the locks of package managers are made instead, such as uv.lock and package-lock.json: in the builder, by the stage "lock" of the template, so that no toolchain is needed here. They are written beside the manifest, in a workspace at its root. A function that has nothing to be locked, as with pip and Maven, is an error if it is named. What a lock pins already stays, unless --upgrade has all of it looked up anew.`,
+With --packages the locks of package managers are made instead, such as uv.lock and package-lock.json: in the builder, by the stage "lock" of the template, so that no toolchain is needed here. They are written beside the manifest, in a workspace at its root. A function that has nothing to be locked, as with pip and Maven, is an error if it is named. What a lock pins already stays, unless --upgrade looks all of it up again.`,
 		Example:           "  # add what is missing, and commit it\n  fnb lock && git add fnb.lock\n\n  # make the lock of a function's packages, without a toolchain\n  fnb lock --packages hello\n\n  # in CI: is everything pinned?\n  fnb lock --frozen",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if upgrade && frozen {
-				return usagef(cmd.CommandPath(), "--upgrade and --frozen exclude one another")
+				return usagef(cmd.CommandPath(), "--upgrade and --frozen cannot be used together")
 			}
 			s, err := o.settings(cmd.CommandPath())
 			if err != nil {
@@ -37,7 +37,7 @@ With --packages the locks of package managers are made instead, such as uv.lock 
 			want := wanted{settings: s, insecure: o.insecure, names: args, keys: schema.SourceKeys()}
 			switch {
 			case packages && frozen:
-				return usagef(cmd.CommandPath(), "--packages and --frozen exclude one another")
+				return usagef(cmd.CommandPath(), "--packages and --frozen cannot be used together")
 			case packages:
 				return g.runLockPackages(cmd.Context(), want, upgrade)
 			case len(o.secrets)+len(o.ssh) > 0:
@@ -48,7 +48,7 @@ With --packages the locks of package managers are made instead, such as uv.lock 
 	}
 	f := cmd.Flags()
 	addOutsideFlag(f, &o.outside)
-	f.BoolVar(&upgrade, "upgrade", false, "look everything up anew")
+	f.BoolVar(&upgrade, "upgrade", false, "look everything up again")
 	f.BoolVar(&packages, "packages", false, "make the locks of package managers, in the builder")
 	f.StringArrayVar(&o.secrets, "secret", nil, "with --packages, let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")
 	f.StringArrayVar(&o.ssh, "ssh", nil, "with --packages, let RUN steps use the ssh agent `ID`: default, or ID=KEYFILE (repeatable)")

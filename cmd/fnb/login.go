@@ -39,7 +39,7 @@ The password is read from the terminal, or from standard input with --password-s
 			if err != nil {
 				return fmt.Errorf("logging in to %s: %w", args[0], err)
 			}
-			where := relative(stored.File) + ", where it is hardly hidden; a credential helper keeps it better"
+			where := relative(stored.File) + ", where anybody who can read the file finds it; a credential helper keeps it better"
 			if stored.Helper != "" {
 				where = "the credential helper " + stored.Helper
 			}
@@ -66,7 +66,7 @@ func (g *globals) readPassword(stdin bool, host string) (string, error) {
 		raw, err = term.ReadPassword(fd)
 		fmt.Fprintln(g.err)
 	default:
-		return "", usagef("fnb login", "standard input is no terminal; give the password with --password-stdin")
+		return "", usagef("fnb login", "standard input is not a terminal; give the password with --password-stdin")
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading the password: %w", err)

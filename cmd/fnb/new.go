@@ -72,7 +72,7 @@ func (g *globals) runNew(ctx context.Context, o *newOptions, name string) error 
 		return usagef("fnb new", "%w", err)
 	}
 	if o.from != "" && o.lang != "" {
-		return usagef("fnb new", "--lang and --from-store exclude each other: a function of the store names its template")
+		return usagef("fnb new", "--lang and --from-store cannot be used together: a function of the store names its template")
 	}
 	var err error
 	switch {

@@ -27,7 +27,7 @@ func (o *requestFlags) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.data, "data", "d", "", "send `DATA`, @FILE or - for standard input")
 	f.StringVarP(&o.method, "request", "X", "", "use the `METHOD` instead of GET or POST")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "send the header `NAME: VALUE` (repeatable)")
-	f.StringVar(&o.path, "path", "/", "ask for `PATH`, with a query where there is one")
+	f.StringVar(&o.path, "path", "/", "ask for `PATH`, which may have a query")
 	f.BoolVarP(&o.include, "include", "i", false, "print status and headers too")
 }
 

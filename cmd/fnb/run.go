@@ -42,7 +42,7 @@ Secrets are files in /var/openfaas/secrets, which only the function sees. The st
 				return err
 			}
 			if o.port < 0 || o.port > 65535 {
-				return usagef(cmd.CommandPath(), "--port %d: it is 0 to 65535", o.port)
+				return usagef(cmd.CommandPath(), "--port %d: it must be 0 to 65535", o.port)
 			}
 			return g.runRun(cmd.Context(), o, args)
 		},

@@ -12,7 +12,7 @@ import (
 // runtimeHints say how another version of a language's runtime is chosen, or another base image.
 func runtimeHints(err error) []string {
 	if e, ok := errors.AsType[*packaging.RuntimeError](err); ok {
-		return []string{"mend the file, or choose the version without it: --build-arg " + e.Arg + "=" + cmp.Or(e.There, "VERSION")}
+		return []string{"correct the file, or choose the version without it: --build-arg " + e.Arg + "=" + cmp.Or(e.There, "VERSION")}
 	}
 	e, ok := errors.AsType[*pipeline.NoImageError](err)
 	switch {

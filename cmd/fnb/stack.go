@@ -54,7 +54,7 @@ func (g *globals) readStack() (*schema.Stack, error) {
 	}
 	stack, err := schema.ReadStack(relative(file), os.LookupEnv)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint(err, "name a stack file that exists with: -f FILE, or leave -f out to have it looked for")
+		return nil, hint(err, "name a stack file that exists with: -f FILE, or leave out -f, and fnb looks for it")
 	}
 	return stack, err
 }
@@ -73,7 +73,7 @@ func (c *choice) addFlags(f *pflag.FlagSet, verb string) {
 // match returns a function that tells which names are meant.
 func (c choice) match() (func(string) bool, error) {
 	if c.filter != "" && c.regex != "" {
-		return nil, usagef("fnb build", "--filter and --regex exclude one another")
+		return nil, usagef("fnb build", "--filter and --regex cannot be used together")
 	}
 	if _, err := path.Match(c.filter, ""); err != nil {
 		return nil, usagef("fnb build", "--filter %q: %w", c.filter, err)

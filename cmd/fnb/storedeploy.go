@@ -69,7 +69,7 @@ func deployment(rec schema.Record, way deploy.Platform) (string, error) {
 func pullReference(rec schema.Record) (string, error) {
 	image := rec.Image
 	if image == nil {
-		return "", errors.New("it has no image: it is to be built")
+		return "", errors.New("it has no image: fnb builds it")
 	}
 	if image.Digest != "" {
 		return image.Ref + "@" + image.Digest, nil

@@ -53,7 +53,7 @@ func storeHints(err error) []string {
 		return []string{"publish it under another version with: --version V"}
 	}
 	if is[*git.DeclinedError](err) {
-		return []string{"ask whoever runs the store, or propose it, where that is possible, with: --pr"}
+		return []string{"ask whoever runs the store; if it takes proposals, propose it with: --pr"}
 	}
 	if l, ok := errors.AsType[*publish.LintError](err); ok {
 		return []string{"see all problems with: fnb template lint " + l.Dir}
@@ -68,7 +68,7 @@ func storeHints(err error) []string {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}
 	}
 	if is[*store.StaleError](err) {
-		return []string{"use it as it was, if that will do, with: --offline"}
+		return []string{"use the copy that fnb has with: --offline"}
 	}
 	if is[*git.InwardError](err) {
 		return []string{"if a store may lead there, name the host: export FNB_PRIVATE_HOSTS=HOST"}

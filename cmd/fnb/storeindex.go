@@ -100,7 +100,7 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		return g.printJSON(made)
 	}
 	for _, p := range made.Passed {
-		g.tell([]string{"passed over: " + p})
+		g.tell([]string{"skipped: " + p})
 	}
 	_, err = fmt.Fprintf(g.out, "%s %d %d\n", relative(req.out), made.Packages, made.Versions)
 	return err

@@ -72,7 +72,7 @@ func (p *publishing) runIt(ctx context.Context) error {
 			return err
 		}
 		if client == nil {
-			p.note(publishCheck{What: "run", Platform: name, Skipped: true, Text: name + ", which the builder does not have: nobody has looked whether it works there"})
+			p.note(publishCheck{What: "run", Platform: name, Skipped: true, Text: name + ", which the builder does not have: fnb did not try it there"})
 			continue
 		}
 		ran++

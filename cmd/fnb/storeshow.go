@@ -27,7 +27,7 @@ With --as only that command or manifest is printed, as it can be piped on.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			way, ok := deploy.Find(deploy.Platforms(), as)
 			if as != "" && !ok {
-				return usagef(cmd.CommandPath(), "--as %q: it is none of %s", as, strings.Join(ways, ", "))
+				return usagef(cmd.CommandPath(), "--as %q: it must be one of %s", as, strings.Join(ways, ", "))
 			}
 			return g.showFunction(cmd.Context(), args[0], way, readme)
 		},

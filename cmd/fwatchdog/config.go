@@ -139,7 +139,7 @@ func (c *functionConfig) readFunction(e *environ.Reader) {
 	c.bodyMost = e.Integer("body_buffer_size", 16<<20, 64<<10, 1<<30)
 	c.readyPath = e.Text("", "ready_path")
 	if c.readyPath != "" && (c.readyPath[0] != '/' || !wire.IsVisible(c.readyPath)) {
-		e.Problem("ready_path", "%q is no path such as /ready", c.readyPath)
+		e.Problem("ready_path", "%q is not a path such as /ready", c.readyPath)
 	}
 	address := e.Text("", "upstream_url", "http_upstream_url")
 	fallback := modeStreaming
@@ -192,7 +192,7 @@ func parseUpstream(address string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q: a unix socket is written unix:/absolute/path", address)
 	case u.Scheme == "unix":
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q begins with none of http, https and unix", address)
+		return nil, fmt.Errorf("%q must begin with http, https or unix", address)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%q names no host", address)
 	}

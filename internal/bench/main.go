@@ -27,7 +27,7 @@ func main() {
 	out := flag.String("o", "", "write the section on builds of this `FILE` anew")
 	flag.Parse()
 	if *only != "" && *out != "" {
-		fmt.Fprintln(os.Stderr, "bench: -only and -o exclude one another: the section has all rows")
+		fmt.Fprintln(os.Stderr, "bench: -only and -o cannot be used together: the section has all rows")
 		os.Exit(2)
 	}
 	if err := run(ctx, *fnb, *tools, *rounds, *only, *out); err != nil {

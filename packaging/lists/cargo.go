@@ -109,7 +109,7 @@ func (f *finder) cargoDependency(t text, dep string, v any, w *workspace) error 
 	}
 	if inherited, _ := at(v, "workspace").(bool); inherited {
 		if w == nil {
-			return t.problem(dep, "%s is to come from the workspace, and %s", dep, noWorkspace)
+			return t.problem(dep, "%s must come from the workspace, but %s", dep, noWorkspace)
 		}
 		root, manifest, err := f.toml(path.Join(w.dir, "Cargo.toml"))
 		if err != nil {
@@ -117,7 +117,7 @@ func (f *finder) cargoDependency(t text, dep string, v any, w *workspace) error 
 		}
 		shared, ok := tableAt(manifest, "workspace", "dependencies")[dep]
 		if !ok {
-			return t.problem(dep, "%s is to come from the workspace, and %s has no such dependency", dep, root.name)
+			return t.problem(dep, "%s must come from the workspace, but %s has no such dependency", dep, root.name)
 		}
 		return f.cargoPath(root, stringAt(shared, "path"), w)
 	}

@@ -42,7 +42,7 @@ func (c chooser) lockProblem(l foundLock, missing string) error {
 	}
 	base := path.Base(l.file)
 	if len(bytes.TrimSpace(t.data)) == 0 && base != "go.sum" { // a module without dependencies
-		return t.at(0, "is empty; a lock of %s has something in it", l.manager)
+		return t.at(0, "is empty, which a lock of %s never is", l.manager)
 	}
 	for _, mark := range []string{"<<<<<<< ", ">>>>>>> "} {
 		if i := bytes.Index(t.data, []byte("\n"+mark)); i >= 0 || bytes.HasPrefix(t.data, []byte(mark)) {
@@ -50,7 +50,7 @@ func (c chooser) lockProblem(l foundLock, missing string) error {
 		}
 	}
 	if missing != "" {
-		return t.at(0, "is a lock of %s, which reads %s, and there is none beside it", l.manager, missing)
+		return t.at(0, "is a lock of %s, which reads %s, but there is none beside it", l.manager, missing)
 	}
 	return t.lockSyntax(base)
 }

@@ -63,7 +63,7 @@ type SeveralError struct {
 }
 
 func (e *SeveralError) Error() string {
-	return fmt.Sprintf("%s and %s are locks of two package managers; only one of them can be meant", e.Locks[0], e.Locks[1])
+	return fmt.Sprintf("%s and %s are locks of two package managers; keep one of them", e.Locks[0], e.Locks[1])
 }
 
 // A ContradictionError is a package.json that names another package manager than its lock is

@@ -173,11 +173,11 @@ func (f *finder) nodeWorkspace(t text, dep, rest string, w *workspace) error {
 		dep = rest[:i]
 	}
 	if w == nil {
-		return t.problem(`"`+dep+`"`, "%s is to come from the workspace, and %s", dep, noWorkspace)
+		return t.problem(`"`+dep+`"`, "%s must come from the workspace, but %s", dep, noWorkspace)
 	}
 	dir, ok := w.members[dep]
 	if !ok {
-		return t.problem(`"`+dep+`"`, "%s is to come from the workspace, and no member of %s is called so", dep, w.file)
+		return t.problem(`"`+dep+`"`, "%s must come from the workspace, but no member of %s has this name", dep, w.file)
 	}
 	return f.nodeMember(dir, w)
 }
@@ -231,7 +231,7 @@ func (f *finder) missingLinks(c choice, w *workspace) error {
 	for _, name := range sorted(f.asked(w)) {
 		p, ok := lock.Packages["node_modules/"+name]
 		if _, member := w.members[name]; ok && p.Link && !member {
-			return t.problem(`"node_modules/`+name+`"`, "%s is a member of the workspace at %s, which is not there", name, p.Resolved)
+			return t.problem(`"node_modules/`+name+`"`, "%s is a member of the workspace at %s, but there is no such folder", name, p.Resolved)
 		}
 	}
 	return nil

@@ -104,11 +104,11 @@ func (f *finder) pythonSources(p *pythonProject) error {
 				continue
 			}
 			if p.workspace == nil {
-				return p.problem(name, "%s is to come from the workspace, and %s", name, noWorkspace)
+				return p.problem(name, "%s must come from the workspace, but %s", name, noWorkspace)
 			}
 			dir, ok := p.workspace.members[pythonName(name)]
 			if !ok {
-				return p.problem(name, "%s is to come from the workspace, and no member of %s is called so", name, p.workspace.file)
+				return p.problem(name, "%s must come from the workspace, but no member of %s has this name", name, p.workspace.file)
 			}
 			if !p.needs(name) {
 				continue

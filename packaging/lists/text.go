@@ -72,7 +72,7 @@ func (f *finder) open(name string, most int) (text, error) {
 		return text{}, t.at(0, "is larger than %d bytes", most)
 	}
 	if f.left -= len(data); f.left < 0 {
-		return text{}, t.at(0, "is one too many: the package lists have more than %d bytes together", maxBytes)
+		return text{}, t.at(0, "goes over the limit: the package lists have more than %d bytes together", maxBytes)
 	}
 	return t, nil
 }

@@ -327,7 +327,7 @@ func (f *finder) fill(w *workspace, t text, patterns []string, kind memberKind) 
 			name = " " + dir // which nobody depends on
 		}
 		if other, twice := w.members[name]; twice {
-			return t.problem(name, "%s is the name of %s too", name, path.Join(other, kind.manifest))
+			return t.problem(name, "%s is also the name of %s", name, path.Join(other, kind.manifest))
 		}
 		w.members[name] = dir
 	}

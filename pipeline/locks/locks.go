@@ -162,7 +162,7 @@ func replace(file string, data []byte) (changed bool, err error) {
 		return false, err
 	case !info.Mode().IsRegular():
 		// A link would have the template's words written to where it leads.
-		return false, fmt.Errorf("%s is no plain file, and is not replaced", filepath.Base(file))
+		return false, fmt.Errorf("%s is not a plain file, so fnb does not replace it", filepath.Base(file))
 	}
 	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, data) {
 		return false, nil
@@ -238,7 +238,7 @@ func (s *stage) readFiles(files *tar.Reader) error {
 		}
 		if file.Typeflag != tar.TypeReg || file.Size > maxLock {
 			s.refused = true
-			return fmt.Errorf("the builder's %s is no file of at most %d bytes", name, maxLock)
+			return fmt.Errorf("the builder's %s is not a file of at most %d bytes", name, maxLock)
 		}
 		if s.files[name], err = io.ReadAll(files); err != nil {
 			return err

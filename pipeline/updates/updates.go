@@ -127,7 +127,7 @@ type StarterError struct {
 }
 
 func (e *StarterError) Error() string {
-	return "the starter that " + e.Handler + " began with cannot be had any more: " + e.Err.Error()
+	return "the starter that " + e.Handler + " began with is not available any more: " + e.Err.Error()
 }
 
 func (e *StarterError) Unwrap() error { return e.Err }

@@ -320,7 +320,7 @@ func (t *Transport) located(resp *http.Response) (*http.Response, error) {
 	}
 	to, err := from.URL.Parse(said)
 	if err != nil {
-		return nil, errors.Join(errors.New("the place of an upload is no address"), resp.Body.Close())
+		return nil, errors.Join(errors.New("the place of an upload is not an address"), resp.Body.Close())
 	}
 	if from.URL.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Host, from.URL.Host) {
 		to.Scheme = "https"

@@ -38,24 +38,24 @@ func (f Function) check() error {
 		}
 	}
 	fail(api.dnsLabel.MatchString(f.Name), "the name %q: Kubernetes wants a letter first, then at most 62 lower-case letters, digits and hyphens", f.Name)
-	fail(f.Namespace == "" || api.dnsLabel.MatchString(f.Namespace), "the namespace %q is no name for Kubernetes", f.Namespace)
+	fail(f.Namespace == "" || api.dnsLabel.MatchString(f.Namespace), "the namespace %q is not a name that Kubernetes takes", f.Namespace)
 	fail(strings.Contains(f.Image, "@sha256:"), "the image %q has no digest", f.Image)
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
-		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is none for Kubernetes: a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
+		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is not one that Kubernetes takes:  a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
-		fail(api.labelKey.MatchString(k), "the annotation %q is no key for Kubernetes", k)
+		fail(api.labelKey.MatchString(k), "the annotation %q is not a key that Kubernetes takes", k)
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Environment)) {
-		fail(api.envName.MatchString(k), "the variable %q is no name for an environment variable", k)
+		fail(api.envName.MatchString(k), "%q is not the name of an environment variable", k)
 	}
 	for _, s := range f.Secrets {
-		fail(api.secretName.MatchString(s), "the secret %q is no name for Kubernetes", s)
+		fail(api.secretName.MatchString(s), "the secret %q is not a name that Kubernetes takes", s)
 	}
 	for _, r := range []*schema.Resources{f.Limits, f.Requests} {
 		if r != nil {
-			fail(r.CPU == "" || api.quantity.MatchString(r.CPU), "cpu %q is no quantity, such as 100m", r.CPU)
-			fail(r.Memory == "" || api.quantity.MatchString(r.Memory), "memory %q is no quantity, such as 128Mi", r.Memory)
+			fail(r.CPU == "" || api.quantity.MatchString(r.CPU), "cpu %q is not a quantity such as 100m", r.CPU)
+			fail(r.Memory == "" || api.quantity.MatchString(r.Memory), "memory %q is not a quantity such as 128Mi", r.Memory)
 		}
 	}
 	return errors.Join(errs...)

@@ -35,7 +35,7 @@ func (r *Reader) text(v Value) (text string, ok bool) {
 	}
 	text, ok = ScalarText(v.Node)
 	if !ok {
-		r.WrongType(v, "a text")
+		r.WrongType(v, "a string")
 		return "", false
 	}
 	if r.Positions != nil {

@@ -207,7 +207,7 @@ func (r *Reader) WrongType(v Value, want string) {
 	case *ast.BoolNode:
 		got = "true or false"
 	}
-	r.Fail(v, fmt.Sprintf("is %s, where %s is needed", got, want), "")
+	r.Fail(v, fmt.Sprintf("is %s, but must be %s", got, want), "")
 }
 
 // Entries returns the entries of the mapping v in file order, those of merge
@@ -288,7 +288,7 @@ func (r *Reader) entry(n *ast.MappingValueNode, parent string) (Entry, bool) {
 		text = key.GetToken().Value
 	}
 	if !ok {
-		r.WrongType(k, "a text as key")
+		r.WrongType(k, "a string as key")
 		return Entry{}, false
 	}
 	k.Field = Below(parent, text)

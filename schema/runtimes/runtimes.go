@@ -183,16 +183,16 @@ type TextError struct {
 
 func (e *TextError) Error() string {
 	if e.Key != "" {
-		return fmt.Sprintf("%s: %q is no version of %s, and no range of versions", e.Key, e.Text, Title(e.Runtime))
+		return fmt.Sprintf("%s: %q is neither a version of %s nor a range of versions", e.Key, e.Text, Title(e.Runtime))
 	}
-	return fmt.Sprintf("%q is no version of %s", e.Text, Title(e.Runtime))
+	return fmt.Sprintf("%q is not a version of %s", e.Text, Title(e.Runtime))
 }
 
 // A NoneError says that no version is as a file wishes.
 type NoneError struct{ Wish Wish }
 
 func (e *NoneError) Error() string {
-	return fmt.Sprintf("no version of %s that fnb knows is %s", Title(e.Wish.Runtime), e.Wish)
+	return fmt.Sprintf("fnb knows no version of %s for %s", Title(e.Wish.Runtime), e.Wish)
 }
 
 // String is the wish in a sentence.

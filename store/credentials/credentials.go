@@ -110,7 +110,7 @@ type TokenNameError struct {
 }
 
 func (e *TokenNameError) Error() string {
-	return fmt.Sprintf("%s is not for %s, whose hyphens are two underscores each", e.Variable, e.Host)
+	return fmt.Sprintf("%s is not for %s: each hyphen of a host is two underscores", e.Variable, e.Host)
 }
 
 // token looks in the environment: in the host's [TokenVariable], and in what GitHub and

@@ -37,7 +37,7 @@ func (r *Remote) dial(ctx context.Context) error {
 		}
 		err = r.explain(ctx, r.greetWithin(ctx, r.daemonWire(r.way.ep)), false)
 	default:
-		return r.unreachable(fmt.Errorf("%q is no protocol for repositories", plain.Short(r.way.ep.Protocol)))
+		return r.unreachable(fmt.Errorf("%q is not a protocol for repositories", plain.Short(r.way.ep.Protocol)))
 	}
 	if r.way.key != "" && err == nil {
 		// How far away a mirror is says nothing of whoever writes what is in it.
@@ -134,7 +134,7 @@ func (r *Remote) explain(ctx context.Context, err error, sent bool) error {
 	case errors.Is(err, errNoRepository), errors.Is(err, errEmpty):
 		return &NotFoundError{URL: r.url, Err: r.placed(err)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return r.unreachable(errors.New("the server ended the connection before all was said"))
+		return r.unreachable(errors.New("the server ended the connection too early"))
 	}
 	if said, ok := errors.AsType[*saidError](err); ok {
 		return r.unreachable(said)

@@ -100,7 +100,7 @@ type PlainHTTPError struct {
 }
 
 func (e *PlainHTTPError) Error() string {
-	return e.Host + " would be spoken to in plain HTTP, which was not asked for"
+	return "plain HTTP to " + e.Host + " is not allowed"
 }
 
 // A NoGitError says that what answers at an address is no git server.

@@ -130,7 +130,7 @@ func (x *extract) checkName(name, base string) error {
 	lower := strings.ToLower(base)
 	switch {
 	case !utf8.ValidString(base) || strings.ContainsFunc(base, plain.Acts):
-		return x.refuse(name, "has characters that a file's name should not have")
+		return x.refuse(name, "has characters that a file's name must not have")
 	case base == "" || base == "." || base == ".." || strings.ContainsAny(base, `/\`):
 		return x.refuse(name, "leaves its folder")
 	case lower == ".git" || lower == "git~1" || strings.TrimRight(lower, ". ") == ".git":

@@ -21,7 +21,7 @@ type InwardError struct {
 }
 
 func (e *InwardError) Error() string {
-	return e.URL + ": " + plain.Short(e.Host) + " is " + e.Reach.String() + ", where the store that names it is not"
+	return e.URL + ": " + plain.Short(e.Host) + " is " + e.Reach.String() + ", but the store that names it is not"
 }
 
 // anywhere reports whether a host, with its port, is one that any store may name.

@@ -74,7 +74,7 @@ func (w *way) parse() error {
 	if strings.Contains(w.address, "://") {
 		u, err := origin.Check(w.address)
 		if err != nil {
-			w.address = "an address that is none"
+			w.address = "an address that cannot be read"
 			return err
 		}
 		if password, ok := u.User.Password(); u.User != nil && u.Scheme != "ssh" {

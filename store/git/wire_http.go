@@ -143,7 +143,7 @@ func (e *answerError) Error() string {
 	}
 	switch {
 	case e.plain:
-		b.WriteString("its files are there, but nobody who speaks git's protocol (fnb needs git http-backend or the like)")
+		b.WriteString("its files are there, but no server speaks git's protocol there (fnb needs one, such as git http-backend)")
 		return b.String()
 	case e.later && e.code == http.StatusOK:
 		b.WriteString("what it sends is not git's protocol")

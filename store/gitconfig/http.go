@@ -175,7 +175,7 @@ func (h *HTTP) addHeader(s setting) error {
 	name, value, ok := strings.Cut(s.value, ":")
 	value = strings.TrimSpace(value)
 	if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-		return fmt.Errorf("http.%s.extraHeader of git's configuration is no header", plain.Short(s.sub))
+		return fmt.Errorf("http.%s.extraHeader of git's configuration is not a header", plain.Short(s.sub))
 	}
 	h.Headers = append(h.Headers, Header{name, value})
 	return nil
@@ -192,7 +192,7 @@ func (h *HTTP) setProxy(value string) error {
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" {
-		return errors.New("http.proxy of git's configuration is no address") // which may have a password in it
+		return errors.New("http.proxy of git's configuration is not an address") // which may have a password in it
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":

@@ -70,7 +70,7 @@ func ReadSSH(getenv func(string) string) (*SSH, error) {
 		}
 		parsed, err := ssh_config.DecodeBytes(c.withoutConditions(data))
 		if err != nil {
-			return nil, fmt.Errorf("reading ssh's configuration: %s: %w (git may be told to use ssh itself: GIT_SSH_COMMAND=ssh)", file, plain.Error(err))
+			return nil, fmt.Errorf("reading ssh's configuration: %s: %w (to have ssh itself do it: GIT_SSH_COMMAND=ssh)", file, plain.Error(err))
 		}
 		c.files = append(c.files, parsed)
 	}

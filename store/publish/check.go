@@ -154,9 +154,9 @@ func (k *check) change(c gitrepo.Change) {
 	case isVersion && gone && strings.HasSuffix(name, records.YankSuffix):
 		k.warn(name, "makes a version that was withdrawn usable again")
 	case isVersion && gone:
-		k.fail(name, "was taken back, and versions are only added")
+		k.fail(name, "was taken back, but versions are only added")
 	case isVersion:
-		k.fail(name, "was changed, and versions are only added")
+		k.fail(name, "was changed, but versions are only added")
 	case name == records.StoreFileName:
 		k.warn(name, "was changed")
 	case gone:
@@ -322,10 +322,10 @@ func (k *check) ownership() {
 		case len(owned.Owners) == 0:
 			k.unowned = append(k.unowned, ns)
 		case len(k.req.Authors) == 0:
-			k.warn(file, "whether this may be changed was not checked, since it was not said by whom")
+			k.warn(file, "fnb does not know who proposes the change, so it did not check whether they may make it")
 		case !slices.ContainsFunc(k.req.Authors, isOwner):
 			k.foreign[ns] = true
-			k.fail(file, "the namespace %s is not of %s", ns, strings.Join(k.req.Authors, ", "))
+			k.fail(file, "the namespace %s does not belong to %s", ns, strings.Join(k.req.Authors, ", "))
 		}
 	}
 }
@@ -412,7 +412,7 @@ func (k *check) template(file string, rec schema.Record, t *templates.Template) 
 	private := k.private[rec.Source.Git.URL]
 	tell := func(format string, detail any) {
 		if private {
-			detail = "something else; what, is not told of a private repository"
+			detail = "something else; fnb does not show what a private repository has"
 		}
 		k.fail(file, format, detail)
 	}
@@ -427,7 +427,7 @@ func (k *check) template(file string, rec schema.Record, t *templates.Template) 
 			continue
 		}
 		if private {
-			k.fail(file, "its template does not pass lint; why, is not told of a private repository")
+			k.fail(file, "its template does not pass lint; fnb does not show why, because its repository is private")
 			return
 		}
 		k.fail(file, "its template: %s", p)
@@ -446,7 +446,7 @@ func (k *check) templates(ctx context.Context) error {
 		}
 		if err != nil {
 			if k.private[rec.Source.Git.URL] {
-				err = errors.New("why, is not told of a private repository")
+				err = errors.New("fnb does not show why, because its repository is private")
 			} else if e, ok := errors.AsType[*git.AuthError](err); ok && !e.Sent && !k.req.Credentials {
 				err = fmt.Errorf("%w; no credentials are sent to a repository that only the change names", err)
 			}

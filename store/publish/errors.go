@@ -20,7 +20,7 @@ func (e *ConflictError) Error() string {
 	if e.Kind == schema.KindFunction {
 		return fmt.Sprintf("function %s: version %s is published already, and its record says something else", e.Name, e.Version)
 	}
-	return fmt.Sprintf("template %s: version %s is published already, with other files: their checksum is %s, and not %s", e.Name, e.Version, e.Have, e.Want)
+	return fmt.Sprintf("template %s: version %s is published already, with other files: their checksum is %s, not %s", e.Name, e.Version, e.Have, e.Want)
 }
 
 // A LintError says that a template has problems with which it is not published.

@@ -95,7 +95,7 @@ func commitIn(ctx context.Context, dir string) (head sourceCommit, remote string
 		return head, "", fmt.Errorf("the git repository of %s: reading commit %s: %w", dir, tree.Commit, err)
 	}
 	if head.hash != tree.Commit {
-		return head, "", fmt.Errorf("the git repository of %s names commits by SHA-256, and fnb pushes to none of that kind", dir)
+		return head, "", fmt.Errorf("the git repository of %s names commits by SHA-256, and fnb cannot push to such a repository", dir)
 	}
 	return head, remote, nil
 }

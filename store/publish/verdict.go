@@ -101,7 +101,7 @@ func (v Verdict) Markdown() string {
 	b.WriteString(map[Decision]string{
 		DecisionMerge:  "**This change may be merged.** It is complete, and its namespaces are its author's.\n",
 		DecisionReview: "**A person must look at this change.** Nothing is wrong with it that a program can see.\n",
-		DecisionRefuse: "**This change cannot be merged as it is.** Mend what is listed, and push again.\n",
+		DecisionRefuse: "**This change cannot be merged as it is.** Correct what is listed, and push again.\n",
 	}[v.Decision])
 	section := func(title string, n int, line func(i int) string) {
 		if n == 0 {
@@ -143,10 +143,10 @@ const (
 func (k *check) reasons() []string {
 	reasons := []string{}
 	if k.base == nil {
-		reasons = append(reasons, "it was not said what the store was before")
+		reasons = append(reasons, "fnb does not know what the store was before")
 	}
 	if len(k.req.Authors) == 0 {
-		reasons = append(reasons, "it was not said who proposes it")
+		reasons = append(reasons, "fnb does not know who proposes it")
 	}
 	if k.base != nil && len(k.changes) == 0 {
 		reasons = append(reasons, "it changes nothing")
@@ -157,7 +157,7 @@ func (k *check) reasons() []string {
 	for _, c := range k.changes {
 		switch c.Kind {
 		case changeOther:
-			reasons = append(reasons, c.File+" is no record")
+			reasons = append(reasons, c.File+" is not a record")
 		case changeOwners:
 			reasons = append(reasons, "it changes who owns the namespace "+c.Name)
 		}

@@ -188,7 +188,7 @@ func (r *snapshotReader) read(data []byte) error {
 	case err != nil:
 		return r.damagedf("%w", err)
 	case r.ended:
-		return r.damagedf("it is behind the end")
+		return r.damagedf("it is after the end")
 	case r.line > maxSnapshotLines:
 		return &git.LimitError{Source: r.url, What: "the index has more lines", Limit: maxSnapshotLines}
 	case l.Package != nil:
@@ -202,7 +202,7 @@ func (r *snapshotReader) read(data []byte) error {
 	case l.End != nil:
 		r.ended = true
 		if *l.End != r.seen {
-			return r.damagedf("it has %d packages with %d versions, and should have %d with %d", r.seen.Packages, r.seen.Versions, l.End.Packages, l.End.Versions)
+			return r.damagedf("it has %d packages with %d versions, but must have %d with %d", r.seen.Packages, r.seen.Versions, l.End.Packages, l.End.Versions)
 		}
 		return r.flush()
 	}
@@ -234,7 +234,7 @@ func (r *snapshotReader) begin(p snapshotPackage) error {
 	r.at, r.kind, r.weight = StoredPackage{Name: p.Name}, p.Kind, 0
 	place := fmt.Sprintf("line %d of the index", r.line)
 	if r.skip = !slices.Contains(Kinds(), p.Kind); r.skip {
-		r.pass(place, fmt.Errorf("%q is no kind that this fnb knows", p.Kind))
+		r.pass(place, fmt.Errorf("this fnb does not know the kind %q", p.Kind))
 		r.at.Name, r.kind = last, lastKind
 		return nil
 	}

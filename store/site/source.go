@@ -96,7 +96,7 @@ func (s Stores) template(ctx context.Context, name string) (Detail, error) {
 	case perr == nil:
 		d := Describe(p, nil)
 		if p.Newest().Yanked == nil {
-			d.Notes = append(d.Notes, "The files of this version are not at hand: "+err.Error()+".")
+			d.Notes = append(d.Notes, "The files of this version cannot be shown: "+err.Error()+".")
 		}
 		return d, nil
 	}

@@ -59,7 +59,7 @@ type date struct{ *jwt.NumericDate }
 // UnmarshalJSON refuses all but a number.
 func (d *date) UnmarshalJSON(text []byte) error {
 	if text[0] != '-' && (text[0] < '0' || text[0] > '9') {
-		return errors.New("a time that is no number")
+		return errors.New("a time that is not a number")
 	}
 	d.NumericDate = &jwt.NumericDate{}
 	return d.NumericDate.UnmarshalJSON(text)
