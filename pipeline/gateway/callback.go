@@ -49,7 +49,7 @@ func hostPort(u *url.URL) (host string, port int, err error) {
 	port = map[string]int{"http": 80, "https": 443}[u.Scheme]
 	if p := u.Port(); p != "" {
 		if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return "", 0, fmt.Errorf("%s is no port", p)
+			return "", 0, fmt.Errorf("%s is not a port", p)
 		}
 	}
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), port, nil
