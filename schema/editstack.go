@@ -78,7 +78,7 @@ func (s *Stack) ImagePrefix() string {
 
 // checkNewFunction returns an error if fn cannot be added to the stack v.
 func checkNewFunction(r *document.Reader, v document.Value, fn Function) error {
-	check := &reader{document.Reader{Raw: true}}
+	check := &reader{Reader: document.Reader{Raw: true}, alone: true}
 	doc, ok := check.Document(NewStack(fn))
 	if ok {
 		check.stack(doc, &Stack{})
@@ -110,7 +110,7 @@ func checkNewFunction(r *document.Reader, v document.Value, fn Function) error {
 
 // reread reads an edited stack file, as a tree and as what it says.
 func reread(data []byte) (*document.Tree, *Stack, error) {
-	r := &reader{document.Reader{Raw: true}}
+	r := &reader{Reader: document.Reader{Raw: true}}
 	v, ok := r.Document(data)
 	if !ok {
 		return nil, nil, document.Join(r.Problems)
@@ -170,6 +170,7 @@ func functionPairs(fn Function) []document.Pair {
 		pair("readonly_root_filesystem", fn.ReadOnlyRootFilesystem),
 		pair("namespace", fn.Namespace),
 		pair("test", testPairs(fn.Test)),
+		pair("run", runPairs(fn.Run)),
 	)
 }
 
@@ -210,6 +211,13 @@ func testPairs(t *FunctionTest) []document.Pair {
 		return nil
 	}
 	return withoutEmpty(pair("target", t.Target), pair("skip", t.Skip), pair("request", requestPairs(t.Request)))
+}
+
+func runPairs(r *FunctionRun) []document.Pair {
+	if r == nil {
+		return nil
+	}
+	return withoutEmpty(pair("services", r.Services))
 }
 
 func requestPairs(t *TestRequest) []document.Pair {

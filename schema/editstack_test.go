@@ -172,6 +172,7 @@ func everything() schema.Function {
 		Test: &schema.FunctionTest{Target: "t", Skip: []string{"drain", "log-line"}, Request: &schema.TestRequest{
 			Method: "PUT", Path: "/a?b=c", Headers: map[string]string{"Content-Type": "application/json"}, Body: `{"a": [1]}`, Status: 201, Contains: "yes",
 		}},
+		Run: &schema.FunctionRun{Services: []string{"db"}},
 	}
 }
 
@@ -183,8 +184,11 @@ func TestWrittenFunctionsReadBack(t *testing.T) {
 			t.Errorf("the test does not set %s", field.Name)
 		}
 	}
-	base := map[string][]byte{"new": schema.NewStack(fn)}
-	for name, old := range map[string]string{"block": "functions:\n  a: {lang: go, handler: a, image: a}\n", "flow": "{functions: {}}"} {
+	base := map[string][]byte{}
+	for name, old := range map[string]string{
+		"block": "services: {db: {image: a, port: 1}}\nfunctions:\n  a: {lang: go, handler: a, image: a}\n",
+		"flow":  "{services: {db: {image: a, port: 1}}, functions: {}}",
+	} {
 		data, err := schema.AddFunction([]byte(old), fn)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

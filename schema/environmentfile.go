@@ -12,8 +12,12 @@ import (
 // and over them, as in OpenFaaS, those of its environment files. One that leads too
 // far is an [*OutsideError].
 func (f Function) ReadEnvironment(reach Reach) (map[string]string, error) {
-	env := maps.Clone(f.Environment)
-	for _, file := range f.EnvironmentFile {
+	return readEnvironment(f.Environment, f.EnvironmentFile, reach)
+}
+
+func readEnvironment(own map[string]string, files []string, reach Reach) (map[string]string, error) {
+	env := maps.Clone(own)
+	for _, file := range files {
 		path, err := reach.Path(file)
 		if err != nil {
 			return nil, fmt.Errorf("the environment file: %w", err)

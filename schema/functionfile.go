@@ -37,7 +37,7 @@ type FunctionFile struct {
 // ParseFunctionFile reads the contents of a function.yml, as [ParseManifest] does
 // those of a template.yml.
 func ParseFunctionFile(file string, data []byte) (FunctionFile, error) {
-	r := &reader{document.Reader{File: file}}
+	r := &reader{Reader: document.Reader{File: file}}
 	var f FunctionFile
 	if v, ok := r.Document(data); ok {
 		seen := r.Object(v, r.functionFileFields(&f))

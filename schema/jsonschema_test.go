@@ -15,6 +15,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"fnb/schema"
+	"fnb/schema/services"
 )
 
 // TestJSONSchemasAreCurrent makes each schema from the Go types again.
@@ -69,6 +70,10 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[schema.Platforms]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
+	case reflect.TypeFor[services.Words](), reflect.TypeFor[services.Ready]():
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
+	case reflect.TypeFor[services.Duration]():
+		return text
 	case reflect.TypeFor[map[string]string]():
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalar()}
 	case reflect.TypeFor[bool]():
@@ -102,6 +107,9 @@ func refine(name string, s *jsonschema.Schema) {
 		functions.Type, functions.Items = "object", nil
 		functions.PropertyNames = &jsonschema.Schema{Pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", MaxLength: &longest}
 		functions.AdditionalProperties = &jsonschema.Schema{Ref: "#/$defs/Function"}
+		services := property("services")
+		services.Type, services.Items = "object", nil
+		services.PropertyNames, services.AdditionalProperties = functions.PropertyNames, &jsonschema.Schema{Ref: "#/$defs/Service"}
 		version := property("version")
 		version.Type, version.Enum = "", []any{"1.0", 1.0}
 	case "Provider":
@@ -114,6 +122,9 @@ func refine(name string, s *jsonschema.Schema) {
 			p := property(key)
 			p.Type, p.AnyOf = "", scalar().AnyOf
 		}
+	case "Service":
+		p := property("port")
+		p.Type, p.AnyOf = "", scalar().AnyOf
 	case "Manifest":
 		property("mode").Enum = []any{"http", "streaming", "serializing", "static", "inproc"}
 	case "Pin":

@@ -13,6 +13,7 @@ type Lock struct {
 	Templates map[string]Pin               `json:"templates,omitempty"` // by template reference, as the stack writes it
 	Bases     map[string]string            `json:"bases,omitempty"`     // digest of each base image, by its reference
 	Watchdogs map[string]map[string]string `json:"watchdogs,omitempty"` // digest of each watchdog, by its reference and platform
+	Services  map[string]string            `json:"services,omitempty"`  // digest of each service's image, by its reference
 	Settings  map[string]string            `json:"settings,omitempty"`  // what else changes digests, by name
 
 	// Unknown holds the keys that a later fnb wrote, so that rewriting the lock

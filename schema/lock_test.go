@@ -28,6 +28,9 @@ func TestLockKeepsWhatALaterFnbWrote(t *testing.T) {
 	if diff := cmp.Diff(want, lock.Templates); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff(map[string]string{"docker.io/library/postgres:17": "sha256:" + digits('a')}, lock.Services); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(string(readTestFile(t, path)), string(lock.Marshal())); diff != "" {
 		t.Errorf("rewritten (-want +got):\n%s", diff)
 	}

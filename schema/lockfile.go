@@ -65,6 +65,7 @@ func ParseLock(file string, data []byte) (*Lock, error) {
 	}
 	r.take(keys, "", "bases", &lock.Bases)
 	r.take(keys, "", "watchdogs", &lock.Watchdogs)
+	r.take(keys, "", "services", &lock.Services)
 	r.take(keys, "", "settings", &lock.Settings)
 	pins := map[string]json.RawMessage{}
 	r.take(keys, "", "templates", &pins)
@@ -198,6 +199,9 @@ func (l Lock) Marshal() []byte {
 	}
 	if len(l.Watchdogs) > 0 {
 		contents["watchdogs"] = l.Watchdogs
+	}
+	if len(l.Services) > 0 {
+		contents["services"] = l.Services
 	}
 	if len(l.Settings) > 0 {
 		contents["settings"] = l.Settings

@@ -120,6 +120,11 @@ func (s *Stack) CheckPaths(fn Function, reach Reach) error {
 	for i, file := range fn.EnvironmentFile {
 		check(of("environment_file")+index(i), file)
 	}
+	for _, service := range s.ServicesOf([]Function{fn}) {
+		for i, file := range service.EnvironmentFile {
+			check(document.Below("services", service.Name)+".environment_file"+index(i), file)
+		}
+	}
 	for i, path := range s.Configuration.Copy {
 		check("configuration.copy"+index(i), path)
 	}

@@ -22,7 +22,7 @@ import (
 //
 // Paths in the result are clean: "./src/" is "src".
 func ParseManifest(file string, data []byte) (Manifest, error) {
-	r := &reader{document.Reader{File: file}}
+	r := &reader{Reader: document.Reader{File: file}}
 	var m Manifest
 	if v, ok := r.Document(data); ok {
 		r.Object(v, r.manifestFields(&m))

@@ -81,7 +81,7 @@ func ParseStack(file string, data []byte, env func(string) (string, bool)) (*Sta
 // ExamineStack is [ParseStack] for whoever wants to know more than that there are
 // problems: beside them it returns what could be read, never nil.
 func ExamineStack(file string, data []byte, env func(string) (string, bool)) (*Stack, error) {
-	r := &reader{document.Reader{File: file, Raw: env == nil, Positions: map[string]document.Spot{}}}
+	r := &reader{Reader: document.Reader{File: file, Raw: env == nil, Positions: map[string]document.Spot{}}}
 	if env != nil {
 		r.Substitute = document.SubstituteIn(env)
 	}
@@ -96,14 +96,19 @@ func ExamineStack(file string, data []byte, env func(string) (string, bool)) (*S
 }
 
 // A reader reads what people write for fnb.
-type reader struct{ document.Reader }
+type reader struct {
+	document.Reader
+	uses  []use // of services, by functions
+	alone bool  // the functions are those of a part of a stack, without its services
+}
 
 func (r *reader) stack(v document.Value, stack *Stack) {
 	entries, ok := r.Entries(v)
 	if !ok {
 		return
 	}
-	known := r.stackFields(stack)
+	services := map[string]document.Value{}
+	known := r.stackFields(stack, services)
 	var keys []document.Entry
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Key, "x-") {
@@ -114,9 +119,10 @@ func (r *reader) stack(v document.Value, stack *Stack) {
 	if _, ok := seen["functions"]; !ok {
 		r.Fail(document.Value{Field: "functions", Line: v.Line, Column: v.Column}, "is missing", "")
 	}
+	r.checkServices(stack, services)
 }
 
-func (r *reader) stackFields(stack *Stack) document.Fields {
+func (r *reader) stackFields(stack *Stack, services map[string]document.Value) document.Fields {
 	return document.Fields{
 		"version": r.Str(&stack.Version, func(s string) error {
 			if s != "1.0" {
@@ -134,6 +140,13 @@ func (r *reader) stackFields(stack *Stack) document.Fields {
 			entries, _ := r.Entries(v)
 			for _, e := range entries {
 				stack.Functions = append(stack.Functions, r.function(e))
+			}
+		},
+		"services": func(v document.Value) {
+			entries, _ := r.Entries(v)
+			for _, e := range entries {
+				services[e.Key] = e.At
+				stack.Services = append(stack.Services, r.service(e))
 			}
 		},
 		"configuration": func(v document.Value) {
@@ -189,6 +202,7 @@ func (r *reader) functionFields(fn *Function) document.Fields {
 		"requests":                 r.resources(&fn.Requests),
 		"readonly_root_filesystem": r.Boolean(&fn.ReadOnlyRootFilesystem),
 		"namespace":                r.Str(&fn.Namespace, nil),
+		"run":                      r.run(&fn.Run),
 		"test": func(v document.Value) {
 			fn.Test = &FunctionTest{}
 			r.Object(v, document.Fields{

@@ -15,6 +15,7 @@ import (
 
 	"fnb/schema"
 	"fnb/schema/document"
+	"fnb/schema/services"
 )
 
 const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -213,5 +214,62 @@ func TestReadStackOfNoFile(t *testing.T) {
 	t.Parallel()
 	if _, err := schema.ReadStack(filepath.Join(t.TempDir(), "stack.yaml"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
+	}
+}
+
+func TestReadServices(t *testing.T) {
+	t.Parallel()
+	stack, err := schema.ReadStack("testdata/stack/valid/services.yaml", environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []services.Service{
+		{
+			Name: "db", Line: 8, Image: "postgres:17", Port: 5432, Command: services.Words{"-c", "fsync=off"},
+			Environment:     map[string]string{"POSTGRES_PASSWORD": "test", "POSTGRES_INITDB_ARGS": "--no-sync"},
+			EnvironmentFile: []string{"db.yml"}, Timeout: services.Duration(2 * time.Minute), Keep: true, Data: "/var/lib/postgresql/data",
+			Ready: services.Ready{Kind: services.Command, Command: services.Words{"pg_isready", "-h", "127.0.0.1"}},
+		},
+		{Name: "cache", Line: 18, Image: "redis:8" + digest, Port: 6379, Ready: services.Ready{Kind: services.Log, Text: "Ready to accept connections"}},
+		{
+			Name: "mq", Line: 19, Image: "nats:2", Port: 4222, Command: services.Words{"-m", "8222", "--name", "a b"},
+			Ready: services.Ready{Kind: services.HTTP, Text: "/healthz?a=b", Port: 8222},
+		},
+		{Name: "other", Line: 20, Image: "nats:2", Port: 1, Ready: services.Ready{Kind: services.Command, Command: services.Words{"sh", "-c", "exit 0"}}},
+	}
+	if diff := cmp.Diff(want, stack.Services); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var used []string
+	for _, s := range stack.ServicesOf(stack.Functions) {
+		used = append(used, s.Name+": "+s.Ready.String())
+	}
+	wantUsed := []string{"db: command pg_isready -h 127.0.0.1", "cache: log Ready to accept connections", "mq: http :8222/healthz?a=b"}
+	if diff := cmp.Diff(wantUsed, used); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestUnsetValuesOfServices: a variable that is not set stops only who uses its service.
+func TestUnsetValuesOfServices(t *testing.T) {
+	t.Parallel()
+	data := "functions:\n  a: {skip_build: true, image: a, run: {services: [db]}}\n  b: {skip_build: true, image: b}\n" +
+		"services:\n  db: {image: \"postgres:${NOT_SET}\", port: 1, environment: {P: \"${NOT_SET}\"}}\n"
+	stack, err := schema.ParseStack("s.yaml", []byte(data), environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		function int
+		keys     []string
+		want     int // lines
+	}{{0, schema.RunKeys(), 2}, {0, append(schema.SourceKeys(), "services.image"), 1}, {0, schema.BuildKeys(), 0}, {1, schema.RunKeys(), 0}} {
+		lines := 0
+		if err := stack.Needs(stack.Functions[test.function:test.function+1], test.keys); err != nil {
+			lines = strings.Count(err.Error(), "services.db.")
+		}
+		if lines != test.want {
+			t.Errorf("function %d: %d problems, want %d", test.function, lines, test.want)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package schema
 
-import "fnb/schema/document"
+import (
+	"fnb/schema/document"
+	"fnb/schema/services"
+)
 
 // A Stack is the functions a project builds, as its stack file says, after
 // environment substitution. The format is OpenFaaS's, with fnb's additions.
@@ -9,10 +12,11 @@ type Stack struct {
 	// relative to its folder.
 	File string `yaml:"-" json:"-"`
 
-	Version       string        `yaml:"version,omitempty"`
-	Provider      Provider      `yaml:"provider,omitempty"`
-	Functions     []Function    `yaml:"functions"` // a mapping in the file; file order here
-	Configuration Configuration `yaml:"configuration,omitempty"`
+	Version       string             `yaml:"version,omitempty"`
+	Provider      Provider           `yaml:"provider,omitempty"`
+	Functions     []Function         `yaml:"functions"`          // a mapping in the file; file order here
+	Services      []services.Service `yaml:"services,omitempty"` // a mapping in the file; file order here
+	Configuration Configuration      `yaml:"configuration,omitempty"`
 
 	unset     []unsetValue
 	positions map[string]document.Spot // of the texts of the file, by their fields
@@ -57,6 +61,8 @@ type Function struct {
 
 	// Test is what fnb test does with it; nil is what the template says.
 	Test *FunctionTest `yaml:"test,omitempty"`
+	// Run is what it is given by fnb run, invoke and test; nil is nothing.
+	Run *FunctionRun `yaml:"run,omitempty"`
 }
 
 // A FunctionTest says how a function is tested where that is not as its template says.

@@ -9,7 +9,8 @@ import (
 
 // An unsetValue is a value of a stack that could not be made, for want of a variable.
 type unsetValue struct {
-	function string // "" where it concerns all functions
+	function string // "" where it concerns all functions, or those that use a service
+	service  string // that it is of
 	key      string // of the function, or of the stack
 	problem  *document.FieldError
 }
@@ -20,8 +21,16 @@ func unsetValueOf(u document.Unset) unsetValue {
 	if u.Within != "" {
 		field = strings.TrimPrefix(field, document.Below("functions", u.Within)+".")
 	}
-	key, _, _ := strings.Cut(field, ".")
-	key, _, _ = strings.Cut(key, "[")
+	first := func(field string) string {
+		key, _, _ := strings.Cut(field, ".")
+		key, _, _ = strings.Cut(key, "[")
+		return key
+	}
+	key := first(field)
+	if rest, ok := strings.CutPrefix(field, "services."); ok && u.Within == "" {
+		service, of, _ := strings.Cut(rest, ".")
+		return unsetValue{service: service, key: key + "." + first(of), problem: u.Problem}
+	}
 	return unsetValue{function: u.Within, key: key, problem: u.Problem}
 }
 
@@ -35,7 +44,10 @@ func SourceKeys() []string {
 func BuildKeys() []string { return append(SourceKeys(), "image") }
 
 // RunKeys are [SourceKeys] and what else decides how a function runs on this machine.
-func RunKeys() []string { return append(SourceKeys(), "environment", "environment_file", "secrets") }
+func RunKeys() []string {
+	return append(SourceKeys(), "environment", "environment_file", "secrets", "run",
+		"services.image", "services.port", "services.command", "services.environment", "services.environment_file", "services.ready", "services.timeout", "services.keep", "services.data")
+}
 
 // DeployKeys are those that a platform is told of.
 func DeployKeys() []string {
@@ -51,7 +63,8 @@ func DeployKeys() []string {
 func (s *Stack) Needs(functions []Function, keys []string) error {
 	var problems []*document.FieldError
 	for _, u := range s.unset {
-		of := u.function == "" || slices.ContainsFunc(functions, func(f Function) bool { return f.Name == u.function })
+		of := u.function == "" && u.service == "" ||
+			slices.ContainsFunc(functions, func(f Function) bool { return f.Name == u.function || f.Uses(u.service) })
 		if of && slices.Contains(keys, u.key) {
 			problems = append(problems, u.problem)
 		}
