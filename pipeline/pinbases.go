@@ -54,6 +54,30 @@ func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 	return out, strings.Join(floating, ", "), nil
 }
 
+// PinServices holds the images of services against the lock, by their full references, and adds
+// what it lacks, as it is done with base images. They are no input of any image.
+func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
+	defer p.Pins.Looking()()
+	missing := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
+		return p.Pins.Service(ref) != "" && !p.settings.Pinning.Pull || p.Pins.WasAsked(pins.Service, ref)
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	if p.settings.Pinning.Frozen || p.settings.Pinning.Offline {
+		return &pins.NotLockedError{What: "images of services", Refs: missing, Offline: !p.settings.Pinning.Frozen}
+	}
+	found, missed, err := p.digests(ctx, builder.Request{
+		Recipe: builder.Recipe{Pull: p.settings.Pinning.Pull}, Progress: p.Progress,
+		Access: builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
+	}, missing)
+	if err != nil {
+		return fmt.Errorf("looking up the images of services: %w", err)
+	}
+	p.Pins.SetServices(found, missed)
+	return nil
+}
+
 // digests has the builder look images up, which asks registries as its solves do.
 func (p *Pipeline) digests(ctx context.Context, req builder.Request, refs []string) (found map[string]string, missed map[string]error, err error) {
 	b, err := p.Builder.Get(ctx)

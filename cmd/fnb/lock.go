@@ -9,6 +9,7 @@ import (
 
 	"fnb/internal/plain"
 	"fnb/pipeline/pins"
+	"fnb/pipeline/services"
 	"fnb/schema"
 )
 
@@ -18,7 +19,7 @@ func newLock(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock [FUNCTION…]",
 		Short: "write or refresh fnb.lock without building",
-		Long: `Lock pins what the functions of the stack need, or those that are named: templates by version, checksum and commit, base images and watchdogs by digest. What fnb.lock has already stays as it is; what it lacks is looked up and added, and printed. What cannot be looked up is an error, and fnb.lock stays as it is.
+		Long: `Lock pins what the functions of the stack need, or those that are named: templates by version, checksum and commit, base images, watchdogs and the images of services by digest. What fnb.lock has already stays as it is; what it lacks is looked up and added, and printed. What cannot be looked up is an error, and fnb.lock stays as it is.
 
 With --upgrade everything is looked up again, and entries that no function of the stack needs are dropped. Handlers stay as they are: fnb update merges what a newer template has changed into them. With --frozen nothing is written, and what fnb.lock lacks is an error.
 
@@ -34,7 +35,7 @@ With --packages the locks of package managers are made instead, such as uv.lock 
 				return err
 			}
 			s.Pinning.Frozen = frozen
-			want := wanted{settings: s, insecure: o.insecure, names: args, keys: schema.SourceKeys()}
+			want := wanted{settings: s, insecure: o.insecure, names: args, keys: lockKeys()}
 			switch {
 			case packages && frozen:
 				return usagef(cmd.CommandPath(), "--packages and --frozen cannot be used together")
@@ -60,6 +61,9 @@ With --packages the locks of package managers are made instead, such as uv.lock 
 	return cmd
 }
 
+// lockKeys are those that name what fnb.lock pins.
+func lockKeys() []string { return append(schema.SourceKeys(), "services.image") }
+
 func (g *globals) runLock(ctx context.Context, want wanted, upgrade bool) error {
 	p, fns, err := g.newPipeline(want)
 	if err != nil {
@@ -76,7 +80,10 @@ func (g *globals) runLock(ctx context.Context, want wanted, upgrade bool) error 
 	plans, err := p.Pin(ctx, fns)
 	g.tellMore(p.Told(plans))
 	if err == nil {
-		err = p.Missed(ctx, plans)
+		err = services.Pin(ctx, p.Pipeline, fns)
+	}
+	if err == nil {
+		err = errors.Join(p.Missed(ctx, plans), services.Missed(p.Pipeline, fns))
 	}
 	if err != nil {
 		return err

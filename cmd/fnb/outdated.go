@@ -11,7 +11,6 @@ import (
 	"fnb/internal/plain"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/updates"
-	"fnb/schema"
 )
 
 // An outdatedError says that something newer exists.
@@ -29,7 +28,7 @@ func newOutdated(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outdated [FUNCTION…]",
 		Short: "list what is newer than fnb.lock",
-		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins: versions of templates, images behind the tags of base images and watchdogs, and the watchdog that is part of fnb. It changes nothing.
+		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins: versions of templates, images behind the tags of base images, watchdogs and services, and the watchdog that is part of fnb. It changes nothing.
 
 NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 where anything is newer, and 0 where nothing is.`,
 		Example:           "  # as a table, or for a program\n  fnb outdated\n  fnb outdated --json",
@@ -61,7 +60,7 @@ func (g *globals) lookUpNewest(ctx context.Context, command string, o *inputFlag
 	if err != nil {
 		return nil, err
 	}
-	p, fns, err := g.newPipeline(wanted{settings: s, insecure: o.insecure, names: names, keys: schema.SourceKeys()})
+	p, fns, err := g.newPipeline(wanted{settings: s, insecure: o.insecure, names: names, keys: lockKeys()})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ const (
 	Template Kind = "template"
 	Base     Kind = "base"
 	Watchdog Kind = "watchdog"
+	Service  Kind = "service"
 )
 
 // A Change is one entry of fnb.lock that is, or could be, another.
@@ -67,22 +68,25 @@ func Diff(before, after *schema.Lock) []Change {
 		}
 		return &Choice{Version: pin.Version, Commit: pin.Commit, Digest: pin.Checksum}
 	}
-	base := func(l *schema.Lock, ref string) *Choice {
-		if l.Bases[ref] == "" {
+	image := func(digests map[string]string, ref string) *Choice {
+		if digests[ref] == "" {
 			return nil
 		}
-		return &Choice{Digest: l.Bases[ref]}
+		return &Choice{Digest: digests[ref]}
 	}
 	for _, ref := range bothKeys(before.Templates, after.Templates) {
 		add(Template, ref, template(before, ref), template(after, ref))
 	}
 	for _, ref := range bothKeys(before.Bases, after.Bases) {
-		add(Base, ref, base(before, ref), base(after, ref))
+		add(Base, ref, image(before.Bases, ref), image(after.Bases, ref))
 	}
 	for _, ref := range bothKeys(before.Watchdogs, after.Watchdogs) {
 		if was, is := before.Watchdogs[ref], after.Watchdogs[ref]; !maps.Equal(was, is) {
 			all = append(all, Change{Kind: Watchdog, Name: ref, Locked: anyWatchdog(was, is), Newest: anyWatchdog(is, was)})
 		}
+	}
+	for _, ref := range bothKeys(before.Services, after.Services) {
+		add(Service, ref, image(before.Services, ref), image(after.Services, ref))
 	}
 	return all
 }
@@ -109,7 +113,7 @@ func bothKeys[V any](a, b map[string]V) []string {
 
 // Names are the names of all entries of a lock.
 func Names(l *schema.Lock) []string {
-	return slices.Concat(bothKeys(l.Templates, nil), bothKeys(l.Bases, nil), bothKeys(l.Watchdogs, nil))
+	return slices.Concat(bothKeys(l.Templates, nil), bothKeys(l.Bases, nil), bothKeys(l.Watchdogs, nil), bothKeys(l.Services, nil))
 }
 
 // Moved is a lock with these changes taken from another.
@@ -123,6 +127,8 @@ func Moved(before, now *schema.Lock, changes []Change) *schema.Lock {
 			lock.Bases[c.Name] = now.Bases[c.Name]
 		case Watchdog:
 			lock.Watchdogs[c.Name] = now.Watchdogs[c.Name]
+		case Service:
+			lock.Services[c.Name] = now.Services[c.Name]
 		}
 	}
 	return lock

@@ -4,7 +4,7 @@ import "strings"
 
 // A NotLockedError names what the lock does not have, where that may not be looked up.
 type NotLockedError struct {
-	What    string // "base images" or "watchdogs"
+	What    string // "base images", "watchdogs" or "images of services"
 	Refs    []string
 	Offline bool // not because the lock is frozen
 }

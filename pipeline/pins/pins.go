@@ -33,7 +33,7 @@ func New(lock *schema.Lock) *Set {
 // Copy is a lock that can be changed while the other stays as it is.
 func Copy(l *schema.Lock) *schema.Lock {
 	c := *l
-	c.Templates, c.Bases, c.Watchdogs = copyMap(l.Templates), copyMap(l.Bases), copyMap(l.Watchdogs)
+	c.Templates, c.Bases, c.Watchdogs, c.Services = copyMap(l.Templates), copyMap(l.Bases), copyMap(l.Watchdogs), copyMap(l.Services)
 	return &c
 }
 
@@ -78,8 +78,8 @@ func (p *Set) AddTemplate(ref string, pin schema.Pin) bool {
 	return true
 }
 
-// WasAsked reports whether an image was looked up in this run, as a base image or as a
-// watchdog.
+// WasAsked reports whether an image was looked up in this run, as something of
+// this kind.
 func (p *Set) WasAsked(kind Kind, ref string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,6 +116,26 @@ func (p *Set) SetBases(found map[string]string, missed map[string]error) {
 	}
 }
 
+// Service is the digest of a service's image; "" where nothing pins it.
+func (p *Set) Service(ref string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now.Services[ref]
+}
+
+// SetServices is [Set.SetBases] for the images of services.
+func (p *Set) SetServices(found map[string]string, missed map[string]error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ref, digest := range found {
+		p.asked[lookup{Service, ref}] = nil
+		p.now.Services[ref] = digest
+	}
+	for ref, err := range missed {
+		p.asked[lookup{Service, ref}] = err
+	}
+}
+
 // Watchdog are the digests of a watchdog by platform; empty where nothing pins it.
 func (p *Set) Watchdog(ref string) map[string]string {
 	p.mu.Lock()
@@ -148,6 +168,7 @@ func (p *Set) Forget(templates []string, all bool) {
 		clear(p.now.Templates)
 		clear(p.now.Bases)
 		clear(p.now.Watchdogs)
+		clear(p.now.Services)
 	}
 	for _, ref := range templates {
 		delete(p.now.Templates, ref)
@@ -158,7 +179,7 @@ func (p *Set) Forget(templates []string, all bool) {
 func (p *Set) Write(file string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if maps.Equal(p.file.Templates, p.now.Templates) && maps.Equal(p.file.Bases, p.now.Bases) && maps.EqualFunc(p.file.Watchdogs, p.now.Watchdogs, maps.Equal[map[string]string]) {
+	if maps.Equal(p.file.Templates, p.now.Templates) && maps.Equal(p.file.Bases, p.now.Bases) && maps.Equal(p.file.Services, p.now.Services) && maps.EqualFunc(p.file.Watchdogs, p.now.Watchdogs, maps.Equal[map[string]string]) {
 		return nil
 	}
 	if err := p.now.WriteLock(file); err != nil {

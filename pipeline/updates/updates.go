@@ -11,6 +11,7 @@ import (
 	"fnb/internal/spelling"
 	"fnb/pipeline"
 	"fnb/pipeline/pins"
+	"fnb/pipeline/services"
 	"fnb/schema"
 	"fnb/templates"
 )
@@ -36,8 +37,14 @@ func Look(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, tell
 	tell(notes)
 	n.plans, err = p.Pin(ctx, fns)
 	tell(p.Told(n.plans))
+	if err == nil {
+		err = services.Pin(ctx, p, fns)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if err := services.Missed(p, fns); err != nil { // the same
+		tell([]string{err.Error()})
 	}
 	if run, ok := errors.AsType[*pipeline.RunError](p.Missed(ctx, n.plans)); ok { // whose pins stay
 		for _, f := range run.Failed {
