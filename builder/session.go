@@ -3,6 +3,9 @@ package builder
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
+	"strconv"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
@@ -114,6 +117,25 @@ func (s *Session) Pull(ctx context.Context, image string) (gw.Reference, []byte,
 	}
 	ref, err := s.solve(ctx, p, llb.Image(full, llb.Platform(p)))
 	return ref, config, err
+}
+
+// FolderPath is where what [Session.Folder] returns has its folder.
+const FolderPath = "/folder"
+
+var numericUser = regexp.MustCompile(`^(\d{1,9})(?::(\d{1,9}))?$`)
+
+// Folder is an empty folder that the user of an image may write to: its own where it is a
+// number, and everybody's where its name alone is known.
+func (s *Session) Folder(ctx context.Context, user string) (gw.Reference, error) {
+	mode, owner := os.FileMode(0o755), llb.WithUIDGID(0, 0)
+	if m := numericUser.FindStringSubmatch(user); m != nil {
+		uid, _ := strconv.Atoi(m[1])
+		gid, _ := strconv.Atoi(m[2]) // none is root's
+		owner = llb.WithUIDGID(uid, gid)
+	} else if user != "" && user != "root" {
+		mode = 0o777 | os.ModeSticky
+	}
+	return s.solve(ctx, s.platform(), llb.Scratch().File(llb.Mkdir(FolderPath, mode, owner)))
 }
 
 // Watchdog is the folder with the watchdog that the session was asked for.

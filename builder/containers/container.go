@@ -114,6 +114,9 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 // begin starts the container's process.
 func (r *Container) begin(ctx context.Context, ctr gw.Container, req *Request) error {
 	c := r.image.Config
+	if req.Service.Command != nil {
+		c.Cmd = req.Service.Command
+	}
 	args := slices.Concat(c.Entrypoint, c.Cmd)
 	if len(args) == 0 {
 		return &builder.SolveError{Problem: "the image does not say what to run: it has neither an entrypoint nor a command"}
@@ -403,6 +406,10 @@ func (r *Container) ended() error {
 	}
 	return r.err
 }
+
+// EndedEarly is why a container is gone that nobody has stopped: an [*ExitError] with the exit
+// code of its process, or what [Container.Wait] returns.
+func (r *Container) EndedEarly(ctx context.Context) error { return r.endedEarly(ctx) }
 
 // endedEarly is ended for a container that nobody has stopped. Its end tears down
 // whatever reaches into it at that moment, and then BuildKit tells the main process's exit

@@ -69,11 +69,21 @@ type Request struct {
 	prefix string
 
 	Progress *display.Progress // of making or pulling the image; nil is that of Build
-	// Registries are further hosts that the builder may have credentials for, such as
-	// mirrors of that of Image.
-	Registries []string
-	// Credentials are for the registry of Image, as in [builder.Request].
-	Credentials func(ctx context.Context, host string) (user, secret string, err error)
+	// Access is to the registry of Image.
+	builder.Access
+	// Service is how a container runs that is no function's.
+	Service Service
+}
+
+// A Service is how a container of an image runs that is no function. The zero value is as the
+// image says.
+type Service struct {
+	// Command is run in place of the image's, behind its entrypoint.
+	Command []string
+	// Keep says which folders have files that outlive the container, each with the name of
+	// what the builder keeps them in; nil is none. It is called with the volumes of the image,
+	// sorted. The container waits until no other one has what it names.
+	Keep func(volumes []string) (map[string]string, error)
 }
 
 // request is the build that the container comes from; for an image it has no
@@ -98,7 +108,7 @@ func (r *Request) request() (*builder.Request, error) {
 		if image.Digest == "" {
 			return nil, fmt.Errorf("image %q: it must have a digest", r.Image)
 		}
-		req.Credentials, req.Images, req.Registries = r.Credentials, []string{r.Image}, r.Registries
+		req.Access, req.Images = r.Access, []string{r.Image}
 	}
 	for name := range r.Secrets {
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
@@ -222,9 +232,13 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 		return fmt.Errorf("reading the image configuration: %w", err)
 	}
 	run.port = cmp.Or(r.Port, portOf(run.image.Config, r.Env))
+	kept, err := r.kept(ctx, s, run.image.Config)
+	if err != nil {
+		return err
+	}
 	platform := r.image.Platforms[0]
 	ctr, err := s.Gateway.NewContainer(ctx, gw.NewContainerRequest{
-		Mounts: r.mounts(root, tunnel), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name),
+		Mounts: append(r.mounts(root, tunnel), kept...), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name),
 		Platform: &pb.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant},
 	})
 	if err != nil {
@@ -251,6 +265,29 @@ func (r *runner) mounts(root, tunnel gw.Reference) []gw.Mount {
 		})
 	}
 	return mounts
+}
+
+// kept are the folders whose files outlive the container.
+func (r *runner) kept(ctx context.Context, s *builder.Session, c dockerspec.DockerOCIImageConfig) ([]gw.Mount, error) {
+	if r.Service.Keep == nil {
+		return nil, nil
+	}
+	folders, err := r.Service.Keep(slices.Sorted(maps.Keys(c.Volumes)))
+	if err != nil || len(folders) == 0 {
+		return nil, err
+	}
+	empty, err := s.Folder(ctx, c.User)
+	if err != nil {
+		return nil, err
+	}
+	var mounts []gw.Mount
+	for _, dest := range slices.Sorted(maps.Keys(folders)) {
+		mounts = append(mounts, gw.Mount{
+			Dest: dest, Ref: empty, Selector: builder.FolderPath, MountType: pb.MountType_CACHE,
+			CacheOpt: &pb.CacheOpt{ID: folders[dest], Sharing: pb.CacheSharingOpt_LOCKED},
+		})
+	}
+	return mounts, nil
 }
 
 // hasTunnel reports whether there is a watchdog that reaches into the container.

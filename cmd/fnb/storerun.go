@@ -51,8 +51,8 @@ func (g *globals) startPublished(ctx context.Context, client *builder.Client, f 
 	var shared sync.Mutex
 	req := containers.Request{
 		Name: f.name, Image: f.image, Platform: f.platform, Env: map[string]string{}, Secrets: f.secrets, Stdout: g.functionLog(&shared), Stderr: g.functionLog(&shared),
-		Tunnel: builder.Watchdog{Layout: wd.FS, Manifests: wd.Manifests}, Progress: progress, Credentials: f.registry.Credentials,
-		Registries: mirrorsOf(cfg),
+		Tunnel: builder.Watchdog{Layout: wd.FS, Manifests: wd.Manifests}, Progress: progress,
+		Access: builder.Access{Credentials: f.registry.Credentials, Registries: mirrorsOf(cfg)},
 	}
 	if f.run != nil {
 		maps.Copy(req.Env, f.run.Environment)

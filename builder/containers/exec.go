@@ -1,0 +1,51 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	gw "github.com/moby/buildkit/frontend/gateway/client"
+
+	"fnb/builder"
+)
+
+// saysExit runs a command and writes its exit code behind what it wrote. BuildKit ends a
+// container in which any process fails.
+const saysExit = `"$@" 2>&1; printf '\n%s\n' "$?"`
+
+// Exec runs a command in the container, as its process is run, and returns its exit code and
+// the last lines that it wrote. It needs a shell in the image. It ends with the container; the
+// end of ctx ends Exec only.
+func (r *Container) Exec(ctx context.Context, args []string) (code int, output []string, err error) {
+	said := tail{begun: make(chan struct{})}
+	c := r.image.Config
+	proc, err := r.ctr.Start(r.life, gw.StartRequest{
+		Args: slices.Concat([]string{"sh", "-c", saysExit, "sh"}, args), Env: r.env, User: c.User, Cwd: c.WorkingDir,
+		Stdout: said.under(nil), Stderr: said.under(nil),
+	})
+	if err != nil {
+		return 0, nil, fmt.Errorf("running %s in the container: %w", args[0], builder.WithoutGRPC(err))
+	}
+	done := make(chan error, 1)
+	go func() { done <- proc.Wait() }()
+	select {
+	case <-ctx.Done():
+		return 0, said.last(), ctx.Err()
+	case <-r.gone:
+		return 0, said.last(), r.goneError()
+	case err = <-done:
+	}
+	output = said.last()
+	if err == nil && len(output) == 0 {
+		err = errors.New("it said nothing of its end")
+	}
+	if err == nil {
+		_, err = fmt.Sscan(output[len(output)-1], &code)
+	}
+	if err != nil {
+		return 0, output, fmt.Errorf("running %s in the container: %w", args[0], builder.WithoutGRPC(err))
+	}
+	return code, slices.DeleteFunc(output[:len(output)-1], func(line string) bool { return line == "" }), nil
+}
