@@ -68,6 +68,19 @@ func (p *Pipeline) containerOf(pl *Plan, o ContainerOptions) (containers.Request
 	}, nil
 }
 
+// Lead adds ways out to those that there are.
+func (o *ContainerOptions) Lead(more func(ctx context.Context, fn schema.Function) ([]containers.Route, error)) {
+	before := o.Routes
+	o.Routes = func(ctx context.Context, fn schema.Function) ([]containers.Route, error) {
+		routes, err := more(ctx, fn)
+		if err != nil || before == nil {
+			return routes, err
+		}
+		others, err := before(ctx, fn)
+		return append(others, routes...), err
+	}
+}
+
 // lead gives a container that is about to be started its ways out.
 func (o ContainerOptions) lead(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
 	if o.Routes != nil {

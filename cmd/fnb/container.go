@@ -15,6 +15,7 @@ import (
 	"fnb/builder/display"
 	"fnb/internal/plain"
 	"fnb/pipeline"
+	"fnb/pipeline/services"
 	"fnb/schema"
 )
 
@@ -73,7 +74,10 @@ func (g *globals) containers(ctx context.Context, o *containerFlags, c choice, n
 	if err != nil {
 		return nil, nil, err
 	}
-	return p, jobs, p.useOneBuilder(ctx, g)
+	if err := p.useOneBuilder(ctx, g); err != nil {
+		return nil, nil, err
+	}
+	return p, jobs, services.Pin(ctx, p.Pipeline, fns)
 }
 
 // showing makes a display for what is built before functions run; it has to end

@@ -10,6 +10,7 @@ import (
 	"fnb/builder"
 	"fnb/internal/plain"
 	"fnb/pipeline"
+	"fnb/pipeline/services"
 )
 
 // Exit codes, as fnb help exit-codes explains them.
@@ -94,6 +95,11 @@ func show(w io.Writer, err error) {
 	if errors.As(err, &ue) {
 		for _, line := range ue.Log {
 			fmt.Fprintf(w, "    %s\n", plain.Line(line))
+		}
+	}
+	if le, ok := errors.AsType[*services.LogError](err); ok {
+		for _, line := range le.Log {
+			fmt.Fprintf(w, "    %s | %s\n", plain.Line(le.Service), plain.Line(line))
 		}
 	}
 	prefix := "fnb: "

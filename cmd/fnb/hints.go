@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"fnb/builder"
 	"fnb/builder/containers"
@@ -21,6 +22,7 @@ import (
 	"fnb/pipeline"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/serve"
+	"fnb/pipeline/services"
 	"fnb/pipeline/updates"
 	"fnb/registry"
 	"fnb/schema"
@@ -103,7 +105,7 @@ func runExitCode(run *pipeline.RunError) int {
 
 // ran reports whether an error is that of a function that was running.
 func ran(err error) bool {
-	return is[*statusError](err) || is[*containers.ExitError](err) || is[*containers.NotListeningError](err)
+	return is[*statusError](err) || is[*containers.ExitError](err) || is[*containers.NotListeningError](err) || is[*services.NotReadyError](err)
 }
 
 // hints say what a person can type now.
@@ -264,6 +266,9 @@ func templateHints(err error) []string {
 	}
 	if is[*pins.NotLockedError](err) {
 		return append(out, "add them to the lock with: fnb lock")
+	}
+	if late, ok := errors.AsType[*services.NotReadyError](err); ok {
+		return append(out, "if it only needs longer, say so in the stack file: timeout: "+(2*late.After.Round(time.Second)).String())
 	}
 	if is[*pins.OtherWatchdogError](err) {
 		return append(out, "move the pin with: fnb update "+words.WatchdogDefault)

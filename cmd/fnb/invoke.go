@@ -78,6 +78,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	defer p.Close()
 	p.unfold = g.ci.Quote(g.err)
 	var mu sync.Mutex
+	defer g.serviced(ctx, p, &o.container, &mu, !g.quiet).Close()
 	err = pipeline.Each(ctx, jobs, 1, func(ctx context.Context, _ int, j *pipeline.Job) error { return g.invokeOnce(ctx, p, j, o, req, &mu) })
 	if lerr := p.WriteLock(); lerr != nil {
 		err = errors.Join(err, lerr)

@@ -67,7 +67,9 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	if o.watch {
 		so.Watch = watchFiles
 	}
-	fns, err := serve.Listen(ctx, p.Pipeline, jobs, so, &runner{g: g, o: o})
+	r := &runner{g: g, o: o}
+	defer g.serviced(ctx, p, &so.Container, &r.out, true).Close()
+	fns, err := serve.Listen(ctx, p.Pipeline, jobs, so, r)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -93,7 +94,10 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 		return err
 	}
 	p.unfold = g.ci.Fold(g.err, "fnb: testing "+plain.Count(len(jobs), "function", "functions"))
+	var mu sync.Mutex
+	beside := g.serviced(ctx, p, &o.container, &mu, false)
 	results, err := p.Test(ctx, jobs, o.options())
+	beside.Close()
 	p.Close()
 	if lerr := p.WriteLock(); lerr != nil {
 		err = errors.Join(err, lerr)

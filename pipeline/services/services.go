@@ -1,0 +1,211 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"fnb/builder/containers"
+	"fnb/pipeline"
+	"fnb/schema"
+	"fnb/schema/services"
+)
+
+// Options say who hears of services. The functions are called by several services at a time.
+type Options struct {
+	// Logs is where a service's output goes, asked for once for each stream of each container;
+	// nil drops it, and then errors have the last lines.
+	Logs func(service string) io.Writer
+	// Say is told what becomes of a service; nil is nobody. What is news only to somebody who
+	// waits is usual.
+	Say func(service, text string, usual bool)
+}
+
+// Services are those of one run. A service is started when the first function that uses it
+// is, and ends with Close.
+type Services struct {
+	p *pipeline.Pipeline
+	o Options
+
+	life    context.Context //nolint:containedctx // of the services, which outlive what asks for them
+	end     context.CancelFunc
+	running sync.WaitGroup
+
+	mu  sync.Mutex
+	all map[string]*service
+}
+
+// New returns the services of a pipeline's stack. Nothing is started. Close must be called.
+func New(ctx context.Context, p *pipeline.Pipeline, o Options) *Services {
+	s := &Services{p: p, o: o, all: map[string]*service{}}
+	if s.o.Say == nil {
+		s.o.Say = func(string, string, bool) {}
+	}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// Routes are the ways to the services that a function uses, all of which may be used when it
+// returns: it is what [pipeline.ContainerOptions] want. An error has the place of what the
+// stack says of the service.
+func (s *Services) Routes(ctx context.Context, fn schema.Function) ([]containers.Route, error) {
+	used := s.p.Stack.ServicesOf([]schema.Function{fn})
+	var waiting []*service
+	for _, one := range used {
+		waiting = append(waiting, s.start(one))
+	}
+	var routes []containers.Route
+	for _, one := range waiting {
+		if _, err := one.take(ctx); err != nil {
+			return nil, err
+		}
+		routes = append(routes, containers.Route{Name: one.Name, Port: one.Port, Open: one.dial})
+	}
+	return routes, nil
+}
+
+// start starts a service unless it was started before.
+func (s *Services) start(of services.Service) *service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one, ok := s.all[of.Name]; ok {
+		return one
+	}
+	one := &service{Service: of, set: s, changed: make(chan struct{})}
+	s.all[of.Name] = one
+	s.running.Go(func() { one.run(s.life) })
+	return one
+}
+
+// Close ends all services. Those that keep their data have some time for it.
+func (s *Services) Close() {
+	s.end()
+	s.running.Wait()
+}
+
+// A service is one that was started.
+type service struct {
+	services.Service
+	set *Services
+
+	mu      sync.Mutex
+	now     *containers.Container // that may be used
+	err     error                 // why none is and none will be
+	changed chan struct{}         // closed when either of them changes
+}
+
+// take returns the container that may be used, once there is one.
+func (s *service) take(ctx context.Context) (*containers.Container, error) {
+	for {
+		s.mu.Lock()
+		now, err, changed := s.now, s.err, s.changed
+		s.mu.Unlock()
+		if now != nil || err != nil {
+			return now, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+func (s *service) settle(now *containers.Container, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now, s.err = now, err
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// dial connects to the service; while it is started again, whoever connects waits.
+func (s *service) dial(ctx context.Context) (net.Conn, error) {
+	c, err := s.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.DialPort(ctx, s.Port)
+}
+
+const (
+	mostStarts = 5                // in succession that come to nothing
+	lasting    = 30 * time.Second // how long a service runs that was started to some end
+	firstPause = 100 * time.Millisecond
+	longest    = 10 * time.Second
+)
+
+// run starts the service, and again each time that it ends, until ctx does.
+func (s *service) run(ctx context.Context) {
+	pause, starts, served := firstPause, 0, false
+	for {
+		began := time.Now()
+		ready, err := s.once(ctx)
+		if ctx.Err() != nil {
+			s.settle(nil, ctx.Err())
+			return
+		}
+		if served = served || ready; ready && time.Since(began) > lasting {
+			pause, starts = firstPause, 0
+		}
+		if starts++; !served || starts > mostStarts || gaveUp(err) {
+			s.settle(nil, err)
+			if served {
+				s.set.o.Say(s.Name, "it is not started again: "+err.Error(), false)
+			}
+			return
+		}
+		s.settle(nil, nil)
+		s.set.o.Say(s.Name, endOf(err)+"; it is started again"+s.loss(), false)
+		select {
+		case <-ctx.Done():
+			s.settle(nil, ctx.Err())
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+// loss says what a service that is started again has lost.
+func (s *service) loss() string {
+	if s.Keep {
+		return ""
+	}
+	return ", without the data that it had: keep is not set"
+}
+
+// once runs the service until it ends, and reports whether it could be used. The error is
+// why it ended.
+func (s *service) once(ctx context.Context) (ready bool, err error) {
+	began := time.Now()
+	release, err := s.hold()
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	seen := newSight(s.Ready.Text)
+	c, err := s.launch(ctx, seen)
+	if err != nil {
+		return false, err
+	}
+	defer s.stop(c)
+	if err := s.await(ctx, c, seen); err != nil {
+		return false, err
+	}
+	s.settle(c, nil)
+	s.set.o.Say(s.Name, fmt.Sprintf("ready after %s", time.Since(began).Round(time.Millisecond)), true)
+	select {
+	case <-ctx.Done():
+		return true, ctx.Err()
+	case <-c.Gone():
+	}
+	code, err := c.Wait(ctx)
+	if err == nil {
+		err = s.exited(&containers.ExitError{Code: code, Log: c.Tail()})
+	}
+	return true, err
+}
