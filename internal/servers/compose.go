@@ -81,6 +81,9 @@ func (m *standinMaker) ensureOne(ctx context.Context, s standin, made map[string
 func stampKey(s standin, paths []string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%+v\n", s)
+	if how := s.started(); how.ports != nil { // most images say nothing of that
+		fmt.Fprintf(sum, "%+v\n", how)
+	}
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -149,6 +152,7 @@ func composeImage(s standin, platform v1.Platform, layers []v1.Layer) (v1.Image,
 	file.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
 	file.Config = v1.Config{
 		Env: s.env, User: s.user, WorkingDir: s.dir, Cmd: s.cmd,
+		Entrypoint: s.started().entrypoint, Volumes: s.started().volumes, ExposedPorts: s.started().ports, StopSignal: s.started().stop,
 		Labels: map[string]string{"fnb.standin": "true", "fnb.standin.for": s.ref, "fnb.standin.made-of": s.what},
 	}
 	return mutate.ConfigFile(img, file)

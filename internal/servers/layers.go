@@ -132,6 +132,10 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 		write = func(w *layertar.Writer) error {
 			return m.writeSuite(ctx, w, trixie, "openjdk-"+name[3:]+"-jdk-headless", "maven", "git", "ca-certificates")
 		}
+	case "services":
+		write = func(w *layertar.Writer) error { return m.writeServices(ctx, w) }
+	case "postgres":
+		write = writePostgres
 	case "static":
 		write = writeStatic
 	case "libraries":
@@ -189,13 +193,20 @@ func bootstrap(ctx context.Context, path, base, suite string, packages []string)
 	} else {
 		args = append(args, "--variant=custom", "--include="+strings.Join(packages, ","), `--setup-hook=tar -C "$1" --exclude='./dev/*' -xpf "$FNB_BASE"`)
 	}
-	// No mirror is named: mmdebstrap finds its own.
-	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, path+".new")...)
-	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000", "FNB_BASE="+base)
+	if err := mmdebstrap(ctx, []string{"FNB_BASE=" + base}, append(args, suite, path+".new")...); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// mmdebstrap runs it. No mirror is named: it finds its own.
+func mmdebstrap(ctx context.Context, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Env = append(append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mmdebstrap: %w\n%s", err, tail(string(out), 10))
 	}
-	return os.Rename(path+".new", path)
+	return nil
 }
 
 // writeSuite writes the plain root of a release of Debian, or what one with packages has beyond it.
@@ -315,7 +326,7 @@ func (m *standinMaker) writeBun(ctx context.Context, w *layertar.Writer) error {
 	if err := m.writeProgram(ctx, w, "bun@1.4", "@oven/bun-linux-"+arch+"/bin/bun", "usr/local/bin/bun"); err != nil {
 		return err
 	}
-	return errors.Join(w.Symlink("usr/local/bin/bunx", "bun"), m.addUser(ctx, w, "bun"))
+	return errors.Join(w.Symlink("usr/local/bin/bunx", "bun"), m.addUser(ctx, w, bookworm, "bun"))
 }
 
 // writeDeno installs Deno from npm.
@@ -369,12 +380,12 @@ func (m *standinMaker) writeNode(ctx context.Context, w *layertar.Writer) error 
 			return err
 		}
 	}
-	return m.addUser(ctx, w, "node")
+	return m.addUser(ctx, w, bookworm, "node")
 }
 
-// addUser adds the user 1000 to the Debian root's users.
-func (m *standinMaker) addUser(ctx context.Context, w *layertar.Writer, user string) error {
-	root, err := m.debianRoot(ctx)
+// addUser adds the user 1000 to the users of a Debian root.
+func (m *standinMaker) addUser(ctx context.Context, w *layertar.Writer, suite, user string) error {
+	root, err := m.suiteRoot(ctx, suite)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func standins() []standin {
 	bash := []string{"bash"}
 	foreign := slices.DeleteFunc([]string{"linux/amd64", "linux/arm64", "linux/arm/v7"},
 		func(p string) bool { return p == "linux/"+runtime.GOARCH })
-	return []standin{
+	return append(serviceStandins(), []standin{
 		{
 			ref: "docker.io/library/debian:bookworm-slim", layers: []string{"debian"}, env: debian, cmd: bash,
 			what: "Debian bookworm", foreign: foreign,
@@ -107,7 +107,7 @@ func standins() []standin {
 		},
 		{ref: "ghcr.io/openfaas/of-watchdog:0.11.3", layers: []string{"watchdog"}, what: "fnb's own watchdog as /fwatchdog"},
 		{ref: "ghcr.io/openfaas/of-watchdog:0.10.9", layers: []string{"watchdog"}, what: "fnb's own watchdog as /fwatchdog"},
-	}
+	}...)
 }
 
 // certificates is where every stand-in has this machine's authorities: a file

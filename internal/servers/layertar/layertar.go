@@ -21,6 +21,9 @@ import (
 // A Writer writes one image layer: everything belongs to root unless said,
 // parents come before children, and times are fixed.
 type Writer struct {
+	// Leave tells which files of a root [Writer.CopyDifference] leaves out; nil is none.
+	Leave func(name string) bool
+
 	tw   *tar.Writer
 	seen map[string]bool
 }
@@ -187,7 +190,7 @@ func (w *Writer) CopyDifference(base, full string) error {
 	}
 	return readTar(full, func(h *tar.Header, r io.Reader) error {
 		name := path.Clean(h.Name)
-		if !changed[h.Name] || name == "." || unwanted(h, name) {
+		if !changed[h.Name] || name == "." || unwanted(h, name) || w.Leave != nil && w.Leave(name) {
 			return nil
 		}
 		if h.Typeflag == tar.TypeLink && !changed[h.Linkname] {
