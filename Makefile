@@ -16,8 +16,8 @@ export GOFLAGS     := $(filter-out -trimpath,$(shell go env GOFLAGS 2>/dev/null)
 # change, so that its layer keeps its digest while it is not touched.
 # The length of an abbreviated commit is said, for git's own depends on the clone.
 VERSION  := $(shell git describe --tags --always --abbrev=12 --dirty 2>/dev/null || echo dev)
-WATCHDOG := $(shell c=$$(git rev-list -1 HEAD -- cmd/fwatchdog 2>/dev/null) && [ -n "$$c" ] && git describe --tags --always --abbrev=12 $$c || echo dev)
-WATCHDOG := $(WATCHDOG)$(if $(shell git status --porcelain -- cmd/fwatchdog 2>/dev/null),-dirty)
+WATCHDOG := $(shell c=$$(git rev-list -1 HEAD -- cmd/fwatchdog internal/streams 2>/dev/null) && [ -n "$$c" ] && git describe --tags --always --abbrev=12 $$c || echo dev)
+WATCHDOG := $(WATCHDOG)$(if $(shell git status --porcelain -- cmd/fwatchdog internal/streams 2>/dev/null),-dirty)
 
 # The flags of a static, reproducible program; %'s version goes into main.version.
 static  = go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(1)"

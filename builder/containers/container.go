@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,14 +34,15 @@ type Container struct {
 	image dockerspec.DockerOCIImage
 	tail  tail
 	again func(context.Context) (code int, ok bool) // runs it once more, and only waits for its end
-	reach bool                                      // there is a tunnel
+	reach bool                                      // there can be a tunnel
 
 	started chan struct{} // closed when the process was started
 	process
 	ending
 
 	transport *http.Transport
-	tunnels   atomic.Int32 // how many processes join connections
+	tunnel    tunnel
+	ways      ways
 }
 
 // A process is the container's main one. It is there once it was started.
@@ -58,6 +58,7 @@ type ending struct {
 	end      context.CancelCauseFunc // ends the solve, and with it the container
 	leave    chan struct{}           // closed to end the container in an orderly way
 	leaving  sync.Once
+	hanging  sync.Once
 	gone     chan struct{} // closed when the container is gone; what follows is set then
 	finished sync.Once
 	exited   bool
@@ -99,14 +100,15 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 	run := &Container{
 		name: r.Name, address: address, started: make(chan struct{}),
 		ending: ending{end: end, leave: make(chan struct{}), gone: make(chan struct{})},
-		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{})},
+		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0},
+		tunnel: tunnel{begun: make(chan struct{}), ended: make(chan struct{})},
+		ways:   ways{routes: r.Routes, tell: r.Unreached, told: map[string]bool{}},
 	}
 	run.transport = &http.Transport{
 		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return run.Dial(ctx) },
 		DisableCompression: true,
-		// A connection is a process in the container: few are kept, and given up
-		// before the watchdog, which waits 30 seconds for a request, does.
-		MaxConnsPerHost: 64, MaxIdleConnsPerHost: 8, IdleConnTimeout: 20 * time.Second,
+		// They are given up before the watchdog, which waits 30 seconds for a request, does.
+		MaxConnsPerHost: 512, MaxIdleConnsPerHost: 64, IdleConnTimeout: 20 * time.Second,
 	}
 	return run
 }
@@ -126,6 +128,11 @@ func (r *Container) begin(ctx context.Context, ctr gw.Container, req *Request) e
 	for _, k := range slices.Sorted(maps.Keys(req.Env)) {
 		environ = env.Set(environ, k, req.Env[k])
 	}
+	if len(req.Routes) > 0 {
+		r.env = environ
+		environ = r.evade(environ)
+		args = append([]string{r.Program(), "hold", namesAddress}, args...)
+	}
 	proc, err := ctr.Start(ctx, gw.StartRequest{
 		Args: args, Env: environ, User: c.User, Cwd: c.WorkingDir,
 		Stdout: r.tail.under(req.Stdout), Stderr: r.tail.under(req.Stderr),
@@ -135,6 +142,9 @@ func (r *Container) begin(ctx context.Context, ctr gw.Container, req *Request) e
 	}
 	r.process = process{ctr: ctr, proc: proc, life: ctx, env: environ}
 	close(r.started)
+	if len(req.Routes) > 0 {
+		r.tunnel.begin.Do(func() { go r.startTunnel() })
+	}
 	return nil
 }
 
@@ -247,6 +257,9 @@ func (r *Container) Signal(sig syscall.Signal) error {
 	case <-r.gone:
 		return errors.New("the container is gone")
 	default:
+		if sig == syscall.SIGTERM {
+			r.hangUp()
+		}
 		return r.proc.Signal(r.life, sig)
 	}
 }
@@ -255,6 +268,7 @@ func (r *Container) Signal(sig syscall.Signal) error {
 // ends, it is killed. It returns the exit code, 137 where it had to be killed.
 func (r *Container) Stop(ctx context.Context, grace time.Duration) (int, error) {
 	r.hangUp()
+	r.hungUp()
 	if err := r.Signal(syscall.SIGTERM); err == nil {
 		timer := time.NewTimer(grace)
 		defer timer.Stop()
@@ -270,23 +284,6 @@ func (r *Container) Stop(ctx context.Context, grace time.Duration) (int, error) 
 		return r.code, r.err
 	}
 	return 137, nil
-}
-
-// hangUp ends the connections that carry no request, and waits a moment for
-// their processes: one that is killed with the container would take the
-// container's exit code with it.
-func (r *Container) hangUp() {
-	r.transport.CloseIdleConnections()
-	for range 40 {
-		if r.tunnels.Load() == 0 {
-			return
-		}
-		select {
-		case <-r.gone:
-			return
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // Close kills the process, if it still runs, and waits until the container is
@@ -313,8 +310,7 @@ func (r *Container) ReadFile(ctx context.Context, path string) ([]byte, error) {
 }
 
 // Transport reaches the container over HTTP, whatever the host of a request's
-// URL is. It keeps connections: the first of them takes the builder some time,
-// a request over one that is there about a millisecond.
+// URL is. The first connection takes the builder some time, a request about a millisecond.
 func (r *Container) Transport() http.RoundTripper { return onePeer{r} }
 
 // A onePeer asks the container whatever host a request's URL has: the connection

@@ -3,4 +3,4 @@ package containers
 const TailLines = tailLines
 
 // Tunnels is how many connections lead to the container.
-func (r *Container) Tunnels() int64 { return int64(r.tunnels.Load()) }
+func (r *Container) Tunnels() int { return r.tunnel.mux.Streams() }

@@ -61,12 +61,11 @@ type Request struct {
 	// Tunnel is a watchdog whose command tunnel reaches into the container. It is
 	// mounted beside the image's files, so that every image can be run.
 	Tunnel builder.Watchdog
-	// Routes lead out of the container, by the same watchdog. Nothing else does.
+	// Routes lead out of the container, by the same watchdog. Nothing else does. The process
+	// is started when they are there.
 	Routes []Route
-
-	// prefix keeps the container's secrets apart from those of its build: no step can
-	// name what nobody knows before.
-	prefix string
+	// Unreached is told once of each host that the container looked for in vain; it may be nil.
+	Unreached func(Unreached)
 
 	Progress *display.Progress // of making or pulling the image; nil is that of Build
 	// Access is to the registry of Image.
@@ -87,8 +86,8 @@ type Service struct {
 }
 
 // request is the build that the container comes from; for an image it has no
-// build context.
-func (r *Request) request() (*builder.Request, error) {
+// build context. Its names of the container's secrets begin with secrets.
+func (r *Request) request(secrets string) (*builder.Request, error) {
 	var req builder.Request
 	switch {
 	case r.Build == nil && r.Image == "":
@@ -115,6 +114,9 @@ func (r *Request) request() (*builder.Request, error) {
 			return nil, fmt.Errorf("secret %q: its name must be that of a file", name)
 		}
 	}
+	if err := r.checkRoutes(); err != nil {
+		return nil, err
+	}
 	req.Name = cmp.Or(r.Name, req.Name)
 	if r.Progress != nil {
 		req.Progress = r.Progress
@@ -125,7 +127,10 @@ func (r *Request) request() (*builder.Request, error) {
 		req.Secrets = map[string][]byte{}
 	}
 	for name, value := range r.Secrets {
-		req.Secrets[r.prefix+name] = value
+		req.Secrets[secrets+name] = value
+	}
+	if r.wantsNames() { // no secret, but it is mounted as they are: in no layer, and from memory
+		req.Secrets[secrets+resolvPath] = []byte(resolvConf)
 	}
 	return &req, nil
 }
@@ -143,8 +148,10 @@ func (r *Request) request() (*builder.Request, error) {
 // Errors are those of [builder.Client.Solve].
 func Run(ctx context.Context, c *builder.Client, r Request) (*Container, error) {
 	again := runAgain(c, r)
-	r.prefix = "fnb-run-" + rand.Text() + "/"
-	req, err := r.request()
+	// It keeps the container's secrets apart from those of its build: no step can name what
+	// nobody knows before.
+	secrets := "fnb-run-" + rand.Text() + "/"
+	req, err := r.request(secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +166,7 @@ func Run(ctx context.Context, c *builder.Client, r Request) (*Container, error) 
 		req.Platforms = []schema.Platform{own}
 	}
 	req.Platforms = req.Platforms[:1]
-	return (&runner{Request: &r, image: req, platform: own, again: again}).start(ctx, c)
+	return (&runner{Request: &r, image: req, platform: own, again: again, secrets: secrets}).start(ctx, c)
 }
 
 // A runner makes one container inside of a session.
@@ -168,6 +175,7 @@ type runner struct {
 	image    *builder.Request
 	platform schema.Platform // of the builder's machine, which runs the tunnel
 	again    func(context.Context) (int, bool)
+	secrets  string // what their names in the session begin with
 }
 
 // start calls the builder and waits for the container's process.
@@ -238,7 +246,7 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 	}
 	platform := r.image.Platforms[0]
 	ctr, err := s.Gateway.NewContainer(ctx, gw.NewContainerRequest{
-		Mounts: append(r.mounts(root, tunnel), kept...), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name),
+		Mounts: append(r.mounts(root, tunnel), kept...), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name), ExtraHosts: run.ways.hosts(),
 		Platform: &pb.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant},
 	})
 	if err != nil {
@@ -252,17 +260,20 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 	return run.wait(ctx, s.Gateway)
 }
 
-// mounts are the image's files, the tunnel and the secrets.
+// mounts are the image's files, the tunnel, where names are known, and the secrets.
 func (r *runner) mounts(root, tunnel gw.Reference) []gw.Mount {
 	mounts := []gw.Mount{{Dest: "/", Ref: root, MountType: pb.MountType_BIND}}
 	if tunnel != nil {
 		mounts = append(mounts, gw.Mount{Dest: tunnelDir, Ref: tunnel, MountType: pb.MountType_BIND, Readonly: true})
 	}
+	secret := func(dest, name string) {
+		mounts = append(mounts, gw.Mount{Dest: dest, MountType: pb.MountType_SECRET, SecretOpt: &pb.SecretOpt{ID: r.secrets + name, Mode: 0o444}})
+	}
+	if r.wantsNames() {
+		secret(resolvPath, resolvPath)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Secrets)) {
-		mounts = append(mounts, gw.Mount{
-			Dest: secretsDir + "/" + name, MountType: pb.MountType_SECRET,
-			SecretOpt: &pb.SecretOpt{ID: r.prefix + name, Mode: 0o444},
-		})
+		secret(secretsDir+"/"+name, name)
 	}
 	return mounts
 }

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"bytes"
 	"io"
 	"maps"
 	"slices"
@@ -17,6 +18,7 @@ type tail struct {
 	lines []string
 	parts map[int]string // of lines that have not ended, by stream
 	n     int
+	held  bool          // the first byte is that of the watchdog's command hold
 	begun chan struct{} // closed when something was written
 }
 
@@ -73,11 +75,16 @@ type tailWriter struct {
 // Write implements [io.Writer]. What the reader of a log does wrong is not the
 // container's fault.
 func (t *tailWriter) Write(p []byte) (int, error) {
+	all := len(p)
+	if t.stream == 1 && t.tail.held && all > 0 {
+		t.tail.held = false
+		p = bytes.TrimPrefix(p, []byte{0})
+	}
 	t.tail.note(t.stream, p)
-	if t.w != nil {
+	if t.w != nil && len(p) > 0 {
 		_, _ = t.w.Write(p)
 	}
-	return len(p), nil
+	return all, nil
 }
 
 // Close implements [io.Closer].

@@ -9,27 +9,25 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 
 	"fnb/builder"
+	"fnb/internal/streams"
 )
 
 var errNoTunnel = errors.New("this container was started without a tunnel")
 
-// tunnelBuffer is how much of what a connection brings may wait for its reader.
-// All that comes out of a container comes over one stream: beyond this a reader
-// that does not read holds up the others.
-const tunnelBuffer = 16 << 20
+// mostOut is how many connections a container may have open to the outside at a time.
+const mostOut = 1024
 
-// Dial connects to the container's port, through a process in the container
-// that joins its standard input and output to it. That takes the builder 50 to
-// 100 ms, so connections are worth keeping, as [Container.Transport] does. Nothing
-// is written before the process says that it is connected: BuildKit drops all
-// processes of a client that writes to one which has ended, the function too.
+// Dial connects to the container's port. The first connection takes the builder 50 to
+// 100 ms: one process in the container carries all.
 func (r *Container) Dial(ctx context.Context) (net.Conn, error) { return r.dial(ctx, r.host()) }
 
 // DialPort connects to a port of the container's loopback interface, as [Container.Dial] does.
+// The connection has a CloseWrite.
 func (r *Container) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	return r.dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
@@ -39,52 +37,32 @@ func (r *Container) dial(ctx context.Context, address string) (net.Conn, error) 
 	if !r.reach {
 		return nil, errNoTunnel
 	}
-	outside, inside := net.Pipe()
-	c := &tunnel{Conn: outside, buffer: newQueue(tunnelBuffer)}
-	begun := make(chan error, 1)
-	r.tunnels.Add(1)
-	go func() {
-		defer r.tunnels.Add(-1)
-		// Not ctx: it may end when the connection was made.
-		proc, err := r.ctr.Start(r.life, gw.StartRequest{
-			Args: []string{tunnelDir + builder.WatchdogPath, "tunnel", address}, Cwd: "/",
-			Stdin: inside, Stdout: c.buffer, Stderr: &c.stderr,
-		})
-		begun <- err
-		if err == nil {
-			err = proc.Wait()
-			c.buffer.end(c.cause(err))
-		}
-	}()
+	r.tunnel.begin.Do(func() { go r.startTunnel() })
 	select {
+	case <-r.tunnel.begun:
 	case <-ctx.Done():
-		_ = c.Close() // which ends the process when it begins
-		_ = inside.Close()
 		return nil, ctx.Err()
 	case <-r.gone:
 		return nil, r.goneError()
-	case err := <-begun:
-		if err != nil {
-			_ = inside.Close()
-			return nil, fmt.Errorf("reaching into the container: %w", builder.WithoutGRPC(err))
-		}
 	}
-	connected := make(chan error, 1)
-	go c.deliver(inside, connected)
-	select {
-	case <-ctx.Done():
-		_ = c.Close()
+	if err := r.tunnel.err; err != nil {
+		return nil, err
+	}
+	s, err := r.tunnel.mux.Open(ctx, address)
+	switch {
+	case err == nil:
+		return s, nil
+	case errors.As(err, new(streams.Reason)):
+		return nil, fmt.Errorf("connecting to %s in the container: %w", address, err)
+	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case <-r.gone:
-		_ = c.Close()
-		return nil, r.goneError()
-	case err := <-connected:
-		if err != nil {
-			_ = c.Close()
-			return nil, err
-		}
 	}
-	return c, nil
+	select {
+	case <-r.gone:
+		return nil, r.goneError()
+	default:
+		return nil, fmt.Errorf("the connection into the container broke: %w", err)
+	}
 }
 
 func (r *Container) goneError() error {
@@ -94,78 +72,143 @@ func (r *Container) goneError() error {
 	return errors.New("the container is gone")
 }
 
-// A tunnel is a connection into a container.
+// A tunnel is the process in a container that carries connections into it, and out of it by its
+// routes. It runs as root, so that it can listen at any port, and so that a function
+// that does not cannot touch it.
 type tunnel struct {
-	net.Conn // the end of a pipe
-	buffer   *queue
-	stderr   stderr
-
-	mu  sync.Mutex
-	err error // why no more comes; nil is the end
+	begin sync.Once
+	begun chan struct{} // closed when it carries, or err says why not
+	told  sync.Once     // the same
+	err   error
+	mux   *streams.Mux
+	stdin *io.PipeWriter
+	ended chan struct{} // closed when the process has ended
 }
 
-// cause is why a connection ended, in the words of the process.
-func (c *tunnel) cause(err error) error {
-	if why := c.stderr.String(); why != "" {
-		return errors.New(why)
-	}
+// startTunnel starts it. Nothing is written to it before it says that it is there, nor after
+// its input was closed: BuildKit drops all processes of a client that writes to one which has
+// ended, the function too.
+func (r *Container) startTunnel() {
+	t := &r.tunnel
+	tell := func(err error) { t.told.Do(func() { t.err = err; close(t.begun) }) }
+	in, out := io.Pipe()
+	t.stdin = out
+	t.mux = streams.New(streams.Options{
+		First: true, Out: out, Most: mostOut, Opened: r.lead,
+		Said: func(text string) {
+			what, rest, _ := strings.Cut(text, " ")
+			switch what {
+			case "ready":
+				tell(nil)
+			case "failed":
+				tell(fmt.Errorf("carrying connections of the container: %s", rest))
+			case "asked":
+				r.ways.unreached(Unreached{Name: rest})
+			}
+		},
+	})
+	r.awaitOutput(r.life)
+	var errs stderr
+	proc, err := r.ctr.Start(r.life, gw.StartRequest{
+		Args: append([]string{r.Program(), "tunnel"}, r.ways.args()...), Env: []string{"PATH=/"}, Cwd: "/", User: "0",
+		Stdin: in, Stdout: comes{t.mux}, Stderr: &errs,
+	})
 	if err == nil {
-		return nil
+		err = proc.Wait()
 	}
-	return fmt.Errorf("the connection into the container broke: %w", builder.WithoutGRPC(err))
+	switch why := errs.String(); {
+	case why != "":
+		err = errors.New(why)
+	case err != nil:
+		err = fmt.Errorf("reaching into the container: %w", builder.WithoutGRPC(err))
+	}
+	t.mux.End(err)
+	_ = in.Close() // a pipe's never fails
+	close(t.ended)
+	tell(t.mux.Err())
 }
 
-// deliver moves what comes from the container to the reader, but for the first
-// byte, which says that the connection is there.
-func (c *tunnel) deliver(inside net.Conn, connected chan<- error) {
-	defer func() { _ = inside.Close() }() // a pipe's never fails
-	p, err := c.buffer.next()
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	connected <- err
-	if err != nil {
+// comes is what the process writes.
+type comes struct{ *streams.Mux }
+
+// Close implements [io.Closer]. The end of the process says more.
+func (comes) Close() error { return nil }
+
+// lead opens where a connection out of the container leads.
+func (r *Container) lead(s *streams.Stream, where string) {
+	route, ok := r.ways.route(where)
+	if !ok {
+		s.Refuse(streams.Failed)
 		return
 	}
-	c.buffer.endsWithOutput()
-	for p = p[1:]; ; {
-		if len(p) > 0 {
-			if _, err := inside.Write(p); err != nil { // closed by the reader
-				c.buffer.drop()
-				return
-			}
-		}
-		if p, err = c.buffer.next(); err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if !errors.Is(err, io.EOF) {
-				c.err = err
-			}
+	ctx, cancel := context.WithTimeout(r.life, openPatience)
+	defer cancel()
+	conn, err := route.Open(ctx)
+	if err != nil {
+		r.ways.unreached(Unreached{route.Name, route.Port, err})
+		s.Refuse(streams.ReasonOf(err))
+		return
+	}
+	s.Accept()
+	streams.Join(s, conn)
+}
+
+// openPatience is how long a route may take to open.
+const openPatience = 30 * time.Second
+
+// hangUp ends the tunnel once it carries nothing, if nothing leads out of the container: a
+// process that is killed with the container can take its exit code with it.
+func (r *Container) hangUp() {
+	if !r.reach || len(r.ways.routes) > 0 {
+		return
+	}
+	r.hanging.Do(func() {
+		r.tunnel.begin.Do(func() { // there is none
+			r.tunnel.told.Do(func() { r.tunnel.err = errors.New("the container is about to end"); close(r.tunnel.begun) })
+			close(r.tunnel.ended)
+		})
+		go r.hangUpIdle()
+	})
+}
+
+func (r *Container) hangUpIdle() {
+	select {
+	case <-r.tunnel.begun:
+	case <-r.gone:
+		return
+	}
+	if r.tunnel.err != nil {
+		return
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		r.transport.CloseIdleConnections()
+		if r.tunnel.mux.Streams() == 0 {
+			_ = r.tunnel.stdin.Close() // a pipe's never fails
 			return
 		}
-	}
-}
-
-// Read implements [net.Conn].
-func (c *tunnel) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if errors.Is(err, io.EOF) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.err != nil {
-			return n, c.err
+		select {
+		case <-r.gone:
+			return
+		case <-tick.C:
 		}
 	}
-	return n, err
 }
 
-// Close implements [net.Conn].
-func (c *tunnel) Close() error {
-	c.buffer.drop()
-	return c.Conn.Close()
+// hungUp waits a moment for the tunnel to have ended.
+func (r *Container) hungUp() {
+	if !r.reach || len(r.ways.routes) > 0 {
+		return
+	}
+	select {
+	case <-r.tunnel.ended:
+	case <-r.gone:
+	case <-time.After(200 * time.Millisecond):
+	}
 }
 
-// stderr keeps the beginning of what a connection's process complains about.
+// stderr keeps the beginning of what the tunnel's process complains about.
 type stderr struct {
 	mu   sync.Mutex
 	text []byte
@@ -185,99 +228,5 @@ func (s *stderr) Close() error { return nil }
 func (s *stderr) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.TrimPrefix(strings.TrimSpace(string(s.text)), "fwatchdog: tunnel: ")
-}
-
-// A queue holds bytes between a writer that must seldom wait and a reader.
-type queue struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	data    [][]byte
-	size    int
-	limit   int
-	ended   bool
-	err     error
-	dropped bool // nobody reads any more
-	closed  bool // the writer has closed it
-	whole   bool // what has been written by then is all
-}
-
-func newQueue(limit int) *queue {
-	q := &queue{limit: limit}
-	q.changed = sync.NewCond(&q.mu)
-	return q
-}
-
-// Write implements [io.Writer]; it takes p over a copy.
-func (q *queue) Write(p []byte) (int, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.size >= q.limit && !q.dropped {
-		q.changed.Wait()
-	}
-	if !q.dropped {
-		q.data = append(q.data, append([]byte(nil), p...))
-		q.size += len(p)
-		q.changed.Broadcast()
-	}
-	return len(p), nil
-}
-
-// Close implements [io.Closer]. It ends the queue only after endsWithOutput:
-// before that the process has more to say of why it ended.
-func (q *queue) Close() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.ended = q.ended || q.whole
-	q.changed.Broadcast()
-	return nil
-}
-
-// endsWithOutput lets Close end the queue.
-func (q *queue) endsWithOutput() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.whole = true
-	q.ended = q.ended || q.closed
-	q.changed.Broadcast()
-}
-
-// end says that nothing more is written, and why; nil is [io.EOF].
-func (q *queue) end(err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.ended {
-		q.ended, q.err = true, err
-	}
-	q.changed.Broadcast()
-}
-
-// drop says that nobody reads any more.
-func (q *queue) drop() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.dropped, q.data, q.size = true, nil, 0
-	q.changed.Broadcast()
-}
-
-// next waits for bytes.
-func (q *queue) next() ([]byte, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.data) == 0 && !q.ended && !q.dropped {
-		q.changed.Wait()
-	}
-	switch {
-	case len(q.data) > 0:
-		p := q.data[0]
-		q.data = q.data[1:]
-		q.size -= len(p)
-		q.changed.Broadcast()
-		return p, nil
-	case q.err != nil:
-		return nil, q.err
-	default:
-		return nil, io.EOF
-	}
+	return strings.TrimPrefix(strings.TrimSpace(string(s.text)), "fwatchdog: ")
 }

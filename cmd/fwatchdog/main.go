@@ -35,13 +35,14 @@ import (
 // version is set at link time with -X main.version=…
 var version = ""
 
-const usage = `usage: fwatchdog [--version | --run-healthcheck | tunnel ADDRESS | longline BYTES COMMAND…]
+const usage = `usage: fwatchdog [--version | --run-healthcheck | tunnel [--names ADDRESS] [NAME=ADDRESS…] | hold ADDRESS COMMAND… | longline BYTES COMMAND…]
 
 Without arguments it serves the function that the environment describes.
 
   --version          print the version and exit
   --run-healthcheck  exit 0 if the watchdog of this container is healthy, 1 if not
-  tunnel ADDRESS     join standard input and output to ADDRESS until either side ends, with exit code 0 whatever happens (fnb run)
+  tunnel [--names ADDRESS] [NAME=ADDRESS…]  carry connections over standard input and output, into the container and from each ADDRESS out of it (fnb run)
+  hold ADDRESS COMMAND…    wait until something listens at ADDRESS and become the command (fnb run)
   longline BYTES COMMAND…  write a long line to standard error and become the command (fnb test)
 `
 
@@ -61,7 +62,9 @@ func command(args []string, in io.Reader, out, errs io.Writer) int {
 	case "-run-healthcheck", "--run-healthcheck":
 		return report(errs, runHealthcheck(os.Environ()))
 	case "tunnel":
-		return tunnel.Run(context.Background(), args[1:], in, out, errs)
+		return tunnel.Run(context.Background(), args[1:], in, out)
+	case "hold":
+		return report(errs, tunnel.Hold(context.Background(), args[1:], os.Environ(), out))
 	case "longline":
 		return report(errs, runLongLine(args[1:], errs))
 	case "-h", "-help", "--help", "help":

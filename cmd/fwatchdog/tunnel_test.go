@@ -1,41 +1,126 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"fnb/internal/streams"
 )
 
 func TestTunnel(t *testing.T) {
 	ours(t)
 	d := launch(t, fn(t, "server")...).serving()
-	cmd := exec.Command(tested.path, "tunnel", d.address)
+	out, names := freePort(t), freePort(t)
+	cmd := exec.Command(tested.path, "tunnel", "--names", names, "db="+out)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	cmd.Stdout = &out
+	said := make(chan string, 8)
+	mux := streams.New(streams.Options{
+		First: true, Out: in, Most: 8, Said: func(text string) { said <- text },
+		Opened: func(s *streams.Stream, where string) {
+			s.Accept()
+			b, _ := io.ReadAll(s) // the answer is compared
+			_, _ = fmt.Fprintf(s, "way %s: %s", where, b)
+			_ = s.Close()
+		},
+	})
+	cmd.Stdout = mux
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := in.Write([]byte("GET /slow/100 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")); err != nil {
+	defer mux.End(nil)
+	if got := <-said; got != "ready" {
+		t.Fatal(got)
+	}
+	conn, err := mux.Open(t.Context(), d.address)
+	if err != nil {
 		t.Fatal(err)
 	}
-	// The answer comes after 100 ms and ends the connection, but not the tunnel while more is written.
-	for range 40 {
-		if _, err := in.Write([]byte("more")); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(5 * time.Millisecond)
+	if _, err := io.WriteString(conn, "GET /slow/100 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err != nil || !strings.HasPrefix(out.String(), "\x00HTTP/1.1 200") || !strings.Contains(out.String(), "slow") {
-		t.Errorf("%v, %q", err, out.String())
+	if answer, err := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 200") || err != nil {
+		t.Errorf("%q %v", answer, err)
+	}
+	_ = conn.Close()
+	if _, err := mux.Open(t.Context(), freePort(t)); !errors.Is(err, streams.Refused) {
+		t.Error(err)
+	}
+	client, err := net.Dial("tcp", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(client, "hello") // the answer says whether it came
+	_ = client.(*net.TCPConn).CloseWrite() // the same
+	if answer, err := io.ReadAll(client); string(answer) != "way 0: hello" || err != nil {
+		t.Errorf("%q %v", answer, err)
+	}
+	_ = client.Close()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, names)
+	}}
+	if got, err := resolver.LookupHost(t.Context(), "db."); !slices.Equal(got, []string{"127.0.0.1"}) || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+	var none *net.DNSError
+	if _, err := resolver.LookupHost(t.Context(), "api.example.com."); !errors.As(err, &none) || !none.IsNotFound {
+		t.Error(err)
+	}
+	if got := <-said; got != "asked api.example.com" {
+		t.Error(got)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 	// What fails is said, and is no failure of the process.
-	for _, args := range [][]string{{"tunnel", freePort(t)}, {"tunnel"}, {"tunnel", "nonsense"}} {
-		if code, _, errs := once(t, args, nil); code != 0 || !strings.Contains(errs, "fwatchdog: tunnel: ") {
+	for _, args := range [][]string{{"tunnel", "nonsense"}, {"tunnel", "x=nonsense"}, {"tunnel", "x=" + d.address}, {"tunnel", "--names", d.address}} {
+		if code, out, _ := once(t, args, nil); code != 0 || !strings.Contains(out, "failed ") {
+			t.Errorf("%q: exit %d, %q", args, code, out)
+		}
+	}
+}
+
+func TestHold(t *testing.T) {
+	ours(t)
+	address := freePort(t)
+	cmd := exec.Command(tested.path, "hold", address, "sh", "-c", "echo $0 $GREETING", "it")
+	cmd.Env = append(cmd.Environ(), "GREETING=hello")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(stdout, first); first[0] != 0 || err != nil {
+		t.Errorf("%q %v", first, err)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if rest, err := io.ReadAll(stdout); string(rest) != "it hello\n" || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	for _, args := range [][]string{{"hold"}, {"hold", address}, {"hold", address, "/no/such"}} {
+		if code, _, errs := once(t, args, nil); code != 1 || !strings.Contains(errs, "fwatchdog: ") {
 			t.Errorf("%q: exit %d, %q", args, code, errs)
 		}
 	}

@@ -44,7 +44,7 @@ func Rooms() []Room {
 		{Path: "builder/display", MayImport: []string{"internal/plain"}},
 		{Path: "builder/managed", MayImport: []string{"builder", "internal/disk", "internal/private"}},
 		{Path: "builder/fleet", MayImport: []string{"builder", "builder/buildcache", "internal/disk", "schema"}},
-		{Path: "builder/containers", MayImport: []string{"builder", "builder/display", "internal/env", "schema"}},
+		{Path: "builder/containers", MayImport: []string{"builder", "builder/display", "internal/env", "internal/streams", "schema"}},
 		{Path: "builder/probe", MayImport: []string{"builder", "builder/containers", "internal/plain", "schema"}},
 		{Path: "builder/target", MayImport: []string{"internal/disk", "internal/plain"}},
 		{Path: "builder/daemon", MayImport: []string{"builder/authority", "builder/buildcache", "builder/managed", "builder/protocol", "builder/stepnet", "registry/answers", "schema"}},
@@ -52,7 +52,7 @@ func Rooms() []Room {
 		{Path: "builder/buildertest", MayImport: []string{"builder", "builder/daemon", "builder/display", "builder/managed", "internal/fixture", "internal/servers", "schema"}},
 		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/target", "gitrepo", "images", "internal/disk", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "schema", "schema/languages", "store", "templates"}},
 		{Path: "cmd/fnb", KnowsRooms: true},
-		{Path: "cmd/fwatchdog"},
+		{Path: "cmd/fwatchdog", MayImport: []string{"internal/streams"}},
 		{Path: "internal/servers"},
 		{Path: "internal/bench", MayImport: []string{"internal/servers"}},
 		{Path: "internal/ci", MayImport: []string{"internal/disk", "internal/plain", "origin", "schema"}},
@@ -68,6 +68,7 @@ func Rooms() []Room {
 		{Path: "internal/spelling"},
 		{Path: "internal/stall"},
 		{Path: "internal/start"},
+		{Path: "internal/streams"},
 		{Path: "internal/watch"},
 	}
 }
