@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/internal/servers"
 )
@@ -56,6 +57,7 @@ The demo's functions are in %s, with their stack.yaml and fnb.lock.`
 type demo struct {
 	fnb      string
 	dir      string // the project's
+	roots    string // of the images, unpacked
 	env      []string
 	registry string
 }
@@ -81,7 +83,7 @@ func run(ctx context.Context, dir, fnb string, standins bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bases.Close()) }()
-	d := &demo{fnb: fnb, dir: filepath.Join(dir, "project"), registry: host}
+	d := &demo{fnb: fnb, dir: filepath.Join(dir, "project"), roots: filepath.Join(dir, "roots"), registry: host}
 	if err := d.prepare(dir, bases); err != nil {
 		return err
 	}
@@ -169,18 +171,30 @@ func (d *demo) show(ctx context.Context, fn function) error {
 	return d.call(ctx, fn, digest)
 }
 
-// call pulls an image back by its digest, starts it and sends it a request.
+// call pulls an image back by its digest, starts it and sends it a request. Its root is read-only, and kept for the
+// next demo: an image that was unpacked by its digest before is only asked for.
 func (d *demo) call(ctx context.Context, fn function, digest string) (err error) {
 	var c *servers.Container
+	var img v1.Image
 	var answer string
 	defer func() {
 		if c != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
+	roots := filepath.Join(d.roots, fn.name)
+	root := filepath.Join(roots, strings.TrimPrefix(digest, "sha256:"))
+	pull := "pull"
+	if _, err := os.Stat(root); err == nil {
+		pull = "pulled before"
+	}
 	err = d.steps(
-		step{"pull and start", func() (err error) {
-			if c, err = servers.RunImage(ctx, d.registry+"/demo/"+fn.name+"@"+digest, servers.ContainerOptions{}); err != nil {
+		step{pull, func() error {
+			img, err = pullInto(ctx, d.registry+"/demo/"+fn.name+"@"+digest, roots, root)
+			return err
+		}},
+		step{"start", func() (err error) {
+			if c, err = servers.Run(ctx, img, servers.ContainerOptions{Root: root}); err != nil {
 				return err
 			}
 			wait, cancel := context.WithTimeout(ctx, 30*time.Second)
