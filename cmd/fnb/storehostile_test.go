@@ -396,7 +396,16 @@ func TestWholeRecord(t *testing.T) {
 		t.Fatal(errs)
 	}
 	shown := run3(t, "store", "show", "acme/whole") + run3(t, "store", "show", "acme/whole", "--readme")
-	page := html.UnescapeString(servePage(t)("/f/acme/whole.html"))
+	ask := servePage(t)
+	page := html.UnescapeString(ask("/f/acme/whole.html"))
+	if front := ask("/"); !strings.Contains(front, `<h2 id="new">`) || !strings.Contains(front, "<span>1.0.0, 2026-09-01</span>") {
+		t.Error("the first page does not have it as new")
+	}
+	for _, command := range []string{"fnb new --from-store hash", "fnb test hash", "fnb run hash"} {
+		if source := ask("/f/-/hash.html"); !strings.Contains(source, command) {
+			t.Errorf("the page of a function that is source lacks %s", command)
+		}
+	}
 	for _, path := range leaves(nil, record) {
 		var value any = record
 		for _, step := range path {
