@@ -36,7 +36,7 @@ func Outputs() []Output {
 		}},
 		{Kind: ToFolder, Operand: "DIR", ask: func(_ context.Context, path string, out *builder.Output) (*target.Fresh, error) {
 			out.Local = path
-			return nil, nil
+			return target.New(func() (target.Target, error) { return target.Folder(path) })
 		}},
 	}
 }
