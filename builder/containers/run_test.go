@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -399,12 +401,13 @@ func TestRunRefuses(t *testing.T) {
 func TestCloseBringsTheLog(t *testing.T) {
 	t.Parallel()
 	c := buildertest.Stock(t)
-	req := shell(t, "echo one; sleep 0.3; echo last; sleep 60\n")
+	long := fmt.Sprintf("60.%d", time.Now().UnixNano())
+	req := shell(t, "echo one; sleep 0.3; echo last; sleep "+long+"\n")
 	log := &heldBuffer{begun: make(chan struct{}), release: make(chan struct{})}
 	req.Stdout = log
 	r := running(t, c, req)
 	<-log.begun
-	time.Sleep(2 * time.Second) // by then it has written all
+	fixture.Eventually(t, time.Minute, "it has written all", func() bool { return runs(t, "sleep\x00"+long) })
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -419,6 +422,20 @@ func TestCloseBringsTheLog(t *testing.T) {
 	if got := log.String(); got != "one\nlast\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// runs reports whether a program runs on this machine, in a container or not, whose command line
+// contains a text.
+func runs(t *testing.T, text string) bool {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all, func(file string) bool {
+		line, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(line), text)
+	})
 }
 
 // A heldBuffer takes what is written to it once it is released.
