@@ -179,11 +179,21 @@ func codeBlock(block *ast.FencedCodeBlock, source []byte) string {
 	}
 	out := `<div class="code">`
 	if file != "" && kind != "console" {
-		out += `<p class="label"><code>` + template.HTMLEscapeString(file) + "</code></p>"
+		out += `<p class="label">` + fileLabel(file) + "</p>"
 	}
 	out += `<pre tabindex="0"><code>` + code.String() + "</code></pre>"
 	if copied != "" {
 		out += `<button type="button" class="take needs-js" data-text="` + template.HTMLEscapeString(copied) + `">Copy</button>`
 	}
 	return out + "</div>\n"
+}
+
+// fileLabel says which file a block is, or is added to.
+func fileLabel(file string) string {
+	name, added := strings.CutPrefix(file, ">>")
+	label := "<code>" + template.HTMLEscapeString(name) + "</code>"
+	if added {
+		label += ", added"
+	}
+	return label
 }

@@ -63,6 +63,7 @@ func Rooms() []Room {
 		{Path: "internal/fixture"},
 		{Path: "internal/growth"},
 		{Path: "internal/house"},
+		{Path: "internal/pages"},
 		{Path: "internal/plain"},
 		{Path: "internal/private"},
 		{Path: "internal/spelling"},
@@ -75,7 +76,7 @@ func Rooms() []Room {
 
 // tools are the rooms that only tests and the Makefile use.
 func tools() []string {
-	return []string{"builder/buildertest", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/servers"}
+	return []string{"builder/buildertest", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/pages", "internal/servers"}
 }
 
 // Libraries says which rooms may import an outside library, by the prefix of its
