@@ -192,7 +192,7 @@ bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-run: standins ## measure fnb invoke, fnb run, --watch and --changed-since; two minutes
-	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|SaveToServing|ChangedSince' -benchtime 10x
+	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|SaveToServing|ChangedSince' -benchtime 10x
 
 bench-templates: standins ## measure the templates beside the servers that people would take instead, and write docs/benchmarks.md; fifteen minutes
 	@tools/setup wrk

@@ -67,7 +67,7 @@ const settingsFile = "~/.config/fnb/config.yaml"
 // newReader begins to read a page, with what it speaks of. Its images are pushed where no other page's are.
 func newReader(t *testing.T, r *rig, page, owner string) *pages.Reader {
 	t.Helper()
-	port, err := servers.FreePorts(1)
+	port, err := servers.FreePorts(3) // functions follow a gateway
 	if err != nil {
 		t.Fatal(err)
 	}

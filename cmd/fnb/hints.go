@@ -128,6 +128,7 @@ func hints(err error) []string {
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)
 	out = append(out, runtimeHints(err)...)
+	out = append(out, gatewayHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
@@ -216,7 +217,7 @@ func functionHints(err error) []string {
 	if c, ok := errors.AsType[*pipeline.ContextError](err); ok && is[*fs.PathError](err) {
 		return []string{"remove what is there first: rm -r " + c.Dir}
 	}
-	if is[*serve.PortError](err) {
+	if is[*serve.PortError](err) && !is[*serve.GatewayError](err) {
 		return []string{"take another with: --port N, or any free one with --port 0"}
 	}
 	if s, ok := errors.AsType[*updates.StarterError](err); ok {

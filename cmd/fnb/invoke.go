@@ -20,6 +20,7 @@ import (
 type invokeOptions struct {
 	containerFlags
 	request requestFlags
+	letters letterFlags
 }
 
 func newInvoke(g *globals) *cobra.Command {
@@ -29,19 +30,28 @@ func newInvoke(g *globals) *cobra.Command {
 		Short: "send a function one request",
 		Long: `Invoke sends one request to a function and prints the body of the answer. The request goes to the fnb run of the same function if there is one. If not, the function is built if that is needed and run in the builder for as long as the answer takes.
 
-It is a GET, or with --data a POST. As with curl, -d @FILE sends a file and -d - or -d @- standard input. Data is of the type text/plain unless --header names another. The exit code is 1 if the answer's status is 400 or more. FUNCTION may be left out where the stack has only one.`,
-		Example:           "  # say hi\n  fnb invoke hello -d hi\n\n  # JSON\n  fnb invoke orders -d '{\"item\": 7}' -H 'Content-Type: application/json'\n\n  # a file, with a header, and what comes back with its headers\n  fnb invoke resize -d @cat.png -H 'Content-Type: image/png' -i --path '/?width=80'",
+It is a GET, or with --data a POST. As with curl, -d @FILE sends a file and -d - or -d @- standard input. Data is of the type text/plain unless --header names another. The exit code is 1 if the answer's status is 400 or more. FUNCTION may be left out where the stack has only one.
+
+With --dead-letters it lists the calls of /async-function/NAME that fnb run --gateway gave up, of one function or of all. With --send the gateway that runs tries them once more, with their callbacks; what fails stays a dead letter. To give one up for good, remove its file in .fnb/dead-letters.`,
+		Example:           "  # say hi\n  fnb invoke hello -d hi\n\n  # JSON\n  fnb invoke orders -d '{\"item\": 7}' -H 'Content-Type: application/json'\n\n  # a file, with a header, and what comes back with its headers\n  fnb invoke resize -d @cat.png -H 'Content-Type: image/png' -i --path '/?width=80'\n\n  # calls that the gateway gave up, and all of them again\n  fnb invoke --dead-letters\n  fnb invoke --dead-letters --send all",
 		Args:              oneFunction,
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
 				return err
 			}
+			if err := o.letters.check(&o.request); err != nil {
+				return err
+			}
+			if o.letters.list {
+				return g.runDeadLetters(cmd.Context(), &o.letters, args)
+			}
 			return g.runInvoke(cmd.Context(), o, args)
 		},
 	}
 	o.addFlags(cmd.Flags())
 	o.request.addFlags(cmd.Flags())
+	o.letters.addFlags(cmd.Flags())
 	return cmd
 }
 

@@ -19,8 +19,9 @@ import (
 type runOptions struct {
 	containerFlags
 	choice
-	port  int
-	watch bool
+	port    int
+	watch   bool
+	gateway gatewayFlag
 }
 
 func newRun(g *globals) *cobra.Command {
@@ -34,8 +35,10 @@ For each function a line is printed once it answers: its name and its URL, or wi
 
 With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. A file around the handler that chooses the version of its runtime counts too. The old one serves until the new one is ready, and goes on if the build fails.
 
+With --gateway one more port has the routes of OpenFaaS's gateway: /function/NAME, /async-function/NAME, /system/functions and /healthz. Without --port the functions' own ports follow it. Functions reach it as gateway:8080 and gateway.openfaas:8080, and so one another. A call to /async-function/NAME is tried again with growing pauses. One that is given up, or not done when Ctrl-C comes, is kept in .fnb/dead-letters; fnb invoke --dead-letters lists those.
+
 Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.`,
-		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt",
+		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -44,18 +47,20 @@ Secrets are files in /var/openfaas/secrets, which only the function sees. The st
 			if o.port < 0 || o.port > 65535 {
 				return usagef(cmd.CommandPath(), "--port %d: it must be 0 to 65535", o.port)
 			}
+			o.port = o.functionPort(cmd.Flags().Changed("port"))
 			return g.runRun(cmd.Context(), o, args)
 		},
 	}
 	o.containerFlags.addFlags(cmd.Flags())
 	o.choice.addFlags(cmd.Flags(), "run")
 	cmd.Flags().IntVarP(&o.port, "port", "p", 8080, "forward the local port `N` to the first function, those after it to the others; 0 is any")
+	o.gateway.addFlag(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "build and swap when something is saved")
 	return cmd
 }
 
 func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) error {
-	p, jobs, err := g.containers(ctx, &o.containerFlags, o.choice, names)
+	p, jobs, err := g.containers(ctx, &o.containerFlags, o.choice, names, o.gateway.keys()...)
 	if err != nil {
 		return err
 	}
@@ -66,6 +71,9 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	}
 	if o.watch {
 		so.Watch = watchFiles
+	}
+	if so.Gateway, err = o.gateway.options(p.Stack); err != nil {
+		return err
 	}
 	r := &runner{g: g, o: o}
 	defer g.serviced(ctx, p, &so.Container, &r.out, true).Close()
@@ -83,6 +91,11 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	p.Progress = nil
 	if err := p.WriteLock(); err != nil {
 		return err
+	}
+	if url := fns.GatewayURL(); url != "" {
+		if err := r.gatewayServes(url); err != nil {
+			return err
+		}
 	}
 	return fns.Serve(ctx, built)
 }

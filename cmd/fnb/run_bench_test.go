@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,35 @@ func BenchmarkRunRequest(b *testing.B) {
 	url := x.serve()
 	x.post(url)
 	x.median(func() { x.post(url) })
+}
+
+// BenchmarkRunGateway is a request through gateway and tunnel, in turn with one to a server
+// of this process on the loopback interface: how much more the first takes is above-ms.
+func BenchmarkRunGateway(b *testing.B) {
+	x := newBench(b, "go")
+	url := x.serve("--gateway=0") + "/function/hello"
+	direct := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // a part is an answer too
+		_, _ = w.Write(body)          // the same
+	}))
+	defer direct.Close()
+	x.post(url)
+	var through, beside []float64
+	for x.Loop() {
+		for range 20 {
+			began := time.Now()
+			x.post(direct.URL)
+			between := time.Now()
+			x.post(url)
+			beside = append(beside, float64(between.Sub(began).Microseconds())/1000)
+			through = append(through, float64(time.Since(between).Microseconds())/1000)
+		}
+	}
+	slices.Sort(beside)
+	slices.Sort(through)
+	x.ReportMetric(through[len(through)/2], "median-ms")
+	x.ReportMetric(beside[len(beside)/2], "direct-ms")
+	x.ReportMetric(through[len(through)/2]-beside[len(beside)/2], "above-ms")
 }
 
 // BenchmarkSaveToServing is from the save of a handler to the answer that it

@@ -82,6 +82,7 @@ func TestReadRefuses(t *testing.T) {
 		"'''console fails\n$ true\n'''":                "it must fail",
 		"'''console fails\n$ false\n$ false\n'''":      "exit status 1",
 		"'''console\n$ fnb run x\nx http://here\n'''":  "$ exec fnb run x --port 1",
+		"'''console\n$ fnb run --gateway -w\nx\n'''":   "$ exec fnb run --gateway=1 -w\n",
 		"'''text >>none.txt\na\n'''":                   "none.txt",
 	} {
 		blocks, err := Blocks(fence(page))

@@ -103,6 +103,9 @@ func (r *Reader) command(ctx context.Context, line, shown string, fails bool) er
 		}
 	}
 	if strings.HasPrefix(line, "fnb run ") {
+		if before, after, ok := strings.Cut(line, "--gateway"); ok { // whose port the functions' follow
+			return r.serve("exec "+before+"--gateway="+r.Port+after, shown)
+		}
 		return r.serve("exec "+line+" --port "+r.Port, shown)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -173,8 +173,8 @@ func (g *Gateway) spool(from io.ReadCloser) (*os.File, error) {
 	return f, nil
 }
 
-// shownURL is a URL without its password.
-func shownURL(s string) string {
+// ShownURL is a URL without its password.
+func ShownURL(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		return "of the call"

@@ -352,6 +352,9 @@ func newID(now time.Time) string {
 	return now.UTC().Format("20060102-150405.000000") + "-" + hex.EncodeToString(b[:])
 }
 
+// LetterFile is where a dead letter is, below the stack file's folder.
+func LetterFile(folder, id string) string { return filepath.Join(folder, lettersFolder, id) }
+
 // validID says whether a name is one that newID may have made.
 func validID(id string) bool {
 	return len(id) == len("20060102-150405.000000-00000000") && !slices.ContainsFunc([]rune(id), func(r rune) bool {

@@ -320,7 +320,7 @@ func (g *Gateway) try(ctx context.Context, m *member, c *Call, name string, last
 	}
 	// The function has done its part: for the callback it is not asked again, but by the user.
 	if err := g.callBack(ctx, m.policy, c, a); err != nil && o.err == nil {
-		o.err = fmt.Errorf("its callback %s: %w", shownURL(c.Callback), err)
+		o.err = fmt.Errorf("its callback %s: %w", ShownURL(c.Callback), err)
 	}
 	return o
 }

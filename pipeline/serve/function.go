@@ -35,8 +35,10 @@ type served struct {
 
 	announced bool // its address was printed
 
-	mu  sync.RWMutex
-	now *instance // nil before the first is ready
+	mu       sync.RWMutex
+	now      *instance     // nil before the first is ready
+	starting bool          // one is on its way
+	changed  chan struct{} // closed when one of the two has changed
 }
 
 // An instance is a container and the requests that are under way in it.
@@ -66,6 +68,7 @@ func (s *served) swap(in *instance) (old *instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, s.now = s.now, in
+	s.signal()
 	if old != nil {
 		close(old.replaced)
 	}
@@ -117,16 +120,22 @@ type PortError struct{ Port int }
 
 func (e *PortError) Error() string { return fmt.Sprintf("port %d of this machine is in use", e.Port) }
 
-// listen takes the local port of a function.
-func listen(ctx context.Context, j *pipeline.Job, port int) (*served, error) {
+// listenLocal takes a port of this machine's loopback interface.
+func listenLocal(ctx context.Context, port int) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &PortError{port}
 	}
+	return l, err
+}
+
+// listen takes the local port of a function.
+func listen(ctx context.Context, j *pipeline.Job, port int) (*served, error) {
+	l, err := listenLocal(ctx, port)
 	if err != nil {
 		return nil, err
 	}
-	s := &served{job: j, listener: l}
+	s := &served{job: j, listener: l, starting: true, changed: make(chan struct{})}
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	return s, nil
 }
@@ -134,32 +143,50 @@ func listen(ctx context.Context, j *pipeline.Job, port int) (*served, error) {
 // open begins to answer at the port, and at a socket for fnb invoke.
 func (s *served) open(ctx context.Context, path string) (err error) {
 	go func() { _ = s.server.Serve(s.listener) }() // it ends with close
-	if err := private.MakeSocketFolder(filepath.Dir(path), 0o077); err != nil {
-		return fmt.Errorf("listening for fnb invoke: %w", err)
-	}
-	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
-		return conn.Close() // another fnb run has it
-	}
-	_ = os.Remove(path) // of one that was killed
-	if s.socket, err = (&net.ListenConfig{}).Listen(ctx, "unix", path); err != nil {
-		return fmt.Errorf("listening for fnb invoke: %w", err)
-	}
-	context.AfterFunc(ctx, s.shut)
-	if err := os.Chmod(path, 0o600); err != nil {
+	if s.socket, err = listenPrivate(ctx, path); err != nil {
 		return err
 	}
-	go func() { _ = s.server.Serve(s.socket) }() // the same
+	context.AfterFunc(ctx, s.shut)
+	if s.socket != nil {
+		go func() { _ = s.server.Serve(s.socket) }() // the same
+	}
 	return nil
+}
+
+// listenPrivate takes a socket for fnb invoke; nil where another fnb run has it.
+func listenPrivate(ctx context.Context, path string) (net.Listener, error) {
+	if err := private.MakeSocketFolder(filepath.Dir(path), 0o077); err != nil {
+		return nil, fmt.Errorf("listening for fnb invoke: %w", err)
+	}
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
+		return nil, conn.Close()
+	}
+	_ = os.Remove(path) // of one that was killed
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening for fnb invoke: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		closePrivate(l)
+		return nil, err
+	}
+	return l, nil
+}
+
+// closePrivate leaves nothing of a socket behind. It may be called twice.
+func closePrivate(l net.Listener) {
+	if l == nil {
+		return
+	}
+	_ = l.Close() // which removes it
+	_ = os.Remove(filepath.Dir(l.Addr().String()))
 }
 
 // shut takes no more connections, and leaves nothing behind, whatever ends the
 // process then. It may be called twice.
 func (s *served) shut() {
 	_ = s.listener.Close()
-	if s.socket != nil {
-		_ = s.socket.Close() // which removes it
-		_ = os.Remove(filepath.Dir(s.socket.Addr().String()))
-	}
+	closePrivate(s.socket)
 }
 
 // address is the function's URL on this machine.

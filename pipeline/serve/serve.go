@@ -12,6 +12,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/containers"
 	"fnb/pipeline"
+	"fnb/pipeline/gateway"
 	"fnb/schema"
 )
 
@@ -26,6 +27,8 @@ type Options struct {
 	// Watch tells when something at paths is saved; nil watches nothing. A function is
 	// built anew then, and swapped.
 	Watch func(paths []string) (saved <-chan struct{}, stop func(), err error)
+	// Gateway is before the functions, and is what they reach one another by; nil is none.
+	Gateway *GatewayOptions
 }
 
 // An Observer is told what becomes of functions, by several of them at a time.
@@ -42,6 +45,11 @@ type Observer interface {
 	Unbuilt(err error)
 	// Failed is called with what went wrong with one function while others go on.
 	Failed(err *pipeline.FunctionError)
+	// Kept is called with a call of the gateway's that was given up, and is a dead letter.
+	Kept(call gateway.Call)
+	// Unfinished is called at the end with the number of calls that were not done, and are
+	// dead letters.
+	Unfinished(calls int)
 }
 
 // Functions are what is served.
@@ -50,6 +58,8 @@ type Functions struct {
 	o   Options
 	obs Observer
 	all []*served
+
+	front *front // nil where there is no gateway
 }
 
 // Listen takes a local port for each job's function. Close must be called unless there is
@@ -75,7 +85,21 @@ func Listen(ctx context.Context, p *pipeline.Pipeline, jobs []*pipeline.Job, o O
 			return nil, j.Failed(err)
 		}
 	}
+	if o.Gateway != nil {
+		if err := f.openFront(ctx); err != nil {
+			f.Close(ctx)
+			return nil, err
+		}
+	}
 	return f, nil
+}
+
+// GatewayURL is where the gateway is; "" where there is none.
+func (f *Functions) GatewayURL() string {
+	if f.front == nil {
+		return ""
+	}
+	return "http://" + f.front.listener.Addr().String()
 }
 
 // Build makes what is to be served. Its error is for [Functions.Serve].
@@ -131,7 +155,9 @@ func (f *Functions) Serve(ctx context.Context, built error) error {
 func (f *Functions) serve(ctx context.Context, s *served, failed bool) (err error) {
 	if !failed {
 		err = f.begin(ctx, s)
-	} else if f.o.Watch == nil {
+	}
+	s.starts(false)
+	if failed && f.o.Watch == nil {
 		return nil
 	}
 	switch {
@@ -214,6 +240,11 @@ func (f *Functions) outlive(ctx context.Context, s *served) error {
 func (f *Functions) Close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*stopGrace)
 	defer cancel()
+	if f.front != nil {
+		if kept := f.front.close(); kept > 0 {
+			f.obs.Unfinished(kept)
+		}
+	}
 	var wg sync.WaitGroup
 	for _, s := range f.all {
 		wg.Go(func() { s.close(ctx) })
@@ -238,8 +269,10 @@ func (f *Functions) follow(ctx context.Context, s *served) error {
 		case <-s.saved:
 		}
 		began := time.Now()
+		s.starts(true)
 		f.p.ForgetTemplates()
 		err := f.start(ctx, s)
+		s.starts(false)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
