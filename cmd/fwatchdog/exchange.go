@@ -33,7 +33,8 @@ type exchange struct {
 	started time.Time
 	status  int
 	written int64
-	note    string // for the log: why the answer is not the function's own
+	note    string       // for the log: why the answer is not the function's own
+	leaving *atomic.Bool // a drain has begun; nil where none can
 
 	mu        sync.Mutex
 	answering bool
@@ -153,6 +154,11 @@ func (x *exchange) WriteHeader(status int) {
 		}
 		x.status = status
 		x.Header()["X-Duration-Seconds"] = []string{x.seconds()}
+		if x.leaving != nil && x.leaving.Load() && status != http.StatusSwitchingProtocols {
+			// A client that is told goes elsewhere with its next request. One that is not would lose it, if it comes when the
+			// connection is closed.
+			x.Header()["Connection"] = []string{"close"}
+		}
 	}
 	x.mu.Lock()
 	x.answering = x.answering || x.status != 0

@@ -19,6 +19,7 @@ import (
 // While it does, and unless suppress_lock is set, the lock file exists; without the file it is unhealthy.
 type health struct {
 	accepting atomic.Bool
+	leaving   atomic.Bool // a drain has begun: each answer is its connection's last
 	lock      string // "": suppress_lock
 }
 

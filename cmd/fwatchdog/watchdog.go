@@ -217,6 +217,7 @@ func (l *life) becomeHealthy(ctx context.Context, ready chan struct{}) error {
 // ends the pause.
 func (l *life) drain(exited <-chan struct{}) {
 	l.health.refuse()
+	l.health.leaving.Store(true)
 	pause := time.NewTimer(l.config.drainPause)
 	defer pause.Stop()
 	select {
@@ -278,6 +279,9 @@ func (d *watchdog) serveOwn(w http.ResponseWriter, r *http.Request, serve http.H
 		x.detach()
 	}
 	x.leaveBody()
+	if d.health.leaving.Load() {
+		w.Header()["Connection"] = []string{"close"}
+	}
 	serve(w, r)
 }
 
@@ -312,6 +316,7 @@ func (d *watchdog) serveReady(w http.ResponseWriter, _ *http.Request) {
 // serveFunction answers one request to the function, and counts and logs it; with the status refused, if there is one.
 func (d *watchdog) serveFunction(w http.ResponseWriter, r *http.Request, refused int) {
 	x := begin(w, r)
+	x.leaving = &d.health.leaving
 	d.metrics.Begin()
 	defer d.conclude(x, r)
 	if refused != 0 {
