@@ -16,6 +16,7 @@ type Description struct {
 	Created   time.Time               // of the first platform's image; zero where it does not say
 	Platforms []schema.PlatformReport // in the order of its index
 	Labels    map[string]string       // of the first platform's image
+	Config    v1.Config               // of the first platform's image
 }
 
 // Describe reads what an image is made of, without its layers. What is not whole is a
@@ -46,7 +47,7 @@ func (s *Store) Describe(ctx context.Context, desc v1.Descriptor) (Description, 
 		if err != nil {
 			return Description{}, &DamagedError{Digest: d.Digest.String(), Reason: "its configuration cannot be read"}
 		}
-		out.Labels, out.Created = config.Config.Labels, config.Created.Time
+		out.Labels, out.Config, out.Created = config.Config.Labels, config.Config, config.Created.Time
 	}
 	return out, nil
 }

@@ -21,6 +21,7 @@ type Description struct {
 	Digest    string                  // of the image, or of its index
 	Platforms []schema.PlatformReport // sorted; what is no image of a platform is left out
 	Labels    map[string]string       // of the first platform's image
+	Config    v1.Config               // of the first platform's image
 }
 
 // Describe reads what ref names in its registry, without its layers. A digest in
@@ -69,12 +70,12 @@ func (c *Client) describe(ctx context.Context, r reference) (Description, error)
 		if err != nil {
 			return d, err
 		}
-		p, labels, err := describePlatform(got, one.Platform)
+		p, config, err := describePlatform(got, one.Platform)
 		if err != nil {
 			return d, fmt.Errorf("%s: %w", r, err)
 		}
 		if i == 0 {
-			d.Labels = labels
+			d.Labels, d.Config = config.Labels, config
 		}
 		d.Platforms = append(d.Platforms, p)
 	}
@@ -86,34 +87,34 @@ func (c *Client) describe(ctx context.Context, r reference) (Description, error)
 const maxPlatforms = 64
 
 // describePlatform reads one image's manifest and configuration.
-func describePlatform(got *remote.Descriptor, platform *v1.Platform) (schema.PlatformReport, map[string]string, error) {
+func describePlatform(got *remote.Descriptor, platform *v1.Platform) (schema.PlatformReport, v1.Config, error) {
 	img, err := got.Image()
 	if err != nil {
-		return schema.PlatformReport{}, nil, err
+		return schema.PlatformReport{}, v1.Config{}, err
 	}
 	m, err := img.Manifest()
 	if err != nil {
-		return schema.PlatformReport{}, nil, fmt.Errorf("reading its manifest: %w", err)
+		return schema.PlatformReport{}, v1.Config{}, fmt.Errorf("reading its manifest: %w", err)
 	}
 	if m.Config.Size > images.MaxManifest {
-		return schema.PlatformReport{}, nil, fmt.Errorf("its configuration has %d bytes, more than the %d allowed here", m.Config.Size, images.MaxManifest)
+		return schema.PlatformReport{}, v1.Config{}, fmt.Errorf("its configuration has %d bytes, more than the %d allowed here", m.Config.Size, images.MaxManifest)
 	}
 	config, err := img.ConfigFile()
 	if err != nil {
-		return schema.PlatformReport{}, nil, fmt.Errorf("reading its configuration: %w", err)
+		return schema.PlatformReport{}, v1.Config{}, fmt.Errorf("reading its configuration: %w", err)
 	}
 	if platform == nil {
 		platform = &v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
 	}
 	p, err := schema.ParsePlatform(platformText(*platform))
 	if err != nil {
-		return schema.PlatformReport{}, nil, err
+		return schema.PlatformReport{}, v1.Config{}, err
 	}
 	out := schema.PlatformReport{Platform: p.String(), Digest: got.Digest.String()}
 	for _, l := range m.Layers {
 		out.Size += l.Size
 	}
-	return out, config.Config.Labels, nil
+	return out, config.Config, nil
 }
 
 func platformText(p v1.Platform) string {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +32,9 @@ func newGenerate(g *globals) *cobra.Command {
 		Short: "write manifests that deploy functions by digest",
 		Long: `Generate prints the manifests that run the stack's functions, or those that are named: a Function for OpenFaaS, a Service for Knative, a Deployment and a Service for plain Kubernetes. Each names its image by the digest that the registry has for it; an image that is not there is an error.
 
-Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What Kubernetes would refuse is an error that names it.
+Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What Kubernetes would refuse is an error that names it; a key that the platform does not take as it stands is a note.
+
+The pods have time for the watchdog's drain, so that a rollout loses no request, and satisfy Pod Security "restricted" where the image's user is a number. The labels com.openfaas.scale.* become replicas, an autoscaler, or Knative's annotations; constraints become a selector of nodes.
 
 With --offline the digests are those of the local image store.`,
 		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -",
@@ -41,7 +45,7 @@ With --offline the digests are those of the local image store.`,
 			if !ok {
 				return usagef("fnb generate", "%q is not a platform that fnb writes for: it must be one of %s", args[0], strings.Join(names, ", "))
 			}
-			return g.runGenerate(cmd.Context(), o, platform.Write, args[1:])
+			return g.runGenerate(cmd.Context(), o, platform, args[1:])
 		},
 	}
 	f := cmd.Flags()
@@ -61,7 +65,7 @@ func (g *globals) completePlatforms(cmd *cobra.Command, args []string, word stri
 	return g.completeFunctions(cmd, args, word)
 }
 
-func (g *globals) runGenerate(ctx context.Context, o *generateOptions, write deploy.Writer, names []string) error {
+func (g *globals) runGenerate(ctx context.Context, o *generateOptions, platform deploy.Platform, names []string) error {
 	s, err := o.inputs.settings("fnb generate")
 	if err != nil {
 		return err
@@ -76,56 +80,69 @@ func (g *globals) runGenerate(ctx context.Context, o *generateOptions, write dep
 			return err
 		}
 	}
-	var out []byte
+	var parts []deploy.Part
 	var errs []error
+	var mu sync.Mutex
 	for _, fn := range fns {
-		raw, err := p.manifests(ctx, fn, write, o.namespace)
+		part, err := p.manifests(ctx, fn, platform, o.namespace)
 		if err != nil {
 			errs = append(errs, &pipeline.FunctionError{Name: fn.Name, Doing: "writing its manifests", Err: err})
 		}
-		out = append(out, raw...)
+		for _, note := range part.Notes {
+			g.say(&mu, fn.Name, "note: %s", note)
+		}
+		parts = append(parts, part)
 	}
 	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	out, err := platform.Join(filepath.Base(filepath.Dir(p.Stack.File)), parts...)
+	if err != nil {
 		return err
 	}
 	_, err = g.out.Write(out)
 	return err
 }
 
-// manifests writes one function's.
-func (p *shownPipeline) manifests(ctx context.Context, fn schema.Function, write deploy.Writer, namespace string) ([]byte, error) {
+// manifests is what one function adds to what the platform reads.
+func (p *shownPipeline) manifests(ctx context.Context, fn schema.Function, platform deploy.Platform, namespace string) (deploy.Part, error) {
 	if err := p.CheckPaths(fn); err != nil {
-		return nil, err
+		return deploy.Part{}, err
 	}
 	env, err := fn.ReadEnvironment(p.Reach)
 	if err != nil {
-		return nil, err
+		return deploy.Part{}, err
 	}
 	refs, err := p.References(ctx, fn)
 	if err != nil {
-		return nil, err
+		return deploy.Part{}, err
 	}
-	image, err := p.pinned(ctx, refs[0].Text)
+	image, built, err := p.pinned(ctx, refs[0].Text)
 	if err != nil {
-		return nil, err
+		return deploy.Part{}, err
 	}
 	if namespace == "" {
 		namespace = fn.Namespace
 	}
-	return write(deploy.Function{
+	return platform.Write(deploy.Function{
 		Name: fn.Name, Namespace: namespace, Image: image, FProcess: fn.FProcess,
 		Environment: env, Secrets: fn.Secrets, Labels: fn.Labels, Annotations: fn.Annotations,
 		Constraints: fn.Constraints, Limits: fn.Limits, Requests: fn.Requests, ReadOnlyRoot: fn.ReadOnlyRootFilesystem,
+		Built: built,
 	})
 }
 
-// pinned adds its digest to a reference: the registry's, or with an image store
-// that store's.
-func (p *shownPipeline) pinned(ctx context.Context, ref string) (string, error) {
-	if p.Images != nil {
-		desc, err := p.Images.Resolve(ref)
-		return fmt.Sprintf("%s@%s", ref, desc.Digest), err
+// pinned adds its digest to a reference, and says what its image says of itself: as the registry
+// has it, or with an image store that store.
+func (p *shownPipeline) pinned(ctx context.Context, ref string) (string, *deploy.Built, error) {
+	if p.Images == nil {
+		d, err := p.Registry.Describe(ctx, ref)
+		return ref + "@" + d.Digest, &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 	}
-	desc, err := p.Registry.Head(ctx, ref)
-	return fmt.Sprintf("%s@%s", ref, desc.Digest), err
+	desc, err := p.Images.Resolve(ref)
+	if err != nil {
+		return "", nil, err
+	}
+	d, err := p.Images.Describe(ctx, desc)
+	return fmt.Sprintf("%s@%s", ref, desc.Digest), &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 }

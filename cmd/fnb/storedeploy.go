@@ -26,7 +26,7 @@ func describeUse(ref string, rec schema.Record) string {
 	if image, err := pullReference(rec); err == nil {
 		head("Pull it", "  docker pull "+image+"\n")
 	}
-	for _, way := range deploy.Platforms() {
+	for _, way := range deploy.Shown() {
 		text, err := deployment(rec, way)
 		if err != nil {
 			text = "it cannot be: " + err.Error()
@@ -39,7 +39,7 @@ func describeUse(ref string, rec schema.Record) string {
 		if way.Command {
 			title = "Run it with " + way.Title
 		} else if err == nil {
-			title += ": fnb store show " + ref + " --as " + way.Name + " | kubectl apply -f -"
+			title += ": fnb store show " + ref + " --as " + way.Name + " | " + way.Apply
 		}
 		head(title, lines.String())
 	}
@@ -59,7 +59,11 @@ func deployment(rec schema.Record, way deploy.Platform) (string, error) {
 		f.Labels, f.Annotations, f.ReadOnlyRoot = run.Labels, run.Annotations, run.ReadOnlyRootFilesystem
 		f.Limits, f.Requests = (*schema.Resources)(run.Limits), (*schema.Resources)(run.Requests)
 	}
-	text, err := way.Write(f)
+	part, err := way.Write(f)
+	if err != nil {
+		return "", err
+	}
+	text, err := way.Join(name, part)
 	return string(text), err
 }
 

@@ -137,7 +137,7 @@ func siteDeployments(rec schema.Record) []site.Command {
 	if image, err := pullReference(rec); err == nil {
 		all = append(all, site.Command{Title: "docker pull", Text: "docker pull " + image})
 	}
-	for _, way := range deploy.Platforms() {
+	for _, way := range deploy.Shown() {
 		text, err := deployment(rec, way)
 		if err != nil {
 			continue // the terminal says why

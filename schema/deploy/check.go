@@ -28,6 +28,21 @@ var accepted = sync.OnceValue(func() patterns { //nolint:gochecknoglobals // con
 	}
 })
 
+// kubernetes reports all that Kubernetes' API would refuse, and returns the labels of the nodes that the function may run on.
+func (f Function) kubernetes() (nodes map[string]string, err error) {
+	nodes = map[string]string{}
+	var errs []error
+	for _, c := range f.Constraints {
+		// As OpenFaaS's provider reads them; it drops what is no KEY=VALUE.
+		k, v, ok := strings.Cut(c, "=")
+		if !ok || !accepted().labelKey.MatchString(k) || !accepted().labelValue.MatchString(v) {
+			errs = append(errs, fmt.Errorf("the constraint %q is not one that Kubernetes takes: it must be KEY=VALUE, a label of nodes", c))
+		}
+		nodes[k] = v
+	}
+	return nodes, errors.Join(f.check(), errors.Join(errs...))
+}
+
 // check reports all that Kubernetes' API would refuse.
 func (f Function) check() error {
 	api := accepted()
@@ -39,13 +54,25 @@ func (f Function) check() error {
 	}
 	fail(api.dnsLabel.MatchString(f.Name), "the name %q: Kubernetes wants a letter first, then at most 62 lower-case letters, digits and hyphens", f.Name)
 	fail(f.Namespace == "" || api.dnsLabel.MatchString(f.Namespace), "the namespace %q is not a name that Kubernetes takes", f.Namespace)
-	fail(strings.Contains(f.Image, "@sha256:"), "the image %q has no digest", f.Image)
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
 		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is not one that Kubernetes takes:  a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
 		fail(api.labelKey.MatchString(k), "the annotation %q is not a key that Kubernetes takes", k)
 	}
+	return errors.Join(errors.Join(errs...), f.checkAny())
+}
+
+// checkAny reports what no platform takes.
+func (f Function) checkAny() error {
+	api := accepted()
+	var errs []error
+	fail := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	fail(strings.Contains(f.Image, "@sha256:"), "the image %q has no digest", f.Image)
 	for _, k := range slices.Sorted(maps.Keys(f.Environment)) {
 		fail(api.envName.MatchString(k), "%q is not the name of an environment variable", k)
 	}

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"maps"
 	"slices"
 
 	"fnb/schema"
@@ -11,6 +10,7 @@ import (
 type Function struct {
 	Name      string
 	Namespace string // "" is the platform's own default
+	Project   string // what the functions of a stack are called together; "" is "functions"
 	Image     string // with a digest
 	Port      int    // where the watchdog listens; 0 is 8080
 
@@ -19,37 +19,71 @@ type Function struct {
 	Secrets      []string          // names of the platform's secrets, mounted at /var/openfaas/secrets
 	Labels       map[string]string
 	Annotations  map[string]string
-	Constraints  []string // OpenFaaS's only
+	Constraints  []string // KEY=VALUE, of the machines that it may run on
 	Limits       *schema.Resources
 	Requests     *schema.Resources
 	ReadOnlyRoot bool // with a /tmp that can be written
+
+	// Built is what the image says of itself; nil is not known.
+	Built *Built
 }
 
-// A Writer returns what runs a function: YAML documents, each after a line "---", or
-// the command of a shell. What the platform would refuse is an error.
-type Writer func(Function) ([]byte, error)
+// Built is what an image says of itself, where it is one of several that of the first platform.
+type Built struct {
+	User        string   // "" is root
+	Environment []string // NAME=VALUE
+	Platforms   []schema.PlatformReport
+}
+
+// A Part is what one function adds to what a platform reads.
+type Part struct {
+	// Notes say what of the function the platform does not take as it stands, by its key.
+	Notes []string
+
+	docs []mapping // YAML documents
+	in   []section // parts of a document that all functions share
+	text string    // where it is no YAML
+}
+
+// A section is an entry below a key of a document that all functions share.
+type section struct {
+	of    string
+	entry item
+}
 
 // A Platform is something that runs functions.
 type Platform struct {
 	Name    string // the word for it on a command line
 	Title   string // what people call it
-	Write   Writer
-	Command bool // Write returns a command, not manifests
+	Apply   string // the command that what is written is given to
+	Command bool   // it is a command for a shell, not manifests
+	Shown   bool   // a store shows it for each of its functions
+
+	// Write returns what runs a function. What the platform would refuse is an error.
+	Write func(Function) (Part, error)
+	// head begins a document that all functions share; nil: each has documents of its own.
+	head func(project string) mapping
 }
 
 // Platforms are all platforms, in the order in which they are shown.
 func Platforms() []Platform {
+	const kubectl = "kubectl apply -f -"
 	return []Platform{
-		{Name: "docker", Title: "Docker", Write: Docker, Command: true},
-		{Name: "openfaas", Title: "OpenFaaS", Write: OpenFaaS},
-		{Name: "knative", Title: "Knative", Write: Knative},
-		{Name: "kubernetes", Title: "Kubernetes", Write: Kubernetes},
+		{Name: "docker", Title: "Docker", Write: Docker, Command: true, Shown: true},
+		{Name: "openfaas", Title: "OpenFaaS", Write: OpenFaaS, Apply: kubectl, Shown: true},
+		{Name: "knative", Title: "Knative", Write: Knative, Apply: kubectl, Shown: true},
+		{Name: "kubernetes", Title: "Kubernetes", Write: Kubernetes, Apply: kubectl, Shown: true},
 	}
 }
 
 // Clusters are the platforms that take manifests.
 func Clusters() []Platform {
 	return slices.DeleteFunc(Platforms(), func(p Platform) bool { return p.Command })
+}
+
+// Shown are the platforms that a store shows for each of its functions.
+func Shown() []Platform {
+	return slices.DeleteFunc(Platforms(), func(p Platform) bool { return !p.Shown })
 }
 
 // Find returns the platform of a name among all.
@@ -70,89 +104,47 @@ func Names(all []Platform) []string {
 	return names
 }
 
+// Join makes what the platform reads of the parts of a project's functions: YAML documents,
+// each after a line "---", one document, or commands.
+func (p Platform) Join(project string, parts ...Part) ([]byte, error) {
+	if p.head != nil {
+		doc := p.head(project)
+		for _, part := range parts {
+			for _, s := range part.in {
+				doc = addTo(doc, s)
+			}
+		}
+		return document(doc)
+	}
+	var out []byte
+	for _, part := range parts {
+		raw, err := documents(part.docs...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, raw...), part.text...)
+	}
+	return out, nil
+}
+
+// addTo adds an entry below a key of a document; an entry that is there already stays.
+func addTo(doc mapping, s section) mapping {
+	i := slices.IndexFunc(doc, func(it item) bool { return it.key == s.of })
+	if i < 0 {
+		return append(doc, item{key: s.of, value: mapping{s.entry}})
+	}
+	below, _ := doc[i].value.(mapping) // nothing else has sections
+	if !slices.ContainsFunc(below, func(it item) bool { return it.key == s.entry.key }) {
+		doc[i].value = append(below, s.entry)
+	}
+	return doc
+}
+
 const secretsDir = "/var/openfaas/secrets"
 
-// OpenFaaS writes a Function of openfaas.com/v1, as OpenFaaS's operator reads
-// it. The namespace is openfaas-fn where there is none.
-func OpenFaaS(f Function) ([]byte, error) {
-	if err := f.check(); err != nil {
-		return nil, err
+func (f Function) port() int {
+	if f.Port == 0 {
+		return 8080
 	}
-	if f.Namespace == "" {
-		f.Namespace = "openfaas-fn"
-	}
-	spec := mapping{{key: "name", value: f.Name}, {key: "image", value: f.Image}}
-	// The operator makes variables of both, in a Deployment.
-	spec = add(spec, "handler", literal(f.FProcess))
-	spec = add(spec, "environment", sorted(literals(f.Environment)))
-	spec = add(spec, "labels", sorted(f.Labels))
-	spec = add(spec, "annotations", sorted(f.Annotations))
-	spec = add(spec, "constraints", f.Constraints)
-	spec = add(spec, "secrets", f.Secrets)
-	spec = add(spec, "limits", quantities(f.Limits))
-	spec = add(spec, "requests", quantities(f.Requests))
-	if f.ReadOnlyRoot {
-		spec = append(spec, item{key: "readOnlyRootFilesystem", value: true})
-	}
-	return documents(mapping{
-		{key: "apiVersion", value: "openfaas.com/v1"},
-		{key: "kind", value: "Function"},
-		{key: "metadata", value: f.metadata(nil)},
-		{key: "spec", value: spec},
-	})
-}
-
-// Knative writes a Service of serving.knative.dev/v1.
-func Knative(f Function) ([]byte, error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	pod := f.pod(mapping{{key: "containerPort", value: f.port()}}, mapping{
-		{key: "readinessProbe", value: f.probe("/_/ready", false)},
-	})
-	template := add(nil, "metadata", f.podMetadata(f.Labels))
-	template = append(template, item{key: "spec", value: pod})
-	return documents(mapping{
-		{key: "apiVersion", value: "serving.knative.dev/v1"},
-		{key: "kind", value: "Service"},
-		{key: "metadata", value: f.metadata(f.Labels)},
-		{key: "spec", value: mapping{{key: "template", value: template}}},
-	})
-}
-
-// Kubernetes writes a Deployment and the Service in front of it.
-func Kubernetes(f Function) ([]byte, error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	labels := maps.Clone(f.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels["app.kubernetes.io/name"] = f.Name
-	selector := mapping{{key: "app.kubernetes.io/name", value: f.Name}}
-	pod := f.pod(mapping{{key: "name", value: "http"}, {key: "containerPort", value: f.port()}}, mapping{
-		{key: "readinessProbe", value: f.probe("/_/ready", true)},
-		{key: "livenessProbe", value: f.probe("/_/health", true)},
-	})
-	return documents(mapping{
-		{key: "apiVersion", value: "apps/v1"},
-		{key: "kind", value: "Deployment"},
-		{key: "metadata", value: f.metadata(labels)},
-		{key: "spec", value: mapping{
-			{key: "selector", value: mapping{{key: "matchLabels", value: selector}}},
-			{key: "template", value: mapping{
-				{key: "metadata", value: f.podMetadata(labels)},
-				{key: "spec", value: pod},
-			}},
-		}},
-	}, mapping{
-		{key: "apiVersion", value: "v1"},
-		{key: "kind", value: "Service"},
-		{key: "metadata", value: f.metadata(labels)},
-		{key: "spec", value: mapping{
-			{key: "selector", value: selector},
-			{key: "ports", value: []mapping{{{key: "name", value: "http"}, {key: "port", value: 80}, {key: "targetPort", value: "http"}}}},
-		}},
-	})
+	return f.Port
 }

@@ -15,6 +15,20 @@ import (
 
 const image = "ghcr.io/acme/hello:1@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
+// write returns what a platform reads of one function, and the notes.
+func write(t *testing.T, platform deploy.Platform, f deploy.Function) (text []byte, notes []string) {
+	t.Helper()
+	part, err := platform.Write(f)
+	if err != nil {
+		t.Fatalf("%s: %v", platform.Name, err)
+	}
+	text, err = platform.Join("shop", part)
+	if err != nil {
+		t.Fatalf("%s: %v", platform.Name, err)
+	}
+	return text, part.Notes
+}
+
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -66,13 +80,9 @@ func TestText(t *testing.T) {
 		f.Annotations[fmt.Sprintf("v%d", i)] = text
 	}
 	for _, platform := range deploy.Clusters() {
-		one, err := platform.Write(f)
-		if err != nil {
-			t.Fatalf("%s: %v", platform.Name, err)
-		}
-		two, err := platform.Write(f)
-		if err != nil || !bytes.Equal(one, two) {
-			t.Errorf("%s: two runs differ: %v", platform.Name, err)
+		one, _ := write(t, platform, f)
+		if two, _ := write(t, platform, f); !bytes.Equal(one, two) {
+			t.Errorf("%s: two runs differ", platform.Name)
 		}
 		env, annotations := read(t, one)
 		if env["fprocess"] != f.FProcess {
@@ -102,10 +112,7 @@ func FuzzText(f *testing.F) {
 		}
 		fn := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A": "secret", "T": text}}
 		for _, platform := range deploy.Clusters() {
-			raw, err := platform.Write(fn)
-			if err != nil {
-				t.Fatalf("%s: %v", platform.Name, err)
-			}
+			raw, _ := write(t, platform, fn)
 			if env, _ := read(t, raw); env["T"] != text {
 				t.Errorf("%s: %q, want %q, in\n%s", platform.Name, env["T"], text, raw)
 			}
@@ -117,7 +124,7 @@ func FuzzText(f *testing.F) {
 func TestDocker(t *testing.T) {
 	t.Parallel()
 	f := deploy.Function{Name: "hello", Image: image, ReadOnlyRoot: true, FProcess: "sh -c 'echo $A'", Environment: map[string]string{}, Secrets: []string{"key"}}
-	want := []string{"run", "--rm", "-p", "8080:8080", "--read-only", "--tmpfs", "/tmp", "-e", "fprocess=" + f.FProcess}
+	want := []string{"run", "--rm", "-p", "8080:8080", "--stop-timeout", "40", "--read-only", "--tmpfs", "/tmp", "-e", "fprocess=" + f.FProcess}
 	for i, text := range texts() {
 		if !strings.Contains(text, "\x00") { // no process can be given that
 			name := fmt.Sprintf("V%03d", i)
@@ -125,11 +132,9 @@ func TestDocker(t *testing.T) {
 			want = append(want, "-e", name+"="+text)
 		}
 	}
-	want = append(want, "-v", "./key:/var/openfaas/secrets/key:ro", image)
-	command, err := deploy.Docker(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want = append(want, "-e", "healthcheck_interval=0s", "-v", "./key:/var/openfaas/secrets/key:ro", image)
+	docker, _ := deploy.Find(deploy.Platforms(), "docker")
+	command, _ := write(t, docker, f)
 	sh := exec.CommandContext(t.Context(), "sh", "-c", `docker() { printf '%s\0' "$@"; }; `+string(command))
 	out, err := sh.CombinedOutput()
 	if err != nil {

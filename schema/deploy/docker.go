@@ -12,8 +12,9 @@ import (
 // Docker writes a command for a shell that runs the function on this machine. Limits,
 // labels and what else only a cluster knows are left out. It refuses nothing: each word is
 // quoted.
-func Docker(f Function) ([]byte, error) {
-	words := []string{"docker", "run", "--rm", "-p", "8080:" + strconv.Itoa(f.port())}
+func Docker(f Function) (Part, error) {
+	pause := f.pause(0) // no balancer is in front, and nobody has to be told
+	words := []string{"docker", "run", "--rm", "-p", "8080:" + strconv.Itoa(f.port()), "--stop-timeout", strconv.Itoa(seconds(f.graceful(pause)))}
 	if f.ReadOnlyRoot {
 		words = append(words, "--read-only", "--tmpfs", "/tmp")
 	}
@@ -30,5 +31,5 @@ func Docker(f Function) ([]byte, error) {
 	for i, w := range words {
 		words[i] = plain.ShellWord(w)
 	}
-	return []byte(strings.Join(words, " ") + "\n"), nil
+	return Part{text: strings.Join(words, " ") + "\n"}, nil
 }

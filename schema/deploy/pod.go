@@ -1,27 +1,55 @@
 package deploy
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"fnb/schema"
 )
 
+// A podStyle is in what the pods of platforms differ.
+type podStyle struct {
+	port     mapping
+	probes   mapping
+	security mapping // nil is none
+	selector map[string]string
+	mount    func(f Function) (mounts, volumes []mapping) // nil is as Kubernetes has them
+	verbatim bool                                         // $ means nothing in a variable
+}
+
 // pod is the part that Knative and Kubernetes share.
-func (f Function) pod(port, probes mapping) mapping {
-	env := maps.Clone(f.Environment)
-	if f.FProcess != "" {
-		if env == nil {
-			env = map[string]string{}
-		}
-		env["fprocess"] = f.FProcess
-	}
+func (f Function) pod(style podStyle) mapping {
 	var vars []mapping
-	for _, k := range slices.Sorted(maps.Keys(env)) {
-		vars = append(vars, mapping{{key: "name", value: k}, {key: "value", value: literal(env[k])}})
+	for _, k := range slices.Sorted(maps.Keys(f.variables())) {
+		value := f.variables()[k]
+		if !style.verbatim {
+			value = literal(value)
+		}
+		vars = append(vars, mapping{{key: "name", value: k}, {key: "value", value: value}})
 	}
-	var mounts, volumes []mapping
+	mount := style.mount
+	if mount == nil {
+		mount = Function.volumes
+	}
+	mounts, volumes := mount(f)
+	c := mapping{{key: "name", value: "function"}, {key: "image", value: f.Image}}
+	c = add(c, "env", vars)
+	c = append(c, item{key: "ports", value: []mapping{style.port}})
+	c = append(c, style.probes...)
+	resources := add(add(nil, "limits", quantities(f.Limits)), "requests", quantities(f.Requests))
+	c = add(c, "resources", resources)
+	c = add(c, "securityContext", style.security)
+	c = add(c, "volumeMounts", mounts)
+	spec := add(nil, "nodeSelector", sorted(style.selector))
+	spec = append(spec, item{key: "containers", value: []mapping{c}})
+	return add(spec, "volumes", volumes)
+}
+
+// volumes are a /tmp where the root is read-only, and the secrets as files of one folder.
+func (f Function) volumes() (mounts, volumes []mapping) {
 	if f.ReadOnlyRoot {
 		mounts = append(mounts, mapping{{key: "name", value: "tmp"}, {key: "mountPath", value: "/tmp"}})
 		volumes = append(volumes, mapping{{key: "name", value: "tmp"}, {key: "emptyDir", value: map[string]string{}}})
@@ -34,6 +62,25 @@ func (f Function) pod(port, probes mapping) mapping {
 		mounts = append(mounts, mapping{{key: "name", value: "secrets"}, {key: "mountPath", value: secretsDir}, {key: "readOnly", value: true}})
 		volumes = append(volumes, mapping{{key: "name", value: "secrets"}, {key: "projected", value: mapping{{key: "sources", value: sources}}}})
 	}
+	return mounts, volumes
+}
+
+// variables are the environment, with the command where the stack has one.
+func (f Function) variables() map[string]string {
+	if f.FProcess == "" {
+		return f.Environment
+	}
+	env := maps.Clone(f.Environment)
+	if env == nil {
+		env = map[string]string{}
+	}
+	env["fprocess"] = f.FProcess
+	return env
+}
+
+// security is what Kubernetes' Pod Security "restricted" asks of a container. It does not say
+// runAsNonRoot of an image whose user is none that a kubelet could compare with root.
+func (f Function) security(p *Part) mapping {
 	security := mapping{
 		{key: "allowPrivilegeEscalation", value: false},
 		{key: "capabilities", value: mapping{{key: "drop", value: []string{"ALL"}}}},
@@ -41,19 +88,23 @@ func (f Function) pod(port, probes mapping) mapping {
 	if f.ReadOnlyRoot {
 		security = append(security, item{key: "readOnlyRootFilesystem", value: true})
 	}
-	c := mapping{{key: "name", value: "function"}, {key: "image", value: f.Image}}
-	c = add(c, "env", vars)
-	c = append(c, item{key: "ports", value: []mapping{port}})
-	c = append(c, probes...)
-	resources := add(add(nil, "limits", quantities(f.Limits)), "requests", quantities(f.Requests))
-	c = add(c, "resources", resources)
-	c = append(c, item{key: "securityContext", value: security})
-	c = add(c, "volumeMounts", mounts)
-	return add(mapping{{key: "containers", value: []mapping{c}}}, "volumes", volumes)
+	if f.Built != nil {
+		user, _, _ := strings.Cut(f.Built.User, ":")
+		n, err := strconv.ParseUint(user, 10, 32)
+		switch {
+		case err == nil && n > 0:
+			security = append(security, item{key: "runAsNonRoot", value: true})
+		case err == nil, user == "", user == "root":
+			p.note(`its image runs as root, which Pod Security "restricted" refuses; USER with a number in the template's Dockerfile mends it`)
+		default:
+			p.note(`its image runs as %q, and Pod Security "restricted" wants a user by number; USER with one in the template's Dockerfile mends it`, user)
+		}
+	}
+	return append(security, item{key: "seccompProfile", value: mapping{{key: "type", value: "RuntimeDefault"}}})
 }
 
 // probe asks the watchdog. Knative takes no port but the container's own.
-func (f Function) probe(path string, port bool) mapping {
+func probe(path string, port bool) mapping {
 	get := mapping{{key: "path", value: path}}
 	if port {
 		get = append(get, item{key: "port", value: "http"})
@@ -77,13 +128,6 @@ func literals(m map[string]string) map[string]string {
 	return out
 }
 
-func (f Function) port() int {
-	if f.Port == 0 {
-		return 8080
-	}
-	return f.Port
-}
-
 // metadata begins with the name.
 func (f Function) metadata(labels map[string]string) mapping {
 	m := mapping{{key: "name", value: f.Name}}
@@ -101,4 +145,8 @@ func quantities(r *schema.Resources) mapping {
 		return nil
 	}
 	return add(add(nil, "cpu", r.CPU), "memory", r.Memory)
+}
+
+func (p *Part) note(format string, args ...any) {
+	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
 }

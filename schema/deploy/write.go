@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -64,21 +65,29 @@ func add(m mapping, key string, value any) mapping {
 	return append(m, item{key: key, value: value})
 }
 
-// documents writes YAML documents. Texts that YAML 1.1, which Kubernetes reads, takes for
+// documents writes YAML documents, each after a line "---". Texts that YAML 1.1, which Kubernetes reads, takes for
 // something else are quoted: yes, 1e3, 190:20:30.
 func documents(docs ...mapping) ([]byte, error) {
 	var out bytes.Buffer
 	for _, d := range docs {
+		raw, err := document(d)
+		if err != nil {
+			return nil, err
+		}
 		out.WriteString("---\n")
-		enc := yaml.NewEncoder(&out)
-		enc.SetIndent(2)
-		enc.CompactSeqIndent()
-		if err := enc.Encode(d); err != nil {
-			return nil, fmt.Errorf("writing a manifest: %w", err)
-		}
-		if err := enc.Close(); err != nil {
-			return nil, fmt.Errorf("writing a manifest: %w", err)
-		}
+		out.Write(raw)
+	}
+	return out.Bytes(), nil
+}
+
+// document writes one of them.
+func document(d mapping) ([]byte, error) {
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	enc.CompactSeqIndent()
+	if err := errors.Join(enc.Encode(d), enc.Close()); err != nil {
+		return nil, fmt.Errorf("writing a manifest: %w", err)
 	}
 	return out.Bytes(), nil
 }

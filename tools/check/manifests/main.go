@@ -13,6 +13,7 @@ import (
 	"os"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -90,6 +91,15 @@ func checkOne(doc []byte) error {
 			}
 		}
 		return names(d.Name, d.Spec.Template.Labels)
+	case "autoscaling/v2 HorizontalPodAutoscaler":
+		h := &autoscalingv2.HorizontalPodAutoscaler{}
+		if err := yaml.UnmarshalStrict(doc, h); err != nil {
+			return err
+		}
+		if h.Spec.ScaleTargetRef.Name == "" || len(h.Spec.Metrics) == 0 || h.Spec.MinReplicas == nil || h.Spec.MaxReplicas < *h.Spec.MinReplicas {
+			return errors.New("an autoscaler needs a target, metrics, and a range of replicas")
+		}
+		return names(h.Name, h.Labels)
 	case "v1 Service":
 		s := &corev1.Service{}
 		if err := yaml.UnmarshalStrict(doc, s); err != nil {

@@ -1,0 +1,41 @@
+package deploy
+
+import "strings"
+
+// OpenFaaS writes a Function of openfaas.com/v1, as OpenFaaS's operator reads
+// it. The namespace is openfaas-fn where there is none.
+func OpenFaaS(f Function) (Part, error) {
+	if err := f.check(); err != nil {
+		return Part{}, err
+	}
+	if f.Namespace == "" {
+		f.Namespace = "openfaas-fn"
+	}
+	var p Part
+	for _, c := range f.Constraints {
+		if strings.Count(c, "=") != 1 {
+			p.note("OpenFaaS takes no constraint but KEY=VALUE, and ignores %q", c)
+		}
+	}
+	f.pauseBeforeStop()
+	spec := mapping{{key: "name", value: f.Name}, {key: "image", value: f.Image}}
+	// The operator makes variables of both, in a Deployment.
+	spec = add(spec, "handler", literal(f.FProcess))
+	spec = add(spec, "environment", sorted(literals(f.Environment)))
+	spec = add(spec, "labels", sorted(f.Labels))
+	spec = add(spec, "annotations", sorted(f.Annotations))
+	spec = add(spec, "constraints", f.Constraints)
+	spec = add(spec, "secrets", f.Secrets)
+	spec = add(spec, "limits", quantities(f.Limits))
+	spec = add(spec, "requests", quantities(f.Requests))
+	if f.ReadOnlyRoot {
+		spec = append(spec, item{key: "readOnlyRootFilesystem", value: true})
+	}
+	p.docs = []mapping{{
+		{key: "apiVersion", value: "openfaas.com/v1"},
+		{key: "kind", value: "Function"},
+		{key: "metadata", value: f.metadata(nil)},
+		{key: "spec", value: spec},
+	}}
+	return p, nil
+}
