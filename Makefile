@@ -26,7 +26,7 @@ small   = -tags nethttpomithttp2
 # Of golang.org/x they need the versions that fnb has, so that most of their packages are compiled once.
 servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
 clouds  = bin/tools/actionscache bin/tools/versitygw
-checkers = bin/tools/actionlint bin/tools/manifests
+checkers = bin/tools/actionlint bin/tools/manifests bin/tools/compose
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
 rivals  = bin/tools/buildctl bin/tools/ko
@@ -107,9 +107,9 @@ $(clouds) &: tools/cloud/go.mod tools/cloud/go.sum tools/cloud/actionscache/main
 	  github.com/versity/versitygw/cmd/versitygw ./actionscache
 	@touch $(clouds)
 
-$(checkers) &: tools/check/go.mod tools/check/go.sum tools/check/manifests/main.go
+$(checkers) &: tools/check/go.mod tools/check/go.sum tools/check/manifests/main.go tools/check/compose/main.go
 	go -C tools/check build -ldflags "-s -w" -o ../../bin/tools/ \
-	  github.com/rhysd/actionlint/cmd/actionlint ./manifests
+	  github.com/rhysd/actionlint/cmd/actionlint ./manifests ./compose
 	@touch $(checkers)
 
 $(linters): bin/tools/%: tools/lint/go.mod tools/lint/go.sum

@@ -30,14 +30,14 @@ func newGenerate(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(names, "|") + " [FUNCTION…]",
 		Short: "write manifests that deploy functions by digest",
-		Long: `Generate prints the manifests that run the stack's functions, or those that are named: a Function for OpenFaaS, a Service for Knative, a Deployment and a Service for plain Kubernetes. Each names its image by the digest that the registry has for it; an image that is not there is an error.
+		Long: `Generate prints what runs the stack's functions, or those that are named: a Function for OpenFaaS, a Service for Knative, Cloud Run and Code Engine, a Deployment and a Service for plain Kubernetes, an AWS SAM template for Lambda, a serverless.yml, or a Compose file. Each names its image by the digest that the registry has for it; an image that is not there is an error.
 
-Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What Kubernetes would refuse is an error that names it; a key that the platform does not take as it stands is a note.
+Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What the platform would refuse, such as more memory than it has, is an error; a key that the platform does not take as it stands is a note.
 
 The pods have time for the watchdog's drain, so that a rollout loses no request, and satisfy Pod Security "restricted" where the image's user is a number. The labels com.openfaas.scale.* become replicas, an autoscaler, or Knative's annotations; constraints become a selector of nodes.
 
 With --offline the digests are those of the local image store.`,
-		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -",
+		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -\n\n  # run all of them on this machine\n  fnb generate compose | docker compose -f - up -d\n\n  # deploy to AWS Lambda\n  fnb generate lambda > template.yaml && sam deploy --guided",
 		Args:              between(1, math.MaxInt),
 		ValidArgsFunction: g.completePlatforms,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -33,8 +33,10 @@ func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
 	case "forgejo", "gitea": // GitHub's syntax, but for actions by URL and labels of their own
 		data = regexp.MustCompile(`uses: https://[a-z.]+/`).ReplaceAll(data, []byte("uses: "))
 		err = runChecker("actionlint", data, "-no-color", "-ignore", `label "docker" is unknown`, "-")
-	case "knative", "kubernetes":
+	case "knative", "kubernetes", "cloudrun", "codeengine":
 		err = runChecker("manifests", data)
+	case "compose":
+		err = runChecker("compose", data)
 	default:
 		err = matchSchema(args[0], data)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Tool returns the path of a program of the nested modules below tools:
-// "registry", "buildkitd", "crane", "actionlint", "manifests", "actionscache" or
+// "registry", "buildkitd", "crane", "actionlint", "manifests", "compose", "actionscache" or
 // "versitygw". It is bin/tools/NAME of the checkout, and is built there first when it
 // is missing, which can take minutes.
 func Tool(ctx context.Context, name string) (string, error) {
@@ -26,6 +26,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 		"crane":        {"tools", "github.com/google/go-containerregistry/cmd/crane"},
 		"actionlint":   {"tools/check", "github.com/rhysd/actionlint/cmd/actionlint"},
 		"manifests":    {"tools/check", "./manifests"},
+		"compose":      {"tools/check", "./compose"},
 		"actionscache": {"tools/cloud", "./actionscache"},
 		"versitygw":    {"tools/cloud", "github.com/versity/versitygw/cmd/versitygw"},
 	}[name]

@@ -43,6 +43,7 @@ type Part struct {
 	docs []mapping // YAML documents
 	in   []section // parts of a document that all functions share
 	text string    // where it is no YAML
+	port int       // in the container, where the document needs one outside of it
 }
 
 // A section is an entry below a key of a document that all functions share.
@@ -63,6 +64,8 @@ type Platform struct {
 	Write func(Function) (Part, error)
 	// head begins a document that all functions share; nil: each has documents of its own.
 	head func(project string) mapping
+	// settle gives parts what they have only together; nil is nothing.
+	settle func([]Part)
 }
 
 // Platforms are all platforms, in the order in which they are shown.
@@ -73,10 +76,15 @@ func Platforms() []Platform {
 		{Name: "openfaas", Title: "OpenFaaS", Write: OpenFaaS, Apply: kubectl, Shown: true},
 		{Name: "knative", Title: "Knative", Write: Knative, Apply: kubectl, Shown: true},
 		{Name: "kubernetes", Title: "Kubernetes", Write: Kubernetes, Apply: kubectl, Shown: true},
+		{Name: "cloudrun", Title: "Google Cloud Run", Write: CloudRun, Apply: "gcloud run services replace -"},
+		{Name: "codeengine", Title: "IBM Code Engine", Write: CodeEngine, Apply: kubectl},
+		{Name: "lambda", Title: "AWS Lambda", Write: Lambda, Apply: "sam deploy --guided --template-file template.yaml", head: lambdaHead},
+		{Name: "serverless", Title: "the Serverless Framework", Write: Serverless, Apply: "serverless deploy --config serverless.yml", head: serverlessHead},
+		{Name: "compose", Title: "Docker Compose", Write: Compose, Apply: "docker compose -f - up -d", head: func(string) mapping { return nil }, settle: composePorts},
 	}
 }
 
-// Clusters are the platforms that take manifests.
+// Clusters are the platforms that take manifests, of Kubernetes or another system.
 func Clusters() []Platform {
 	return slices.DeleteFunc(Platforms(), func(p Platform) bool { return p.Command })
 }
@@ -107,6 +115,9 @@ func Names(all []Platform) []string {
 // Join makes what the platform reads of the parts of a project's functions: YAML documents,
 // each after a line "---", one document, or commands.
 func (p Platform) Join(project string, parts ...Part) ([]byte, error) {
+	if p.settle != nil {
+		p.settle(parts)
+	}
 	if p.head != nil {
 		doc := p.head(project)
 		for _, part := range parts {

@@ -15,6 +15,11 @@ import (
 
 const image = "ghcr.io/acme/hello:1@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
+// kubernetes are the platforms that take what OpenFaaS's operator or kubectl reads.
+func kubernetes() []deploy.Platform {
+	return slices.DeleteFunc(deploy.Shown(), func(p deploy.Platform) bool { return p.Command })
+}
+
 // write returns what a platform reads of one function, and the notes.
 func write(t *testing.T, platform deploy.Platform, f deploy.Function) (text []byte, notes []string) {
 	t.Helper()
@@ -48,7 +53,7 @@ func TestRefused(t *testing.T) {
 		"memory":       {deploy.Function{Name: "hello", Image: image, Requests: &schema.Resources{Memory: "12 MB"}}, "no quantity"},
 		"all problems": {deploy.Function{Name: "hello", Image: "x", Secrets: []string{"Y"}}, "secret"},
 	} {
-		for _, platform := range deploy.Clusters() {
+		for _, platform := range kubernetes() {
 			_, err := platform.Write(test.f)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%s, %s: %v, want %q in it", name, platform.Name, err, test.want)
@@ -79,7 +84,7 @@ func TestText(t *testing.T) {
 		f.Environment[fmt.Sprintf("V%d", i)] = text
 		f.Annotations[fmt.Sprintf("v%d", i)] = text
 	}
-	for _, platform := range deploy.Clusters() {
+	for _, platform := range kubernetes() {
 		one, _ := write(t, platform, f)
 		if two, _ := write(t, platform, f); !bytes.Equal(one, two) {
 			t.Errorf("%s: two runs differ", platform.Name)
@@ -111,7 +116,7 @@ func FuzzText(f *testing.F) {
 			t.Skip("a stack file is UTF-8")
 		}
 		fn := deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A": "secret", "T": text}}
-		for _, platform := range deploy.Clusters() {
+		for _, platform := range kubernetes() {
 			raw, _ := write(t, platform, fn)
 			if env, _ := read(t, raw); env["T"] != text {
 				t.Errorf("%s: %q, want %q, in\n%s", platform.Name, env["T"], text, raw)

@@ -53,14 +53,19 @@ func (f *Function) pauseBeforeStop() time.Duration { return f.pause(changes) }
 // pause has the watchdog take requests for d after SIGTERM, unless that is said already.
 func (f *Function) pause(d time.Duration) time.Duration {
 	if _, ok := f.variable("healthcheck_interval"); !ok {
-		env := maps.Clone(f.Environment)
-		if env == nil {
-			env = map[string]string{}
-		}
-		env["healthcheck_interval"] = d.String()
-		f.Environment = env
+		f.Environment = withVariable(f.Environment, "healthcheck_interval", d.String())
 	}
 	return f.duration("healthcheck_interval", d)
+}
+
+// withVariable is an environment with one more variable.
+func withVariable(env map[string]string, name, value string) map[string]string {
+	out := maps.Clone(env)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[name] = value
+	return out
 }
 
 // graceful is how long the function may take from SIGTERM to its end: a pause, its last requests, and its process.

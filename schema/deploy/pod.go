@@ -70,12 +70,7 @@ func (f Function) variables() map[string]string {
 	if f.FProcess == "" {
 		return f.Environment
 	}
-	env := maps.Clone(f.Environment)
-	if env == nil {
-		env = map[string]string{}
-	}
-	env["fprocess"] = f.FProcess
-	return env
+	return withVariable(f.Environment, "fprocess", f.FProcess)
 }
 
 // security is what Kubernetes' Pod Security "restricted" asks of a container. It does not say

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // scalePrefix begins the labels that say how OpenFaaS scales a function.
 const scalePrefix = "com.openfaas.scale."
+
+// isScale reports whether a label is one of those.
+func isScale(label string) bool { return strings.HasPrefix(label, scalePrefix) }
 
 // A scale is what the labels of a function say of how many of it run. Their meaning is OpenFaaS's.
 type scale struct {
