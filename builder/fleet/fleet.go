@@ -18,6 +18,7 @@ const (
 	// others, and fleetSilence how long one may answer nothing in a solve.
 	fleetPatience = 5 * time.Second
 	fleetSilence  = 15 * time.Second
+	fleetRenewal  = time.Minute
 	// fresh is how long an answer of a builder is taken for its health.
 	fresh = 2 * time.Second
 	// fleetLoad is how many solves a builder has at once before the next of a
@@ -39,6 +40,9 @@ type Options struct {
 	// Silence is how long a builder may answer nothing in a solve; 0 is 15
 	// seconds.
 	Silence time.Duration
+	// Renewal is how long a fleet whose builders have all gone waits until a selector finds others, as
+	// in a rollout; 0 is 60 seconds.
+	Renewal time.Duration
 }
 
 // A Fleet is several builders that share a run's work. Each solve goes to the
@@ -47,7 +51,8 @@ type Options struct {
 // platform to a builder that has it natively, or else emulates it.
 //
 // A builder that cannot be reached, falls silent or goes away is retired: it
-// gets nothing more from this fleet, and what it was doing goes to the next.
+// gets nothing more from this fleet, and what it was doing goes to the next. Selectors are
+// asked again then: a rollout of all builders leaves a fleet of the new ones.
 // What is wrong with a function is never tried again. A Fleet dials nobody
 // before the first solve, and is safe for concurrent use.
 type Fleet struct {
@@ -59,6 +64,8 @@ type Fleet struct {
 	mu      sync.Mutex
 	members []*member
 	lost    []error
+
+	renewing renewing
 }
 
 // A member is one builder of a fleet.
@@ -101,6 +108,7 @@ func New(opts Options) *Fleet {
 	opts.Load = cmp.Or(max(opts.Load, 0), fleetLoad)
 	opts.Patience = cmp.Or(opts.Patience, fleetPatience)
 	opts.Silence = cmp.Or(opts.Silence, fleetSilence)
+	opts.Renewal = cmp.Or(opts.Renewal, fleetRenewal)
 	return &Fleet{opts: opts, opened: make(chan struct{})}
 }
 
@@ -119,6 +127,7 @@ func (f *Fleet) open(ctx context.Context) error {
 		// Another caller's solve needs the dials when the first is interrupted.
 		dctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		f.cancel = cancel
+		f.renewing.life = dctx
 		go func() {
 			defer close(f.opened)
 			f.dial(dctx)
@@ -173,6 +182,7 @@ func (f *Fleet) Close() error {
 		f.cancel()
 	}
 	<-f.opened
+	f.renewing.wait(&f.mu)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var errs []error
@@ -201,6 +211,7 @@ func (f *Fleet) retire(n *member, why error) {
 	n.why = why
 	f.lost = append(f.lost, why)
 	close(n.gone)
+	f.lookAgain()
 }
 
 // healthy are the builders that can be used.

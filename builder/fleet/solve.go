@@ -50,7 +50,7 @@ func (f *Fleet) Solve(ctx context.Context, req builder.Request) (*builder.Result
 		req.Platforms = []schema.Platform{p}
 	}
 	d := &dispatch{fleet: f, key: affinity(req)}
-	members, err := f.healthy()
+	members, err := f.usable(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ type dispatch struct {
 // together has one builder solve a request, and the next when it is lost.
 func (d *dispatch) together(ctx context.Context, req builder.Request) (*builder.Result, error) {
 	for {
-		members, err := d.fleet.healthy()
+		members, err := d.fleet.usable(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (f *Fleet) Digests(ctx context.Context, req builder.Request, refs []string)
 	}
 	d := &dispatch{fleet: f, key: affinity(req)}
 	for {
-		members, err := f.healthy()
+		members, err := f.usable(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
