@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -188,6 +189,10 @@ func (r *runner) start(ctx context.Context, c *builder.Client) (*Container, erro
 	// The build has the image's own watchdog, the tunnel the one that is mounted: the
 	// machine's, also where the container is emulated.
 	session := builder.SessionRequest{Image: r.image, Watchdog: r.Tunnel, WatchdogPlatform: r.platform}
+	// A builder that does not even let go of a session is left to itself: nobody waits for it.
+	context.AfterFunc(life, func() {
+		time.AfterFunc(2*closePatience, func() { run.finish(context.Cause(life)) })
+	})
 	go func() {
 		err := c.Session(life, session, func(ctx context.Context, s *builder.Session) error {
 			return r.run(ctx, s, run)
@@ -253,7 +258,12 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 		return err
 	}
 	// Its error is that of a process that was killed.
-	defer func() { _ = ctr.Release(context.WithoutCancel(ctx)) }()
+	defer func() {
+		// A Docker Engine was seen that never answers: its process inside of the container did not end.
+		released, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+		defer cancel()
+		_ = ctr.Release(released)
+	}()
 	if err := run.begin(ctx, ctr, r.Request); err != nil {
 		return err
 	}
