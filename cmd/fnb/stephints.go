@@ -86,6 +86,9 @@ func stepHints(err error) []string {
 	if staleLock.MatchString(log) {
 		return makeLock(err)
 	}
+	if strings.Contains(s.Problem+log, "sysfs") && strings.Contains(s.Problem+log, "operation not permitted") {
+		return []string{"the builder runs in a namespace that may not mount /sys: give it a network namespace of its own, as with: unshare --user --map-root-user --net --mount"}
+	}
 	if m := olderGo.FindStringSubmatch(log); m != nil {
 		return []string{"if the Dockerfile has ARG GO_VERSION, choose another Go with: --build-arg GO_VERSION=" + m[1]}
 	}

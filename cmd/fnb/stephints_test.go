@@ -52,6 +52,10 @@ func TestStepHints(t *testing.T) {
 		{"  error occurred in cc-rs: failed to find tool \"c++\": No such file or directory", python, add("dev")},
 		{"  is `cmake` not installed?", python, install("cmake")},
 		{"  The pkg-config command could not be found.", python, add("dev")},
+		{
+			`runc run failed: unable to start container process: error during container init: error mounting "sysfs" to rootfs at "/sys": mount src=sysfs, dst=/sys, dstFd=/proc/thread-self/fd/8, flags=0xf: operation not permitted`, nil,
+			"the builder runs in a namespace that may not mount /sys: give it a network namespace of its own, as with: unshare --user --map-root-user --net --mount",
+		},
 		{"curl: (60) SSL certificate problem: unable to get local issuer certificate", nil, trust},
 		{"npm error code SELF_SIGNED_CERT_IN_CHAIN", nil, trust},
 		{"ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1028)", nil, trust},
