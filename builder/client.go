@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -13,13 +14,6 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
-
-	// The helpers register how to reach a BuildKit behind these URL schemes.
-	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
-	_ "github.com/moby/buildkit/client/connhelper/kubepod"
-	_ "github.com/moby/buildkit/client/connhelper/nerdctlcontainer"
-	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
-	_ "github.com/moby/buildkit/client/connhelper/ssh"
 	"github.com/moby/buildkit/util/grpcerrors"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc"
@@ -70,6 +64,9 @@ type Client struct {
 	lacks   sync.Map          // types of build cache that it was found not to have
 	configs sync.Map          // *imageConfig, of base images that were asked for
 	onClose func()            // as in Options
+	command *command          // the program that leads to it; nil is none
+	docker  bool              // it is a part of a Docker Engine
+	store   imageStore        // of that engine
 }
 
 // Info is what a builder says of itself.
@@ -92,12 +89,18 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err := opts.mayReach(u); err != nil {
 		return nil, err
 	}
+	via, err := commandOf(u)
+	if err != nil {
+		return nil, &AddressError{opts.Address, err.Error()}
+	}
 	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
 		MinConnectTimeout: cmp.Or(opts.Patience, dialTimeout),
 	}))}
 	address := opts.Address
 	switch {
+	case via != nil:
+		copts = append(copts, via.option())
 	case u.Scheme == "docker":
 		copts = append(copts, dockerEngine(u)...)
 	case u.Scheme == "tcp" && opts.TLSDir != "":
@@ -109,7 +112,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
-	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose}
+	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, command: via, docker: u.Scheme == "docker"}
 	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
@@ -118,9 +121,12 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &UnreachableError{Address: opts.Address, Err: WithoutGRPC(err)}
+		return nil, bc.unreachable(err)
 	}
 	bc.meet(workers)
+	if bc.docker {
+		bc.store = engineStore(dctx, u)
+	}
 	return bc, nil
 }
 
@@ -169,9 +175,26 @@ func (c *Client) Fits(p schema.Platform) (has, native bool) {
 // Ping makes one round trip. A builder that does not answer is an [*UnreachableError].
 func (c *Client) Ping(ctx context.Context) error {
 	if _, err := c.c.ListWorkers(ctx); err != nil {
-		return &UnreachableError{Address: c.address, Err: WithoutGRPC(err)}
+		return c.unreachable(err)
 	}
 	return nil
+}
+
+// programEnded is what is said of a builder when the program that leads to it has ended.
+var programEnded = regexp.MustCompile(`EOF|broken pipe|error while dialing|file already closed`)
+
+// unreachable says that the builder does not answer, with what the program that leads to it, if there is one, has said.
+func (c *Client) unreachable(err error) error {
+	err = WithoutGRPC(err)
+	said := c.command.said()
+	switch {
+	case said == "":
+	case programEnded.MatchString(err.Error()):
+		err = errors.New(said)
+	default:
+		err = fmt.Errorf("%w; %s", err, said)
+	}
+	return &UnreachableError{Address: c.address, Err: err}
 }
 
 // ErrNoWorkers is why a builder that answers makes nothing.
@@ -181,7 +204,7 @@ var ErrNoWorkers = errors.New("it has no workers")
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	workers, err := c.c.ListWorkers(ctx)
 	if err != nil {
-		return Info{}, &UnreachableError{Address: c.address, Err: WithoutGRPC(err)}
+		return Info{}, c.unreachable(err)
 	}
 	info := Info{Address: c.address}
 	// An old Docker Engine does not implement Info; its version stays unknown.

@@ -50,7 +50,7 @@ func attach(opt *client.SolveOpt, req *Request, refs ...string) error {
 
 // export says where the image goes. What it returns is to be called after the
 // solve.
-func export(opt *client.SolveOpt, req *Request) (release func(), err error) {
+func export(opt *client.SolveOpt, req *Request, keeps imageStore) (release func(), err error) {
 	release = func() {}
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
@@ -88,6 +88,11 @@ func export(opt *client.SolveOpt, req *Request) (release func(), err error) {
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, Output: fileOutput(out.OCI)}}
 	case out.Docker != nil:
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterDocker, Attrs: attrs, Output: fileOutput(out.Docker)}}
+	case out.Engine && keeps == storeDrivers:
+		opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": attrs["name"]}}}
+	case out.Engine:
+		attrs["store"], attrs["push"], attrs["unpack"] = "true", "false", "true"
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
 	case out.Local != "":
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, OutputDir: out.Local}}
 	case out.Tar != nil:

@@ -17,13 +17,7 @@ import (
 // session. docker:///var/run/docker.sock names the socket, which is the default;
 // docker://host:port is TCP.
 func dockerEngine(u *url.URL) []client.ClientOpt {
-	network, addr := "unix", u.Path
-	switch {
-	case u.Host != "":
-		network, addr = "tcp", u.Host
-	case addr == "":
-		addr = "/var/run/docker.sock"
-	}
+	network, addr := engineAddress(u)
 	return []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return hijack(ctx, network, addr, "/grpc", nil)

@@ -19,7 +19,7 @@ func (c *Client) DefaultPlatform(ctx context.Context) (schema.Platform, error) {
 		if ctx.Err() != nil {
 			return schema.Platform{}, ctx.Err()
 		}
-		return schema.Platform{}, &UnreachableError{Address: c.address, Err: WithoutGRPC(err)}
+		return schema.Platform{}, c.unreachable(err)
 	}
 	for _, w := range workers {
 		for _, p := range w.Platforms {

@@ -113,7 +113,7 @@ type Watchdog struct {
 	Reference string
 }
 
-// An Output says where an image goes. Of the first five fields one is set; the zero value
+// An Output says where an image goes. Of the first seven fields one is set; the zero value
 // makes the image and keeps it in the builder's cache only.
 type Output struct {
 	Store  string                         // folder of an OCI image layout; blobs are added to it, index.json is the caller's
@@ -123,7 +123,10 @@ type Output struct {
 	Local  string                         // folder that receives the root file system
 	Tar    func() (io.WriteCloser, error) // receives the root file system as a tar
 
-	Names     []string // with OCI and Docker: what the image is called in the tar
+	// Engine gives the image to the Docker Engine that the builder is a part of.
+	Engine bool
+
+	Names     []string // with OCI, Docker and Engine: what the image is called
 	PlainHTTP bool     // with Push: the registry speaks plain HTTP
 	ByDigest  bool     // with Push: without a tag, as a part of an image that a [fleet.Fleet] makes
 }

@@ -55,7 +55,10 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	if err := attach(&opt, &req); err != nil {
 		return nil, err
 	}
-	release, err := export(&opt, &req)
+	if err := c.deliverable(req.Output); err != nil {
+		return nil, err
+	}
+	release, err := export(&opt, &req, c.store)
 	if err != nil {
 		return nil, err
 	}

@@ -307,7 +307,11 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 		return se
 	}
 	if lost(err) {
-		return &UnreachableError{Address: c.address, Err: errors.New("it went away in the middle of the solve")}
+		why := "it went away in the middle of the solve"
+		if said := c.command.said(); said != "" {
+			why += "; " + said
+		}
+		return &UnreachableError{Address: c.address, Err: errors.New(why)}
 	}
 	why := w.redact.clean(problem(err))
 	st := w.failing(err)

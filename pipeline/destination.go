@@ -58,6 +58,9 @@ func (p *Pipeline) output(ctx context.Context, j *Job) (builder.Output, *target.
 	case ToRegistry:
 		return builder.Output{Push: textsOf(j.Refs), PlainHTTP: p.Registry.PlainHTTP(j.Refs[0].Text)}, nil, nil
 	}
+	if d.Kind == ToEngine && p.Builder.InEngine() {
+		return builder.Output{Engine: true, Names: textsOf(j.Refs)}, nil, nil
+	}
 	ask := toEngine
 	for _, o := range Outputs() {
 		if o.Kind == d.Kind {

@@ -56,6 +56,18 @@ func (l *OnDemand) Use(b Builder) {
 	l.client = b
 }
 
+// InEngine reports whether the builder is a part of a Docker Engine, which can be given what it makes.
+func (l *OnDemand) InEngine() bool {
+	named, _, err := l.choice.options()
+	switch {
+	case err != nil || len(named) > 1: // what is wrong is said by who connects
+		return false
+	case len(named) == 1:
+		return strings.HasPrefix(named[0].Address, "docker://")
+	}
+	return l.choice.Managed == nil && strings.HasPrefix(running(usualSockets()), "docker://")
+}
+
 // Get connects to the builder, once. An error is the same for all who ask.
 func (l *OnDemand) Get(ctx context.Context) (Builder, error) {
 	l.mu.Lock()

@@ -1,0 +1,11 @@
+//go:build unix
+
+package builder
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// apart keeps a terminal's Ctrl-C from a program, which ends with its connection.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

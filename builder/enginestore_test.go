@@ -1,0 +1,31 @@
+package builder
+
+import (
+	"testing"
+
+	"github.com/moby/buildkit/client"
+)
+
+// An engine is given an image in the way that it has.
+func TestExportToEngine(t *testing.T) {
+	t.Parallel()
+	for keeps, want := range map[imageStore]string{storeDrivers: "moby", storeContainerd: client.ExporterImage, storeUnknown: client.ExporterImage} {
+		var opt client.SolveOpt
+		release, err := export(&opt, &Request{Output: Output{Engine: true, Names: []string{"a:1", "b:2"}}}, keeps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if got := opt.Exports[0]; got.Type != want || got.Attrs["name"] != "a:1,b:2" || got.Attrs["push"] == "true" {
+			t.Errorf("%q: %+v", keeps, got)
+		}
+	}
+	if err := (&Client{}).deliverable(Output{Engine: true}); err == nil {
+		t.Error("a builder without an engine gives it images")
+	}
+	for _, c := range []*Client{{docker: true, store: storeContainerd}, {docker: true}} {
+		if err := c.deliverable(Output{Push: []string{"a"}}); err != nil {
+			t.Errorf("%q: %v", c.store, err)
+		}
+	}
+}
