@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	grpccodes "google.golang.org/grpc/codes"
 
+	"fnb/builder/engine"
+	"fnb/builder/program"
 	"fnb/builder/protocol"
 	"fnb/schema"
 )
@@ -64,9 +66,9 @@ type Client struct {
 	lacks   sync.Map          // types of build cache that it was found not to have
 	configs sync.Map          // *imageConfig, of base images that were asked for
 	onClose func()            // as in Options
-	command *command          // the program that leads to it; nil is none
+	program *program.Program  // the program that leads to it; nil is none
 	docker  bool              // it is a part of a Docker Engine
-	store   imageStore        // of that engine
+	store   engine.Store      // of that engine
 }
 
 // Info is what a builder says of itself.
@@ -89,7 +91,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err := opts.mayReach(u); err != nil {
 		return nil, err
 	}
-	via, err := commandOf(u)
+	via, err := program.Of(u)
 	if err != nil {
 		return nil, &AddressError{opts.Address, err.Error()}
 	}
@@ -100,9 +102,9 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	address := opts.Address
 	switch {
 	case via != nil:
-		copts = append(copts, via.option())
+		copts = append(copts, client.WithContextDialer(via.Dial))
 	case u.Scheme == "docker":
-		copts = append(copts, dockerEngine(u)...)
+		copts = append(copts, engine.Options(u)...)
 	case u.Scheme == "tcp" && opts.TLSDir != "":
 		copts = append(copts,
 			client.WithServerConfig(opts.ServerName, filepath.Join(opts.TLSDir, "ca.pem")),
@@ -112,7 +114,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
-	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, command: via, docker: u.Scheme == "docker"}
+	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, program: via, docker: u.Scheme == "docker"}
 	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
@@ -125,7 +127,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	}
 	bc.meet(workers)
 	if bc.docker {
-		bc.store = engineStore(dctx, u)
+		bc.store = engine.Ask(dctx, u)
 	}
 	return bc, nil
 }
@@ -186,7 +188,7 @@ var programEnded = regexp.MustCompile(`EOF|broken pipe|error while dialing|file 
 // unreachable says that the builder does not answer, with what the program that leads to it, if there is one, has said.
 func (c *Client) unreachable(err error) error {
 	err = WithoutGRPC(err)
-	said := c.command.said()
+	said := c.program.Said()
 	switch {
 	case said == "":
 	case programEnded.MatchString(err.Error()):

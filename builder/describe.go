@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 
 	"fnb/builder/buildcache"
+	"fnb/builder/engine"
 	"fnb/schema"
 )
 
@@ -50,7 +51,7 @@ func attach(opt *client.SolveOpt, req *Request, refs ...string) error {
 
 // export says where the image goes. What it returns is to be called after the
 // solve.
-func export(opt *client.SolveOpt, req *Request, keeps imageStore) (release func(), err error) {
+func export(opt *client.SolveOpt, req *Request, keeps engine.Store) (release func(), err error) {
 	release = func() {}
 	attrs := map[string]string{
 		"oci-mediatypes":    "true",
@@ -88,7 +89,7 @@ func export(opt *client.SolveOpt, req *Request, keeps imageStore) (release func(
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: attrs, Output: fileOutput(out.OCI)}}
 	case out.Docker != nil:
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterDocker, Attrs: attrs, Output: fileOutput(out.Docker)}}
-	case out.Engine && keeps == storeDrivers:
+	case out.Engine && keeps == engine.Drivers:
 		opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": attrs["name"]}}}
 	case out.Engine:
 		attrs["store"], attrs["push"], attrs["unpack"] = "true", "false", "true"

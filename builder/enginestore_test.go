@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"github.com/moby/buildkit/client"
+
+	"fnb/builder/engine"
 )
 
 // An engine is given an image in the way that it has.
 func TestExportToEngine(t *testing.T) {
 	t.Parallel()
-	for keeps, want := range map[imageStore]string{storeDrivers: "moby", storeContainerd: client.ExporterImage, storeUnknown: client.ExporterImage} {
+	for keeps, want := range map[engine.Store]string{engine.Drivers: "moby", engine.Containerd: client.ExporterImage, engine.Unknown: client.ExporterImage} {
 		var opt client.SolveOpt
 		release, err := export(&opt, &Request{Output: Output{Engine: true, Names: []string{"a:1", "b:2"}}}, keeps)
 		if err != nil {
@@ -23,7 +25,7 @@ func TestExportToEngine(t *testing.T) {
 	if err := (&Client{}).deliverable(Output{Engine: true}); err == nil {
 		t.Error("a builder without an engine gives it images")
 	}
-	for _, c := range []*Client{{docker: true, store: storeContainerd}, {docker: true}} {
+	for _, c := range []*Client{{docker: true, store: engine.Containerd}, {docker: true}} {
 		if err := c.deliverable(Output{Push: []string{"a"}}); err != nil {
 			t.Errorf("%q: %v", c.store, err)
 		}

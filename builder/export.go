@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"fnb/builder/engine"
 	"fnb/schema"
 )
 
@@ -49,4 +50,19 @@ func exportError(why string, err error) *ExportError {
 		e.Problem = "this builder cannot write images itself (it has no exporter " + strconv.Quote(m[1]) + ")"
 	}
 	return e
+}
+
+// deliverable refuses, before anything is built, what the builder cannot deliver.
+func (c *Client) deliverable(out Output) error {
+	images := out.Store != "" || len(out.Push) > 0 || out.OCI != nil || out.Docker != nil
+	switch {
+	case c.store == engine.Drivers && images:
+		return &ExportError{
+			Unsupported: true,
+			Problem:     "this builder cannot write images itself: its Docker Engine keeps them in a store of its own, without containerd's",
+		}
+	case out.Engine && !c.docker:
+		return &ExportError{Unsupported: true, Problem: "this builder does not belong to a Docker Engine, which could take the image"}
+	}
+	return nil
 }

@@ -308,7 +308,7 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	}
 	if lost(err) {
 		why := "it went away in the middle of the solve"
-		if said := c.command.said(); said != "" {
+		if said := c.program.Said(); said != "" {
 			why += "; " + said
 		}
 		return &UnreachableError{Address: c.address, Err: errors.New(why)}

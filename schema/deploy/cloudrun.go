@@ -56,6 +56,9 @@ func CloudRun(f Function) (Part, error) {
 	m, c := memory(f.Limits), cores(f.Limits)
 	fail(m <= cloudRunMost, "limits: Cloud Run gives a function at most 32Gi of memory")
 	fail(c == 0 || c <= 1 && c >= 0.08 || slices.Contains([]float64{2, 4, 6, 8}, c), "limits: Cloud Run gives a function 0.08 to 1, 2, 4, 6 or 8 CPUs, not %s", decimal(c))
+	if least := map[float64]float64{4: 2, 6: 4, 8: 4}[c]; m > 0 && m < least*gibibyte {
+		fail(false, "limits: Cloud Run wants memory %q at least for so many CPUs", decimal(least)+"Gi")
+	}
 	if least := cloudRunCores(m); max(c, 1) < least {
 		fail(false, "limits: Cloud Run wants cpu %q at least for so much memory", decimal(least))
 	}

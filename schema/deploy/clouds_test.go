@@ -202,6 +202,7 @@ func TestCloudLimits(t *testing.T) {
 		{"cloudrun", deploy.Function{Secrets: []string{"a", "b"}}, "mounts one at a folder"},
 		{"cloudrun", deploy.Function{Limits: limits("3", "1Gi")}, "not 3"},
 		{"cloudrun", deploy.Function{Limits: limits("1", "8Gi")}, `cpu "2"`},
+		{"cloudrun", deploy.Function{Limits: limits("6", "2Gi")}, `memory "4Gi"`},
 		{"cloudrun", deploy.Function{Limits: limits("8", "33Gi")}, "at most 32Gi"},
 		{"cloudrun", deploy.Function{Limits: limits("8", "32Gi")}, ""},
 		{"cloudrun", deploy.Function{Environment: env("exec_timeout", "61m")}, "exec_timeout 1h1m0s"},
@@ -214,7 +215,7 @@ func TestCloudLimits(t *testing.T) {
 		{"codeengine", deploy.Function{Labels: labels("max", "251")}, "at most 250"},
 		{"codeengine", deploy.Function{Labels: labels("max", "x")}, `max="x"`},
 		{"compose", deploy.Function{Image: "x"}, "no digest"},
-		{"compose", deploy.Function{Limits: limits("some", "")}, "no quantity"},
+		{"compose", deploy.Function{Limits: limits("some", "")}, "not a quantity"},
 	} {
 		if test.f.Name == "" {
 			test.f.Name = "hello"

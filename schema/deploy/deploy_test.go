@@ -49,8 +49,8 @@ func TestRefused(t *testing.T) {
 		"annotation":   {deploy.Function{Name: "hello", Image: image, Annotations: map[string]string{"-": "c"}}, "annotation"},
 		"variable":     {deploy.Function{Name: "hello", Image: image, Environment: map[string]string{"A=B": "c"}}, "environment variable"},
 		"secret":       {deploy.Function{Name: "hello", Image: image, Secrets: []string{"../x"}}, `secret "../x"`},
-		"cpu":          {deploy.Function{Name: "hello", Image: image, Limits: &schema.Resources{CPU: "-1"}}, "no quantity"},
-		"memory":       {deploy.Function{Name: "hello", Image: image, Requests: &schema.Resources{Memory: "12 MB"}}, "no quantity"},
+		"cpu":          {deploy.Function{Name: "hello", Image: image, Limits: &schema.Resources{CPU: "-1"}}, "not a quantity"},
+		"memory":       {deploy.Function{Name: "hello", Image: image, Requests: &schema.Resources{Memory: "12 MB"}}, "not a quantity"},
 		"all problems": {deploy.Function{Name: "hello", Image: "x", Secrets: []string{"Y"}}, "secret"},
 	} {
 		for _, platform := range kubernetes() {

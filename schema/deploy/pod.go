@@ -90,9 +90,9 @@ func (f Function) security(p *Part) mapping {
 		case err == nil && n > 0:
 			security = append(security, item{key: "runAsNonRoot", value: true})
 		case err == nil, user == "", user == "root":
-			p.note(`its image runs as root, which Pod Security "restricted" refuses; USER with a number in the template's Dockerfile mends it`)
+			p.note(`its image runs as root, which Pod Security "restricted" refuses; give the template's Dockerfile a USER with a number`)
 		default:
-			p.note(`its image runs as %q, and Pod Security "restricted" wants a user by number; USER with one in the template's Dockerfile mends it`, user)
+			p.note(`its image runs as %q, and Pod Security "restricted" wants a user by number; give the template's Dockerfile one`, user)
 		}
 	}
 	return append(security, item{key: "seccompProfile", value: mapping{{key: "type", value: "RuntimeDefault"}}})

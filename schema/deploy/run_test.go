@@ -125,7 +125,7 @@ func TestConstraints(t *testing.T) {
 	}
 	f = deploy.Function{Name: "hello", Image: image, Constraints: []string{"node.platform.os == linux", "ssd"}}
 	for _, write := range []func(deploy.Function) (deploy.Part, error){deploy.Kubernetes, deploy.Knative} {
-		if _, err := write(f); err == nil || strings.Count(err.Error(), "none for Kubernetes") != 2 {
+		if _, err := write(f); err == nil || strings.Count(err.Error(), "not one that Kubernetes takes") != 2 {
 			t.Errorf("got %v, want both named", err)
 		}
 	}

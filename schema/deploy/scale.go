@@ -32,7 +32,7 @@ func (f Function) scale() (scale, error) {
 	read := func(key, want string, parse func(value string) error) {
 		value, ok := f.Labels[scalePrefix+key]
 		if ok && parse(value) != nil {
-			errs = append(errs, fmt.Errorf("the label %s%s=%q is no %s", scalePrefix, key, value, want))
+			errs = append(errs, fmt.Errorf("the label %s%s=%q is not a %s", scalePrefix, key, value, want))
 		}
 	}
 	number := func(n *int) func(string) error {
@@ -48,7 +48,7 @@ func (f Function) scale() (scale, error) {
 	read("min", "number of replicas", number(&s.min))
 	read("max", "number of replicas", number(&s.max))
 	read("target", "number", number(&target))
-	read("zero", "true or false", func(value string) (err error) {
+	read("zero", "true or a false", func(value string) (err error) {
 		s.zero, err = strconv.ParseBool(value)
 		return err
 	})

@@ -1,4 +1,4 @@
-package builder
+package program
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/connhelper/dockercontainer"
 	"github.com/moby/buildkit/client/connhelper/kubepod"
 	"github.com/moby/buildkit/client/connhelper/nerdctlcontainer"
@@ -22,9 +21,9 @@ import (
 	"fnb/internal/plain"
 )
 
-// A command reaches a BuildKit through a program of the user's, such as kubectl, that joins its standard input and
+// A Program reaches a BuildKit through a program of the user's, such as kubectl, that joins its standard input and
 // output to it. It keeps what the program complains about, which BuildKit's own helpers lose where that comes late.
-type command struct {
+type Program struct {
 	words []string
 
 	mu   sync.Mutex
@@ -34,8 +33,8 @@ type command struct {
 // dialStdio has a BuildKit's client join a connection to its standard input and output.
 const dialStdio = "dial-stdio"
 
-// commandOf is the command of an address; nil where no program is needed.
-func commandOf(u *url.URL) (*command, error) {
+// Of is the program that leads to a builder's address; nil if none is needed.
+func Of(u *url.URL) (*Program, error) {
 	var words []string
 	flag := func(name, value string) {
 		if value != "" {
@@ -96,21 +95,16 @@ func commandOf(u *url.URL) (*command, error) {
 	default:
 		return nil, nil //nolint:nilnil // there is none
 	}
-	return &command{words: words}, nil
+	return &Program{words: words}, nil
 }
 
-// option has BuildKit's client dial with the command.
-func (c *command) option() client.ClientOpt {
-	return client.WithContextDialer(func(context.Context, string) (net.Conn, error) { return c.start() })
-}
-
-// start starts the program. It lives as long as the connection.
-func (c *command) start() (net.Conn, error) {
-	cmd := exec.Command(c.words[0], c.words[1:]...) //nolint:noctx,gosec // the connection ends it; each word was checked
+// Dial starts the program. It lives as long as the connection, whatever ctx does.
+func (p *Program) Dial(context.Context, string) (net.Conn, error) {
+	cmd := exec.Command(p.words[0], p.words[1:]...) //nolint:noctx,gosec // the connection ends it; each word was checked
 	said := &complaint{}
-	c.mu.Lock()
-	c.last = said
-	c.mu.Unlock()
+	p.mu.Lock()
+	p.last = said
+	p.mu.Unlock()
 	cmd.Stderr = said
 	cmd.WaitDelay = time.Second
 	apart(cmd)
@@ -129,24 +123,24 @@ func (c *command) start() (net.Conn, error) {
 		_, _ = said.Write([]byte(err.Error())) // never fails
 		return nil, err
 	}
-	conn := &commandConn{WriteCloser: in, out: out, cmd: cmd, ended: make(chan struct{}), read: make(chan struct{})}
-	go conn.wait()
-	return conn, nil
+	running := &conn{WriteCloser: in, out: out, cmd: cmd, ended: make(chan struct{}), read: make(chan struct{})}
+	go running.wait()
+	return running, nil
 }
 
-// said is what the program that was started last has complained about, with its name; "" is nothing.
-func (c *command) said() string {
-	if c == nil {
+// Said is what the program that was started last has complained about, with its name; "" is nothing.
+func (p *Program) Said() string {
+	if p == nil {
 		return ""
 	}
-	c.mu.Lock()
-	last := c.last
-	c.mu.Unlock()
+	p.mu.Lock()
+	last := p.last
+	p.mu.Unlock()
 	if last == nil {
 		return ""
 	}
 	if text := last.String(); text != "" {
-		return c.words[0] + ": " + text
+		return p.words[0] + ": " + text
 	}
 	return ""
 }
@@ -186,8 +180,8 @@ func (c *complaint) String() string {
 	return strings.Join(lines[max(0, len(lines)-complaintLines):], "; ")
 }
 
-// A commandConn is a program's standard input and output.
-type commandConn struct {
+// A conn is a program's standard input and output.
+type conn struct {
 	io.WriteCloser
 	out   io.ReadCloser
 	cmd   *exec.Cmd
@@ -198,30 +192,30 @@ type commandConn struct {
 }
 
 // wait ends with the program. Its output is not waited for, which is read to its end before.
-func (c *commandConn) wait() {
+func (c *conn) wait() {
 	<-c.read
 	_ = c.cmd.Wait() // what it has said is in its complaint
 	close(c.ended)
 }
 
-// commandPatience is how long a program may take to end that has closed its output, or whose input was closed.
-const commandPatience = 2 * time.Second
+// patience is how long a program may take to end that has closed its output, or whose input was closed.
+const patience = 2 * time.Second
 
 // Read implements [net.Conn].
-func (c *commandConn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.out.Read(p)
 	if err != nil {
 		c.done.Do(func() { close(c.read) })
 		select { // what it complains about comes with its end
 		case <-c.ended:
-		case <-time.After(commandPatience):
+		case <-time.After(patience):
 		}
 	}
 	return n, err
 }
 
 // Close ends the program: politely at first, so that what it has begun elsewhere ends too.
-func (c *commandConn) Close() error {
+func (c *conn) Close() error {
 	c.once.Do(func() {
 		_ = c.WriteCloser.Close()                 // it may have ended
 		_ = c.cmd.Process.Signal(syscall.SIGTERM) // the same
@@ -229,7 +223,7 @@ func (c *commandConn) Close() error {
 		go func() {
 			select {
 			case <-c.ended:
-			case <-time.After(commandPatience):
+			case <-time.After(patience):
 				_ = c.cmd.Process.Kill() // it may have ended
 			}
 		}()
@@ -239,19 +233,19 @@ func (c *commandConn) Close() error {
 }
 
 // LocalAddr implements [net.Conn].
-func (c *commandConn) LocalAddr() net.Addr { return programAddr(c.cmd.Path) }
+func (c *conn) LocalAddr() net.Addr { return programAddr(c.cmd.Path) }
 
 // RemoteAddr implements [net.Conn].
-func (c *commandConn) RemoteAddr() net.Addr { return programAddr(c.cmd.Path) }
+func (c *conn) RemoteAddr() net.Addr { return programAddr(c.cmd.Path) }
 
 // SetDeadline implements [net.Conn]; a program has none.
-func (c *commandConn) SetDeadline(time.Time) error { return nil }
+func (c *conn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements [net.Conn].
-func (c *commandConn) SetReadDeadline(time.Time) error { return nil }
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline implements [net.Conn].
-func (c *commandConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // A programAddr is the address of a program.
 type programAddr string

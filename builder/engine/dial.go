@@ -1,4 +1,4 @@
-package builder
+package engine
 
 import (
 	"bufio"
@@ -12,12 +12,12 @@ import (
 	"github.com/moby/buildkit/client"
 )
 
-// dockerEngine reaches the BuildKit inside a Docker Engine through two HTTP
+// Options reach the BuildKit inside a Docker Engine through two HTTP
 // upgrades of the Engine API: /grpc for the control API and /session for the
 // session. docker:///var/run/docker.sock names the socket, which is the default;
 // docker://host:port is TCP.
-func dockerEngine(u *url.URL) []client.ClientOpt {
-	network, addr := engineAddress(u)
+func Options(u *url.URL) []client.ClientOpt {
+	network, addr := address(u)
 	return []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return hijack(ctx, network, addr, "/grpc", nil)
