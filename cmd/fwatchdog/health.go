@@ -20,7 +20,7 @@ import (
 type health struct {
 	accepting atomic.Bool
 	leaving   atomic.Bool // a drain has begun: each answer is its connection's last
-	lock      string // "": suppress_lock
+	lock      string      // "": suppress_lock
 }
 
 // newHealth checks that the lock file can be written, and removes one that a killed watchdog left.
