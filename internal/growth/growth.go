@@ -33,7 +33,7 @@ const (
 	most = 1 << (2 * doublings) // times as many calls of what is short: it grows with the square at most
 
 	few  = 2 // rounds
-	many = 12
+	many = 24
 )
 
 // A Reader is one that is measured.

@@ -66,6 +66,24 @@ $ false
 	}
 }
 
+// TestDocuments holds that each block of the tutorial and the how-to pages is done, or says why not.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	all, err := filepath.Glob("../../docs/howto/*.md")
+	if err != nil || len(all) < 10 {
+		t.Fatalf("%d pages, %v", len(all), err)
+	}
+	for _, page := range append(all, "../../docs/tutorial.md") {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Blocks(string(data)); err != nil {
+			t.Errorf("%s: %v", page, err)
+		}
+	}
+}
+
 // TestReadRefuses holds what a page must not have.
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
