@@ -82,7 +82,7 @@ func TestSaid(t *testing.T) {
 		}
 		name := strings.TrimPrefix(filepath.ToSlash(file), "../../")
 		if d.IsDir() {
-			if slices.Contains(unsaid, d.Name()) || slices.Contains(unsaid, name) {
+			if skipped(d.Name()) || slices.Contains(unsaid, d.Name()) || slices.Contains(unsaid, name) {
 				return fs.SkipDir
 			}
 			return nil
