@@ -34,6 +34,7 @@ type Input struct {
 	BuildArgs    map[string]string // beside Function.BuildArgs, and before them
 	Watchdog     string            // before what Function and Template say; "" is what they say
 	Target       string            // stage the image is made of; "" is the last
+	Debug        bool              // make the image for a debugger, if the template has one; see [schema.Debug]
 	NoAccelerate bool              // leave the Dockerfile as it is written
 	// Hidden are files with secrets beside those of Function.BuildSecrets, of other
 	// functions or the command line. None is ever in the context, by whatever way.
@@ -71,6 +72,11 @@ type Context struct {
 	Unread []string
 	// Config is laid over the image configuration the Dockerfile leaves.
 	Config schema.ImageConfig
+	// Target is the stage that the image is made of; "" is the last.
+	Target string
+	// Debugger is set for an image whose function is started under a debugger. No registry
+	// gets it.
+	Debugger bool
 	// Watchdog is which watchdog to layer in: "default" for fnb's own, an
 	// image reference, or "" for none, because none is wanted or the
 	// Dockerfile brings it.
@@ -138,7 +144,7 @@ func Assemble(ctx context.Context, in Input) (*Context, error) {
 	if err := schema.ValidateFunctionName(in.Function.Name); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.addPackages, a.mergeArgs, a.chooseRuntime, a.addDockerfile}
+	steps := []func(context.Context) error{a.openHandler, a.findSecrets, a.addTemplate, a.addHandler, a.addPackageLists, a.addCopies, a.addPackages, a.mergeArgs, a.chooseRuntime, a.chooseDebugger, a.addDockerfile}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -278,7 +284,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets}
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Target: a.in.Target, Debugger: a.in.Debug}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}

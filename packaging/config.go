@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -96,6 +97,9 @@ func (a *assembly) configure(out *Context, dockerfile schema.Dockerfile) {
 		words.LabelTemplate:         title,
 		words.LabelTemplateChecksum: t.Checksum,
 		words.LabelWatchdog:         choice,
+	}
+	if a.in.Debug {
+		out.Config.Labels[words.LabelDebugger] = cmp.Or(t.Manifest.Debug.Adapter, "true")
 	}
 	out.Config.Env = map[string]string{}
 	if f.FProcess != "" {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"path/filepath"
@@ -9,7 +10,9 @@ import (
 	"fnb/builder"
 	"fnb/builder/containers"
 	"fnb/packaging"
+	"fnb/pipeline/debugger"
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // ContainerOptions say how functions are run.
@@ -55,6 +58,9 @@ func (p *Pipeline) containerOf(pl *Plan, o ContainerOptions) (containers.Request
 		env = map[string]string{}
 	}
 	maps.Copy(env, o.Env)
+	if pl.context.Debugger {
+		unhurried(env)
+	}
 	if err := p.readSecrets(pl); err != nil {
 		return containers.Request{}, While(pl.doing(), err)
 	}
@@ -132,4 +138,31 @@ func (p *Pipeline) Sources(fn schema.Function) []string {
 		paths = append(paths, dir)
 	}
 	return paths
+}
+
+// Debugger is how a function is started under a debugger, as its template says; a
+// [*debugger.NoneError] where it cannot be. If images are made for debuggers, that of such a
+// function is as ever.
+func (p *Pipeline) Debugger(ctx context.Context, fn schema.Function) (schema.Debug, error) {
+	tmpl, err := p.resolve(ctx, fn)
+	if err != nil {
+		return schema.Debug{}, err
+	}
+	debug := tmpl.Template.Manifest.Debug
+	switch {
+	case debug == nil:
+		return schema.Debug{}, &debugger.NoneError{Template: tmpl.Template.Name, Why: "its template.yml has no debug"}
+	case words.WatchdogNone == cmp.Or(p.settings.Inputs.Watchdog, fn.Watchdog, tmpl.Template.Manifest.Watchdog):
+		return schema.Debug{}, &debugger.NoneError{Template: tmpl.Template.Name, Why: "the function has no watchdog to start one"}
+	}
+	return *debug, nil
+}
+
+// unhurried are the timeouts of a function that may stand at a breakpoint, for as long as
+// anybody looks at it. Watchdogs do not agree on what 0 is.
+func unhurried(env map[string]string) {
+	const week = "168h"
+	for _, name := range []string{"exec_timeout", "read_timeout", "write_timeout"} {
+		env[name] = week
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"fnb/builder"
 	"fnb/packaging"
+	"fnb/pipeline/debugger"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -64,8 +65,8 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 	pl.req = builder.Request{
 		Name: fn.Name, Affinity: tmpl.Name + "@" + pl.Pin.Checksum, Context: bc.FS, Config: bc.Config, Epoch: in.Epoch, Progress: p.Progress,
 		Recipe: builder.Recipe{
-			Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: in.Target, NoCache: p.settings.NoCache, Pull: p.settings.Pinning.Pull,
-			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(in.Target), Images: imagesOf(bc),
+			Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: bc.Target, NoCache: p.settings.NoCache, Pull: p.settings.Pinning.Pull,
+			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(bc.Target), Images: imagesOf(bc),
 		},
 		Inputs: builder.Inputs{SSH: in.SSH, Proxy: p.Proxy, Authorities: slices.Concat(p.Authorities, p.settings.Authorities)},
 		Access: builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
@@ -76,6 +77,9 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 		for _, f := range bc.Files {
 			req.Sums[f.Path] = f.Sum
 		}
+	}
+	if kind := p.settings.Destination.Kind; bc.Debugger && (kind == ToRegistry || kind == ToStore) {
+		return debugger.ErrKept
 	}
 	if req.Platforms, err = p.platformsOf(ctx, fn); err != nil {
 		return err

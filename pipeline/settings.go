@@ -20,6 +20,7 @@ type Settings struct {
 	NoCache     bool     // run every step again, and look for no image of equal inputs
 	NoInputTag  bool     // give a pushed image no tag of its inputs
 	Test        bool     // also run the tests of handlers; one that fails fails the function
+	Debug       bool     // make images for debuggers where templates have one; they only run
 	Explain     bool     // say which inputs changed since a function's last build
 	Authorities []byte   // certificates in PEM that RUN steps trust beside those of [Means]; no input of an image
 	// CompareOnly has functions only compared: no builder and no registry is asked, and

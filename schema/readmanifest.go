@@ -143,6 +143,12 @@ func (r *reader) debug(dst **Debug) func(document.Value) {
 				return nil
 			}),
 			"adapter": r.Str(&debug.Adapter, nil),
+			"folder": r.Str(&debug.Folder, func(s string) error {
+				if !path.IsAbs(s) || path.Clean(s) != s {
+					return fmt.Errorf("%q is not an absolute path, such as /home/app/function", s)
+				}
+				return nil
+			}),
 		})
 		r.Require(v, seen, "command", "port")
 	}

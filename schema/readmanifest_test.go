@@ -32,7 +32,7 @@ func TestParseManifest(t *testing.T) {
 			Caches:    []string{"/root/.cache/go-build", "/go/pkg/mod"},
 			Test:      &schema.TemplateTest{Target: "test", Request: &schema.TestRequest{Method: "PUT", Path: "/a", Headers: map[string]string{"Accept": "a/b"}, Body: "hi", Status: 201, Contains: "hi"}},
 			Runtime:   &schema.Runtime{Arg: "GO_VERSION", Files: []string{".go-version", "go.mod"}, Least: "1.21"},
-			Debug:     &schema.Debug{Command: "dlv exec ./handler", Port: 2345, Adapter: "delve"},
+			Debug:     &schema.Debug{Command: "dlv exec ./handler", Port: 2345, Adapter: "delve", Folder: "/src"},
 		},
 		"empty.yml": {},
 	}

@@ -55,11 +55,15 @@ type Runtime struct {
 	Least string   `yaml:"least,omitempty"` // the oldest version on which the template works; a file that asks for an older one gets the template's
 }
 
-// A Debug says how a function is started under a debugger.
+// A Debug says how a function is started under a debugger. If the Dockerfile has a stage debug,
+// the image for the debugger is made of that.
 type Debug struct {
 	Command string `yaml:"command"`           // in place of fprocess
 	Port    int    `yaml:"port"`              // of loopback, where the debugger listens
-	Adapter string `yaml:"adapter,omitempty"` // what an editor calls it: "debugpy", "delve", "node", "jdwp"
+	Adapter string `yaml:"adapter,omitempty"` // what an editor calls it: "debugpy", "delve", "node", "bun", "jdwp"
+	// Folder is where the debugger says that the handler's files are, absolute; "" is the
+	// handler's folder below the image's working directory.
+	Folder string `yaml:"folder,omitempty"`
 }
 
 // A TemplateTest says how a template is tested: the stage of its Dockerfile

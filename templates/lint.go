@@ -101,6 +101,7 @@ func lint(fsys fs.FS) []Problem {
 		l.entrypoint(dockerfile, place)
 		l.test(dockerfile)
 		l.runtime(dockerfile)
+		l.debug()
 	}
 	return l.sorted()
 }

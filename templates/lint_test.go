@@ -40,7 +40,15 @@ func TestLint(t *testing.T) {
 		"a runtime that nothing chooses": {minimal(map[string]string{"template.yml": "fprocess: x\nruntime: {arg: PYTHON_VERSION, files: [.python-version]}\n"}), []string{
 			`template.yml:2: error: runtime: Dockerfile has no ARG PYTHON_VERSION with a value before its first FROM`,
 		}},
-		"a runtime":                        {minimal(map[string]string{"template.yml": "fprocess: x\nruntime: {arg: V, files: [.nvmrc]}\n", "Dockerfile": "ARG V=1\nFROM a:$V\nUSER 1\n"}), nil},
+		"a runtime":  {minimal(map[string]string{"template.yml": "fprocess: x\nruntime: {arg: V, files: [.nvmrc]}\n", "Dockerfile": "ARG V=1\nFROM a:$V\nUSER 1\n"}), nil},
+		"a debugger": {minimal(map[string]string{"template.yml": "fprocess: x\ndebug: {command: dlv --listen=127.0.0.1:2345, port: 2345, adapter: delve}\n"}), nil},
+		"a debugger that nobody reaches": {minimal(map[string]string{"template.yml": "fprocess: x\nwatchdog: none\nmode: http\nupstream_url: http://127.0.0.1:5678\ndebug:\n  command: debug --listen 0.0.0.0:1\n  port: 5678\n  adapter: gdb\n"}), []string{
+			"template.yml:6: error: debug: an image without a watchdog has nothing that runs its command",
+			"template.yml:6: warning: debug: its command does not name port 5678, where the debugger is looked for",
+			"template.yml:6: warning: debug: its command has the debugger listen at all addresses; 127.0.0.1 is enough",
+			"template.yml:7: error: debug: port 5678 is that of upstream_url, where the function listens",
+			`template.yml:8: warning: debug: adapter "gdb" is not one of debugpy, delve, node, bun, jdwp, for which editors are told how to attach`,
+		}},
 		"a handler folder of another name": {map[string]string{"template.yml": "fprocess: x\nhandler_folder: src\n", "Dockerfile": "FROM a:1\nCOPY src .\nUSER 5\n", "src/a": ""}, nil},
 		"bases that change": {docker("ARG V=latest\nFROM golang:$V AS a\nFROM localhost:5000/x\nCOPY --from=y:latest /a /b\nFROM z@sha256:0000000000000000000000000000000000000000000000000000000000000000\nUSER 1\n"), []string{
 			"Dockerfile:2: warning: base image golang:latest has the tag latest, so that it changes without notice",

@@ -20,6 +20,7 @@ import (
 	"fnb/images"
 	"fnb/internal/plain"
 	"fnb/pipeline"
+	"fnb/pipeline/debugger"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/serve"
 	"fnb/pipeline/services"
@@ -217,8 +218,13 @@ func functionHints(err error) []string {
 	if c, ok := errors.AsType[*pipeline.ContextError](err); ok && is[*fs.PathError](err) {
 		return []string{"remove what is there first: rm -r " + c.Dir}
 	}
-	if is[*serve.PortError](err) && !is[*serve.GatewayError](err) {
+	if p, ok := errors.AsType[*serve.PortError](err); ok && p.Debugger {
+		return []string{"take another with: --debug=N, or any free one with --debug=0"}
+	} else if ok && !is[*serve.GatewayError](err) {
 		return []string{"take another with: --port N, or any free one with --port 0"}
+	}
+	if is[*debugger.NoneError](err) {
+		return []string{"run it without a debugger: fnb run"}
 	}
 	if s, ok := errors.AsType[*updates.StarterError](err); ok {
 		return []string{"move the pin and merge by hand with: fnb update " + s.Function + " --no-merge"}

@@ -2,23 +2,18 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"time"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"fnb/builder/containers"
-	"fnb/internal/plain"
 	"fnb/internal/watch"
-	"fnb/pipeline"
 	"fnb/pipeline/serve"
-	"fnb/schema"
 )
 
 type runOptions struct {
 	containerFlags
 	choice
+	debugFlags
 	port    int
 	watch   bool
 	gateway gatewayFlag
@@ -37,8 +32,10 @@ With --watch a function is built anew when its handler, its template in a folder
 
 With --gateway one more port has the routes of OpenFaaS's gateway: /function/NAME, /async-function/NAME, /system/functions and /healthz. Without --port the functions' own ports follow it. Functions reach it as gateway:8080 and gateway.openfaas:8080, and so one another. A call to /async-function/NAME is tried again with growing pauses. One that is given up, or not done when Ctrl-C comes, is kept in .fnb/dead-letters; fnb invoke --dead-letters lists those.
 
+With --debug functions are started under the debugger of their template, which is forwarded to a port of the loopback interface, beside the requests. The stage debug of the template's Dockerfile brings the debugger; no registry gets such an image. Nothing times out while a function stands at a breakpoint. With --watch the debugger's port leads to the new container once that is started. --editor vscode adds to .vscode/launch.json how to attach.
+
 Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.`,
-		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch",
+		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # under a debugger, with what VS Code needs to attach\n  fnb run hello --watch --debug --editor vscode\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -48,11 +45,15 @@ Secrets are files in /var/openfaas/secrets, which only the function sees. The st
 				return usagef(cmd.CommandPath(), "--port %d: it must be 0 to 65535", o.port)
 			}
 			o.port = o.functionPort(cmd.Flags().Changed("port"))
+			if err := o.check(cmd.CommandPath()); err != nil {
+				return err
+			}
 			return g.runRun(cmd.Context(), o, args)
 		},
 	}
 	o.containerFlags.addFlags(cmd.Flags())
 	o.choice.addFlags(cmd.Flags(), "run")
+	o.debugFlags.addFlags(cmd.Flags())
 	cmd.Flags().IntVarP(&o.port, "port", "p", 8080, "forward the local port `N` to the first function, those after it to the others; 0 is any")
 	o.gateway.addFlag(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "build and swap when something is saved")
@@ -60,6 +61,7 @@ Secrets are files in /var/openfaas/secrets, which only the function sees. The st
 }
 
 func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) error {
+	o.settings.Debug = o.debug.on
 	p, jobs, err := g.containers(ctx, &o.containerFlags, o.choice, names, o.gateway.keys()...)
 	if err != nil {
 		return err
@@ -67,6 +69,7 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	defer p.Close()
 	so := serve.Options{
 		Container: o.container, Parallel: o.settings.Parallel, Port: o.port, Ready: o.timeout,
+		Debug:  o.options(g, filepath.Dir(p.Stack.File)),
 		Socket: func(function string) (string, error) { return functionSocket(p.Stack.File, function) },
 	}
 	if o.watch {
@@ -107,50 +110,4 @@ func watchFiles(paths []string) (saved <-chan struct{}, stop func(), err error) 
 		return nil, nil, err
 	}
 	return w.Saved, w.Close, nil
-}
-
-// A runner tells what becomes of functions.
-type runner struct {
-	g   *globals
-	o   *runOptions
-	out sync.Mutex // held while anything is printed
-}
-
-// Begins implements [serve.Observer].
-func (r *runner) Begins(fn schema.Function) { r.g.noteSecrets(&r.out, fn, &r.o.containerFlags) }
-
-// Logs implements [serve.Observer].
-func (r *runner) Logs(req *containers.Request) {
-	prefix := req.Name + " | "
-	req.Stdout = plain.NewWriter(&r.out, r.g.err, prefix)
-	req.Stderr = plain.NewWriter(&r.out, r.g.err, prefix)
-}
-
-// Serves implements [serve.Observer].
-func (r *runner) Serves(function, url string) error {
-	r.out.Lock()
-	defer r.out.Unlock()
-	if r.g.json {
-		return r.g.printJSON(struct {
-			Function string `json:"function"`
-			URL      string `json:"url"`
-		}{function, url})
-	}
-	_, err := fmt.Fprintln(r.g.out, function, url)
-	return err
-}
-
-// Again implements [serve.Observer].
-func (r *runner) Again(function string, took time.Duration) {
-	r.g.say(&r.out, function, "serving again after %s", took.Round(time.Millisecond))
-}
-
-// Unbuilt implements [serve.Observer].
-func (r *runner) Unbuilt(err error) { report(r.g.err, err) }
-
-// Failed implements [serve.Observer].
-func (r *runner) Failed(err *pipeline.FunctionError) {
-	r.out.Lock()
-	defer r.out.Unlock()
-	show(r.g.err, err)
 }

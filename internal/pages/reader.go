@@ -106,6 +106,7 @@ func (r *Reader) command(ctx context.Context, line, shown string, fails bool) er
 		if before, after, ok := strings.Cut(line, "--gateway"); ok { // whose port the functions' follow
 			return r.serve("exec "+before+"--gateway="+r.Port+after, shown)
 		}
+		line = strings.Replace(line, " --debug ", " --debug=0 ", 1) // a port that nobody else has
 		return r.serve("exec "+line+" --port "+r.Port, shown)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -18,6 +18,8 @@ import (
 	"fnb/internal/plain"
 	"fnb/internal/private"
 	"fnb/pipeline"
+	"fnb/pipeline/debugger"
+	"fnb/schema"
 )
 
 // stopGrace is how long a function has to end after SIGTERM.
@@ -34,6 +36,10 @@ type served struct {
 	unwatch  func()
 
 	announced bool // its address was printed
+
+	debug  *debugger.Port // nil without a debugger
+	debugs schema.Debug
+	target *debugger.Target // where its port leads
 
 	mu       sync.RWMutex
 	now      *instance     // nil before the first is ready
@@ -116,7 +122,10 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // A PortError is a port of this machine that is in use.
-type PortError struct{ Port int }
+type PortError struct {
+	Port     int
+	Debugger bool // it was for a debugger
+}
 
 func (e *PortError) Error() string { return fmt.Sprintf("port %d of this machine is in use", e.Port) }
 
@@ -124,7 +133,7 @@ func (e *PortError) Error() string { return fmt.Sprintf("port %d of this machine
 func listenLocal(ctx context.Context, port int) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &PortError{port}
+		return nil, &PortError{Port: port}
 	}
 	return l, err
 }
@@ -195,6 +204,9 @@ func (s *served) address() string { return "http://" + s.listener.Addr().String(
 // close ends the port, and the container with its requests.
 func (s *served) close(ctx context.Context) {
 	s.shut()
+	if s.debug != nil {
+		s.debug.Close() // what stands there goes on, and can end
+	}
 	if s.unwatch != nil {
 		s.unwatch()
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	Parallel  int           // how many are built at a time
 	Port      int           // local port of the first function, which those of the others follow; 0 is any
 	Ready     time.Duration // how long a function may take to begin to listen
+	Debug     *DebugOptions // starts functions under debuggers; the pipeline's settings must want that
 	// Socket is where others find a function that is served, such as fnb invoke.
 	Socket func(function string) (string, error)
 	// Watch tells when something at paths is saved; nil watches nothing. A function is
@@ -87,6 +88,12 @@ func Listen(ctx context.Context, p *pipeline.Pipeline, jobs []*pipeline.Job, o O
 	}
 	if o.Gateway != nil {
 		if err := f.openFront(ctx); err != nil {
+			f.Close(ctx)
+			return nil, err
+		}
+	}
+	if o.Debug != nil {
+		if err := f.openDebuggers(ctx); err != nil {
 			f.Close(ctx)
 			return nil, err
 		}
@@ -204,8 +211,10 @@ func (f *Functions) start(ctx context.Context, s *served) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Ready(ctx, f.o.Ready); err != nil {
+	back := f.lead(ctx, s, c)
+	if err := c.Ready(ctx, f.ready(s)); err != nil {
 		c.Close()
+		back()
 		return pipeline.While("running", err)
 	}
 	if old := s.swap(&instance{Container: c, replaced: make(chan struct{})}); old != nil {

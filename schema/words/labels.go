@@ -17,6 +17,10 @@ const (
 	// LabelWatchdog is which watchdog an image has: one of the words, or a reference.
 	LabelWatchdog = "fnb.watchdog"
 
+	// LabelDebugger marks an image whose function is started under a debugger, with what an
+	// editor calls that. No registry gets such an image.
+	LabelDebugger = "fnb.debugger"
+
 	// The rest are words of the OCI image specification.
 
 	LabelTitle      = "org.opencontainers.image.title"

@@ -12,4 +12,7 @@ const (
 	// LockStage is the stage of a Dockerfile that makes locks. What it leaves at its root under
 	// a lock's name is the lock.
 	LockStage = "lock"
+
+	// DebugStage is the stage of a Dockerfile that an image with a debugger is made of.
+	DebugStage = "debug"
 )

@@ -11,6 +11,7 @@ import path from 'node:path'
 
 const { build } = createRequire('/fnb/tools/esbuild/')('esbuild')
 
+const debug = process.argv[2] === 'debug' // the source map is in the file, with the sources
 const out = path.resolve('out')
 const folder = fs.realpathSync('function')
 const byItself = /\b__dirname\b|\b__filename\b|\bimport\.meta\b|\brequire\.resolve\b|\bcreateRequire\b|\b(?:require|import)\s*\((?!\s*(?:["'`][^"'`$]*["'`]\s*\)|\)))|\.node\b["'`]/
@@ -74,8 +75,8 @@ function bundle () {
     write: false,
     bundle: true,
     metafile: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
+    sourcemap: debug ? 'inline' : 'linked',
+    sourcesContent: debug,
     platform: 'node',
     format: 'esm',
     target: `node${process.versions.node}`,
