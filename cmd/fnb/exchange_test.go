@@ -33,6 +33,7 @@ func TestEndlessInput(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body) // the test ends it
 			return
 		}
+		_ = http.NewResponseController(w).EnableFullDuplex() // HTTP/1; without it net/http waits for the body's end
 		_, _ = io.WriteString(w, "early")
 	}))
 	defer server.Close()
