@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
 rivals  = bin/tools/buildctl bin/tools/ko
 
-.PHONY: help hooks build install release release-files release-image release-test watchdog setup tools axe standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install release release-files release-image release-test watchdog setup tools axe cfn standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -124,6 +124,13 @@ $(axe): tools/axe/package.json tools/axe/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tools/axe --ignore-scripts --no-audit --no-fund && touch $@; \
 	else echo "axe: npm is missing; tests that need axe-core are skipped" >&2; fi
 
+cfn = tools/cfn/venv/bin/cfn-lint
+cfn: $(cfn) ## fetch cfn-lint, which checks what fnb writes for AWS Lambda
+
+$(cfn): tools/cfn/requirements.txt
+	@if python3 -m venv tools/cfn/venv 2>/dev/null; then tools/cfn/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
+	else echo "cfn: python3-venv is missing; its checks are left out" >&2; fi
+
 $(rivals) &: tools/bench/go.mod tools/bench/go.sum
 	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ \
 	  github.com/moby/buildkit/cmd/buildctl github.com/google/ko
@@ -155,7 +162,7 @@ beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EX
 # Pictures of the store's page are kept there.
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
-	$(call beside,setup axe,build)
+	$(call beside,setup axe cfn,build)
 	$(call beside,layers,tools vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...

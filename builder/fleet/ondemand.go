@@ -126,14 +126,16 @@ func (l *OnDemand) GiveUp(err error) {
 	}
 }
 
-// Retired are the builders of a fleet that were given up.
-func (l *OnDemand) Retired() []error {
+// Retired are the builders of a fleet that were given up, and whether others are left.
+func (l *OnDemand) Retired() (lost []error, left bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f, ok := l.client.(*Fleet); ok {
-		return f.Lost()
+	f, ok := l.client.(*Fleet)
+	if !ok {
+		return nil, false
 	}
-	return nil
+	_, err := f.healthy()
+	return f.Lost(), err == nil
 }
 
 // Err is why the builder could not be reached; nil where nobody tried.

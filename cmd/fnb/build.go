@@ -136,8 +136,13 @@ func (g *globals) runBuild(ctx context.Context, want wanted, reportFile string) 
 		return err
 	}
 	made, err := p.Run(ctx, jobs)
-	for _, lost := range p.Builder.Retired() {
-		fmt.Fprintf(g.err, "fnb: note: %s; the other builders went on without it\n", plain.Line(lost.Error()))
+	lost, left := p.Builder.Retired()
+	for _, why := range lost {
+		text := plain.Line(why.Error())
+		if left {
+			text += "; the other builders went on without it"
+		}
+		fmt.Fprintf(g.err, "fnb: note: %s\n", text)
 	}
 	p.Close()
 	for _, name := range pipeline.UnreadArgs(made) {

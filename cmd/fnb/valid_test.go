@@ -37,6 +37,8 @@ func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
 		err = runChecker("manifests", data)
 	case "compose":
 		err = runChecker("compose", data)
+	case "lambda":
+		err = errors.Join(matchSchema("lambda", data), runCloudFormation(data))
 	default:
 		err = matchSchema(args[0], data)
 	}
@@ -52,6 +54,23 @@ func runChecker(name string, data []byte, args ...string) error {
 		return err
 	}
 	cmd := exec.Command(path, args...)
+	cmd.Stdin = bytes.NewReader(data)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// runCloudFormation gives a template to AWS's own linter, if it is there: FNB_REQUIRE=cfn says that it must be.
+func runCloudFormation(data []byte) error {
+	path, err := servers.CloudFormation()
+	if err != nil {
+		if servers.Required("cfn") {
+			return err
+		}
+		return nil
+	}
+	cmd := exec.Command(path)
 	cmd.Stdin = bytes.NewReader(data)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)

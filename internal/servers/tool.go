@@ -58,6 +58,19 @@ func Axe() (string, error) {
 	return string(script), err
 }
 
+// CloudFormation returns the path of cfn-lint, which checks templates for AWS. "make cfn" fetches it.
+func CloudFormation() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(root, "tools", "cfn", "venv", "bin", "cfn-lint")
+	if !executable(path) {
+		return "", fmt.Errorf("%s is missing: make cfn", path)
+	}
+	return path, nil
+}
+
 // moduleRoot finds the checkout: the nearest folder above the working folder
 // that holds both go.mod and tools/go.mod.
 func moduleRoot() (string, error) {
