@@ -30,7 +30,7 @@ func newGenerate(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(names, "|") + " [FUNCTION…]",
 		Short: "write manifests that deploy functions by digest",
-		Long: `Generate prints what runs the stack's functions, or those that are named: a Function for OpenFaaS, a Service for Knative, Cloud Run and Code Engine, a Deployment and a Service for plain Kubernetes, an AWS SAM template for Lambda, a serverless.yml, or a Compose file. Each names its image by the digest that the registry has for it; an image that is not there is an error.
+		Long: `Generate prints what runs the stack's functions, or those that are named. OpenFaaS gets a Function, plain Kubernetes a Deployment and a Service, and Knative, Cloud Run and Code Engine a Service. Lambda gets an AWS SAM template, the Serverless Framework a serverless.yml, and Compose a Compose file. Each names its image by the digest that the registry has for it; an image that is not there is an error.
 
 Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What the platform would refuse, such as more memory than it has, is an error; a key that the platform does not take as it stands is a note.
 
