@@ -200,7 +200,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/async-function/hello", nil, 405, "takes POST only"},
 		{"POST", "/async-function/hello", []string{"X-Callback-Url: file:///etc/passwd"}, 400, "must begin with http:// or https://"},
 		{"POST", "/async-function/hello", []string{"X-Callback-Url: http://"}, 400, "must begin with http:// or https://"},
-		{"POST", "/async-function/hello", []string{"X-Callback-Url: http://a:99999/"}, 400, "99999 is no port"},
+		{"POST", "/async-function/hello", []string{"X-Callback-Url: http://a:99999/"}, 400, "99999 is not a port"},
 		{"POST", "/async-function/hello", []string{"X-Callback-Url: http://a b/"}, 400, "no URL"},
 		{"GET", "/", nil, 404, "/function/NAME"},
 		{"POST", "/healthz", nil, 405, "GET"},
