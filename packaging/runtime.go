@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"fnb/schema/document"
 	"fnb/schema/runtimes"
 	"fnb/templates"
 	"fnb/templates/tree"
@@ -35,7 +37,13 @@ type RuntimeError struct {
 	Err   error
 }
 
-func (e *RuntimeError) Error() string { return e.File + ": " + e.Err.Error() }
+func (e *RuntimeError) Error() string {
+	if wrong, ok := errors.AsType[*document.TOMLError](e.Err); ok && wrong.Line > 0 {
+		return fmt.Sprintf("%s:%d: %s", e.File, wrong.Line, wrong.Problem)
+	}
+	return e.File + ": " + e.Err.Error()
+}
+
 func (e *RuntimeError) Unwrap() error { return e.Err }
 
 // chooseRuntime finds the version of the runtime: that of a build arg, or what a file of the

@@ -87,18 +87,23 @@ func TestRuntimeNoted(t *testing.T) {
 func TestRuntimeRefused(t *testing.T) {
 	t.Parallel()
 	tmpl := template(t, map[string]string{
-		"template.yml": "fprocess: ./run\nruntime: {arg: NODE_VERSION, files: [.nvmrc, package.json]}\n",
+		"template.yml": "fprocess: ./run\nruntime: {arg: NODE_VERSION, files: [.nvmrc, package.json, rust-toolchain.toml]}\n",
 		"Dockerfile":   "ARG NODE_VERSION=24\nFROM node:${NODE_VERSION}\nCOPY function/ .\n",
 		"function/x":   "starter",
 	})
-	root := files(t, map[string]string{"hello/package.json": `{"engines": {"node": "<4"}}`})
-	_, err := Assemble(t.Context(), Input{Function: function(), Template: tmpl, Root: root, Watchdog: "none"})
-	var re *RuntimeError
-	if !errors.As(err, &re) || re.Arg != "NODE_VERSION" || re.There != "24" {
-		t.Fatalf("got %v", err)
-	}
-	if want := "hello/package.json: fnb knows no version of Node.js for engines.node <4"; err.Error() != want {
-		t.Errorf("got %q, want %q", err, want)
+	for _, c := range []struct{ file, text, want string }{
+		{"package.json", `{"engines": {"node": "<4"}}`, "hello/package.json: fnb knows no version of Node.js for engines.node <4"},
+		{".nvmrc", ">=24 <25\n", `hello/.nvmrc: ">=24 <25" is not a version of Node.js`},
+		{"rust-toolchain.toml", "[toolchain]\nchannel = 1.9.0\n", "hello/rust-toolchain.toml:2: is not TOML: "},
+	} {
+		_, err := Assemble(t.Context(), Input{Function: function(), Template: tmpl, Root: files(t, map[string]string{"hello/" + c.file: c.text}), Watchdog: "none"})
+		var re *RuntimeError
+		if !errors.As(err, &re) || re.Arg != "NODE_VERSION" || re.There != "24" {
+			t.Fatalf("%s: got %v", c.file, err)
+		}
+		if !strings.HasPrefix(err.Error(), c.want) || !strings.HasSuffix(c.want, ": ") && err.Error() != c.want {
+			t.Errorf("got %q, want %q", err, c.want)
+		}
 	}
 }
 

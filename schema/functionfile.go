@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -118,7 +119,7 @@ func (r *reader) requestFields(e *Example) document.Fields {
 		"path":   r.Str(&e.Path, checkRequestPath),
 		"headers": func(v document.Value) {
 			r.StrMap(&e.Headers)(v)
-			if err := checkHeaders(e.Headers); err != nil {
+			if err := errors.Join(checkHeaders(e.Headers), checkFraming(e.Headers)); err != nil {
 				r.Refuse(v, err)
 			}
 		},

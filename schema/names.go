@@ -172,5 +172,8 @@ func (e *wordError) Error() string {
 	if e.or != "" {
 		all = append(slices.Clone(all), e.or)
 	}
+	if len(all) == 1 {
+		return fmt.Sprintf("%q is not %s", e.word, all[0])
+	}
 	return fmt.Sprintf("%q is not one of %s", e.word, strings.Join(all, ", "))
 }

@@ -384,6 +384,18 @@ func checkHeaders(headers map[string]string) error {
 	return nil
 }
 
+// checkFraming refuses headers of a request that the body decides. Records may have them: they
+// do nothing.
+func checkFraming(headers map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(headers)) {
+		switch http.CanonicalHeaderKey(key) {
+		case "Content-Length", "Transfer-Encoding":
+			return fmt.Errorf("%q cannot be chosen: fnb sets it to fit the body", key)
+		}
+	}
+	return nil
+}
+
 func checkExampleTitle(s string) error { return checkLength(s, maxLine) }
 
 func checkExampleText(s string) error { return checkLength(s, maxExampleBody) }

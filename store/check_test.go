@@ -57,9 +57,9 @@ func TestCheck(t *testing.T) {
 		want    string // "" for no problem at all
 	}{
 		"a new version":         {storeTree(recs...) + namespace, ann, ""},
-		"by somebody else":      {storeTree(recs...) + namespace, []string{"bob"}, "error: the namespace acme is not of bob"},
+		"by somebody else":      {storeTree(recs...) + namespace, []string{"bob"}, "error: the namespace acme does not belong to bob"},
 		"by nobody":             {storeTree(recs...) + namespace, nil, "warning: fnb does not know who proposes"},
-		"taken over":            {storeTree(recs...) + strings.ReplaceAll(namespace, "ann", "bob"), []string{"bob@example.com"}, "error: the namespace acme is not of bob"},
+		"taken over":            {storeTree(recs...) + strings.ReplaceAll(namespace, "ann", "bob"), []string{"bob@example.com"}, "error: the namespace acme does not belong to bob"},
 		"withdrawn":             {storeTree(yanked) + namespace, ann, ""},
 		"taken back":            {storeTree() + namespace, ann, "1.0.0.json: error: was taken back"},
 		"changed":               {storeTree(changed) + namespace, ann, "1.0.0.json: error: was changed"},

@@ -41,6 +41,9 @@ type VersionError struct {
 	Range string
 	Have  []string // the versions there are, highest first; none where it has no versions
 	Where string
+	// File is where a project names the version of the runtime, such as ".python-version", if
+	// Range may be one: @ is the version of the template.
+	File string
 }
 
 func (e *VersionError) Error() string {

@@ -183,7 +183,7 @@ func TestCheckFunctions(t *testing.T) {
 		files, author, want string // "" for no problem at all
 	}{
 		"new":       {base + functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "ann", ""},
-		"foreign":   {base + functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "bob", "error: the namespace acme is not of bob"},
+		"foreign":   {base + functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "bob", "error: the namespace acme does not belong to bob"},
 		"changed":   {strings.ReplaceAll(base, `"size": 1000`, `"size": 1`), "ann", "functions/acme/thumb/v/1.0.0.json: error: was changed"},
 		"removed":   {strings.ReplaceAll(base, "/v/1.0.0", "/v/1.0.1"), "ann", "functions/acme/thumb/v/1.0.0.json: error: was taken back"},
 		"misplaced": {base + strings.Replace(functionRecord("acme/thumb", "1.1.0", "linux/amd64", ""), "functions/", "templates/", 1), "ann", `error: kind: is "function"`},

@@ -15,6 +15,7 @@ import (
 	"fnb/internal/plain"
 	"fnb/internal/spelling"
 	"fnb/schema"
+	"fnb/schema/runtimes"
 	"fnb/store/cache"
 	"fnb/templates"
 )
@@ -263,6 +264,9 @@ func (l *lookup) fits(t *templates.Template, where string) error {
 	version := &VersionError{Range: rng, Where: where}
 	if t.Manifest.Version != "" {
 		version.Have = []string{t.Manifest.Version}
+	}
+	if m := t.Manifest.Runtime; m != nil && len(m.Files) > 0 && runtimes.IsVersion(rng) {
+		version.File = m.Files[0]
 	}
 	no := &NotFoundError{Name: l.ref, Err: version}
 	if !l.parsed.IsSemver {

@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	_ "embed"
+	"errors"
+	"fmt"
 	"path"
 	"strings"
 
 	"fnb/schema"
+	"fnb/store/git"
 	"fnb/store/records"
 )
 
@@ -48,10 +51,21 @@ func (l *lookup) fromOpenFaaS(ctx context.Context) (resolution, error) {
 	want := gitWant{url: url, path: path.Join(vendorDir, l.parsed.Name), name: l.parsed.Name}
 	want.rng, want.ref, want.semver = l.gitRange()
 	f, err := l.fromGit(ctx, want)
+	if near := l.near(); unreached(err) && len(near) > 0 && !l.pinned {
+		err = fmt.Errorf("it is not here, and OpenFaaS's template of that name cannot be fetched: %w", err)
+		return resolution{}, &NotFoundError{Name: l.ref, Near: near, Err: err}
+	}
 	if err != nil || !strings.Contains(l.parsed.Range, "sha256:") {
 		return f, err
 	}
 	return f, l.fits(f.template, url)
+}
+
+// unreached reports whether an error says that nothing could be fetched, whatever is there.
+func unreached(err error) bool {
+	_, offline := errors.AsType[*OfflineError](err)
+	_, unreachable := errors.AsType[*git.UnreachableError](err)
+	return offline || unreachable
 }
 
 // fromList finds a template that a list of OpenFaaS' names: in its repository, at

@@ -44,15 +44,25 @@ func flagError(cmd *cobra.Command, err error) error {
 			known = append(known, f.Name)
 		}
 	})
-	request := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(requestFlags).addFlags(request)
-	switch near := spelling.Nearest(name, known); {
-	case cmd.CommandPath() == "fnb test" && (request.Lookup(name) != nil || len(name) == 1 && request.ShorthandLookup(name) != nil):
-		u.hints = []string{"if fnb test must send another request, " + testRequestHint}
-	case len(name) > 1 && near != "":
+	if near := spelling.Nearest(name, known); len(name) > 1 && near != "" {
 		u.hints = []string{"did you mean: --" + near}
 	}
 	return u
+}
+
+// testFlagError is [flagError] for fnb test. It leads from the flags of fnb invoke to the stack file.
+func testFlagError(cmd *cobra.Command, err error) error {
+	request := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(requestFlags).addFlags(request)
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if ok {
+		name := unknown.GetSpecifiedName()
+		ok = request.Lookup(name) != nil || len(name) == 1 && request.ShorthandLookup(name) != nil
+	}
+	if !ok {
+		return flagError(cmd, err)
+	}
+	return &usageError{command: cmd.CommandPath(), err: err, hints: []string{"if fnb test must send another request, " + testRequestHint}}
 }
 
 // group is a command that only holds others; alone it shows its help, and an

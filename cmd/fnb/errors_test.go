@@ -83,12 +83,22 @@ func TestHints(t *testing.T) {
 		{&pipeline.UnknownFunctionError{Name: "helo", Near: []string{"hello"}}, "did you mean: hello"},
 		{&packaging.RuntimeError{File: ".nvmrc", Arg: "NODE_VERSION", There: "24", Err: errors.New("x")}, "correct the file, or choose the version without it: --build-arg NODE_VERSION=24"},
 		{&pipeline.NoImageError{Version: "25", Arg: "NODE_VERSION", Near: []string{"26"}}, "take one that there is: --build-arg NODE_VERSION=26"},
+		{&containers.ExitError{Code: 1, Log: []string{"ModuleNotFoundError: No module named 'requests.auth'"}}, "if requests is a package, add it to the handler's package list: requirements.txt, or dependencies in pyproject.toml"},
+		{&containers.NotListeningError{Log: []string{"Error: Cannot find module 'left-pad/index'"}}, "add left-pad to dependencies in the handler's package.json, and make its lock with: fnb lock --packages"},
+		{&builder.SolveError{Log: []string{`error: Cannot find package "@a/b" from "/home/app/function/handler.ts"`}}, "add @a/b to dependencies in the handler's package.json, and make its lock with: fnb lock --packages"},
+		{&containers.ExitError{Log: []string{`error: Import "ms" not a dependency and not in import map`}}, "add ms to imports in the handler's deno.json, and make its lock with: fnb lock --packages"},
+		{&store.NotFoundError{Name: "python3@3.12", Err: &store.VersionError{Range: "3.12", File: ".python-version"}}, "if 3.12 is the version of the language, leave out @3.12, and write it into the handler's .python-version"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
 		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
 	} {
 		if got := hints(tt.err); !slices.Contains(got, tt.want) {
 			t.Errorf("%T: %q, want %q", tt.err, got, tt.want)
+		}
+	}
+	for _, said := range []string{"Cannot find module './x'", "Cannot find module '/home/app/x.js'"} { // no package
+		if got := startHints(errors.New(said)); len(got) > 0 {
+			t.Errorf("%s: %q", said, got)
 		}
 	}
 	if got := hints(&outdatedError{n: 1}); len(got) > 0 {

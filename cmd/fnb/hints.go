@@ -130,6 +130,7 @@ func hints(err error) []string {
 	out = append(out, builderHints(err)...)
 	out = append(out, runtimeHints(err)...)
 	out = append(out, gatewayHints(err)...)
+	out = append(out, startHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
@@ -241,6 +242,9 @@ func functionHints(err error) []string {
 func templateHints(err error) []string {
 	out := storeHints(err)
 	if v, ok := errors.AsType[*store.VersionError](err); ok {
+		if v.File != "" {
+			out = append(out, "if "+v.Range+" is the version of the language, leave out @"+v.Range+", and write it into the handler's "+v.File)
+		}
 		if len(v.Have) > 0 {
 			out = append(out, "take a version that there is, such as: @"+v.Have[0])
 		}

@@ -63,6 +63,7 @@ A table is printed, or with --json a list. The exit code is 3 where a check fail
 	}
 	o.addTestFlags(cmd)
 	o.choice.addFlags(cmd.Flags(), "test")
+	cmd.SetFlagErrorFunc(testFlagError)
 	return cmd
 }
 

@@ -99,12 +99,12 @@ func TestFind(t *testing.T) {
 		},
 		"a lock of its own": {
 			"fn/a", map[string]string{
-				"package.json": `{"workspaces": ["fn/*"]}`, "package-lock.json": npmLock, "fn/a/package.json": `{"name": "a"}`, "fn/a/pnpm-lock.yaml": "lockfileVersion: '9.0'",
+				"package.json": `{"workspaces": ["fn/*"]}`, "package-lock.json": npmLock, "fn/a/package.json": `{"name": "a"}`, "fn/a/pnpm-lock.yaml": "lockfileVersion: '9.0'\nimporters: {}",
 			}, "pnpm fn/a . fn/a/package.json fn/a/pnpm-lock.yaml",
 		},
 		"pnpm's workspace": {
 			"deep/fn/a", map[string]string{
-				"deep/pnpm-workspace.yaml": "packages:\n  - fn/**\n  - '!**/test/**'\npatchedDependencies:\n  x@1: patches/x.patch\n", "deep/pnpm-lock.yaml": "lockfileVersion: '9.0'\n", "deep/package.json": "{}", "deep/patches/x.patch": "",
+				"deep/pnpm-workspace.yaml": "packages:\n  - fn/**\n  - '!**/test/**'\npatchedDependencies:\n  x@1: patches/x.patch\n", "deep/pnpm-lock.yaml": "lockfileVersion: '9.0'\nimporters: {}\n", "deep/package.json": "{}", "deep/patches/x.patch": "",
 				"deep/fn/a/package.json": `{"name": "a", "dependencies": {"lib": "workspace:*", "alias": "workspace:b@^1", "p": "workspace:../p"}}`,
 				"deep/fn/l/package.json": `{"name": "lib"}`, "deep/fn/b/package.json": `{"name": "b"}`, "deep/fn/p/package.json": `{"name": "p"}`, "deep/fn/test/x/package.json": `{"name": "lib"}`,
 			}, "pnpm deep fn/a deep/fn/a/package.json deep/package.json deep/pnpm-lock.yaml deep/pnpm-workspace.yaml deep/fn/b/ deep/fn/l/ deep/fn/p/ deep/patches/",
@@ -190,6 +190,8 @@ func TestFindErrors(t *testing.T) {
 		"a manifest of go":         {".", map[string]string{"go.mod": "module x\nfoo bar\n"}, "go.mod:2: unknown directive: foo"},
 		"not yarn's":               {".", map[string]string{"package.json": "{}", "yarn.lock": "{}"}, "yarn.lock:1: is not a lock: it has no # yarn lockfile v1"},
 		"no manifest":              {".", map[string]string{"requirements.txt": "x", "uv.lock": uvLock}, "uv.lock: is a lock of uv, which reads pyproject.toml, but there is none beside it"},
+		"pnpm's without importers": {".", map[string]string{"package.json": "{}", "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "pnpm-lock.yaml:1: is not a lock: it has no importers:"},
+		"UTF-16":                   {".", map[string]string{"package.json": "\xff\xfe{\x00}\x00"}, "package.json:1: is written in UTF-16, which no package manager reads: save it as UTF-8"},
 		"two locks":                {".", map[string]string{"package.json": "{}", "package-lock.json": npmLock, "yarn.lock": "# yarn lockfile v1"}, "package-lock.json and yarn.lock are locks of two package managers"},
 		"another packageManager":   {".", map[string]string{"package.json": "{\n\"packageManager\": \"pnpm@9.0.0\"}", "package-lock.json": npmLock}, "package.json:2: packageManager is pnpm, and package-lock.json is a lock of npm"},
 		"an unknown lock":          {".", map[string]string{"handler.py": "", "Gemfile.lock": "", "composer.lock": "", "Cargo.lock": rustLock}, "Cargo.lock: is a lock of cargo, which reads Cargo.toml"},

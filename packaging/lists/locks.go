@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path"
+	"regexp"
 	"slices"
 
 	"fnb/schema/languages"
@@ -63,6 +64,9 @@ func (c chooser) hasManifest(dir string, m languages.Manager) bool {
 	return m.Name == "deno" && slices.ContainsFunc([]string{"deno.jsonc", "package.json"}, func(name string) bool { return c.has(path.Join(dir, name)) })
 }
 
+// pnpm9 begins a lock of pnpm 9 or later, which has importers, be it one.
+var pnpm9 = regexp.MustCompile(`(?m)^lockfileVersion: '?(?:9|[1-9]\d)\.`)
+
 // lockSyntax refuses what no package manager can have written.
 func (t text) lockSyntax(base string) error {
 	has := func(words ...string) error {
@@ -80,6 +84,9 @@ func (t text) lockSyntax(base string) error {
 		_, err := t.toml()
 		return err
 	case "pnpm-lock.yaml":
+		if pnpm9.Match(t.data) {
+			return has("importers:")
+		}
 		return has("lockfileVersion:")
 	case "yarn.lock":
 		return has("# yarn lockfile v1", "__metadata:")

@@ -133,6 +133,9 @@ func (t text) json() (table, error) {
 // unmarshal decodes the JSON of a text, whose lines data has. What is JSON, and not as out
 // has it, is not of that kind.
 func (t text) unmarshal(data []byte, out any, kind string) error {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return t.at(1, "is written in UTF-16, which no package manager reads: save it as UTF-8")
+	}
 	err := json.Unmarshal(data, out)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return t.at(lineAt(data, int(syntax.Offset)), "is not JSON: %s", syntax)

@@ -64,6 +64,14 @@ func (e *LocklessError) Error() string {
 	return fmt.Sprintf("%s has no lock: what it installs is pinned by naming each package with its version in %s", e.Manager, e.Manifest)
 }
 
+// A NothingError is a function whose package list names nothing: its package manager makes no
+// lock then, and it needs none.
+type NothingError struct{ Manager string }
+
+func (e *NothingError) Error() string {
+	return fmt.Sprintf("there is nothing to lock: the package list names nothing, so %s makes no lock", e.Manager)
+}
+
 // unlockable reports whether an error says that a function has nothing to be locked.
 func unlockable(err error) bool {
 	_, stage := errors.AsType[*StageError](err)
@@ -74,25 +82,31 @@ func unlockable(err error) bool {
 
 // Make makes the locks of functions, one for those of one workspace. The pipeline is one
 // whose settings have [pipeline.Inputs] with Relock. A function that has nothing to be locked
-// is an error if it is named or no other has; else it is passed over, and passed says why.
+// is an error if it is named or no other has; else it is passed over, and passed says why. One
+// whose package list names nothing is passed over always.
 func Make(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
 	m := making{p: p, made: map[string][]int{}}
+	var nothing []*pipeline.FunctionError
 	for _, fn := range fns {
 		if fn.SkipBuild {
 			continue
 		}
 		if err := m.lock(ctx, fn); err != nil {
 			f := &pipeline.FunctionError{Name: fn.Name, Place: pipeline.PlaceOf(p.Stack, fn), Doing: "locking packages", Err: err}
+			if _, ok := errors.AsType[*NothingError](err); ok {
+				nothing = append(nothing, f)
+				continue
+			}
 			if named || !unlockable(err) {
 				return m.all, passed, f
 			}
 			passed = append(passed, f)
 		}
 	}
-	if len(m.all) == 0 && len(passed) > 0 {
+	if len(m.all)+len(nothing) == 0 && len(passed) > 0 {
 		return nil, nil, &pipeline.RunError{Failed: passed, All: len(fns)}
 	}
-	return m.all, passed, nil
+	return m.all, append(passed, nothing...), nil
 }
 
 // A making is locks under way.
@@ -191,6 +205,9 @@ func solve(ctx context.Context, p *pipeline.Pipeline, pl *pipeline.Plan) (map[st
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(got.files) == 0 && got.manager == "deno" {
+		return nil, &NothingError{got.manager}
 	}
 	if len(got.files) == 0 {
 		return nil, fmt.Errorf("the stage %q of the template left no lock of %s", words.LockStage, got.manager)

@@ -23,10 +23,10 @@ func Files() []string {
 	}
 }
 
-// Read returns what a file asks for, by the file's name; false where it asks for nothing. A
-// file that is broken asks for nothing either: the tool whose file it is says so. An error
-// is a [*TextError]. A name that is not known is that of a file with a version, and nothing
-// else, in it.
+// Read returns what a file asks for, by the file's name; false where it asks for nothing. An
+// error is a [*TextError], or a [*document.TOMLError] of a file that is no TOML. A broken file
+// of another kind asks for nothing: who installs packages from it says so. A name that is not
+// known is that of a file with a version, and nothing else, in it.
 func Read(runtime, file string, data []byte) (Wish, bool, error) {
 	if len(data) > MaxBytes {
 		return Wish{}, false, nil
@@ -99,7 +99,7 @@ func readVersion(runtime, text string) (Wish, bool, error) {
 		}
 		w, err := pinned(runtime, word)
 		if err != nil {
-			return Wish{}, false, err
+			return Wish{}, false, &TextError{Runtime: runtime, Text: line[:min(len(line), maxText)]}
 		}
 		if !w.Unversioned {
 			return w, true, nil
@@ -151,7 +151,7 @@ func readTOML(runtime, text string) (Wish, bool, error) {
 		} `toml:"workspace"`
 	}
 	if err := document.ReadTOML([]byte(text), &doc); err != nil {
-		return Wish{}, false, nil //nolint:nilerr // see [Read]
+		return Wish{}, false, err
 	}
 	if runtime == Rust {
 		if channel := strings.TrimSpace(doc.Toolchain.Channel); channel != "" {

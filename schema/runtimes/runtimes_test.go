@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"fnb/schema/document"
 	"fnb/schema/runtimes"
 )
 
@@ -55,7 +56,7 @@ func TestRead(t *testing.T) {
 		{"python", "pyproject.toml", "[tool.poetry.dependencies]\npython = '^3.11'\n", "3.13", "3.13"},
 		{"python", "pyproject.toml", "[tool.poetry.dependencies]\npython = '~3.11'\n", "3.13", "3.11"},
 		{"python", "pyproject.toml", "[tool.poetry.dependencies]\npython = '>=3.9,<3.11 || >=3.14'\n", "3.13", "3.14"},
-		{"python", "pyproject.toml", "[project\n", "3.13", none},
+		{"python", "pyproject.toml", "[project\n", "3.13", bad},
 		{"python", "pyproject.toml", "[project]\nname = 'x'\n", "3.13", none},
 		{"python", "Pipfile", "[requires]\npython_version = '3.11'\n", "3.13", "3.11"},
 		{"python", ".tool-versions", "nodejs 22.1.0\npython 3.12.1 3.11\n", "3.13", "3.12.1"},
@@ -139,7 +140,7 @@ func TestRead(t *testing.T) {
 			var text *runtimes.TextError
 			var no *runtimes.NoneError
 			switch {
-			case errors.As(err, &text), errors.As(err, &no):
+			case errors.As(err, &text), errors.As(err, &no), errors.As(err, new(*document.TOMLError)):
 				got = bad
 			case err != nil:
 				t.Fatal(err)
