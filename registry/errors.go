@@ -104,7 +104,7 @@ type PlainHTTPError struct {
 }
 
 func (e *PlainHTTPError) Error() string {
-	return "plain HTTP to " + e.Host + " is not allowed"
+	return fmt.Sprintf("plain HTTP to %s is not allowed", e.Host)
 }
 
 // explain turns what go-containerregistry returned into the errors above. ref is

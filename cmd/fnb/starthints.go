@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"regexp"
 	"strings"
@@ -41,14 +42,14 @@ func startHints(err error) []string {
 	}
 	if m := lackingPython.FindStringSubmatch(said); m != nil {
 		module, _, _ := strings.Cut(m[1], ".")
-		return []string{"if " + module + " is a package, add it to the handler's package list: requirements.txt, or dependencies in pyproject.toml"}
+		return []string{fmt.Sprintf("if %s is a package, add it to the handler's package list: requirements.txt, or dependencies in pyproject.toml", module)}
 	}
 	m := lackingNode.FindStringSubmatch(said)
 	if m == nil {
 		return nil
 	}
 	if m[2] != "" {
-		return []string{"add " + packageName(m[2]) + " to imports in the handler's deno.json, and make its lock with: fnb lock --packages"}
+		return []string{fmt.Sprintf("add %s to imports in the handler's deno.json, and make its lock with: fnb lock --packages", packageName(m[2]))}
 	}
-	return []string{"add " + packageName(m[1]) + " to dependencies in the handler's package.json, and make its lock with: fnb lock --packages"}
+	return []string{fmt.Sprintf("add %s to dependencies in the handler's package.json, and make its lock with: fnb lock --packages", packageName(m[1]))}
 }

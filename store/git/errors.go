@@ -100,7 +100,7 @@ type PlainHTTPError struct {
 }
 
 func (e *PlainHTTPError) Error() string {
-	return "plain HTTP to " + e.Host + " is not allowed"
+	return fmt.Sprintf("plain HTTP to %s is not allowed", e.Host)
 }
 
 // A NoGitError says that what answers at an address is no git server.
