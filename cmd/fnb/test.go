@@ -100,10 +100,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 	results, err := p.Test(ctx, jobs, o.options())
 	beside.Close()
 	p.Close()
-	if lerr := p.WriteLock(); lerr != nil {
-		err = errors.Join(err, lerr)
-	}
-	return errors.Join(err, g.tested(ofStack, results, o.junit))
+	return errors.Join(err, p.WriteLock(), g.tested(ofStack, results, o.junit))
 }
 
 // tested prints the results, and is an error where a check failed.
