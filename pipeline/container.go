@@ -22,6 +22,8 @@ type ContainerOptions struct {
 	// Routes are what leads out of a function's container. It is asked before each start of
 	// one; nil is none.
 	Routes func(ctx context.Context, fn schema.Function) ([]containers.Route, error)
+	// Unreached is told what a function looked for in vain, by each of its containers; nil is nobody.
+	Unreached func(function string, what containers.Unreached)
 }
 
 // tried are the options with what the examples of a function need, where they do not
@@ -30,7 +32,7 @@ func (o ContainerOptions) tried(t *schema.Trial) ContainerOptions {
 	if t == nil {
 		return o
 	}
-	out := ContainerOptions{Env: maps.Clone(t.Environment), Secrets: t.SecretFiles(), Routes: o.Routes}
+	out := ContainerOptions{Env: maps.Clone(t.Environment), Secrets: t.SecretFiles(), Routes: o.Routes, Unreached: o.Unreached}
 	if out.Env == nil {
 		out.Env = map[string]string{}
 	}
@@ -91,6 +93,9 @@ func (o *ContainerOptions) Lead(more func(ctx context.Context, fn schema.Functio
 func (o ContainerOptions) lead(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
 	if o.Routes != nil {
 		req.Routes, err = o.Routes(ctx, fn)
+	}
+	if o.Unreached != nil {
+		req.Unreached = func(what containers.Unreached) { o.Unreached(fn.Name, what) }
 	}
 	return err
 }

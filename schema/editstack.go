@@ -217,7 +217,7 @@ func runPairs(r *FunctionRun) []document.Pair {
 	if r == nil {
 		return nil
 	}
-	return withoutEmpty(pair("services", r.Services))
+	return withoutEmpty(pair("reach", r.Reach), pair("services", r.Services))
 }
 
 func requestPairs(t *TestRequest) []document.Pair {

@@ -8,6 +8,7 @@ import (
 
 	"fnb/internal/spelling"
 	"fnb/schema/document"
+	"fnb/schema/reach"
 	"fnb/schema/services"
 )
 
@@ -69,6 +70,18 @@ func (r *reader) run(dst **FunctionRun) func(document.Value) {
 			*dst = &run
 		}
 		r.Object(v, document.Fields{
+			"reach": r.List(func(v document.Value) {
+				var text string
+				r.NonEmpty(&text, nil)(v)
+				if text == "" {
+					return
+				}
+				if _, err := reach.ParseAll(append(slices.Clone(run.Reach), text)); err != nil {
+					r.Fail(v, err.Error(), "")
+					return
+				}
+				run.Reach = append(run.Reach, text)
+			}),
 			"services": r.List(func(v document.Value) {
 				var name string
 				r.NonEmpty(&name, nil)(v)

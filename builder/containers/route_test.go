@@ -129,7 +129,7 @@ echo nameserver 127.0.0.1 2>/dev/null >/etc/resolv.conf || echo "it stays"
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
 	}
-	if !slices.Equal(unreached, []string{"nobody80connection refused", "other.example.com0<nil>"}) {
+	if !slices.Equal(unreached, []string{"nobody80 connection refused", "other.example.com0 <nil>"}) {
 		t.Errorf("unreached: %q", unreached)
 	}
 	if strings.HasPrefix(got, "\x00") {

@@ -24,6 +24,7 @@ type containerFlags struct {
 	inputs  inputFlags
 	env     []string
 	secrets []string // of the function
+	reach   reachFlag
 	frozen  bool
 	timeout time.Duration
 
@@ -34,6 +35,7 @@ type containerFlags struct {
 func (o *containerFlags) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
+	o.reach.addFlag(f)
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give the function `TIME` to begin to listen")
 	f.StringArrayVarP(&o.inputs.args, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
 	f.StringArrayVar(&o.inputs.options, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
@@ -58,6 +60,9 @@ func (o *containerFlags) parse(command string) error {
 	var files []string
 	if o.container.Secrets, files, err = readSecrets(o.secrets); err != nil {
 		return usagef(command, "--secret %w", err)
+	}
+	if err := o.reach.fill(&o.container); err != nil {
+		return usagef(command, "%w", err)
 	}
 	o.settings.Inputs.SecretFiles = append(o.settings.Inputs.SecretFiles, files...)
 	return nil

@@ -24,7 +24,7 @@ func newRun(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [FUNCTION…]",
 		Short: "run functions in the builder, at local ports",
-		Long: `Run builds functions where that is needed, starts them in the builder, wherever that is, and forwards a port of this machine's loopback interface to each. It needs no Docker, and nothing is exported or pushed. A function is run as its image says: its user, environment, working directory and command. It has no network but the loopback interface.
+		Long: `Run builds functions where that is needed, starts them in the builder, wherever that is, and forwards a port of this machine's loopback interface to each. It needs no Docker, and nothing is exported or pushed. A function is run as its image says: its user, environment, working directory and command. It has no network but the loopback interface, and what --reach names.
 
 For each function a line is printed once it answers: its name and its URL, or with --json an object of both. With several functions the ports follow one another, in the order of the stack file. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
 
@@ -34,8 +34,10 @@ With --gateway one more port has the routes of OpenFaaS's gateway: /function/NAM
 
 With --debug functions are started under the debugger of their template, which is forwarded to a port of the loopback interface, beside the requests. The stage debug of the template's Dockerfile brings the debugger; no registry gets such an image. Nothing times out while a function stands at a breakpoint. With --watch the debugger's port leads to the new container once that is started. --editor vscode adds to .vscode/launch.json how to attach.
 
-Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.`,
-		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # under a debugger, with what VS Code needs to attach\n  fnb run hello --watch --debug --editor vscode\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch",
+Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.
+
+With --reach db=127.0.0.1:5432 the function connects to db:5432, and fnb passes that on to this machine's port 5432, whichever machine the builder is on. --reach api.example.com:443 leads there from this machine. run.reach of a function in the stack file does the same. A line says which other hosts a function looked up.`,
+		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # under a debugger, with what VS Code needs to attach\n  fnb run hello --watch --debug --editor vscode\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch\n\n  # with a database of this machine\n  fnb run orders --reach db=127.0.0.1:5432",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
