@@ -25,6 +25,7 @@ func address(u *url.URL) (network, address string) {
 // an image that it made.
 type Store string
 
+// The stores that there are.
 const (
 	Unknown    Store = ""
 	Containerd Store = "containerd" // from Docker Engine 29 on, and where it is turned on: all that BuildKit has

@@ -45,16 +45,21 @@ func (o *requestFlags) request(ctx context.Context, command string, in io.Reader
 	switch file, isFile := strings.CutPrefix(o.data, "@"); {
 	case !hasData:
 	case o.data == "-" || o.data == "@-":
-		body, length = io.NopCloser(in), -1
+		body, length = streamed(ctx, func() (io.Reader, error) { return in, nil }), -1
 	case isFile:
+		info, err := os.Stat(file)
+		if err != nil {
+			return nil, usagef(command, "--data: %w", err)
+		}
+		if !info.Mode().IsRegular() {
+			body, length = streamed(ctx, func() (io.Reader, error) { return os.Open(file) }), -1
+			break
+		}
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, usagef(command, "--data: %w", err)
 		}
-		body, length = f, -1
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			length = info.Size()
-		}
+		body, length = f, info.Size()
 	default:
 		body, length = io.NopCloser(strings.NewReader(o.data)), int64(len(o.data))
 	}
@@ -92,6 +97,21 @@ func (o *requestFlags) request(ctx context.Context, command string, in io.Reader
 		}
 	}
 	return req, nil
+}
+
+// streamed is a body that may never end. net/http waits for the reader of a request that was given up, and nothing wakes a
+// read of a pipe or a terminal: a goroutine does that reading, and is left to itself when ctx ends or the body is closed.
+func streamed(ctx context.Context, open func() (io.Reader, error)) io.ReadCloser {
+	out, in := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = out.CloseWithError(ctx.Err()) }) // never fails
+	go func() {
+		from, err := open()
+		if err == nil {
+			_, err = io.Copy(in, from)
+		}
+		_ = in.CloseWithError(err) // nil is the end
+	}()
+	return out
 }
 
 // exchange sends the request and prints the answer.
