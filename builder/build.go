@@ -11,11 +11,11 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
-	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"fnb/builder/authority"
+	"fnb/builder/steps"
 	"fnb/schema"
 )
 
@@ -29,7 +29,8 @@ type build struct {
 	sent       func() int64           // bytes of the build context that were sent
 	beside     bool                   // its watchdog is for a container, beside the image's own
 	made       atomic.Bool            // all images are made; what is left is to deliver them
-	failed     atomic.Pointer[string] // platform that failed first
+	first      atomic.Pointer[string] // platform that failed first
+	failures   <-chan string          // has the name of a step that failed, as its status says it
 	trusted    *authority.Trusted     // what each step is described with, for a builder that cannot do it; else nil
 }
 
@@ -42,7 +43,7 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 			img, err := b.platform(egctx, g, ociPlatform(p))
 			if err != nil {
 				id := platformString(ociPlatform(p))
-				b.failed.CompareAndSwap(nil, &id)
+				b.first.CompareAndSwap(nil, &id)
 			}
 			images[i] = img
 			return err
@@ -113,19 +114,9 @@ func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform) erro
 // solve has the builder make a state, and returns when that is done. An empty one
 // has a nil reference.
 func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State) (gw.Reference, error) {
-	def, err := st.Marshal(ctx, llb.Platform(p), llb.WithCaps(g.BuildOpts().LLBCaps))
+	def, err := b.define(ctx, g, p, st)
 	if err != nil {
 		return nil, err
-	}
-	if b.trusted != nil {
-		if err := b.trusted.Into(def); err != nil {
-			return nil, err
-		}
-	}
-	if b.req.NoCache {
-		if err := ignoreCache(def); err != nil {
-			return nil, err
-		}
 	}
 	imports, err := cacheImports(g)
 	if err != nil {
@@ -133,28 +124,27 @@ func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st 
 	}
 	r, err := g.Solve(ctx, gw.SolveRequest{Definition: def.ToPB(), CacheImports: imports, Evaluate: true})
 	if err != nil {
+		if b.req.Failed != nil && ctx.Err() == nil && !lost(err) {
+			b.req.Failed(ctx, steps.Failed(ctx, g, def, err, b.failures))
+		}
 		return nil, err
 	}
 	return r.SingleRef()
 }
 
-// ignoreCache has every step made anew, where BuildKit's frontend does that for those
-// of RUN, COPY and ADD. What only fetches stays: it is what its digest says.
-func ignoreCache(def *llb.Definition) error {
-	for _, raw := range def.Def {
-		var op pb.Op
-		if err := op.UnmarshalVT(raw); err != nil {
-			return fmt.Errorf("reading a step: %w", err)
-		}
-		if op.GetSource() != nil {
-			continue
-		}
-		step := digest.FromBytes(raw)
-		meta := def.Metadata[step]
-		meta.IgnoreCache = true
-		def.Metadata[step] = meta
+// define is a state as the builder is asked for it.
+func (b *build) define(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State) (*llb.Definition, error) {
+	def, err := st.Marshal(ctx, llb.Platform(p), llb.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if b.trusted != nil {
+		err = b.trusted.Into(def)
+	}
+	if b.req.NoCache && err == nil {
+		err = steps.IgnoreCache(def)
+	}
+	return def, err
 }
 
 // cacheImports are the caches that may be read, as the client found them. Every

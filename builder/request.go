@@ -12,6 +12,7 @@ import (
 
 	"fnb/builder/buildcache"
 	"fnb/builder/display"
+	"fnb/builder/steps"
 	"fnb/schema"
 )
 
@@ -62,6 +63,9 @@ type Recipe struct {
 	Test    string            // stage to solve first, whose result is dropped; "" is none
 	NoCache bool
 	Pull    bool // ask the registry for base images again
+	// Failed, when not nil, is called with a step that failed, and the solve waits until it
+	// returns. Of several platforms it may be called by each.
+	Failed func(ctx context.Context, f *steps.Failure)
 	// CacheMounts tells the folders that RUN steps mount as caches apart: requests have
 	// those in common for which it is equal. "" is those of all other builds. A build
 	// arg BUILDKIT_CACHE_MOUNT_NS goes before it.

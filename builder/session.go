@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 
+	"fnb/builder/steps"
 	"fnb/schema"
 )
 
@@ -99,6 +100,24 @@ func (s *Session) Make(ctx context.Context) (gw.Reference, []byte, error) {
 	}
 	config, err := patchConfig(img.config, s.image.req, img.layered)
 	return img.ref, config, err
+}
+
+// Stage makes the session's image without a watchdog, and says what the last RUN step was run
+// with; that has no Exec where there is none.
+func (s *Session) Stage(ctx context.Context) (ref gw.Reference, config []byte, last steps.Step, err error) {
+	p := s.platform()
+	stage, err := s.image.describe(ctx, s.Gateway, p, s.image.req.Target)
+	if err == nil {
+		ref, err = s.image.solve(ctx, s.Gateway, p, stage.state)
+	}
+	if err != nil || ref == nil {
+		return nil, nil, last, err
+	}
+	def, err := s.image.define(ctx, s.Gateway, p, stage.state)
+	if err == nil {
+		last, err = steps.Last(ctx, s.Gateway, def)
+	}
+	return ref, stage.config, last, err
 }
 
 // Pull gets an image out of its registry, and returns its files and its configuration.

@@ -72,6 +72,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 // build runs a solve that is ready, and follows it.
 func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Result, error) {
 	w := newWatch(b.req)
+	b.failures = w.failures
 	opt.CacheImports = cacheEntries(readable(b.req.CacheFrom, w))
 	opt.CacheExports = writable(opt.CacheExports, w)
 	ctx, attended := c.watchSilence(ctx)
@@ -131,7 +132,7 @@ func (c *Client) explainForeign(err error, b *build) error {
 	if !errors.As(err, &se) || !strings.Contains(strings.ToLower(se.Problem+strings.Join(se.Log, "\n")), "exec format error") {
 		return err
 	}
-	if p := b.failed.Load(); p != nil && !slices.Contains(c.lists, *p) {
+	if p := b.first.Load(); p != nil && !slices.Contains(c.lists, *p) {
 		se.Foreign = *p
 	}
 	return err

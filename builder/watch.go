@@ -17,6 +17,7 @@ import (
 
 	"fnb/builder/buildcache"
 	"fnb/builder/protocol"
+	"fnb/builder/steps"
 	"fnb/internal/plain"
 )
 
@@ -35,6 +36,7 @@ type watch struct {
 	warnings []Warning
 	lints    []string
 	pushed   map[string]int64 // bytes of each layer
+	failures chan string      // has the name of the first step that failed
 }
 
 // A step is one vertex of the solve.
@@ -56,7 +58,7 @@ func newWatch(req *Request) *watch {
 			secrets[string(s)] = s
 		}
 	}
-	return &watch{req: req, redact: newRedactor(secrets), steps: map[digest.Digest]*step{}, pushed: map[string]int64{}}
+	return &watch{req: req, redact: newRedactor(secrets), steps: map[digest.Digest]*step{}, pushed: map[string]int64{}, failures: make(chan string, 1)}
 }
 
 // A redactor takes secrets out of text.
@@ -126,28 +128,12 @@ func (w *watch) run(ch <-chan *client.SolveStatus) {
 	}
 }
 
-var runStep = regexp.MustCompile(`^((?:\[[^\]]*\] )?RUN)(?:\s+--(?:mount|network|security|device)=\S+)*\s`)
-
-// runWords is how many characters are shown of what a RUN step runs.
-const runWords = 60
-
-// stepName is what a step is called wherever it is shown: RUN has its first words alone,
-// since the Dockerfile has the rest.
-func stepName(name string) string {
-	m := runStep.FindStringSubmatch(name)
-	if m == nil {
-		return name
-	}
-	script := []rune(strings.Join(strings.Fields(name[len(m[0]):]), " "))
-	if len(script) > runWords {
-		script = append(script[:runWords], '…')
-	}
-	return m[1] + " " + string(script)
-}
-
 func (w *watch) note(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
-		v.Name, v.Error = stepName(w.redact.clean(v.Name)), w.redact.clean(v.Error)
+		if v.Error != "" && len(w.failures) == 0 && !strings.Contains(v.Error, context.Canceled.Error()) {
+			w.failures <- v.Name
+		}
+		v.Name, v.Error = steps.Short(w.redact.clean(v.Name)), w.redact.clean(v.Error)
 		st := w.step(v.Digest)
 		st.name = v.Name
 		st.cached = st.cached || v.Cached

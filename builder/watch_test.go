@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	digest "github.com/opencontainers/go-digest"
 
+	"fnb/builder/steps"
 	"fnb/internal/plain"
 )
 
@@ -106,7 +107,7 @@ func TestStepName(t *testing.T) {
 		"[test 2/2] RUN " + strings.Repeat("ü", 61):                                                                "[test 2/2] RUN " + strings.Repeat("ü", 60) + "…",
 		from: from, "[internal] load": "[internal] load", "": "",
 	} {
-		if got := stepName(name); got != want {
+		if got := steps.Short(name); got != want {
 			t.Errorf("%q is %q, want %q", name, got, want)
 		}
 	}

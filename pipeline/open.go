@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/display"
 	"fnb/builder/fleet"
+	"fnb/builder/steps"
 	"fnb/images"
 	"fnb/packaging"
 	"fnb/pipeline/history"
@@ -50,6 +52,9 @@ type Means struct {
 	Proxy    map[string]string // proxy variables for RUN steps, which are no inputs
 	// Authorities are certificates in PEM that RUN steps trust, which are no inputs either.
 	Authorities []byte
+	// Failed is called with a step that failed, whose build waits until it returns; nil is
+	// nobody.
+	Failed func(ctx context.Context, function string, f *steps.Failure)
 }
 
 // New returns a pipeline for the functions of a stack, which need not be in a file yet. It

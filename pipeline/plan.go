@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fnb/builder"
+	"fnb/builder/steps"
 	"fnb/packaging"
 	"fnb/pipeline/debugger"
 	"fnb/schema"
@@ -72,6 +73,9 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 		Access: builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
 	}
 	req := &pl.req
+	if failed := p.Failed; failed != nil {
+		req.Failed = func(ctx context.Context, f *steps.Failure) { failed(ctx, fn.Name, f) }
+	}
 	if len(bc.Files) > sumsFrom {
 		req.Sums = make(map[string]string, len(bc.Files))
 		for _, f := range bc.Files {

@@ -80,6 +80,9 @@ type Request struct {
 type Service struct {
 	// Command is run in place of the image's, behind its entrypoint.
 	Command []string
+	// Talk is a program that somebody talks to, in the place of the image's; nil is the
+	// image's.
+	Talk *Talk
 	// Keep says which folders have files that outlive the container, each with the name of
 	// what the builder keeps them in; nil is none. It is called with the volumes of the image,
 	// sorted. The container waits until no other one has what it names.
@@ -218,6 +221,9 @@ func (r *runner) start(ctx context.Context, c *builder.Client) (*Container, erro
 
 // run makes the container in a session, which lasts as long as that does.
 func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) error {
+	if r.Service.Talk != nil && r.Service.Talk.Stage {
+		return r.stage(ctx, s, run)
+	}
 	var root, tunnel gw.Reference
 	var config []byte
 	eg, egctx := errgroup.WithContext(ctx)
@@ -241,18 +247,17 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 	if root == nil {
 		return &builder.SolveError{Problem: "the image is empty: there is nothing to run"}
 	}
-	if err := json.Unmarshal(config, &run.image); err != nil {
-		return fmt.Errorf("reading the image configuration: %w", err)
+	if err := run.configure(config); err != nil {
+		return err
 	}
 	run.port = cmp.Or(r.Port, portOf(run.image.Config, r.Env))
 	kept, err := r.kept(ctx, s, run.image.Config)
 	if err != nil {
 		return err
 	}
-	platform := r.image.Platforms[0]
 	ctr, err := s.Gateway.NewContainer(ctx, gw.NewContainerRequest{
 		Mounts: append(r.mounts(root, tunnel), kept...), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name), ExtraHosts: run.ways.hosts(),
-		Platform: &pb.Platform{OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant},
+		Platform: platformOf(r.image.Platforms[0]),
 	})
 	if err != nil {
 		return err
@@ -264,10 +269,28 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 		defer cancel()
 		_ = ctr.Release(released)
 	}()
-	if err := run.begin(ctx, ctr, r.Request); err != nil {
+	if r.Service.Talk != nil {
+		c := run.image.Config
+		err = run.converse(ctx, ctr, r.Request, gw.StartRequest{Env: c.Env, User: c.User, Cwd: c.WorkingDir})
+	} else {
+		err = run.begin(ctx, ctr, r.Request)
+	}
+	if err != nil {
 		return err
 	}
 	return run.wait(ctx, s.Gateway)
+}
+
+func platformOf(p schema.Platform) *pb.Platform {
+	return &pb.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
+}
+
+// configure reads what an image says of how it is run.
+func (r *Container) configure(config []byte) error {
+	if err := json.Unmarshal(config, &r.image); err != nil {
+		return fmt.Errorf("reading the image configuration: %w", err)
+	}
+	return nil
 }
 
 // mounts are the image's files, the tunnel, where names are known, and the secrets.

@@ -28,6 +28,7 @@ type Progress struct {
 	events io.Writer // of the mode json; nil without
 	prefix bool
 	closed bool
+	begin  func() error // another display, once one has ended
 
 	overview *overview // nil without
 }
@@ -50,22 +51,58 @@ func New(w io.Writer, mode string, several bool) (*Progress, error) {
 	default:
 		return nil, fmt.Errorf("progress mode %q: it must be auto, tty, plain, json or quiet", mode)
 	}
-	display, err := progressui.NewDisplay(w, progressui.TtyMode)
-	if mode == "plain" || err != nil && mode != "tty" {
-		display, err = progressui.NewDisplay(&withoutSummary{w: w}, progressui.PlainMode)
+	p.begin = func() error {
+		display, err := progressui.NewDisplay(w, progressui.TtyMode)
+		if mode == "plain" || err != nil && mode != "tty" {
+			display, err = progressui.NewDisplay(&withoutSummary{w: w}, progressui.PlainMode)
+		}
+		if err != nil {
+			return fmt.Errorf("progress mode %q: %w", mode, err)
+		}
+		p.show(display)
+		return nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("progress mode %q: %w", mode, err)
+	if err := p.begin(); err != nil {
+		return nil, err
 	}
-	p.ch = make(chan *client.SolveStatus, 64)
+	return p, nil
+}
+
+// show begins to pass on what happens.
+func (p *Progress) show(display progressui.Display) {
+	ch, done := make(chan *client.SolveStatus, 64), make(chan struct{})
+	p.ch, p.done = ch, done
 	go func() {
-		defer close(p.done)
+		defer close(done)
 		// The display ends when the channel is closed; it has no error then.
-		_, _ = display.UpdateFrom(context.Background(), p.ch)
-		for range p.ch { // and none waits for it
+		_, _ = display.UpdateFrom(context.Background(), ch)
+		for range ch { // and none waits for it
 		}
 	}()
-	return p, nil
+}
+
+// Pause ends the drawing, so that somebody else can use the terminal, until what it returns
+// is called. What happens meanwhile waits.
+func (p *Progress) Pause() (resume func()) {
+	p.mu.Lock()
+	switch {
+	case p.closed:
+	case p.overview != nil:
+		p.overview.mu.Lock()
+		p.overview.erase()
+		return func() {
+			p.overview.mu.Unlock()
+			p.mu.Unlock()
+		}
+	case p.ch != nil:
+		close(p.ch)
+		<-p.done
+		return func() {
+			_ = p.begin() // as it did before
+			p.mu.Unlock()
+		}
+	}
+	return p.mu.Unlock
 }
 
 // IsTerminal reports whether f can be redrawn.

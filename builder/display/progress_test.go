@@ -14,6 +14,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
 
 	"fnb/builder"
 	"fnb/builder/buildertest"
@@ -189,5 +190,44 @@ func TestProgressJSON(t *testing.T) {
 	}
 	if said != 2 {
 		t.Errorf("%d functions said something", said)
+	}
+}
+
+// While a display is paused nothing is written, and who updates it waits; nothing is lost.
+func TestProgressPause(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"plain", "json", "quiet"} {
+		out := &fixture.Buffer{}
+		p, err := display.New(out, mode, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := func(id digest.Digest, name string) {
+			now := time.Now()
+			p.Update("f", &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: id, Name: name, Started: &now, Completed: &now}}})
+		}
+		step("sha256:1", "the first")
+		resume := p.Pause()
+		before, went := out.String(), make(chan struct{})
+		go func() {
+			defer close(went)
+			step("sha256:2", "the second")
+		}()
+		select {
+		case <-went:
+			t.Errorf("%s: an update of a paused display did not wait", mode)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if out.String() != before {
+			t.Errorf("%s: it wrote while it was paused", mode)
+		}
+		resume()
+		<-went
+		p.Pause()()
+		p.Close()
+		p.Pause()()
+		if text := out.String(); mode != "quiet" && (!strings.Contains(text, "the first") || !strings.Contains(text, "the second")) {
+			t.Errorf("%s: it has only\n%s", mode, text)
+		}
 	}
 }

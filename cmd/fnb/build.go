@@ -30,6 +30,7 @@ type buildOptions struct {
 	frozen      bool
 	reportFile  string
 	why         bool
+	shell       bool
 }
 
 func newBuild(g *globals) *cobra.Command {
@@ -45,6 +46,8 @@ Without a stack file one function is built that --lang, --handler and --image de
 
 Where there is an image of equal inputs already, nothing is built, and no builder is started: the image store is asked, and with --push the registry, for the reference and then for the tag that --push writes beside it, fnb-in- and the digest of the inputs. Inputs are the files of handler and template with their modes, build args and options, base images by digest, the watchdog, platforms, labels and what else decides an image; values of secrets and the commit are none, so that an image that is found keeps the revision it was built from. --why names the inputs that changed since a function's last build. --no-cache builds whatever there is.
 
+With --shell-on-failure fnb opens a shell in this terminal at a step that fails. It has the files as the step left them, and the step's mounts, secrets, environment, user, folder and network. When the shell ends, the build fails as it would have. If several functions fail, their shells come one after another.
+
 The RUN steps of build stages that have no cache mounts get some for their toolchain, if the image's files stay the same; --context-only shows them.
 
 Templates and base images that fnb.lock does not name yet are added to it; what it names is never changed, but for base images with --pull. With --frozen a missing or different entry is an error.
@@ -52,7 +55,7 @@ Templates and base images that fnb.lock does not name yet are added to it; what 
 Several builders with commas between are a fleet, which shares the functions and their platforms. With --cache auto builders also share build cache, in the repository fnb-cache beside the functions' own; a cache that cannot be read or written fails no build.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder-tlsdir ~/certs --builder tcp://one:1234,tcp://two:1234",
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # a shell at the step that fails\n  fnb build hello --shell-on-failure\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder-tlsdir ~/certs --builder tcp://one:1234,tcp://two:1234",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := o.settings(cmd.CommandPath())
@@ -66,6 +69,9 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 			}
 			g.alone = o.alone
 			want := wanted{settings: s, insecure: o.inputs.insecure, choice: o.choice, names: args, keys: schema.BuildKeys()}
+			if err := g.openOnFailure(&want, o.shell); err != nil {
+				return err
+			}
 			if since := o.destination.changedSince; since != "" {
 				return g.runChanged(cmd.Context(), want, since)
 			}
@@ -92,6 +98,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.test, "test", false, "also run the tests of the handler; a failing test fails the build")
 	f.BoolVar(&o.frozen, "frozen", false, "fail unless fnb.lock covers everything")
 	f.StringVar(&o.reportFile, "report", "", "write the build report to `FILE`")
+	f.BoolVar(&o.shell, shellOnFailureFlag, false, "open a shell at a step that fails, with all that the step had")
 	f.BoolVar(&o.why, "why", false, "say which inputs changed since a function's last build")
 }
 
@@ -135,15 +142,9 @@ func (g *globals) runBuild(ctx context.Context, want wanted, reportFile string) 
 	if err := p.open(g, len(jobs)); err != nil {
 		return err
 	}
+	want.failures.of(p)
 	made, err := p.Run(ctx, jobs)
-	lost, left := p.Builder.Retired()
-	for _, why := range lost {
-		text := plain.Line(why.Error())
-		if left {
-			text += "; the other builders went on without it"
-		}
-		fmt.Fprintf(g.err, "fnb: note: %s\n", text)
-	}
+	g.sayRetired(p)
 	p.Close()
 	for _, name := range pipeline.UnreadArgs(made) {
 		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", plain.Line(name), plain.Line(name))

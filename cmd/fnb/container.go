@@ -33,10 +33,15 @@ type containerFlags struct {
 }
 
 func (o *containerFlags) addFlags(f *pflag.FlagSet) {
-	f.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
-	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
 	o.reach.addFlag(f)
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give the function `TIME` to begin to listen")
+	o.addImageFlags(f)
+}
+
+// addImageFlags adds those that say what runs.
+func (o *containerFlags) addImageFlags(f *pflag.FlagSet) {
+	f.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
+	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
 	f.StringArrayVarP(&o.inputs.args, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
 	f.StringArrayVar(&o.inputs.options, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
 	f.StringSliceVar(&o.inputs.platforms, "platform", nil, "build and run for `PLATFORM`")

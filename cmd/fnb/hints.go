@@ -19,6 +19,8 @@ import (
 	"fnb/gitrepo"
 	"fnb/images"
 	"fnb/internal/plain"
+	"fnb/internal/spelling"
+	"fnb/packaging"
 	"fnb/pipeline"
 	"fnb/pipeline/debugger"
 	"fnb/pipeline/pins"
@@ -131,6 +133,7 @@ func hints(err error) []string {
 	out = append(out, runtimeHints(err)...)
 	out = append(out, gatewayHints(err)...)
 	out = append(out, startHints(err)...)
+	out = append(out, shellHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
@@ -200,6 +203,11 @@ func functionHints(err error) []string {
 	}
 	if f, ok := errors.AsType[*pipeline.UnknownFunctionError](err); ok && len(f.Near) > 0 {
 		return []string{"did you mean: " + strings.Join(f.Near, ", ")}
+	}
+	if t, ok := errors.AsType[*packaging.TargetError](err); ok {
+		if near := spelling.Nearest(t.Name, t.Known); near != "" {
+			return []string{"did you mean: " + near}
+		}
 	}
 	if i, ok := errors.AsType[*schema.ImageError](err); ok && i.Slashed {
 		return []string{"leave it out, and put the name of git's branch into the tag with: --tag branch"}

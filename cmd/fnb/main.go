@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -34,6 +35,9 @@ func run() int {
 	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(s)
 	err := root.ExecuteContext(ctx)
+	if ended, ok := errors.AsType[*endedError](err); ok {
+		return ended.code
+	}
 	runner := ci.Here()
 	unquote := func() {}
 	if err != nil { // much of which may be a failing step's log

@@ -72,7 +72,7 @@ func newRoot(s streams) *cobra.Command {
 	f.StringVar(&g.summary, "summary", "", "append a Markdown table of what was built to `FILE` (default the job's own on GitHub)")
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(
-		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g),
+		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g), newShell(g),
 		newLock(g), newOutdated(g), newUpdate(g),
 		newTemplate(g), newStoreCommand(g), newImage(g), newBuilder(g),
 		newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),

@@ -23,8 +23,9 @@ type wanted struct {
 	settings pipeline.Settings
 	insecure []string // registries that are spoken to in plain HTTP
 	choice   choice
-	names    []string // of functions
-	keys     []string // of functions, that the command uses
+	names    []string       // of functions
+	keys     []string       // of functions, that the command uses
+	failures *failureShells // nil opens none
 }
 
 // A shownPipeline is a pipeline with what a command shows of it.
@@ -148,6 +149,18 @@ func (p *shownPipeline) useOneBuilder(ctx context.Context, g *globals) error {
 	p.Machine = c
 	p.Builder.Use(c)
 	return nil
+}
+
+// sayRetired tells of builders that were given up.
+func (g *globals) sayRetired(p *shownPipeline) {
+	lost, left := p.Builder.Retired()
+	for _, why := range lost {
+		text := plain.Line(why.Error())
+		if left {
+			text += "; the other builders went on without it"
+		}
+		fmt.Fprintf(g.err, "fnb: note: %s\n", text)
+	}
 }
 
 // Close ends the display and the connection. It may be called twice.

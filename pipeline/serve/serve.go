@@ -137,6 +137,9 @@ func (f *Functions) Serve(ctx context.Context, built error) error {
 	if built != nil {
 		f.obs.Unbuilt(built)
 	}
+	if path, err := f.o.Socket(f.all[0].job.Function.Name); err == nil {
+		sweep(ctx, path)
+	}
 	var running sync.WaitGroup
 	errs := make([]error, len(f.all))
 	for i, s := range f.all {

@@ -1,0 +1,3 @@
+// Package steps takes apart what a builder is asked for, step by step: [Last] and [Failed]
+// find one with all that a container needs to be like it.
+package steps
