@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -37,6 +39,33 @@ func main() {
 	case "flood": // ADDRESS BYTES: send so many, and print what comes
 		n, _ := strconv.Atoi(args[2]) // as above
 		fmt.Println(ask(args[1], string(make([]byte, n))))
+	case "ping": // ADDRESS N: send a byte and wait for one, N times; print the median of the times
+		conn, err := net.Dial("tcp", args[1])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		n, _ := strconv.Atoi(args[2]) // as above
+		times := make([]time.Duration, n)
+		for i := range times {
+			began := time.Now()
+			_, _ = conn.Write([]byte{1})              // the time shows it
+			_, _ = io.ReadFull(conn, make([]byte, 1)) // the same
+			times[i] = time.Since(began)
+		}
+		slices.Sort(times)
+		fmt.Println(times[n/2].Nanoseconds())
+	case "pull": // ADDRESS: read all
+		conn, err := net.Dial("tcp", args[1])
+		if err == nil {
+			_, err = io.Copy(io.Discard, conn)
+		}
+		fmt.Println(err)
+	case "zeros": // BYTES: write so many to standard output
+		n, _ := strconv.ParseInt(args[1], 10, 64) // as above
+		_, _ = io.CopyN(os.Stdout, zeros{}, n)    // the test counts them
+	case "sink": // read standard input to its end
+		_, _ = io.Copy(io.Discard, os.Stdin) // the test sees the end
 	case "look": // NAME: print its addresses
 		got, err := net.DefaultResolver.LookupHost(context.Background(), args[1])
 		var dns *net.DNSError
@@ -85,6 +114,11 @@ func ask(address, text string) string {
 	}
 	return string(answer)
 }
+
+// zeros are without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func problem(err error) string {
 	switch {
