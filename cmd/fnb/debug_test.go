@@ -67,7 +67,7 @@ func TestDebuggers(t *testing.T) {
 			u := newUser(t, r)
 			u.run("new", b.lang, "--lang", b.lang, "--quiet")
 			u.write(b.lang+"/"+b.below+b.file, b.text)
-			d := serveDebugged(t, u)
+			d, stop := serveDebugged(t, u)
 			d.file = b.file
 			d.line = 1 + strings.Count(b.text[:strings.Index(b.text, "here")], "\n")
 			c := b.attach(t, d)
@@ -86,6 +86,8 @@ func TestDebuggers(t *testing.T) {
 			if said := ask(t, d.URL); said != "two" {
 				t.Errorf("after all it answers %q", said)
 			}
+			c = b.attach(t, d)
+			hit(t, d, c, "two", stop) // Ctrl-C lets it go on, so that it can end
 		})
 	}
 }
@@ -134,8 +136,8 @@ func ask(t *testing.T, url string) string {
 func isTimeout(err error) bool { return strings.Contains(err.Error(), "i/o timeout") }
 
 // serveDebugged starts a project's one function under its debugger, which is known when it
-// answers.
-func serveDebugged(t *testing.T, u *fnbUser) (d debugged) {
+// answers; stop is Ctrl-C.
+func serveDebugged(t *testing.T, u *fnbUser) (d debugged, stop func() error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), u.bin, "run", "--watch", "--debug=0", "--editor", "vscode", "--port", "0", "--json", "--progress", "plain")
 	cmd.Dir, cmd.Env = u.dir, u.env
@@ -170,5 +172,5 @@ func serveDebugged(t *testing.T, u *fnbUser) (d debugged) {
 	if !strings.Contains(string(launch), fmt.Sprintf("%q", "fnb: "+d.Function)) || !strings.Contains(string(launch), ": "+port) {
 		t.Errorf("%s at %s is not in\n%s", d.Function, port, launch)
 	}
-	return d
+	return d, func() error { return cmd.Process.Signal(syscall.SIGINT) }
 }

@@ -31,6 +31,7 @@ Where several functions fail for different reasons, 3 wins.`),
   build and push in CI           fnb ci init github
   build on another machine       fnb build --builder tcp://HOST:1234 --builder-tlsdir DIR
   trust a company's authority    fnb build --build-ca company.pem
+  stop at a line of a function   fnb run NAME --watch --debug --editor vscode
   look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
   prove what an image is of      fnb verify --rebuild REF
   write what deploys it          fnb generate kubernetes

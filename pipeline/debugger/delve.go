@@ -15,6 +15,7 @@ const adapterDelve = "delve"
 
 const (
 	releasePatience = 5 * time.Second
+	lastPatience    = time.Second
 	maxAnswer       = 1 << 20 // of Delve, which is the template's
 )
 

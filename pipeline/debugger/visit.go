@@ -45,11 +45,15 @@ func (v *visit) reach() net.Conn {
 func (v *visit) leave() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.conns--; v.conns > 0 || v.Adapter != adapterDelve || v.port.Err() != nil {
+	if v.conns--; v.conns > 0 || v.Adapter != adapterDelve {
 		return
 	}
-	// Not its life: the requests of a container that was replaced have to end, too.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.life), releasePatience)
+	patience := releasePatience
+	if v.port.Err() != nil { // the function is about to be stopped, which takes long while it stands
+		patience = lastPatience
+	}
+	// Not its life: the requests of a container that was replaced must end, too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.life), patience)
 	defer cancel()
 	_ = v.release(ctx) // its container has ended, as it may be
 }
