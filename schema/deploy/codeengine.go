@@ -38,10 +38,11 @@ func CodeEngine(f Function) (Part, error) {
 		f.Environment = withVariable(f.Environment, "write_timeout", (codeEngineTime - slack).String())
 		p.note("write_timeout: Code Engine gives a request at most %s", codeEngineTime)
 	}
-	return p, f.knative(&p, podStyle{
+	err = f.knative(&p, podStyle{
 		port:   mapping{{key: "containerPort", value: f.port()}},
 		probes: mapping{{key: "readinessProbe", value: probe("/_/ready", false)}},
 	})
+	return p, err
 }
 
 // codeEngineTakes reports whether there is such a combination. Its G are written as G or Gi, and are the same there.

@@ -19,11 +19,15 @@ func Knative(f Function) (Part, error) {
 	if len(selector) > 0 {
 		p.note("constraints: Knative takes them only where its ConfigMap config-features has kubernetes.podspec-nodeselector: enabled")
 	}
-	return p, f.knative(&p, podStyle{
+	if limit := f.graceful(0); limit > knativeTimeout {
+		p.note("a request may take %s: Knative takes that only where its ConfigMap config-defaults has max-revision-timeout-seconds: %q or more", limit, strconv.Itoa(seconds(limit)))
+	}
+	err = f.knative(&p, podStyle{
 		port:     mapping{{key: "containerPort", value: f.port()}},
 		probes:   mapping{{key: "readinessProbe", value: probe("/_/ready", false)}},
 		security: f.security(&p), selector: selector,
 	})
+	return p, err
 }
 
 // knative adds a Service whose pods have a style.
@@ -35,7 +39,6 @@ func (f Function) knative(p *Part, style podStyle) error {
 	pod := f.pod(style)
 	if limit := f.graceful(0); limit > knativeTimeout {
 		pod = append(mapping{{key: "timeoutSeconds", value: seconds(limit)}}, pod...)
-		p.note("a request may take %s: Knative takes that only where its ConfigMap config-defaults has max-revision-timeout-seconds: %q or more", limit, strconv.Itoa(seconds(limit)))
 	}
 	f.Annotations = s.knative(p, f.Annotations)
 	template := add(nil, "metadata", f.podMetadata(f.Labels))
