@@ -46,7 +46,7 @@ func TestPipes(t *testing.T) {
 	pipe("store/templates/acme/echo/v/1.1.0.yank.json")
 	pipe("store/templates/acme/echo/package.json")
 	_, notes, err := s.AddStore(t.Context(), "main", folder, nil)
-	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "2 files were passed over") || !strings.Contains(notes[0], "it is not a plain file") {
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "2 files were skipped") || !strings.Contains(notes[0], "it is not a plain file") {
 		t.Errorf("%q %v", notes, err)
 	}
 	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {

@@ -47,7 +47,7 @@ func TestFunctionsInAStore(t *testing.T) {
 	s := withStores(t, store.Options{})
 	c, notes, err := s.AddStore(t.Context(), "main", g.RepoURL("store"), nil)
 	fixture.Must(t, err)
-	if len(c.Namespaces) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "1 file was passed over") {
+	if len(c.Namespaces) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "1 file was skipped") {
 		t.Errorf("%v %q", c.Namespaces, notes)
 	}
 	for query, want := range map[*store.Query]string{

@@ -37,7 +37,7 @@ func TestFunctionsOfOpenFaaS(t *testing.T) {
 	s := withStores(t, store.Options{})
 	c, notes, err := s.AddStore(t.Context(), "faas", file, nil)
 	fixture.Must(t, err)
-	if diff := cmp.Diff([]string{"faas"}, c.Namespaces); diff != "" || len(notes) != 1 || !strings.Contains(notes[0], "6 entries were passed over") {
+	if diff := cmp.Diff([]string{"faas"}, c.Namespaces); diff != "" || len(notes) != 1 || !strings.Contains(notes[0], "6 entries were skipped") {
 		t.Error(diff, notes)
 	}
 	f, _, err := s.Function(t.Context(), "faas/figlet", store.Scope{})

@@ -89,7 +89,7 @@ func TestResolveStore(t *testing.T) {
 	if diff := cmp.Diff([]string{"acme"}, c.Namespaces); diff != "" {
 		t.Error(diff)
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0], "2 files were passed over") || !strings.Contains(notes[0], "newer fnb") {
+	if len(notes) != 1 || !strings.Contains(notes[0], "2 files were skipped") || !strings.Contains(notes[0], "newer fnb") {
 		t.Errorf("notes %q", notes)
 	}
 	for ref, want := range map[string]string{
@@ -348,7 +348,7 @@ func TestOpenFaaSList(t *testing.T) {
 	s := withStores(t, store.Options{})
 	_, notes, err := s.AddStore(t.Context(), "faas", list, nil)
 	fixture.Must(t, err)
-	if len(notes) != 1 || !strings.Contains(notes[0], "3 entries were passed over") {
+	if len(notes) != 1 || !strings.Contains(notes[0], "3 entries were skipped") {
 		t.Errorf("notes %q", notes)
 	}
 	for ref, want := range map[string]string{

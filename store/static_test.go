@@ -421,7 +421,7 @@ func TestIndexPassesOver(t *testing.T) {
 		`{"end":{"packages":3,"versions":5}}`)
 	c, notes, err := s.AddStore(t.Context(), "main", server.URL+"/i/", nil)
 	fixture.Must(t, err)
-	if !cmp.Equal(c.Namespaces, []string{"acme"}) || len(notes) != 1 || !strings.Contains(notes[0], "4 files were passed over, the first because of this: line 2 of the index") {
+	if !cmp.Equal(c.Namespaces, []string{"acme"}) || len(notes) != 1 || !strings.Contains(notes[0], "4 files were skipped, the first because of this: line 2 of the index") {
 		t.Errorf("%v %q", c.Namespaces, notes)
 	}
 	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.1.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.MismatchError](err) {
