@@ -244,8 +244,14 @@ func TestManyConnections(t *testing.T) {
 func TestRoutesRefused(t *testing.T) {
 	t.Parallel()
 	for _, routes := range [][]containers.Route{
-		{{Name: "", Port: 1}}, {{Name: "a b", Port: 1}}, {{Name: "127.0.0.1", Port: 1}}, {{Name: "LocalHost", Port: 1}},
-		{{Name: "a", Port: 0}}, {{Name: "a", Port: 65536}}, {{Name: "a", Port: 1}, {Name: "A", Port: 1}}, make([]containers.Route, 251),
+		{{Name: "", Port: 1}},
+		{{Name: "a b", Port: 1}},
+		{{Name: "127.0.0.1", Port: 1}},
+		{{Name: "LocalHost", Port: 1}},
+		{{Name: "a", Port: 0}},
+		{{Name: "a", Port: 65536}},
+		{{Name: "a", Port: 1}, {Name: "A", Port: 1}},
+		make([]containers.Route, 251),
 	} {
 		req := containers.Request{Image: "x@sha256:" + strings.Repeat("0", 64), Routes: routes}
 		if _, err := containers.Run(t.Context(), &builder.Client{}, req); err == nil || !strings.Contains(err.Error(), "out") {

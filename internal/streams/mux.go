@@ -116,7 +116,7 @@ func (m *Mux) Err() error {
 	return m.err
 }
 
-// Open streams are those that have not come to their end in both directions.
+// Streams is how many have not come to their end in both directions.
 func (m *Mux) Streams() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -40,8 +40,7 @@ type way struct {
 func Run(ctx context.Context, args []string, in io.Reader, out io.Writer) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var mux *streams.Mux
-	mux = streams.New(streams.Options{Out: out, Most: mostIn, Opened: func(s *streams.Stream, where string) {
+	mux := streams.New(streams.Options{Out: out, Most: mostIn, Opened: func(s *streams.Stream, where string) {
 		reach(ctx, s, where)
 	}})
 	defer mux.End(nil)
