@@ -81,6 +81,9 @@ func (x *bench) post(url string) string {
 	if err != nil {
 		return err.Error()
 	}
+	if res.StatusCode != http.StatusOK {
+		return res.Status + " " + string(body)
+	}
 	return string(body)
 }
 
@@ -125,7 +128,9 @@ func BenchmarkRunGateway(b *testing.B) {
 		_, _ = w.Write(body)          // the same
 	}))
 	defer direct.Close()
-	x.post(url)
+	if got := x.post(url); !strings.HasPrefix(got, "Body: hi") {
+		b.Fatal(url, got)
+	}
 	var through, beside []float64
 	for x.Loop() {
 		for range 20 {
