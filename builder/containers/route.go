@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,12 +139,24 @@ func (w *ways) unreached(u Unreached) {
 	}
 }
 
+// upstreamPort is where the function behind a watchdog listens, if its address says so.
+func upstreamPort(environ []string) int {
+	u, err := url.Parse(cmp.Or(env.Get(environ, "upstream_url"), env.Get(environ, "http_upstream_url")))
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		return 0
+	}
+	return port
+}
+
 // evade makes room for routes at the ports that the container's process listens at, on all
 // addresses: those of a watchdog, or of an image that says PORT, can be others. What
 // cannot evade keeps its port.
 func (r *Container) evade(environ []string) []string {
-	_, upstream := r.upstream()
-	taken := []int{upstream}
+	taken := []int{upstreamPort(environ)}
 	for _, route := range r.ways.routes {
 		taken = append(taken, route.Port)
 	}
