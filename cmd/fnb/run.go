@@ -36,7 +36,9 @@ With --debug functions are started under the debugger of their template, which i
 
 Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.
 
-With --reach db=127.0.0.1:5432 the function connects to db:5432, and fnb passes that on to this machine's port 5432, whichever machine the builder is on. --reach api.example.com:443 leads there from this machine. run.reach of a function in the stack file does the same. A line says which other hosts a function looked up.`,
+With --reach db=127.0.0.1:5432 the function connects to db:5432, and fnb passes that on to this machine's port 5432, whichever machine the builder is on. --reach api.example.com:443 leads there from this machine. run.reach of a function in the stack file does the same. A line says which other hosts a function looked up.
+
+The services that a function names with run.services in the stack file, such as a database, are started beside it. It reaches them by name and port, and they end with the run.`,
 		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # under a debugger, with what VS Code needs to attach\n  fnb run hello --watch --debug --editor vscode\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=./token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch\n\n  # with a database of this machine\n  fnb run orders --reach db=127.0.0.1:5432",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {

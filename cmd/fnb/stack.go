@@ -16,6 +16,7 @@ import (
 	"fnb/internal/plain"
 	"fnb/internal/spelling"
 	"fnb/pipeline"
+	"fnb/pipeline/services"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/templates"
@@ -136,6 +137,9 @@ func here(err error) error {
 		}
 		if missing, ok := errors.AsType[*schema.MissingError](e); ok {
 			missing.Place.File = relative(missing.Place.File)
+		}
+		if service, ok := errors.AsType[*services.Error](e); ok {
+			service.Place.File = relative(service.Place.File)
 		}
 		if changed, ok := errors.AsType[*templates.ChangedError](e); ok {
 			changed.File = relative(changed.File)

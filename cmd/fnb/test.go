@@ -47,7 +47,7 @@ func newTest(g *globals) *cobra.Command {
 
 The request is the one that the template's manifest names, and its answer must have a status under 500. If the handler wants another request, test.request of the function in the stack file says which. The answer must then have the status that it names, or one under 400, and contain what it names.
 
-If function.yml beside the handler has examples, they are sent too, and the answers must be as it says. The function is given what its try says they need, unless --env or --secret says otherwise.
+If function.yml beside the handler has examples, they are sent too, and the answers must be as it says. The function is given what its try says they need, unless --env or --secret says otherwise. The services that it names with run.services run beside it.
 
 --skip leaves checks out, and so does test.skip of a function in the stack file; test.target names the stage that runs its tests, if the template names none. What an image's own watchdog cannot do is a warning.
 

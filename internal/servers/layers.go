@@ -132,8 +132,8 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 		write = func(w *layertar.Writer) error {
 			return m.writeSuite(ctx, w, trixie, "openjdk-"+name[3:]+"-jdk-headless", "maven", "git", "ca-certificates")
 		}
-	case "services":
-		write = func(w *layertar.Writer) error { return m.writeServices(ctx, w) }
+	case "servers":
+		write = func(w *layertar.Writer) error { return m.writeServers(ctx, w) }
 	case "postgres":
 		write = writePostgres
 	case "static":

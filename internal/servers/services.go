@@ -16,16 +16,16 @@ func serviceStandins() []standin {
 	debian := []string{"PATH=" + systemPath}
 	return []standin{
 		{
-			ref: "docker.io/library/postgres:17", layers: []string{"trixie", "services", "postgres"},
+			ref: "docker.io/library/postgres:17", layers: []string{"trixie", "servers", "postgres"},
 			env: []string{"PATH=/usr/lib/postgresql/17/bin:" + systemPath, "PGDATA=/var/lib/postgresql/data"},
 			cmd: []string{"postgres"}, what: "Debian trixie with Debian's PostgreSQL 17",
 		},
 		{
-			ref: "docker.io/library/redis:8", layers: []string{"trixie", "services"}, env: debian, dir: "/data",
+			ref: "docker.io/library/redis:8", layers: []string{"trixie", "servers"}, env: debian, dir: "/data",
 			cmd: []string{"redis-server", "--protected-mode", "no"}, what: "Debian trixie with Debian's Redis 8",
 		},
 		{
-			ref: "docker.io/library/nats:2.10", layers: []string{"trixie", "services"}, env: debian,
+			ref: "docker.io/library/nats:2.10", layers: []string{"trixie", "servers"}, env: debian,
 			cmd: []string{"nats-server"}, what: "Debian trixie with Debian's NATS server 2.10",
 		},
 	}
@@ -55,7 +55,7 @@ func (s standin) started() start {
 // unused are files that come with services and that they do not need here: what compiles
 // queries to machine code, and Debian's programs around PostgreSQL's.
 func unused(name string) bool {
-	for _, part := range []string{"/llvm", "libLLVM", "/libz3.", "/perl", "/bitcode/", "usr/share/postgresql-common", "usr/sbin/"} {
+	for _, part := range []string{"/llvm", "libLLVM", "/libz3.", "/perl", "/bitcode/", "usr/share/postgresql-common"} {
 		if strings.Contains(name, part) {
 			return true
 		}
@@ -63,14 +63,14 @@ func unused(name string) bool {
 	return !strings.HasPrefix(name, "usr/")
 }
 
-// writeServices writes servers of Debian trixie beyond its plain root. Their packages are taken
+// writeServers writes servers of Debian trixie beyond its plain root. Their packages are taken
 // apart and not installed, which needs no time.
-func (m *standinMaker) writeServices(ctx context.Context, w *layertar.Writer) error {
+func (m *standinMaker) writeServers(ctx context.Context, w *layertar.Writer) error {
 	base, err := m.suiteRoot(ctx, trixie)
 	if err != nil {
 		return err
 	}
-	full := filepath.Join(m.dir, "roots", "services-"+runtime.GOARCH+".tar")
+	full := filepath.Join(m.dir, "roots", "servers-"+runtime.GOARCH+".tar")
 	err = mmdebstrap(ctx, nil, "--format=tar", "--variant=extract", "--include=postgresql-17,redis-server,nats-server", trixie, full)
 	if err == nil {
 		w.Leave = unused

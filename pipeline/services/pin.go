@@ -7,6 +7,7 @@ import (
 	"fnb/pipeline"
 	"fnb/pipeline/pins"
 	"fnb/schema"
+	"fnb/schema/document"
 	"fnb/schema/services"
 )
 
@@ -63,5 +64,16 @@ func reference(s services.Service) (ref string, pinned bool) {
 func failure(p *pipeline.Pipeline, s services.Service, key, doing string, err error) error {
 	place := p.Stack.PlaceOfService(s, key)
 	place.Problem, place.Err = doing+": "+err.Error(), err
-	return &place
+	return &Error{Service: s.Name, Place: place}
 }
+
+// An Error is one of a service.
+type Error struct {
+	Service string
+	Place   document.FieldError // what the stack file says of it, and what is wrong
+}
+
+func (e *Error) Error() string { return e.Place.Error() }
+
+// Unwrap returns the place, a [*document.FieldError].
+func (e *Error) Unwrap() error { return &e.Place }

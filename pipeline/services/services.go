@@ -59,7 +59,7 @@ func (s *Services) Routes(ctx context.Context, fn schema.Function) ([]containers
 	}
 	var routes []containers.Route
 	for _, one := range waiting {
-		if _, err := one.take(ctx); err != nil {
+		if _, err := one.take(ctx, nil); err != nil {
 			return nil, err
 		}
 		routes = append(routes, containers.Route{Name: one.Name, Port: one.Port, Open: one.dial})
@@ -97,13 +97,13 @@ type service struct {
 	changed chan struct{}         // closed when either of them changes
 }
 
-// take returns the container that may be used, once there is one.
-func (s *service) take(ctx context.Context) (*containers.Container, error) {
+// take returns the container that may be used, once there is another than last.
+func (s *service) take(ctx context.Context, last *containers.Container) (*containers.Container, error) {
 	for {
 		s.mu.Lock()
 		now, err, changed := s.now, s.err, s.changed
 		s.mu.Unlock()
-		if now != nil || err != nil {
+		if err != nil || now != nil && now != last {
 			return now, err
 		}
 		select {
@@ -124,11 +124,32 @@ func (s *service) settle(now *containers.Container, err error) {
 
 // dial connects to the service; while it is started again, whoever connects waits.
 func (s *service) dial(ctx context.Context) (net.Conn, error) {
-	c, err := s.take(ctx)
-	if err != nil {
-		return nil, err
+	var last *containers.Container
+	for {
+		c, err := s.take(ctx, last)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := c.DialPort(ctx, s.Port)
+		if err == nil || !ending(ctx, c) {
+			return conn, err
+		}
+		last = c
 	}
-	return c.DialPort(ctx, s.Port)
+}
+
+// endingPatience is how long a container that refuses a connection may take to be gone.
+const endingPatience = 500 * time.Millisecond
+
+// ending reports whether a container is about to be gone.
+func ending(ctx context.Context, c *containers.Container) bool {
+	select {
+	case <-c.Gone():
+		return true
+	case <-ctx.Done():
+	case <-time.After(endingPatience):
+	}
+	return false
 }
 
 const (
