@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,7 @@ func TestFunctions(t *testing.T) {
 	for _, f := range records {
 		u.run("new", "--from-store", f.Record.Name, "--quiet")
 	}
+	u.serve("sql-query", "db: {image: postgres:17, port: 5432, environment: {POSTGRES_PASSWORD: only-for-the-examples}, timeout: 5m}")
 	var results []pipeline.TestResult
 	if err := json.Unmarshal([]byte(u.run("test", "--json", "--timeout", "2m", "--progress", "plain")), &results); err != nil {
 		t.Fatal(err)
@@ -72,6 +74,18 @@ func TestFunctions(t *testing.T) {
 			t.Errorf("%s has passed %s alone", r.Title(), got)
 		}
 	}
+}
+
+// serve gives a function of the stack a service that is called db.
+func (u *fnbUser) serve(function, service string) {
+	u.t.Helper()
+	stack, err := os.ReadFile(filepath.Join(u.dir, "stack.yaml"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	head := "  " + function + ":\n"
+	text := strings.Replace(string(stack), head, head+"    run: {services: [db]}\n", 1)
+	u.write("stack.yaml", text+"services:\n  "+service+"\n")
 }
 
 // TestReferenceOfFunctions compares the table of docs/store.md with the functions that
