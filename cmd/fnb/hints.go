@@ -405,8 +405,10 @@ func builderHints(err error) []string {
 		}
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Unsupported {
-		return []string{"load it into this engine with: fnb build --load, and push it from there with: docker push",
-			"or use another BuildKit with: --builder ADDRESS, or turn on the engine's containerd image store"}
+		return []string{
+			"load it into this engine with: fnb build --load, and push it from there with: docker push",
+			"or use another BuildKit with: --builder ADDRESS, or turn on the engine's containerd image store",
+		}
 	}
 	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Foreign != "" {
 		return []string{emulateHint(s.Foreign), "or add a builder of " + s.Foreign + " with: --builder ADDRESS,ADDRESS"}
