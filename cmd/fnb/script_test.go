@@ -170,7 +170,7 @@ func TestScripts(t *testing.T) {
 			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "serverelease": cmdServeRelease, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
-			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": r.cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
+			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
 			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev,
 		},
 	})

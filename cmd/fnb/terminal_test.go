@@ -31,6 +31,30 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.all.Write(p)
 }
 
+// follow takes in what a terminal shows, until quit is closed and nothing is left of it.
+func (s *screen) follow(host *os.File, quit <-chan struct{}) {
+	fd := int(host.Fd())
+	p := make([]byte, 4096)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 50)
+		if n > 0 {
+			if n, err = unix.Read(fd, p); err != nil || n == 0 {
+				return
+			}
+			_, _ = s.Write(p[:n]) // into memory
+			continue
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		select {
+		case <-quit:
+			return
+		default:
+		}
+	}
+}
+
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,9 +81,8 @@ func (s *screen) find(text string) bool {
 //	key C               with the control key
 //	resize LINES WIDTH
 //	signal NAME         to the command
-//	cut ADDRESS         the connection to a builder
 //	close               the terminal, after which its state is no matter
-func (r *rig) cmdTalk(ts *testscript.TestScript, neg bool, args []string) {
+func cmdTalk(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: talk CODE DIALOGUE FILE COMMAND…")
 	}
@@ -79,7 +102,8 @@ func (r *rig) cmdTalk(ts *testscript.TestScript, neg bool, args []string) {
 	go func() { ended <- cmd.Wait() }()
 	shown := &screen{}
 	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(shown, host) }) // until it is closed
+	quit := make(chan struct{})
+	reading.Go(func() { shown.follow(host, quit) })
 	closed := false
 	for line := range strings.Lines(ts.ReadFile(args[1])) {
 		verb, text, _ := strings.Cut(strings.TrimRight(line, "\n"), " ")
@@ -100,10 +124,10 @@ func (r *rig) cmdTalk(ts *testscript.TestScript, neg bool, args []string) {
 			err = pty.Setsize(host, &pty.Winsize{Rows: uint16(l), Cols: uint16(w)})
 		case "signal":
 			err = cmd.Process.Signal(unix.SignalNum(text))
-		case "cut":
-			r.cmdFleet(ts, false, []string{"cut", os.Expand(text, ts.Getenv)})
 		case "close":
 			closed = true
+			close(quit)
+			reading.Wait() // a terminal that is read from does not close
 			err = errors.Join(own.Close(), host.Close())
 		case "":
 		default:
@@ -122,9 +146,10 @@ func (r *rig) cmdTalk(ts *testscript.TestScript, neg bool, args []string) {
 		if *after != *before {
 			ts.Fatalf("it leaves the terminal as\n%+v, and it was\n%+v", after, before)
 		}
+		close(quit)
+		reading.Wait()
 		ts.Check(errors.Join(own.Close(), host.Close()))
 	}
-	reading.Wait()
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.ReplaceAll(shown.text(), "\r", "")), 0o600))
 	if code := cmd.ProcessState.ExitCode(); code != want {
 		ts.Fatalf("exit code %d, want %d:\n%s", code, want, shown.text())
