@@ -173,7 +173,7 @@ func TestExtraHeader(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for _, odd := range []string{"no colon", "A b: c", "A: b\r\nc: d"} {
-		if err := resolve(open.URL+"/one.git", "http."+open.URL+"/.extraHeader", odd); err == nil || !strings.Contains(err.Error(), "is no header") {
+		if err := resolve(open.URL+"/one.git", "http."+open.URL+"/.extraHeader", odd); err == nil || !strings.Contains(err.Error(), "is not a header") {
 			t.Errorf("%q: %v", odd, err)
 		}
 	}

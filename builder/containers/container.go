@@ -182,7 +182,9 @@ func (r *Container) wait(ctx context.Context, g gw.Client) error {
 				r.exited = true
 			case errors.As(err, &exit):
 				r.exited, r.code = true, int(exit.ExitCode)
-				if r.code > 255 {
+				// The end of the process kills the tunnel, and BuildKit may take how that ended for
+				// how the container did.
+				if r.code > 255 || r.code == killed && len(r.ways.routes) > 0 {
 					r.code = UnknownExitCode
 				}
 			default:
@@ -265,7 +267,8 @@ func (r *Container) Signal(sig syscall.Signal) error {
 }
 
 // Stop asks the process to end with SIGTERM and waits; after grace, or when ctx
-// ends, it is killed. It returns the exit code, 137 where it had to be killed.
+// ends, it is killed. It returns the exit code, 137 where it had to be killed, or
+// [UnknownExitCode].
 func (r *Container) Stop(ctx context.Context, grace time.Duration) (int, error) {
 	r.hangUp()
 	r.hungUp()
@@ -283,8 +286,11 @@ func (r *Container) Stop(ctx context.Context, grace time.Duration) (int, error) 
 	if r.exited || r.err != nil && !errors.Is(r.err, context.Canceled) {
 		return r.code, r.err
 	}
-	return 137, nil
+	return killed, nil
 }
+
+// killed is the exit code of a process that SIGKILL ended.
+const killed = 128 + int(syscall.SIGKILL)
 
 // Close kills the process, if it still runs, and waits until the container is
 // gone. What it had written is with the writers of its [Request] then.

@@ -2,14 +2,17 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/spf13/pflag"
 
 	"fnb/builder/containers"
 	"fnb/pipeline"
+	"fnb/pipeline/gateway"
 	"fnb/pipeline/reach"
 	destinations "fnb/schema/reach"
+	"fnb/schema/services"
 )
 
 // reachFlag is what functions may connect to.
@@ -30,17 +33,17 @@ func (o reachFlag) fill(c *pipeline.ContainerOptions) error {
 }
 
 // telling says once of each host that a function looked for in vain.
-func (g *globals) telling(mu *sync.Mutex) func(function string, what containers.Unreached) {
+func (g *globals) telling(p *shownPipeline, mu *sync.Mutex) func(function string, what containers.Unreached) {
 	var lock sync.Mutex
 	told := map[string]bool{}
 	return func(function string, what containers.Unreached) {
 		text := fmt.Sprintf("%s:%d cannot be reached: %v", what.Name, what.Port, what.Err)
 		if what.Port == 0 {
-			flag := reach.Hint(what.Name)
-			if flag == "" {
+			hint := allowing(p, what.Name)
+			if hint == "" {
 				return
 			}
-			text = fmt.Sprintf("tried to reach %s; allow it with %s", what.Name, flag)
+			text = fmt.Sprintf("tried to reach %s; %s", what.Name, hint)
 		}
 		lock.Lock()
 		known := told[function+"\x00"+text]
@@ -50,4 +53,18 @@ func (g *globals) telling(mu *sync.Mutex) func(function string, what containers.
 			g.say(mu, function, "%s", text)
 		}
 	}
+}
+
+// allowing says what lets functions reach a host; "" if its name is none.
+func allowing(p *shownPipeline, name string) string {
+	if slices.Contains(gateway.Names(), name) {
+		return "have a gateway with: fnb run --gateway"
+	}
+	if slices.ContainsFunc(p.Stack.Services, func(s services.Service) bool { return s.Name == name }) {
+		return fmt.Sprintf("let the function use the service with run: {services: [%s]} in the stack file", name)
+	}
+	if flag := reach.Hint(name); flag != "" {
+		return "allow it with " + flag
+	}
+	return ""
 }

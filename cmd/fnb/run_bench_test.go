@@ -48,10 +48,22 @@ func (x *bench) run(args ...string) {
 	}
 }
 
-// serve starts fnb run and returns its URL.
+func (x *bench) write(files map[string]string) {
+	x.Helper()
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Join(x.dir, filepath.Dir(name)), 0o755); err != nil {
+			x.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(x.dir, name), []byte(text), 0o600); err != nil {
+			x.Fatal(err)
+		}
+	}
+}
+
+// serve starts fnb run and returns the first URL that it prints.
 func (x *bench) serve(args ...string) string {
 	x.Helper()
-	cmd := x.command(append([]string{"run", "hello", "--port", "0"}, args...)...)
+	cmd := x.command(append([]string{"run", "--port", "0"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		x.Fatal(err)
@@ -113,7 +125,7 @@ func BenchmarkInvoke(b *testing.B) {
 // BenchmarkRunRequest is a request to fnb run.
 func BenchmarkRunRequest(b *testing.B) {
 	x := newBench(b, "go")
-	url := x.serve()
+	url := x.serve("hello")
 	x.post(url)
 	x.median(func() { x.post(url) })
 }
@@ -122,7 +134,7 @@ func BenchmarkRunRequest(b *testing.B) {
 // of this process on the loopback interface: how much more the first takes is above-ms.
 func BenchmarkRunGateway(b *testing.B) {
 	x := newBench(b, "go")
-	url := x.serve("--gateway=0") + "/function/hello"
+	url := x.serve("hello", "--gateway=0") + "/function/hello"
 	direct := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // a part is an answer too
 		_, _ = w.Write(body)          // the same
@@ -149,33 +161,97 @@ func BenchmarkRunGateway(b *testing.B) {
 	x.ReportMetric(through[len(through)/2]-beside[len(beside)/2], "above-ms")
 }
 
+// BenchmarkReachQuery is a query of a function to a service, in turn with the same query to a
+// PostgreSQL on its own loopback interface: how much more the first takes is above-ms.
+func BenchmarkReachQuery(b *testing.B) {
+	x := newBench(b, "command")
+	x.write(map[string]string{
+		"stack.yaml": `version: 1.0
+functions:
+  query: {lang: dockerfile, handler: ./query, image: query, fprocess: sh /query.sh, run: {services: [db]}}
+services:
+  db: {image: postgres:17, port: 5432, environment: {POSTGRES_PASSWORD: test}, timeout: 5m}
+`,
+		"query/Dockerfile": "FROM postgres:17\nCOPY query.sh /\nUSER 1000\nENTRYPOINT []\n",
+		"query/query.sh": `export PGPASSWORD=test PGDATA=/tmp/data PATH=$PATH:/usr/lib/postgresql/17/bin
+if ! [ -d $PGDATA ]; then
+	initdb --username=postgres --auth=trust --no-sync >/dev/null
+	pg_ctl start --wait --log=/tmp/log --options="-p 5433 -k /tmp" >/dev/null
+fi
+echo 'SELECT 1;' >/tmp/query
+for at in "localhost -p 5433" "db -p 5432"; do
+	pgbench -n -U postgres -h $at -f /tmp/query -t 500 postgres | sed -n 's/^latency average = \(.*\) ms$/\1/p'
+done
+`,
+	})
+	url := x.serve("query")
+	x.post(url)
+	var direct, above []float64
+	for x.Loop() {
+		var near, far float64
+		answer := x.post(url)
+		if _, err := fmt.Sscan(answer, &near, &far); err != nil {
+			x.Fatal(answer)
+		}
+		direct, above = append(direct, near), append(above, far-near)
+	}
+	slices.Sort(direct)
+	slices.Sort(above)
+	x.ReportMetric(direct[len(direct)/2], "direct-ms")
+	x.ReportMetric(above[len(above)/2], "above-ms")
+}
+
+// BenchmarkLocalLife is from the save of a handler to the answer that it gives at the gateway,
+// while two more functions and a database run.
+func BenchmarkLocalLife(b *testing.B) {
+	for _, lang := range []string{"python3", "node", "typescript", "go"} {
+		b.Run(lang, func(b *testing.B) {
+			x := newBench(b, lang)
+			x.write(map[string]string{
+				"stack.yaml": `version: 1.0
+functions:
+  hello: {lang: ` + lang + `, handler: ./hello, image: hello, run: {services: [db]}}
+  one: {lang: dockerfile, handler: ./one, image: one, fprocess: cat, run: {services: [db]}}
+  two: {lang: dockerfile, handler: ./one, image: two, fprocess: cat}
+services:
+  db: {image: postgres:17, port: 5432, environment: {POSTGRES_PASSWORD: test}, timeout: 5m}
+`,
+				"one/Dockerfile": "FROM debian:bookworm-slim\nUSER 1000\n",
+			})
+			x.saveToServing(lang, x.serve("hello", "one", "two", "--watch", "--gateway=0")+"/function/hello")
+		})
+	}
+}
+
 // BenchmarkSaveToServing is from the save of a handler to the answer that it
 // gives.
 func BenchmarkSaveToServing(b *testing.B) {
-	handlers := map[string][2]string{
-		"python3": {"handler.py", "def handle(event, context):\n    return {\"statusCode\": 200, \"body\": \"%s\"}\n"},
-		"node":    {"handler.js", "module.exports = async (event, context) => context.status(200).succeed(\"%s\")\n"},
-		"go":      {"handler.go", "package function\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n)\n\nfunc Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, \"Body: hi, %s\") }\n"},
-	}
 	for _, lang := range []string{"python3", "node", "go"} {
 		b.Run(lang, func(b *testing.B) {
 			x := newBench(b, lang)
-			url := x.serve("--watch")
-			n := 0
-			x.median(func() {
-				n++
-				token := fmt.Sprintf("token-%d-%d", time.Now().UnixNano(), n)
-				file, text := handlers[lang][0], fmt.Sprintf(handlers[lang][1], token)
-				if err := os.WriteFile(filepath.Join(x.dir, "hello", file), []byte(text), 0o600); err != nil {
-					x.Fatal(err)
-				}
-				for end := time.Now().Add(time.Minute); !strings.Contains(x.post(url), token); {
-					if time.Now().After(end) {
-						x.Fatal("the new handler does not serve")
-					}
-					time.Sleep(5 * time.Millisecond)
-				}
-			})
+			x.saveToServing(lang, x.serve("hello", "--watch"))
 		})
 	}
+}
+
+// saveToServing measures from the save of hello's handler to what url answers then.
+func (x *bench) saveToServing(lang, url string) {
+	handler := map[string][2]string{
+		"python3":    {"handler.py", "def handle(event, context):\n    return {\"statusCode\": 200, \"body\": \"%s\"}\n"},
+		"node":       {"handler.js", "module.exports = async (event, context) => context.status(200).succeed(\"%s\")\n"},
+		"typescript": {"handler.ts", "export default (request: Request) => new Response(\"%s\")\n"},
+		"go":         {"handler.go", "package function\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n)\n\nfunc Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, \"Body: hi, %s\") }\n"},
+	}[lang]
+	n := 0
+	x.median(func() {
+		n++
+		token := fmt.Sprintf("token-%d-%d", time.Now().UnixNano(), n)
+		x.write(map[string]string{"hello/" + handler[0]: fmt.Sprintf(handler[1], token)})
+		for end := time.Now().Add(time.Minute); !strings.Contains(x.post(url), token); {
+			if time.Now().After(end) {
+				x.Fatal("the new handler does not serve")
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
 }

@@ -23,6 +23,6 @@ func (g *globals) serviced(ctx context.Context, p *shownPipeline, o *pipeline.Co
 	}
 	s := services.New(ctx, p.Pipeline, so)
 	o.Lead(s.Routes)
-	o.Unreached = g.telling(mu)
+	o.Unreached = g.telling(p, mu)
 	return s
 }
