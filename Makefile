@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
 rivals  = bin/tools/buildctl bin/tools/ko
 
-.PHONY: help hooks build install release release-files release-image release-test watchdog setup tools axe cfn standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -57,6 +57,10 @@ install: ## install what "make build" has built below PREFIX (/usr/local): fnb, 
 	$(FNB) completion bash >$(place)/share/bash-completion/completions/fnb
 	$(FNB) completion zsh >$(place)/share/zsh/site-functions/_fnb
 	$(FNB) completion fish >$(place)/share/fish/vendor_completions.d/fnb.fish
+
+uninstall: ## remove what "make install" has installed below PREFIX
+	rm -f $(place)/bin/fnb $(place)/share/man/man1/fnb.1 $(place)/share/man/man1/fnb-*.1 \
+	  $(place)/share/bash-completion/completions/fnb $(place)/share/zsh/site-functions/_fnb $(place)/share/fish/vendor_completions.d/fnb.fish
 
 # A release is of the tag that is checked out; without one it is a trial, named by the commit and its time.
 RELEASE   ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || echo v0.0.0-$$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S)-$$(git rev-parse --short=12 HEAD))

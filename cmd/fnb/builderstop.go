@@ -6,7 +6,7 @@ func newBuilderStop(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "stop",
 		Short:   "stop fnb's own builder",
-		Long:    "Stop ends the managed builder. Builds under way fail; its cache stays. One that does not run is no error.",
+		Long:    "Stop ends the managed builder. Builds under way fail; its cache stays. If none runs, it is no error.",
 		Example: "  fnb builder stop",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -71,7 +71,7 @@ func newReader(t *testing.T, r *rig, page, owner string) *pages.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pages.Reader{Port: port, Has: map[string]string{"token.txt": "token\n"}}
+	p := &pages.Reader{Port: port, Has: map[string]string{"~/token.txt": "token\n"}}
 	p.Names = []string{"ghcr.io/acme", r.registry.Host + "/" + owner, "ghcr.io", r.registry.Host, "127.0.0.1:8080", "127.0.0.1:" + port}
 	env := []string{"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com"}
 	company := strings.Contains(page, "https://packages.example.com")

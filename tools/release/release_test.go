@@ -294,7 +294,7 @@ func TestAPK(t *testing.T) {
 	}
 }
 
-// TestInstall holds that "make install" installs what a package does, but for the documents.
+// TestInstall holds that "make install" installs what a package does, but for the documents, and that "make uninstall" removes it.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	root, dest := checkout(t, "fnb", 0o600, time.Now()), t.TempDir()
@@ -310,6 +310,12 @@ func TestInstall(t *testing.T) {
 		}
 		if err == nil && (info.Mode()&0o111 != 0) != strings.HasSuffix(name, "/bin/fnb") {
 			t.Errorf("%s is %v", name, info.Mode())
+		}
+	}
+	command(t, "make", "-s", "-C", "../..", "uninstall", "DESTDIR="+dest, "PREFIX=/usr")
+	for _, name := range installedFiles("LICENSE", "/usr/share/zsh/site-functions") {
+		if _, err := os.Stat(filepath.Join(dest, name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is there after make uninstall: %v", name, err)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "install", "FNB=nowhere", "DESTDIR="+dest)
