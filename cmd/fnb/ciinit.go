@@ -30,7 +30,7 @@ func newCIInit(g *globals) *cobra.Command {
 
 With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
 
-` + aboutFnbSource + `
+` + aboutFnbSource + ` A Tekton pipeline has parameters for both, and one for the commit that was built last, before.
 
 A file that is there is never overwritten.`,
 		Example: "  # one job for all functions\n  fnb ci init github\n\n  # look at it first\n  fnb ci init gitlab --out -\n\n" +
@@ -69,7 +69,7 @@ func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) erro
 		return err
 	}
 	var notes []string
-	if o.Fnb, notes, err = o.fnb.resolve(ctx, g.offline); err != nil {
+	if o.Fnb, notes, err = o.fnb.resolve(ctx, system, g.offline); err != nil {
 		return err
 	}
 	filled, err := ci.New(system, stack, root, o.Options)

@@ -25,8 +25,10 @@ func (s *fnbSource) addFlags(f *pflag.FlagSet) {
 // aboutFnbSource is how commands that write pipelines explain these flags.
 const aboutFnbSource = `The pipeline installs the release of the fnb that writes it, or the one at --fnb-release. It is pinned by the SHA-256 of the release's checksums.txt: --fnb-sha256, or what is there now. With --fnb-url it downloads a program that has the checksum --fnb-sha256. If fnb was built from source, the variables FNB_URL and FNB_SHA256 of the repository say both.`
 
-// leftToVariables is a note about that.
-const leftToVariables = "the variables FNB_URL and FNB_SHA256 of the repository say which fnb is used: set both, or give --fnb-release, or --fnb-url and --fnb-sha256"
+// left is a note about that: what says which fnb is used.
+func left(where string) string {
+	return where + " say which fnb is used: set both, or give --fnb-release, or --fnb-url and --fnb-sha256"
+}
 
 // check refuses what could not be written into a pipeline as it is.
 func (s *fnbSource) check(bad *complaints) {
@@ -73,14 +75,14 @@ func ownRelease(module, version string) string {
 	return "https://" + repository[1] + "/releases/download/v" + strings.TrimPrefix(version, "v")
 }
 
-// resolve finds out what a pipeline installs. The notes are for the user.
-func (s *fnbSource) resolve(ctx context.Context, offline bool) (ci.Source, []string, error) {
+// resolve finds out what a pipeline of a system installs. The notes are for the user.
+func (s *fnbSource) resolve(ctx context.Context, system ci.System, offline bool) (ci.Source, []string, error) {
 	page := s.page()
 	switch {
 	case s.url != "":
 		return ci.Source{Address: s.url, SHA256: s.sha256}, nil, nil
 	case page == "":
-		return ci.Source{}, []string{leftToVariables}, nil
+		return ci.Source{}, []string{left(system.LeftTo())}, nil
 	case s.sha256 != "":
 		return ci.Source{Address: page, SHA256: s.sha256, Released: true}, nil, nil
 	}

@@ -94,10 +94,14 @@ func TestPipelines(t *testing.T) {
 		}
 		var doc struct {
 			Inputs map[string]any `yaml:"inputs"`
+			Runs   struct {
+				Steps []scripted `yaml:"steps"`
+			} `yaml:"runs"`
 		}
 		if err := yaml.Unmarshal(action, &doc); err != nil {
 			t.Fatal(err)
 		}
+		checkContainers(t, file, doc.Runs.Steps)
 		inputs = append(inputs, doc.Inputs)
 		if file == "../../action.yml" && !strings.Contains(string(action), ci.BuildKitImage) {
 			t.Error("action.yml starts another builder than the pipelines do")
@@ -154,7 +158,7 @@ func TestPipelinesArePinned(t *testing.T) {
 			}
 		}
 	}
-	image := regexp.MustCompile(`(?m)(?:image: +|^ +- name: +(?:docker\.io)?|--name fnb-buildkit )([a-z][^ \n]*[:/][^ \n]*)$`)
+	image := regexp.MustCompile(`(?m)(?:image: +|^ +- name: +(?:docker\.io)?|docker run .* )([a-z][^ \n]*[:/][^ \n)]*)\)?$`)
 	action := regexp.MustCompile(`uses: +([^ \n]+)`)
 	commit := regexp.MustCompile(`^[^@]+@[0-9a-f]{40}$`)
 	found := 0
@@ -221,6 +225,7 @@ func checkWorkflow(t *testing.T, workflow, text string) {
 				t.Errorf("%s: a proposed change can write %s in job %s", workflow, what, name)
 			}
 		}
+		checkContainers(t, workflow+": job "+name, job.Steps)
 		for _, s := range job.Steps {
 			if strings.Contains(s.Run, "${{") {
 				t.Errorf("%s: job %s: the shell of %q reads an expression", workflow, name, s.Name)
@@ -230,6 +235,21 @@ func checkWorkflow(t *testing.T, workflow, text string) {
 					t.Errorf("%s: job %s has %s", workflow, name, v)
 				}
 			}
+		}
+	}
+}
+
+// checkContainers: a container that a job starts has a name that Docker gives, and is removed by
+// its last step, whatever happened, so that a machine that stays can run the next job.
+func checkContainers(t *testing.T, job string, steps []scripted) {
+	t.Helper()
+	for _, s := range steps {
+		if !strings.Contains(s.Run, "docker run ") {
+			continue
+		}
+		last := steps[len(steps)-1]
+		if strings.Contains(s.Run, "--name") || last.If != "always()" || !strings.Contains(last.Run, "docker rm --force --volumes ") {
+			t.Errorf("%s: %q leaves a container, or names one that another job may have", job, s.Name)
 		}
 	}
 }

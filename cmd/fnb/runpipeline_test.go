@@ -65,6 +65,7 @@ type step struct {
 	script string
 	args   []string
 	env    map[string]string
+	always bool // also after a step that failed
 }
 
 // expression is what GitHub and Tekton put values in the place of.
@@ -149,7 +150,7 @@ var condition = regexp.MustCompile(`^([a-z._]+) (==|!=) '(.*)'$`)
 func scriptedSteps(steps []scripted, env map[string]string, known map[string]string) ([]step, error) {
 	var out []step
 	for _, s := range steps {
-		if s.If != "" {
+		if s.If != "" && s.If != "always()" {
 			m := condition.FindStringSubmatch(s.If)
 			if m == nil {
 				return nil, fmt.Errorf("nobody understands if: %s", s.If)
@@ -161,7 +162,7 @@ func scriptedSteps(steps []scripted, env map[string]string, known map[string]str
 		if s.Run == "" {
 			continue
 		}
-		st := step{name: s.Name, shell: []string{"bash", "--noprofile", "--norc", "-eo", "pipefail"}}
+		st := step{name: s.Name, shell: []string{"bash", "--noprofile", "--norc", "-eo", "pipefail"}, always: s.If == "always()"}
 		st.env = map[string]string{"GITHUB_ACTIONS": "true"}
 		var err error
 		if st.script, err = fill(s.Run, known); err != nil {
@@ -261,7 +262,7 @@ func tektonSteps(data []byte, known map[string]string) ([]step, error) {
 	return out, nil
 }
 
-// runSteps runs scripts one after another until one fails. What a step writes to
+// runSteps runs scripts one after another until one fails, and those that always run. What a step writes to
 // GITHUB_ENV and GITHUB_PATH is there for the next.
 func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) error {
 	base := map[string]string{"CI": "true", "GITHUB_ACTION_PATH": known["github.action_path"]}
@@ -277,7 +278,11 @@ func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) 
 		base[k] = ts.MkAbs(strings.ToLower(k))
 		ts.Check(os.WriteFile(base[k], nil, 0o600))
 	}
+	var failed error
 	for i, s := range steps {
+		if failed != nil && !s.always {
+			continue
+		}
 		script := ts.MkAbs(fmt.Sprintf(".step%d.sh", i))
 		ts.Check(os.WriteFile(script, []byte(s.script), 0o600))
 		added, err := os.ReadFile(base["GITHUB_PATH"])
@@ -300,10 +305,10 @@ func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) 
 		out, err := cmd.CombinedOutput()
 		fmt.Fprintf(ts.Stdout(), "== %s\n%s", s.name, out)
 		if err != nil {
-			return fmt.Errorf("step %q: %w", s.name, err)
+			failed = errors.Join(failed, fmt.Errorf("step %q: %w", s.name, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // cmdServeFile: servefile VAR FILE serves a file over HTTPS on loopback until

@@ -64,7 +64,7 @@ func (g *globals) initStore(ctx context.Context, dir string, s ci.NewStore, from
 	}
 	var notes []string
 	if s.Host != "" {
-		if s.Fnb, notes, err = from.resolve(ctx, g.offline); err != nil {
+		if s.Fnb, notes, err = from.resolve(ctx, ci.System{}, g.offline); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,12 @@ package ci
 import (
 	"bytes"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"fnb/schema"
 )
@@ -101,5 +105,62 @@ func TestHere(t *testing.T) {
 	}
 	if text, err := os.ReadFile(summary); err != nil || !strings.Contains(string(text), "| hello |") {
 		t.Errorf("%v %s", err, text)
+	}
+}
+
+// What a Tekton Task must be given, each Pipeline gives it, and the commit that was built last; a
+// Pipeline uses no parameter that it does not have.
+func TestTektonParameters(t *testing.T) {
+	t.Parallel()
+	type param struct {
+		Name    string `yaml:"name"`
+		Default any    `yaml:"default"`
+		Value   any    `yaml:"value"`
+	}
+	type document struct {
+		Kind string `yaml:"kind"`
+		Spec struct {
+			Params []param `yaml:"params"`
+			Tasks  []struct {
+				Params []param `yaml:"params"`
+			} `yaml:"tasks"`
+		} `yaml:"spec"`
+	}
+	names := func(params []param, all bool) (names []string) {
+		for _, p := range params {
+			if all || p.Default == nil {
+				names = append(names, p.Name)
+			}
+		}
+		return names
+	}
+	used := regexp.MustCompile(`\$\(params\.([a-z0-9-]+)\)`)
+	for _, source := range []Source{{}, {Address: "https://example.com/fnb", SHA256: "aa"}, {Address: "https://example.com/v1.2.3", SHA256: "aa", Released: true}} {
+		text, err := Pipeline{Stack: "stack.yaml", Fnb: source, BuildKit: BuildKitImage, Image: JobImage}.Write(tekton())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var task document
+		for i, part := range strings.Split(string(text), "\n---\n") {
+			var doc document
+			if err := yaml.Unmarshal([]byte(part), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				task = doc
+				continue
+			}
+			given := names(doc.Spec.Tasks[0].Params, true)
+			for _, want := range append(names(task.Spec.Params, false), "before") {
+				if !slices.Contains(given, want) {
+					t.Errorf("%+v: pipeline %d does not give its task %s", source, i, want)
+				}
+			}
+			for _, m := range used.FindAllStringSubmatch(part, -1) {
+				if !slices.Contains(names(doc.Spec.Params, true), m[1]) {
+					t.Errorf("%+v: pipeline %d has no parameter %s", source, i, m[1])
+				}
+			}
+		}
 	}
 }

@@ -58,6 +58,14 @@ func (s System) LoginFor(host string) Login {
 	}, host)))
 }
 
+// LeftTo says what tells its pipelines which fnb is used, if they are written without.
+func (s System) LeftTo() string {
+	if s.Name == "tekton" {
+		return "the parameters fnb-url and fnb-sha256 of the pipelines"
+	}
+	return "the variables FNB_URL and FNB_SHA256 of the repository"
+}
+
 // secretsOf are the secrets that a system without a registry of its own keeps.
 func secretsOf(host, name string) Login { return Login{host, "USER_" + name, "PASSWORD_" + name} }
 
