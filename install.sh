@@ -105,10 +105,19 @@ check_base() {
   base=${base%/}
   case $base in
   '') misuse 'no page of releases is known here: name one with --base URL' ;;
-  https://* | file:/* | http://127.0.0.1:* | http://localhost:*) ;;
-  http://*) [ -n "$expected" ] || misuse "$base is not encrypted: give --sha256 too, or an https: address" ;;
+  https://* | file:/*) ;;
+  http://*) [ -n "$expected" ] || is_here "${base#http://}" || misuse "$base is not encrypted: give --sha256 too, or an https: address" ;;
   *) misuse "--base $base: it must begin with https: or file:" ;;
   esac
+}
+
+# is_here HOST:PORT/PATH says whether that is this machine. What looks like a port may be the
+# password of a user, with another machine behind it.
+is_here() {
+  host=${1%%/*} port=0
+  case $host in *:*) port=${host#*:} host=${host%%:*} ;; esac
+  case $port in '' | *[!0-9]*) return 1 ;; esac
+  [ "$host" = 127.0.0.1 ] || [ "$host" = localhost ]
 }
 
 check_folder() {
@@ -174,17 +183,31 @@ get() {
     ;;
   *)
     if have curl; then
-      protocols='=https'
+      protocols='=https' redirects='=https'
       case $1 in http:*) protocols='=http,https' ;; esac
-      curl --fail --silent --show-error --location --proto "$protocols" --retry 3 --connect-timeout 20 \
+      [ -z "$expected" ] || redirects=$protocols
+      curl --fail --silent --show-error --location --proto "$protocols" --proto-redir "$redirects" --retry 3 --connect-timeout 20 \
         --speed-limit 1000 --speed-time 30 --output "$2" "$1"
     elif wget --version >/dev/null 2>&1; then
-      wget --quiet --tries=3 --timeout=30 -O "$2" "$1"
+      wget -nv -S --tries=3 --timeout=30 -O "$2" "$1" 2>"$work/said" && stayed
     else
-      wget -q -O "$2" "$1"
-    fi
+      wget -q -S -O "$2" "$1" 2>"$work/said" && stayed
+    fi || {
+      grep -v '^  ' "$work/said" >&2
+      return 1
+    }
     ;;
   esac
+}
+
+# stayed says whether wget was sent nowhere but to https:, where no checksum is expected: it
+# follows a redirect wherever it leads.
+stayed() {
+  [ -z "$expected" ] || return 0
+  ! grep -i '^  *location: ' "$work/said" | grep -iqv -e '^  *location: *https://' -e '^  *location: */[^/]' || {
+    echo 'it redirects to an address that is not encrypted: give --sha256 too' >>"$work/said"
+    return 1
+  }
 }
 
 sum() {

@@ -371,6 +371,38 @@ func TestInstallKeeps(t *testing.T) {
 	}
 }
 
+// TestInstallRedirects: without a checksum nobody is sent from this machine to where nothing is
+// encrypted; with one it does not matter. The programs that get things say why they could not.
+func TestInstallRedirects(t *testing.T) {
+	t.Parallel()
+	page := newPage(tarOf(t, testRelease))
+	elsewhere := page.serve(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, strings.TrimSuffix(elsewhere, "/fnb")+r.URL.Path, http.StatusFound)
+	}))
+	t.Cleanup(s.Close)
+	for name, tools := range map[string]string{
+		"curl":         toolsOnly(t, false, "curl", "sha256sum", "tar"),
+		"wget":         toolsOnly(t, false, "wget", "sha256sum", "tar"),
+		"BusyBox wget": toolsOnly(t, true, "wget", "sha256sum", "tar"),
+	} {
+		i := installation{shell: []string{"/bin/sh"}, args: []string{testVersion, "--base", s.URL + "/fnb"}, env: []string{tools}}
+		if got := i.run(t); got.code != 1 || !strings.Contains(got.stderr, "cannot get "+s.URL) || left(t, got.home) != "" {
+			t.Errorf("%s: %+v", name, got)
+		} else if name != "curl" && !strings.Contains(got.stderr, "it redirects to an address that is not encrypted: give --sha256 too") {
+			t.Errorf("%s says %q", name, got.stderr)
+		}
+		i.args = append(i.args, "--sha256", sumOf(page["checksums.txt"]))
+		if got := i.run(t); got.code != 0 {
+			t.Errorf("%s, with a checksum: %+v", name, got)
+		}
+		i.args = []string{testVersion, "--base", "https://nowhere.invalid/fnb"}
+		if got := i.run(t); got.code != 1 || strings.Count(got.stderr, "nowhere.invalid") < 2 {
+			t.Errorf("%s without a network says %q", name, got.stderr)
+		}
+	}
+}
+
 // TestInstallMisused: what was typed wrong is said before anything is asked of a server.
 func TestInstallMisused(t *testing.T) {
 	t.Parallel()
@@ -386,8 +418,12 @@ func TestInstallMisused(t *testing.T) {
 		"1.2.3 --base":                      "--base needs a value",
 		"1.2.3 --base ftp://example.com":    "--base ftp://example.com: it must begin with https: or file:",
 		"1.2.3 --base http://example.com/x": "http://example.com/x is not encrypted: give --sha256 too, or an https: address",
-		"1.2.3 --sha256 abc":                "--sha256 abc: it must be 64 hexadecimal digits",
-		"1.2.3 --prefix /usr":               "there is no flag --prefix",
+		"1.2.3 --base http://127.0.0.1:x@192.0.2.2:18477": "is not encrypted: give --sha256 too",
+		"1.2.3 --base http://localhost:1@192.0.2.2/fnb":   "is not encrypted: give --sha256 too",
+		"1.2.3 --base http://127.0.0.1.example.com:80/x":  "is not encrypted: give --sha256 too",
+		"1.2.3 --base http://127.0.0.1:80#@192.0.2.2/":    "is not encrypted: give --sha256 too",
+		"1.2.3 --sha256 abc":                              "--sha256 abc: it must be 64 hexadecimal digits",
+		"1.2.3 --prefix /usr":                             "there is no flag --prefix",
 	} {
 		got := installation{args: strings.Fields(args)}.run(t)
 		if got.code != 2 || !strings.Contains(got.stderr, want) || !strings.HasSuffix(got.stderr, "install.sh: see: sh install.sh --help\n") {
