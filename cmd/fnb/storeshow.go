@@ -18,7 +18,7 @@ func newStoreShow(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show REF",
 		Short: "show a function, and how it is run, pulled and deployed",
-		Long: `Show prints what a store says of a function: what it is, its platforms with their digests and sizes, how it is run, examples and versions; and what to type to try it, to pull its image by digest, and to run it with Docker or deploy it to OpenFaaS, Knative or Kubernetes.
+		Long: `Show prints what a store says of a function: what it is, its platforms with their digests and sizes, how it is run, examples and versions. It also prints what to type to try it, to pull its image by digest, and to run it with Docker or deploy it to OpenFaaS, Knative or Kubernetes.
 
 With --as only that command or manifest is printed, as it can be piped on.`,
 		Example:           "  # a function that is part of fnb\n  fnb store show hash\n\n  # one of a store, in a range\n  fnb store show acme/shorten@^1\n\n  # deploy it\n  fnb store show acme/shorten --as kubernetes | kubectl apply -f -",

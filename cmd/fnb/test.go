@@ -43,7 +43,7 @@ func newTest(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [FUNCTION…]",
 		Short: "run the tests of functions, and the contract test of their images",
-		Long: `Test builds functions, runs the handlers' own tests with the test target of their templates, starts their images in the builder and checks what a platform expects of each: health, readiness, an answer to a request, and a user that is not root. A line of 70 KB must reach the log whole. After SIGTERM the request under way must be answered, and the process must end.
+		Long: `Test builds functions, runs the handlers' own tests with the test target of their templates, and starts their images in the builder. It checks what a platform expects of each: health, readiness, an answer to a request, and a user that is not root. A line of 70 KB must reach the log whole. After SIGTERM the request under way must be answered, and the process must end.
 
 The request is the one that the template's manifest names, and its answer must have a status under 500. If the handler wants another request, test.request of the function in the stack file says which. The answer must then have the status that it names, or one under 400, and contain what it names.
 
