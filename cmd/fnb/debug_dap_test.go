@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"fnb/internal/fixture"
 )
 
 // A dapClient speaks the Debug Adapter Protocol, as an editor does.
@@ -73,6 +76,19 @@ func (c *dapClient) await(name string) (json.RawMessage, error) {
 // dapSession attaches to a debugger of an adapter that speaks the protocol.
 func dapSession(t *testing.T, d debugged) session {
 	t.Helper()
+	var c *dapClient
+	fixture.Eventually(t, time.Minute, "debugpy has seen that the client before has gone", func() bool {
+		var err error
+		if c, err = attachDAP(t, d); err != nil && !strings.Contains(err.Error(), "is already being debugged") {
+			t.Fatalf("%s: %v", d.Function, err)
+		}
+		return err == nil
+	})
+	return c
+}
+
+func attachDAP(t *testing.T, d debugged) (*dapClient, error) {
+	t.Helper()
 	c := &dapClient{conn: dialDebugger(t, d.Debugger.Address)}
 	c.in = bufio.NewReader(c.conn)
 	steps := []func() error{
@@ -104,10 +120,11 @@ func dapSession(t *testing.T, d debugged) session {
 	}
 	for i, step := range steps {
 		if err := step(); err != nil {
-			t.Fatalf("%s, step %d: %v", d.Function, i, err)
+			_ = c.conn.Close() // it is of no use
+			return nil, fmt.Errorf("step %d: %w", i, err)
 		}
 	}
-	return c
+	return c, nil
 }
 
 // stopped waits until the function stands, and returns the line where it does.
