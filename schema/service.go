@@ -9,7 +9,7 @@ import (
 
 // A FunctionRun is what a function is given where it runs on this machine.
 type FunctionRun struct {
-	Reach    []string `yaml:"reach,omitempty"`    // [NAME=]HOST:PORT of this machine's network that it may connect to
+	Reach    []string `yaml:"reach,omitempty"`    // [NAME[:PORT]=]HOST:PORT of this machine's network that it may connect to
 	Services []string `yaml:"services,omitempty"` // names of services that it reaches
 }
 

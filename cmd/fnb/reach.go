@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/spf13/pflag"
@@ -19,7 +21,7 @@ import (
 type reachFlag []string
 
 func (o *reachFlag) addFlag(f *pflag.FlagSet) {
-	f.StringArrayVar((*[]string)(o), "reach", nil, "let the function connect to `[NAME=]HOST:PORT` of this machine's network, as NAME:PORT (repeatable)")
+	f.StringArrayVar((*[]string)(o), "reach", nil, "let the function connect to `[NAME[:PORT]=]HOST:PORT` of this machine's network, as NAME:PORT (repeatable)")
 }
 
 // fill gives the options what the flag and the stack file name.
@@ -34,36 +36,54 @@ func (o reachFlag) fill(c *pipeline.ContainerOptions) error {
 
 // telling says once of each host that a function looked for in vain.
 func (g *globals) telling(p *shownPipeline, mu *sync.Mutex) func(function string, what containers.Unreached) {
-	var lock sync.Mutex
-	told := map[string]bool{}
+	var told firsts
 	return func(function string, what containers.Unreached) {
 		text := fmt.Sprintf("%s:%d cannot be reached: %v", what.Name, what.Port, what.Err)
 		if what.Port == 0 {
-			hint := allowing(p, what.Name)
+			hint := allowing(p, what.Name, 443) // a guess: who looks a name up does not say the port
 			if hint == "" {
 				return
 			}
 			text = fmt.Sprintf("tried to reach %s; %s", what.Name, hint)
 		}
-		lock.Lock()
-		known := told[function+"\x00"+text]
-		told[function+"\x00"+text] = true
-		lock.Unlock()
-		if !known && !g.quiet {
+		if told.first(function+"\x00"+text) && !g.quiet {
 			g.say(mu, function, "%s", text)
 		}
 	}
 }
 
+// firsts tell what is new, as long as there is not too much of it. They may be asked by
+// several at a time.
+type firsts struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// maxFirsts is how much is new at most: functions say what it is.
+const maxFirsts = 1000
+
+func (f *firsts) first(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen[key] || len(f.seen) >= maxFirsts {
+		return false
+	}
+	if f.seen == nil {
+		f.seen = map[string]bool{}
+	}
+	f.seen[key] = true
+	return true
+}
+
 // allowing says what lets functions reach a host; "" if its name is none.
-func allowing(p *shownPipeline, name string) string {
+func allowing(p *shownPipeline, name string, port int) string {
 	if slices.Contains(gateway.Names(), name) {
 		return "have a gateway with: fnb run --gateway"
 	}
 	if slices.ContainsFunc(p.Stack.Services, func(s services.Service) bool { return s.Name == name }) {
 		return fmt.Sprintf("let the function use the service with run: {services: [%s]} in the stack file", name)
 	}
-	if flag := reach.Hint(name); flag != "" {
+	if flag := reach.Hint(net.JoinHostPort(name, strconv.Itoa(port))); flag != "" {
 		return "allow it with " + flag
 	}
 	return ""

@@ -46,10 +46,9 @@ func Routes(given []reach.Destination) func(context.Context, schema.Function) ([
 	}
 }
 
-// Hint is a flag that leads to a host; "" if a name is none. The port is a guess: who looks a
-// name up does not say it.
-func Hint(name string) string {
-	d, err := reach.Parse(name + ":443")
+// Hint is a flag that leads to a destination; "" if the text is none.
+func Hint(text string) string {
+	d, err := reach.Parse(text)
 	if err != nil {
 		return ""
 	}

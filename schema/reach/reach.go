@@ -14,11 +14,13 @@ import (
 // function knows the host.
 type Destination struct {
 	Name string // in small letters
+	Port int    // of NAME
 	Host string // a name or an address, without brackets
-	Port int
+	At   int    // its port
 }
 
-// Parse reads [NAME=]HOST:PORT. Without a NAME the host's own is it.
+// Parse reads [NAME[:PORT]=]HOST:PORT. Without a NAME the host's own is it, and without its
+// PORT the host's.
 func Parse(text string) (Destination, error) {
 	var d Destination
 	name, place, named := strings.Cut(text, "=")
@@ -30,12 +32,13 @@ func Parse(text string) (Destination, error) {
 	}
 	host, port, err := net.SplitHostPort(place)
 	if err != nil || host == "" {
-		return d, fmt.Errorf("%q is not [NAME=]HOST:PORT; an address of IPv6 is written [::1]:5432", text)
+		return d, fmt.Errorf("%q is not [NAME[:PORT]=]HOST:PORT; an address of IPv6 is written [::1]:5432", text)
 	}
 	d.Host = strings.ToLower(host)
-	if d.Port, err = strconv.Atoi(port); err != nil || d.Port < 1 || d.Port > 65535 || port != strconv.Itoa(d.Port) {
-		return d, fmt.Errorf("%q: %q is not a port from 1 to 65535", text, port)
+	if d.At, err = parsePort(port); err != nil {
+		return d, fmt.Errorf("%q: %w", text, err)
 	}
+	d.Port = d.At
 	address, err := netip.ParseAddr(d.Host)
 	isAddress := err == nil
 	if isAddress && address.IsUnspecified() {
@@ -53,6 +56,12 @@ func Parse(text string) (Destination, error) {
 		d.Name = d.Host
 		return d, nil
 	}
+	name, port, other := strings.Cut(name, ":")
+	if other {
+		if d.Port, err = parsePort(port); err != nil {
+			return d, fmt.Errorf("%q: %w", text, err)
+		}
+	}
 	d.Name = strings.ToLower(name)
 	if err := ValidateName(d.Name); err != nil {
 		return d, fmt.Errorf("%q: %w", text, err)
@@ -60,12 +69,20 @@ func Parse(text string) (Destination, error) {
 	return d, nil
 }
 
+func parsePort(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 || text != strconv.Itoa(n) {
+		return 0, fmt.Errorf("%q is not a port from 1 to 65535", text)
+	}
+	return n, nil
+}
+
 const localhost = "localhost"
 
 // ValidateName says what is wrong with the name of a host.
 func ValidateName(name string) error {
 	if name == localhost || strings.HasSuffix(name, "."+localhost) {
-		return fmt.Errorf("%s is the function's own host, and cannot be another one", name)
+		return fmt.Errorf("%s is the function's own host: take another name, and give the function that one, such as by a variable", name)
 	}
 	if name == "" {
 		return errors.New("the name before = is missing")
@@ -87,18 +104,20 @@ func ValidateName(name string) error {
 
 // String is what [Parse] reads.
 func (d Destination) String() string {
-	place := net.JoinHostPort(d.Host, strconv.Itoa(d.Port))
-	if d.Name == d.Host {
-		return place
+	switch {
+	case d.Port != d.At:
+		return d.Inside() + "=" + d.Address()
+	case d.Name != d.Host:
+		return d.Name + "=" + d.Address()
 	}
-	return d.Name + "=" + place
+	return d.Address()
 }
 
 // Inside is the host and port that a function connects to.
 func (d Destination) Inside() string { return d.Name + ":" + strconv.Itoa(d.Port) }
 
 // Address is what is connected to.
-func (d Destination) Address() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+func (d Destination) Address() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.At)) }
 
 // ParseAll reads several, of which no two may be one for the function.
 func ParseAll(texts []string) ([]Destination, error) {
