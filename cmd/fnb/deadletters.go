@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"fnb/internal/plain"
-	"fnb/pipeline"
 	"fnb/pipeline/gateway"
 	"fnb/pipeline/serve"
 	"fnb/schema"
@@ -148,7 +147,7 @@ func (g *globals) sendLetters(ctx context.Context, stack *schema.Stack, all []ga
 			err = errors.New(sent.Error)
 		}
 		if err != nil {
-			errs = append(errs, &pipeline.FunctionError{Name: c.Function, Err: fmt.Errorf("sending %s: %w", c.ID, err)})
+			errs = append(errs, fmt.Errorf("%s: sending %s: %w", c.Function, c.ID, err)) // each has a line of its own
 		}
 		switch {
 		case g.json && err == nil:

@@ -28,7 +28,7 @@ func newRun(g *globals) *cobra.Command {
 
 For each function a line is printed once it answers: its name and its URL, or with --json an object of both. With several functions the ports follow one another, in the order of the stack file. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
 
-With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. A file around the handler that chooses the version of its runtime counts too. The old one serves until the new one is ready, and goes on if the build fails.
+With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. A file around the handler that chooses the version of its runtime counts too. After a save of the stack file start fnb run again, as a line then says. The old one serves until the new one is ready, and goes on if the build fails.
 
 With --gateway one more port has the routes of OpenFaaS's gateway: /function/NAME, /async-function/NAME, /system/functions and /healthz. Without --port the functions' own ports follow it. Functions reach it as gateway:8080 and gateway.openfaas:8080, and so one another. A call to /async-function/NAME is tried again with growing pauses. One that is given up, or not done when Ctrl-C comes, is kept in .fnb/dead-letters; fnb invoke --dead-letters lists those.
 
@@ -36,7 +36,7 @@ With --debug functions are started under the debugger of their template, which i
 
 Secrets are files in /var/openfaas/secrets, which only the function sees. The stack file's environment and environment_file are set; --env wins over them.
 
-With --reach db=127.0.0.1:5432 the function connects to db:5432, and fnb passes that on to this machine's port 5432, whichever machine the builder is on. --reach api.example.com:443 leads there from this machine. run.reach of a function in the stack file does the same. A line says which other hosts a function looked up.
+With --reach db=127.0.0.1:5432 the function connects to db:5432, and fnb passes that on to this machine's port 5432, whichever machine the builder is on. --reach api.example.com:443 leads there from this machine. With --reach api:80=127.0.0.1:8000 the ports differ. run.reach of a function in the stack file does the same. A line says which other hosts a function looked up.
 
 The services that a function names with run.services in the stack file, such as a database, are started beside it. It reaches them by name and port, and they end with the run.`,
 		Example:           "  # one function at http://127.0.0.1:8080, built anew on each save\n  fnb run hello --watch\n\n  # under a debugger, with what VS Code needs to attach\n  fnb run hello --watch --debug --editor vscode\n\n  # all functions of the stack, with a secret\n  fnb run --port 9000 --secret id=token,src=../token.txt\n\n  # functions that call one another, at http://127.0.0.1:8080/function/NAME\n  fnb run --gateway --watch\n\n  # with a database of this machine\n  fnb run orders --reach db=127.0.0.1:5432",
@@ -82,8 +82,8 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	if so.Gateway, err = o.gateway.options(p.Stack); err != nil {
 		return err
 	}
-	r := &runner{g: g, o: o}
-	defer g.serviced(ctx, p, &so.Container, &r.out, true).Close()
+	r := &runner{g: g, o: o, p: p}
+	defer g.serviced(ctx, p, &so.Container, &r.out, !g.quiet).Close()
 	fns, err := serve.Listen(ctx, p.Pipeline, jobs, so, r)
 	if err != nil {
 		return err

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
 
 	"fnb/internal/plain"
 	"fnb/pipeline/gateway"
+	"fnb/pipeline/reach"
 	"fnb/pipeline/serve"
 	"fnb/schema"
 )
@@ -81,6 +84,23 @@ func (r *runner) gatewayServes(url string) error {
 	}
 	_, err := fmt.Fprintln(r.g.out, "gateway", url)
 	return err
+}
+
+// Refused implements [serve.Observer]: it says so once of each place.
+func (r *runner) Refused(function, host string, port int) {
+	place := net.JoinHostPort(host, strconv.Itoa(port))
+	if !r.refused.first(function + "\x00" + place) {
+		return
+	}
+	text := fmt.Sprintf("it does not reach %s, so its callbacks do not either", place)
+	if slices.Contains(gateway.Names(), host) {
+		text += fmt.Sprintf("; the gateway is at port %d", gateway.Port)
+	} else if hint := allowing(r.p, host, port); hint != "" {
+		text += "; " + hint
+	} else if flag := reach.Hint("callback=" + place); flag != "" { // an address, or this machine
+		text += fmt.Sprintf("; allow it with %s, and call back http://callback:%d", flag, port)
+	}
+	r.g.say(&r.out, function, "%s", text)
 }
 
 // Kept implements [serve.Observer].

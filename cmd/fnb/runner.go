@@ -15,7 +15,10 @@ import (
 type runner struct {
 	g   *globals
 	o   *runOptions
+	p   *shownPipeline
 	out sync.Mutex // held while anything is printed
+
+	refused firsts // callbacks
 }
 
 // Begins implements [serve.Observer].
@@ -50,6 +53,11 @@ func (r *runner) Serves(function, url string) error {
 // Again implements [serve.Observer].
 func (r *runner) Again(function string, took time.Duration) {
 	r.g.say(&r.out, function, "serving again after %s", took.Round(time.Millisecond))
+}
+
+// StackSaved implements [serve.Observer].
+func (r *runner) StackSaved() {
+	r.g.say(&r.out, relative(r.p.Stack.File), "it was saved; start fnb run again to use it")
 }
 
 // Unbuilt implements [serve.Observer].

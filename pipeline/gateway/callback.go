@@ -39,6 +39,9 @@ func (g *Gateway) mayCallBack(callback, from string) (status int, err error) {
 	if host, port, err := hostPort(u); err != nil {
 		return http.StatusBadRequest, err
 	} else if from != "" && g.way(from, host, port) == nil {
+		if g.o.Refused != nil {
+			g.o.Refused(from, host, port)
+		}
 		return http.StatusForbidden, fmt.Errorf("the function %s does not reach %s, so its callbacks do not either", from, net.JoinHostPort(host, strconv.Itoa(port)))
 	}
 	return 0, nil

@@ -57,6 +57,9 @@ type Options struct {
 	// Reach opens connections to what a function may reach beside the gateway; nil where it
 	// may not. It is asked where the callbacks of that function's calls lead.
 	Reach func(function, host string, port int) func(ctx context.Context) (net.Conn, error)
+	// Refused is told of a callback that a function gave and does not reach, by several at a
+	// time; nil is nobody.
+	Refused func(function, host string, port int)
 	// Kept is told of each call that became a dead letter, by several at a time.
 	Kept   func(Call)
 	Limits Limits

@@ -48,7 +48,7 @@ func (f *Functions) openFront(ctx context.Context) (err error) {
 	if front.listener, err = listenLocal(ctx, o.Port); err != nil {
 		return &GatewayError{err}
 	}
-	options := gateway.Options{Folder: filepath.Dir(f.p.Stack.File), Version: o.Version, Reach: front.reach, Kept: f.obs.Kept}
+	options := gateway.Options{Folder: filepath.Dir(f.p.Stack.File), Version: o.Version, Reach: front.reach, Refused: f.obs.Refused, Kept: f.obs.Kept}
 	for _, s := range f.all {
 		options.Functions = append(options.Functions, gateway.Function{Function: s.job.Function, Backend: s})
 	}

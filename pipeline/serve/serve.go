@@ -44,8 +44,13 @@ type Observer interface {
 	Again(function string, took time.Duration)
 	// Unbuilt is called with what could not be built while others are served.
 	Unbuilt(err error)
+	// StackSaved is called when the stack file was saved, of which nothing is used before
+	// the next run.
+	StackSaved()
 	// Failed is called with what went wrong with one function while others go on.
 	Failed(err *pipeline.FunctionError)
+	// Refused is called when a function names a callback that it does not reach.
+	Refused(function, host string, port int)
 	// Kept is called with a call of the gateway's that was given up, and is a dead letter.
 	Kept(call gateway.Call)
 	// Unfinished is called at the end with the number of calls that were not done, and are
@@ -61,6 +66,9 @@ type Functions struct {
 	all []*served
 
 	front *front // nil where there is no gateway
+
+	stackSaved   <-chan struct{} // has a value when the stack file was saved; nil where nobody watches
+	unwatchStack func()
 }
 
 // Listen takes a local port for each job's function. Close must be called unless there is
@@ -84,6 +92,12 @@ func Listen(ctx context.Context, p *pipeline.Pipeline, jobs []*pipeline.Job, o O
 		if s.saved, s.unwatch, err = o.Watch(p.Sources(j.Function)); err != nil { // before the first build, so that no save is missed
 			f.Close(ctx)
 			return nil, j.Failed(err)
+		}
+	}
+	if o.Watch != nil {
+		if err := f.watchStack(); err != nil {
+			f.Close(ctx)
+			return nil, err
 		}
 	}
 	if o.Gateway != nil {
@@ -140,6 +154,9 @@ func (f *Functions) Serve(ctx context.Context, built error) error {
 	if path, err := f.o.Socket(f.all[0].job.Function.Name); err == nil {
 		sweep(ctx, path)
 	}
+	telling, stop := context.WithCancel(ctx)
+	defer stop()
+	go f.tellSaves(telling)
 	var running sync.WaitGroup
 	errs := make([]error, len(f.all))
 	for i, s := range f.all {
@@ -256,6 +273,9 @@ func (f *Functions) Close(ctx context.Context) {
 		if kept := f.front.close(); kept > 0 {
 			f.obs.Unfinished(kept)
 		}
+	}
+	if f.unwatchStack != nil {
+		f.unwatchStack()
 	}
 	var wg sync.WaitGroup
 	for _, s := range f.all {
