@@ -79,11 +79,17 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 	defer attended()
 	var resp *client.SolveResponse
 	var err error
-	for again := true; again; again = err != nil && ctx.Err() == nil && c.dropRefusedCache(&opt, err, w) {
+	lost := 0
+	for again := true; again; {
 		if err := c.dropLackingCaches(&opt, w); err != nil {
 			return nil, err
 		}
 		resp, err = c.follow(ctx, opt, b, w)
+		if again = err != nil && ctx.Err() == nil && lostItsGraph(err) && lost < mostLost; again {
+			lost++
+		} else {
+			again = err != nil && ctx.Err() == nil && c.dropRefusedCache(&opt, err, w)
+		}
 	}
 	if err != nil {
 		if err := c.stopped(ctx); err != nil {
@@ -96,6 +102,15 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		res.Sent = b.sent()
 	}
 	return res, err
+}
+
+// mostLost is how often a solve is begun again because the builder has lost its graph.
+const mostLost = 2
+
+// lostItsGraph reports whether a builder has mixed up what several solves have in common,
+// which is no fault of this one and which another try does not meet: moby/buildkit#3635.
+func lostItsGraph(err error) bool {
+	return strings.Contains(err.Error(), "failed to get state for index") || strings.Contains(err.Error(), "inconsistent graph state")
 }
 
 // follow runs a solve while w watches.

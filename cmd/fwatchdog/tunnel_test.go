@@ -153,3 +153,29 @@ func TestLongLine(t *testing.T) {
 		}
 	}
 }
+
+// A tunnel that takes what is not a frame says so to fnb, whose requests would wait for it.
+func TestTunnelBreaks(t *testing.T) {
+	ours(t)
+	cmd := exec.Command(tested.path, "tunnel")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 8)
+	mux := streams.New(streams.Options{First: true, Out: io.Discard, Said: func(text string) { ready <- text }})
+	cmd.Stdout = mux
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-ready
+	if _, err := in.Write(streams.NoFrame()); err != nil {
+		t.Fatal(err)
+	}
+	<-mux.Done()
+	if err := mux.Err(); err == nil || !strings.Contains(err.Error(), "not a frame") {
+		t.Error(err)
+	}
+	_ = in.Close() // which ends it
+	_ = cmd.Wait() // what it wrote last was refused
+}

@@ -42,6 +42,12 @@ type frame struct {
 
 var errFrame = errors.New("what comes is not a frame")
 
+// NoFrame is what ends a Mux that takes it. An end that has broken tells the other one so, which
+// would wait for answers.
+func NoFrame() []byte {
+	return frame{kind: kinds, stream: ^uint32(0), size: ^uint32(0)}.appendTo(nil)
+}
+
 func (f frame) check() error {
 	most := uint32(0)
 	switch f.kind {

@@ -62,8 +62,12 @@ func VSCode(folder string, all []Attach) (names []string, err error) {
 		return f
 	}
 	for _, at := range []string{filepath.Dir(file), file} {
-		if info, err := os.Lstat(at); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		switch info, err := os.Lstat(at); {
+		case err != nil:
+		case info.Mode()&fs.ModeSymlink != 0:
 			return nil, foreign("it is reached by a link")
+		case at == file && !info.Mode().IsRegular():
+			return nil, foreign("it is not a file") // a pipe is not opened: nobody may ever write to it
 		}
 	}
 	old, err := os.ReadFile(file)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,6 +130,14 @@ func TestForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := VSCode(dir, []Attach{attach("hello", 1)}); err == nil || !strings.Contains(err.Error(), "by a link") {
+		t.Error(err)
+	}
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, ".vscode", "tasks.json"), "{}")
+	if err := syscall.Mkfifo(filepath.Join(dir, ".vscode", "launch.json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := VSCode(dir, []Attach{attach("hello", 1)}); err == nil || !strings.Contains(err.Error(), "it is not a file") {
 		t.Error(err)
 	}
 }

@@ -149,7 +149,7 @@ func (g *Gateway) Close() (kept int) {
 // ServeHTTP implements [http.Handler]. A request that comes from no function must be
 // addressed to this machine, and come from no page of another's.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if why := foreign(r); why != "" && callerOf(r.Context()) == "" {
+	if why := Foreign(r); why != "" && callerOf(r.Context()) == "" {
 		refuse(w, http.StatusForbidden, why)
 		return
 	}

@@ -212,6 +212,8 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/healthz", []string{"Host: gateway.evil.example"}, 403, "refused"},
 		{"POST", "/function/hello", []string{"Origin: https://evil.example"}, 403, "a web page of https://evil.example"},
 		{"POST", "/function/hello", []string{"Origin: null"}, 403, "a web page of null"},
+		{"POST", "/function/hello", []string{"Origin: http://192.0.2.1:8080"}, 403, "a web page of http://192.0.2.1"},
+		{"GET", "/function/hello", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"}, 403, "another site"},
 		{"POST", "/async-function/hello", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"}, 403, "another site"},
 		{"POST", "/function/hello", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"}, 403, "another site"},
 	} {
@@ -227,7 +229,8 @@ func TestRefusals(t *testing.T) {
 		{"Host: 10.0.0.7"},
 		{"Host: GATEWAY.openfaas:8080"},
 		{"Origin: http://localhost:3000", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"},
-		{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"},
+		{"Origin: http://127.0.0.1:3000"},
+		{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"},
 		{"Sec-Fetch-Site: none"},
 	} {
 		if res, body := r.do("GET", "/function/hello", "", headers...); res.StatusCode != 200 {

@@ -19,6 +19,7 @@ import (
 	"fnb/internal/private"
 	"fnb/pipeline"
 	"fnb/pipeline/debugger"
+	"fnb/pipeline/gateway"
 	"fnb/schema"
 )
 
@@ -98,6 +99,10 @@ func (in *instance) retire(ctx context.Context) {
 
 // ServeHTTP implements [http.Handler].
 func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if why := gateway.Foreign(r); why != "" && !bySocket(r) {
+		http.Error(w, "fnb run: "+why, http.StatusForbidden)
+		return
+	}
 	in, done, err := s.take()
 	if err != nil {
 		http.Error(w, "fnb run: "+err.Error(), http.StatusServiceUnavailable)
@@ -119,6 +124,12 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// bySocket reports whether a request came by a socket, which only its owner can use.
+func bySocket(r *http.Request) bool {
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && at.Network() == "unix"
 }
 
 // A PortError is a port of this machine that is in use.

@@ -33,7 +33,7 @@ type way struct {
 
 // Run carries connections until in ends, which is the only end that fnb does not mind: BuildKit ends a container in which any
 // process fails, and drops all processes of a client that writes to one which has ended. So what goes wrong is only said,
-// the exit code is 0, and in is read until its end.
+// the exit code is 0, and in is read until its end. fnb is told that nothing is carried any more.
 //
 // Arguments are ways out, NAME=ADDRESS, and --names ADDRESS for a server there that knows their names, and tells which
 // others were asked for.
@@ -56,7 +56,8 @@ func Run(ctx context.Context, args []string, in io.Reader, out io.Writer) int {
 		_, err = io.Copy(mux, in)
 	}
 	if err != nil {
-		_, _ = io.Copy(io.Discard, in) // whatever it is
+		_, _ = out.Write(streams.NoFrame()) // if fnb does not read it, it has gone
+		_, _ = io.Copy(io.Discard, in)      // whatever it is
 	}
 	return 0
 }
