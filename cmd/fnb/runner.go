@@ -60,6 +60,15 @@ func (r *runner) StackSaved() {
 	r.g.say(&r.out, relative(r.p.Stack.File), "it was saved; start fnb run again to use it")
 }
 
+// DebuggerEnded implements [serve.Observer].
+func (r *runner) DebuggerEnded(function string) {
+	again := "start fnb run again"
+	if r.o.watch {
+		again = "save the handler or " + again
+	}
+	r.g.say(&r.out, function, "its debugger has ended; %s", again)
+}
+
 // Unbuilt implements [serve.Observer].
 func (r *runner) Unbuilt(err error) { report(r.g.err, err) }
 

@@ -21,12 +21,14 @@ type Target struct {
 	Container Container
 	Port      int    // of the container's loopback interface
 	Adapter   string // what an editor calls it, as template.yml says
+	Ended     func() // called once if it listens no more while its container runs on; nil tells nobody
 }
 
 const (
 	maxConns = 32               // of one port, at a time; what comes then waits
 	patience = 30 * time.Second // how long a debugger may take to listen once its container runs
 	pause    = 50 * time.Millisecond
+	between  = 3 * time.Second // how long a debugger may take from one client to the next: Java's listens anew for each
 )
 
 // A Port leads from this machine to the debugger of one function after another, since a

@@ -130,6 +130,42 @@ func TestNobodyThere(t *testing.T) {
 	last.isSentAway(t)
 }
 
+// TestEnded: a debugger that listens no more after a client has left is said once, and sends
+// away who comes then; one that listens again is reached.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	p := Open(listen(t))
+	defer p.Close()
+	said := make(chan struct{}, 2)
+	target := newHouse(t, "mortal")
+	target.Ended = func() { said <- struct{}{} }
+	h := target.Container.(*house)
+	p.Lead(target)
+	first := visitor(t, p)
+	first.hears(t, "mortal")
+	_ = h.server.Close()
+	_ = first.Close()
+	second := visitor(t, p)
+	second.isSentAway(t)
+	<-said
+	visitor(t, p).isSentAway(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", h.server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if conn, err := l.Accept(); err == nil {
+			fmt.Fprintln(conn, "risen")
+			_ = conn.Close()
+		}
+	}()
+	visitor(t, p).hears(t, "risen")
+	if len(said) > 0 {
+		t.Error("it is said twice")
+	}
+}
+
 // TestManyVisitors: however many come, those that are let in are served, and all end with the
 // port.
 func TestManyVisitors(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,20 +16,37 @@ type visit struct {
 	port context.Context //nolint:containedctx // of the port
 
 	mu    sync.Mutex // held while nobody may come
-	conns int
+	conns atomic.Int64
+	heard bool // it has listened
+	ended bool // it listened no more when somebody came last
+	told  bool // Ended was called
 }
 
-// reach connects to the debugger, which may not listen yet; nil where it never does, where its
-// container has ended, or where the port leads elsewhere by now.
+// reach connects to the debugger, which may not listen yet; nil where it never does or no
+// longer, where its container has ended, or where the port leads elsewhere by now.
 func (v *visit) reach() net.Conn {
-	ctx, cancel := context.WithTimeout(v.life, patience)
-	defer cancel()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	ctx, cancel := context.WithTimeout(v.life, patience)
+	defer cancel()
+	var alone time.Time // since when nobody keeps it from listening
 	for {
-		if conn, err := v.Container.DialPort(ctx, v.Port); err == nil {
-			v.conns++
+		conn, err := v.Container.DialPort(ctx, v.Port)
+		if err == nil {
+			v.conns.Add(1)
+			v.heard, v.ended = true, false
 			return conn
+		}
+		if v.ended {
+			return nil
+		}
+		switch {
+		case !v.heard || v.conns.Load() > 0:
+		case alone.IsZero():
+			alone = time.Now()
+		case time.Since(alone) > between && v.life.Err() == nil:
+			v.hasEnded()
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -40,12 +58,23 @@ func (v *visit) reach() net.Conn {
 	}
 }
 
+// hasEnded says, once, that the debugger listens no more.
+func (v *visit) hasEnded() {
+	v.ended = true
+	if v.told || v.Ended == nil {
+		return
+	}
+	v.told = true
+	v.Ended()
+}
+
 // leave says that a connection has ended. With the last one nobody is there who could let the
 // function go on.
 func (v *visit) leave() {
+	v.conns.Add(-1) // before whoever waits in reach is done
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.conns--; v.conns > 0 || v.Adapter != adapterDelve {
+	if v.conns.Load() > 0 || v.Adapter != adapterDelve {
 		return
 	}
 	patience := releasePatience

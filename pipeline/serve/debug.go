@@ -91,7 +91,10 @@ func (f *Functions) lead(ctx context.Context, s *served, c *containers.Container
 		s.debugs = d
 	}
 	was := s.target
-	s.target = &debugger.Target{Container: c, Port: s.debugs.Port, Adapter: strings.ToLower(s.debugs.Adapter)}
+	s.target = &debugger.Target{
+		Container: c, Port: s.debugs.Port, Adapter: strings.ToLower(s.debugs.Adapter),
+		Ended: func() { f.obs.DebuggerEnded(s.job.Function.Name) },
+	}
 	s.debug.Lead(*s.target)
 	return func() {
 		if s.target = was; was != nil {

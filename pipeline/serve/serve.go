@@ -51,6 +51,9 @@ type Observer interface {
 	Failed(err *pipeline.FunctionError)
 	// Refused is called when a function names a callback that it does not reach.
 	Refused(function, host string, port int)
+	// DebuggerEnded is called when a function's debugger takes nobody any more while the
+	// function goes on.
+	DebuggerEnded(function string)
 	// Kept is called with a call of the gateway's that was given up, and is a dead letter.
 	Kept(call gateway.Call)
 	// Unfinished is called at the end with the number of calls that were not done, and are
