@@ -99,7 +99,7 @@ func (g *globals) runShell(ctx context.Context, o *shellOptions, names []string)
 	}
 	switch {
 	case err != nil:
-		return jobs[0].Failed(err)
+		return jobs[0].Failed(hintAtFailure(err, jobs[0].Function.Name, o.stage))
 	case code != 0:
 		return &endedError{code}
 	}

@@ -102,6 +102,14 @@ func (f *failureShells) talk(ctx context.Context, at *steps.Failure) (int, error
 	})
 }
 
+// hintAtFailure says how a shell is opened in a stage that fails.
+func hintAtFailure(err error, function, stage string) error {
+	if e, ok := errors.AsType[*builder.SolveError](err); !ok || stage == "" || e.Step == "" || e.Foreign != "" {
+		return err
+	}
+	return hint(err, fmt.Sprintf("open a shell at the step that fails: fnb build %s --target %s --%s", plain.ShellWord(function), plain.ShellWord(stage), shellOnFailureFlag))
+}
+
 // shellHints say where there is a shell, or what was meant.
 func shellHints(err error) []string {
 	e, ok := errors.AsType[*shell.MissingError](err)
