@@ -27,6 +27,9 @@ type SolveError struct {
 	Log     []string // last lines of the step's output
 	Problem string   // one line
 	Denied  string   // host of the registry that refused to give a base image away; "" where none did
+	// Unreached is the host of the registry that was to give a base image and does not
+	// answer, or fails; "" otherwise.
+	Unreached string
 	// Foreign is the platform whose program the step could not run, since the
 	// builder neither is of that platform nor emulates it; "" otherwise.
 	Foreign string

@@ -26,6 +26,7 @@ func TestSolveErrors(t *testing.T) {
 		problem    string // in Problem
 		log        string // in Log
 		denied     string
+		unreached  string
 	}{
 		{name: "a missing COPY source", dockerfile: "FROM scratch\nCOPY missing /\n", line: 2, step: "COPY missing /", problem: `"/missing": not found`},
 		{name: "a failing RUN", dockerfile: buildertest.Debian + "RUN echo before; sleep 0.3; echo to stderr >&2; exit 7\n", line: 2, step: "RUN echo before", problem: "exit code: 7", log: "before\nto stderr"},
@@ -37,7 +38,8 @@ func TestSolveErrors(t *testing.T) {
 		{name: "an empty Dockerfile", dockerfile: "", problem: "the Dockerfile cannot be empty"},
 		{name: "an unknown base image", dockerfile: "FROM " + buildertest.RegistryHost(t) + "/no/such:image\n", line: 1, problem: "pulling " + buildertest.RegistryHost(t) + "/no/such:image: not found"},
 		{name: "an unauthorised base image", dockerfile: "FROM " + locked.Host + "/a/b:1\n", line: 1, problem: "pulling " + locked.Host + "/a/b:1: unexpected status from HEAD request to http://" + locked.Host + "/v2/a/b/manifests/1: 401 Unauthorized", denied: locked.Host},
-		{name: "a registry that does not answer", dockerfile: "FROM 127.0.0.1:1/a/b:1\n", line: 1, problem: "connection refused"},
+		{name: "a registry that does not answer", dockerfile: "FROM 127.0.0.1:1/a/b:1\n", line: 1, problem: "connection refused", unreached: "127.0.0.1:1"},
+		{name: "a registry of no address", dockerfile: "FROM nowhere.invalid/a/b:1\n", line: 1, problem: "nowhere.invalid", unreached: "nowhere.invalid"},
 		{name: "an unknown target stage", dockerfile: "FROM scratch AS one\nCOPY Dockerfile /\n", target: "two", problem: `target stage "two" could not be found`},
 		{name: "an unknown stage to copy from", dockerfile: "FROM scratch\nCOPY --from=nosuch:9 a b\n", line: 2, problem: "pulling docker.io/library/nosuch:9: not found"},
 	}
@@ -52,8 +54,8 @@ func TestSolveErrors(t *testing.T) {
 			if se.Line != tt.line || !strings.Contains(se.Step, tt.step) || !strings.Contains(se.Problem, tt.problem) || strings.Contains(se.Problem, "rpc error") || strings.Contains(se.Problem, "failed to solve") {
 				t.Errorf("got %q, step %q, line %d", se.Problem, se.Step, se.Line)
 			}
-			if se.Denied != tt.denied {
-				t.Errorf("denied by %q, want %q", se.Denied, tt.denied)
+			if se.Denied != tt.denied || se.Unreached != tt.unreached {
+				t.Errorf("denied by %q, want %q; %q does not answer, want %q", se.Denied, tt.denied, se.Unreached, tt.unreached)
 			}
 			if !strings.Contains(strings.Join(se.Log, "\n"), tt.log) {
 				t.Errorf("log %q does not have %q", se.Log, tt.log)

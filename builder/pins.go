@@ -76,7 +76,7 @@ func (w *watch) unresolved(ref string, err error) *SolveError {
 	if !strings.HasPrefix(why, "pulling ") {
 		why = "pulling " + ref + ": " + strings.TrimPrefix(why, ref+": ")
 	}
-	return &SolveError{Problem: why, Denied: denied(why), Err: w.redact.err(err)}
+	return &SolveError{Problem: why, Denied: denied(why), Unreached: unreached(why), Err: w.redact.err(err)}
 }
 
 // policy has the builder take images by the digests of the lock, so that a

@@ -312,7 +312,7 @@ func (c *Client) explain(err error, w *watch, made bool) error {
 	if st != nil && st.problem != "" && strings.Contains(why, releasedTwice) {
 		why = problem(errors.New(st.problem))
 	}
-	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why)}
+	out := &SolveError{Problem: why, Err: w.redact.err(err), Denied: denied(why), Unreached: unreached(why)}
 	if st != nil {
 		w.whole(st, []byte("\n"))
 		out.Step, out.Log = st.name, st.lines
@@ -400,11 +400,21 @@ var (
 	// BuildKit names an image that it cannot find up to three times.
 	unresolved = regexp.MustCompile(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
 	refused    = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)
+	noAnswer   = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(failed to do request: |: 5\d\d [A-Z]|\b429 )`)
 )
 
 // denied is the host of the registry that refused a base image, or "".
 func denied(problem string) string {
 	if m := refused.FindStringSubmatch(problem); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// unreached is the host of the registry that gives no base image since it does not answer,
+// or fails, or "".
+func unreached(problem string) string {
+	if m := noAnswer.FindStringSubmatch(problem); m != nil {
 		return m[1]
 	}
 	return ""

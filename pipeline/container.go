@@ -71,7 +71,7 @@ func (p *Pipeline) containerOf(pl *Plan, o ContainerOptions) (containers.Request
 		return containers.Request{}, err
 	}
 	return containers.Request{
-		Name: pl.Job.Function.Name, Build: &pl.req, Env: env, Secrets: o.Secrets,
+		Name: pl.Job.Function.Name, Build: &pl.req, Env: env, Secrets: pl.Job.Function.RunSecrets(o.Secrets),
 		Tunnel: builder.Watchdog{Layout: tunnel.FS, Manifests: tunnel.Manifests},
 	}, nil
 }

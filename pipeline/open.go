@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -126,7 +125,5 @@ func (p *Pipeline) checkThere(fn schema.Function) error {
 // ownSecrets is a function without those build secrets that the settings give
 // another value, whatever the stack says of them.
 func (p *Pipeline) ownSecrets(fn schema.Function) schema.Function {
-	fn.BuildSecrets = maps.Clone(fn.BuildSecrets)
-	maps.DeleteFunc(fn.BuildSecrets, func(id, _ string) bool { _, given := p.settings.Inputs.Secrets[id]; return given })
-	return fn
+	return fn.WithoutBuildSecrets(fn.GivenSecrets(p.settings.Inputs.Secrets, p.settings.Destination.Secrets))
 }

@@ -150,7 +150,7 @@ func (p *Pipeline) cacheMounts(pl *Plan) string {
 
 // inputSettings are what decides an image beside its build context.
 func (p *Pipeline) inputSettings(pl *Plan) packaging.Settings {
-	secrets := slices.AppendSeq(slices.Collect(maps.Keys(pl.context.Secrets)), maps.Keys(p.settings.Inputs.Secrets))
+	secrets := slices.AppendSeq(slices.Collect(maps.Keys(pl.context.Secrets)), maps.Keys(pl.Job.Function.GivenSecrets(p.settings.Inputs.Secrets, p.settings.Destination.Secrets)))
 	slices.Sort(secrets)
 	req := &pl.req
 	s := packaging.Settings{
@@ -208,7 +208,7 @@ func (p *Pipeline) readSecrets(pl *Plan) error {
 		}
 		pl.req.Secrets[id] = data
 	}
-	maps.Copy(pl.req.Secrets, p.settings.Inputs.Secrets)
+	maps.Copy(pl.req.Secrets, pl.Job.Function.GivenSecrets(p.settings.Inputs.Secrets, p.settings.Destination.Secrets))
 	return nil
 }
 

@@ -81,7 +81,8 @@ const (
 
 // A Destination is where images go.
 type Destination struct {
-	Kind DestinationKind
+	Secrets map[string][]byte // with ToContainer, of functions; one that build_secrets names is for the build
+	Kind    DestinationKind
 	// Path is that of a file or folder; "%s" in it is the function's name. Build contexts
 	// are written to a folder below it for each function.
 	Path string

@@ -212,6 +212,9 @@ func ParseURL(text string) (string, error) {
 	if _, err := os.Stat(abs); err != nil {
 		return "", &records.NoStoreError{Name: text, Err: errors.New("it is neither a folder, a file nor a URL")}
 	}
+	if isBare(abs) {
+		return "", &records.NoStoreError{Name: text, Err: &records.BareError{Path: abs}}
+	}
 	return abs, nil
 }
 
@@ -307,4 +310,14 @@ func (s *Finder) UpdateStores(ctx context.Context, names ...string) (notes []str
 		}
 	}
 	return notes, errors.Join(errs...)
+}
+
+// isBare reports whether a folder is a git repository without a checkout.
+func isBare(dir string) bool {
+	for _, name := range []string{"HEAD", "objects", "refs"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
 }

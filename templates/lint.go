@@ -173,6 +173,9 @@ func (l *linter) readManifest() bool {
 		return false
 	}
 	l.manifest, l.text = manifest, strings.Split(string(data), "\n")
+	if manifest.Description == beginningDescription {
+		l.add(SeverityError, PartManifest, ManifestName, l.line("description:"), "description: is still that of fnb template init: say what functions of this template are")
+	}
 	if f := manifest.HandlerFolder; f != "" {
 		l.folder = f
 	}

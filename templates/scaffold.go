@@ -59,6 +59,9 @@ func isExists(err error) bool {
 //go:embed all:start
 var beginnings embed.FS
 
+// beginningDescription is what the manifest of the beginnings has for its author to replace.
+const beginningDescription = "Say in one line what functions of this template are"
+
 // Start writes the beginnings of a template called name into the folder dir, with
 // each of the four parts, as [Template.Scaffold] does a handler.
 func Start(name, dir string) (files []string, err error) {

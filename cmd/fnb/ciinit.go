@@ -76,6 +76,9 @@ func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) erro
 	if err != nil {
 		return ofFunction(stack, err)
 	}
+	if ids := filled.BuildSecrets; len(ids) > 0 {
+		notes = append(notes, "a job must have the stack's build secrets ("+strings.Join(ids, ", ")+"): write their files in a step of your own, or set FNB_SECRET to id=ID,env=VARIABLE for one")
+	}
 	text, err := filled.Write(system)
 	if err != nil {
 		return err

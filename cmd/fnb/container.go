@@ -41,7 +41,7 @@ func (o *containerFlags) addFlags(f *pflag.FlagSet) {
 // addImageFlags adds those that say what runs.
 func (o *containerFlags) addImageFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.env, "env", "e", nil, "set the variable `K=V` of the function (repeatable)")
-	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
+	f.StringArrayVar(&o.secrets, "secret", nil, "give the function a secret as a file in /var/openfaas/secrets, or its build one of its build_secrets: `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
 	f.StringArrayVarP(&o.inputs.args, "build-arg", "b", nil, "set the build arg `K=V` (repeatable)")
 	f.StringArrayVar(&o.inputs.options, "build-option", nil, "add the packages of the template's option `NAME` (repeatable)")
 	f.StringSliceVar(&o.inputs.platforms, "platform", nil, "build and run for `PLATFORM`")
@@ -69,6 +69,7 @@ func (o *containerFlags) parse(command string) error {
 	if err := o.reach.fill(&o.container); err != nil {
 		return usagef(command, "%w", err)
 	}
+	o.settings.Destination.Secrets = o.container.Secrets
 	o.settings.Inputs.SecretFiles = append(o.settings.Inputs.SecretFiles, files...)
 	return nil
 }

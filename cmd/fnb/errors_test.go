@@ -47,6 +47,8 @@ func TestExitCode(t *testing.T) {
 		{"a step that fails", step, exitBuild},
 		{"checks that fail", &testError{}, exitBuild},
 		{"a base image that is refused", refused, exitRegistry},
+		{"a base image whose registry does not answer", &builder.SolveError{Unreached: "registry.test"}, exitRegistry},
+		{"nothing newer that is known", &unaskedError{missed: []error{errors.New("x")}}, exitRegistry},
 		{"credentials", &registry.AuthError{Host: "registry.test"}, exitRegistry},
 		{"a template that nobody has", &store.NotFoundError{Name: "x"}, exitNotFound},
 		{"a function that the stack lacks", &pipeline.UnknownFunctionError{Name: "x"}, exitNotFound},
@@ -139,6 +141,22 @@ func TestWording(t *testing.T) {
 	} {
 		if got := wording(n); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// An image without a registry that cannot be pushed leads to the prefix, also from a builder
+// that takes fewer registries; one that had no answer does not lead to fnb push.
+func TestUnpushedHints(t *testing.T) {
+	t.Parallel()
+	const nobody = `failed to do request: Head "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host`
+	for ref, want := range map[string]string{
+		"docker.io/library/hello:latest": "an image without a registry goes to Docker Hub",
+		"registry.test/acme/hello:1":     "see whether the registry answers: ",
+	} {
+		got := hints(&builder.ExportError{Reference: ref, Host: "registry.test", Strict: true, Problem: nobody})
+		if len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: %q", ref, got)
 		}
 	}
 }

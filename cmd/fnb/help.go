@@ -13,7 +13,7 @@ func helpTopics() []*cobra.Command {
     2  wrong usage
     3  a function's build failed
     4  a template, function or image was not found, or is not what the lock says
-    5  a registry refused
+    5  a registry refused, or does not answer
     6  the builder cannot be reached
     7  something newer exists
   130  interrupted

@@ -56,7 +56,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):
 		return exitRegistry
-	case denied(err) != "", unpushed(err) != "":
+	case denied(err) != "", unreached(err) != "", unpushed(err) != "":
 		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err), is[*schema.MissingError](err):
 		return exitBuild
@@ -64,6 +64,8 @@ func exitCode(err error) int {
 		return exitNotFound
 	case is[*fleet.NoneLeftError](err), is[*builder.UnreachableError](err), is[*managed.MissingError](err):
 		return exitBuilder
+	case is[*unaskedError](err):
+		return exitRegistry
 	case is[*outdatedError](err):
 		return exitNewer
 	}
@@ -78,6 +80,15 @@ func denied(err error) string {
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Status >= 400 && e.Status < 500 {
 		return e.Host
+	}
+	return ""
+}
+
+// unreached is the host of the registry that did not answer the builder about a base image;
+// "" where that is not what went wrong.
+func unreached(err error) string {
+	if s, ok := errors.AsType[*builder.SolveError](err); ok {
+		return s.Unreached
 	}
 	return ""
 }
@@ -274,6 +285,9 @@ func templateHints(err error) []string {
 		return append(out, "see all templates with: fnb template list")
 	}
 	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Reference != "" && denied(err) == "" {
+		if strings.HasPrefix(e.Reference, "docker.io/library/") {
+			return append(out, "an image without a registry goes to Docker Hub: write HOST/OWNER/ before it in the stack file; fnb new does with --prefix HOST/OWNER or FNB_PREFIX")
+		}
 		return append(append(out, "see whether the registry answers: "+askRegistry(e.Host, e.PlainHTTP)), sendFromHere(err)...)
 	}
 	if m, ok := errors.AsType[*store.MismatchError](err); ok && m.Record {
@@ -330,9 +344,10 @@ func askRegistry(host string, plainHTTP bool) string {
 	return "curl https://" + host + "/v2/"
 }
 
-// sendFromHere leads from a builder that takes fewer registries than fnb does.
+// sendFromHere leads from a builder that takes fewer registries than fnb does, unless it found
+// none.
 func sendFromHere(err error) []string {
-	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Strict && e.Reference != "" {
+	if e, ok := errors.AsType[*builder.ExportError](err); ok && e.Strict && e.Reference != "" && !strings.HasPrefix(e.Problem, "failed to do request: ") {
 		return []string{"fnb itself, and its own builder, push to more registries than this builder does: fnb build && fnb push"}
 	}
 	return nil
@@ -363,6 +378,9 @@ func registryHints(err error) []string {
 	}
 	if host := denied(err); host != "" {
 		return []string{"log in with: fnb login " + host}
+	}
+	if host := unreached(err); host != "" {
+		return []string{"see whether the registry answers: " + askRegistry(host, false)}
 	}
 	if p, ok := errors.AsType[*registry.PlainHTTPError](err); ok {
 		return []string{"allow it with: --insecure-registry " + p.Host}

@@ -23,6 +23,28 @@ func (e *outdatedError) Error() string {
 	return "something newer than " + plain.Count(e.n, "entry", "entries") + " of fnb.lock exists"
 }
 
+// An unaskedError says that nothing newer was found, and that not everything could be asked.
+type unaskedError struct{ missed []error }
+
+func (e *unaskedError) Error() string {
+	return "it is not known whether something newer exists: " + e.missed[0].Error()
+}
+
+// unasked is what did not answer; a base image that is not there has no newer one, and is a
+// note.
+func unasked(missed []error) error {
+	e := &unaskedError{}
+	for _, err := range missed {
+		if code := exitCode(err); code == exitRegistry || code == exitBuilder {
+			e.missed = append(e.missed, err)
+		}
+	}
+	if len(e.missed) == 0 {
+		return nil
+	}
+	return e
+}
+
 func newOutdated(g *globals) *cobra.Command {
 	o := &inputFlags{}
 	cmd := &cobra.Command{
@@ -30,7 +52,7 @@ func newOutdated(g *globals) *cobra.Command {
 		Short: "list what is newer than fnb.lock",
 		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins: versions of templates, images behind the tags of base images, watchdogs and services, and the watchdog that is part of fnb. It changes nothing.
 
-NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 where anything is newer, and 0 where nothing is.`,
+NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 where anything is newer, and 0 where nothing is. It is 5 where a registry could not be asked and nothing newer is known.`,
 		Example:           "  # as a table, or for a program\n  fnb outdated\n  fnb outdated --json",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,8 +70,11 @@ func (g *globals) runOutdated(ctx context.Context, o *inputFlags, names []string
 		return err
 	}
 	changes, movable := n.Outdated()
-	if err := g.printOutdated(changes); err != nil || len(changes) == 0 {
+	if err := g.printOutdated(changes); err != nil {
 		return err
+	}
+	if len(changes) == 0 {
+		return unasked(n.Missed)
 	}
 	return &outdatedError{n: len(changes), movable: movable}
 }

@@ -49,12 +49,16 @@ func newRoot(s streams) *cobra.Command {
 		Short:         "build functions into container images",
 		Long:          "fnb turns a few lines of code and a template into an OCI image, and pushes it to a registry.\n\nIt reads the functions of a stack file, resolves each one's template, and packages template and handler into a build context. BuildKit makes an image of it, with the watchdog layered in. The image is pushed to a registry.",
 		Example:       "  # a first function in Go, from template to registry\n  fnb new hello --lang go --prefix ghcr.io/acme\n  fnb build\n  fnb push",
+		Version:       fnbVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return g.prepare(cmd)
 		},
 	})
+	root.SetVersionTemplate("fnb {{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "print the version of fnb")
+	_ = root.Flags().SetAnnotation("version", notFromEnvironment, nil) // the flag is there
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)

@@ -32,6 +32,9 @@ func showCommand(kind string) string {
 
 // storeHints say what a person can type now about a store.
 func storeHints(err error) []string {
+	if b, ok := errors.AsType[*records.BareError](err); ok {
+		return []string{"name it by its address: file://" + filepath.ToSlash(b.Path)}
+	}
 	if n, ok := errors.AsType[*records.NoStoreError](err); ok && n.Err != nil {
 		return []string{"start a store with: fnb store init DIR", "see what a store is: fnb store add --help"}
 	} else if ok {

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -46,6 +47,7 @@ type Pipeline struct {
 	System, Runner, Actions string // the system's name, the label of its machines, what is before the name of an action
 	Matrix, Packages        bool
 	Functions               []string
+	BuildSecrets            []string // ids of those of the stack
 	Logins                  []Login
 }
 
@@ -75,6 +77,7 @@ func New(s System, stack *schema.Stack, root string, o Options) (Pipeline, error
 			continue
 		}
 		p.Functions = append(p.Functions, fn.Name)
+		p.BuildSecrets = slices.AppendSeq(p.BuildSecrets, maps.Keys(fn.BuildSecrets))
 		image, err := schema.ParseImageRef(fn.Image)
 		if err != nil {
 			return p, &ImageError{Function: fn.Name, Image: fn.Image, Err: err}
@@ -85,6 +88,8 @@ func New(s System, stack *schema.Stack, root string, o Options) (Pipeline, error
 		}
 		p.Packages = p.Packages || l.Host == "ghcr.io"
 	}
+	slices.Sort(p.BuildSecrets)
+	p.BuildSecrets = slices.Compact(p.BuildSecrets)
 	return p, nil
 }
 

@@ -20,6 +20,7 @@ import (
 type Newest struct {
 	Changes []pins.Change     // of entries that fnb.lock has
 	Latest  map[string]string // versions of templates that their ranges do not allow
+	Missed  []error           // why what could not be looked up could not; its pins stay
 	Before  *schema.Lock
 
 	line  *pipeline.Pipeline
@@ -44,10 +45,12 @@ func Look(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, tell
 		return nil, err
 	}
 	if err := services.Missed(p, fns); err != nil { // the same
+		n.Missed = append(n.Missed, err)
 		tell([]string{err.Error()})
 	}
 	if run, ok := errors.AsType[*pipeline.RunError](p.Missed(ctx, n.plans)); ok { // whose pins stay
 		for _, f := range run.Failed {
+			n.Missed = append(n.Missed, f)
 			tell([]string{f.Error()})
 		}
 	}

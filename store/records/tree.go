@@ -404,3 +404,11 @@ func (e *NoStoreError) Error() string {
 
 // Unwrap returns what is wrong with the address.
 func (e *NoStoreError) Unwrap() error { return e.Err }
+
+// A BareError says that the folder that is named as a store is a git repository without a
+// checkout, which has an address instead.
+type BareError struct{ Path string }
+
+func (e *BareError) Error() string {
+	return "it is a git repository without a checkout"
+}
