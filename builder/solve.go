@@ -79,16 +79,18 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 	defer attended()
 	var resp *client.SolveResponse
 	var err error
-	lost := 0
-	for again := true; again; {
+	for again, lost := true, 0; again; {
 		if err := c.dropLackingCaches(&opt, w); err != nil {
 			return nil, err
 		}
 		resp, err = c.follow(ctx, opt, b, w)
-		if again = err != nil && ctx.Err() == nil && lostItsGraph(err) && lost < mostLost; again {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			again = false
+		case lostItsGraph(err) && lost < mostLost:
 			lost++
-		} else {
-			again = err != nil && ctx.Err() == nil && c.dropRefusedCache(&opt, err, w)
+		default:
+			again = c.dropRefusedCache(&opt, err, w)
 		}
 	}
 	if err != nil {
@@ -104,8 +106,7 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 	return res, err
 }
 
-// mostLost is how often a solve is begun again because the builder has lost its graph.
-const mostLost = 2
+const mostLost = 2 // times that a solve is begun again because the builder has lost its graph
 
 // lostItsGraph reports whether a builder has mixed up what several solves have in common,
 // which is no fault of this one and which another try does not meet: moby/buildkit#3635.

@@ -112,17 +112,9 @@ func (a answers) Close() error                { return nil }
 func TestTunnelKeepsNothing(t *testing.T) {
 	c := buildertest.Stock(t)
 	r := running(t, c, peer(t, "exec /peer listen 7000\n"))
-	dial := func() (conn net.Conn) {
-		fixture.Eventually(t, 20*time.Second, "it listens", func() bool {
-			var err error
-			conn, err = r.DialPort(t.Context(), 7000)
-			return err == nil
-		})
-		return conn
-	}
 	some := func(n int) (heap uint64, goroutines int) {
 		for range n {
-			conn := dial()
+			conn := dialing(t, r, 7000)
 			_, _ = fmt.Fprint(conn, "hi\n") // the answer shows it
 			if got := make([]byte, 7); true {
 				if _, err := io.ReadFull(conn, got); string(got) != "got hi\n" || err != nil {

@@ -161,20 +161,23 @@ func TestRouteAtTheFunctionsPort(t *testing.T) {
 	}
 }
 
+// dialing connects to a port of a container once something listens there.
+func dialing(t *testing.T, r *containers.Container, port int) (conn net.Conn) {
+	t.Helper()
+	fixture.Eventually(t, 20*time.Second, "it listens", func() bool {
+		var err error
+		conn, err = r.DialPort(t.Context(), port)
+		return err == nil
+	})
+	return conn
+}
+
 // What leads in reaches any port, and ends as it does.
 func TestDialPort(t *testing.T) {
 	t.Parallel()
 	c := buildertest.Stock(t)
 	r := running(t, c, peer(t, "exec /peer listen 7000\n"))
-	dial := func() (conn net.Conn) {
-		fixture.Eventually(t, 20*time.Second, "it listens", func() bool {
-			var err error
-			conn, err = r.DialPort(t.Context(), 7000)
-			return err == nil
-		})
-		return conn
-	}
-	conn := dial()
+	conn := dialing(t, r, 7000)
 	if _, err := io.WriteString(conn, "one\ntwo\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +188,7 @@ func TestDialPort(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 	_ = conn.Close()
-	conn = dial()
+	conn = dialing(t, r, 7000)
 	if _, err := io.WriteString(conn, "reset\n"); err != nil {
 		t.Fatal(err)
 	}

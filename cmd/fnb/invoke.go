@@ -65,14 +65,10 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	if err != nil {
 		return err
 	}
-	fns, err := chooseFunctions(stack, names, choice{})
+	fn, err := chooseFunction("fnb invoke", stack, names)
 	if err != nil {
 		return err
 	}
-	if len(fns) > 1 {
-		return usagef("fnb invoke", "%s has %d functions; name one", relative(stack.File), len(fns))
-	}
-	fn := fns[0]
 	req, err := o.request.request(ctx, "fnb invoke", g.in)
 	if err != nil {
 		return err

@@ -72,14 +72,11 @@ func (g *globals) runShell(ctx context.Context, o *shellOptions, names []string)
 	if err != nil {
 		return err
 	}
-	fns, err := chooseFunctions(stack, names, choice{})
+	fn, err := chooseFunction("fnb shell", stack, names)
 	if err != nil {
 		return err
 	}
-	if len(fns) > 1 {
-		return usagef("fnb shell", "%s has %d functions; name one", relative(stack.File), len(fns))
-	}
-	p, jobs, err := g.containers(ctx, &o.containerFlags, choice{}, []string{fns[0].Name})
+	p, jobs, err := g.containers(ctx, &o.containerFlags, choice{}, []string{fn.Name})
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,19 @@ func (c choice) match() (func(string) bool, error) {
 	}, nil
 }
 
+// chooseFunction returns the function that was named, or the stack's only one, for a command that
+// is about one.
+func chooseFunction(command string, stack *schema.Stack, names []string) (schema.Function, error) {
+	fns, err := chooseFunctions(stack, names, choice{})
+	if err != nil {
+		return schema.Function{}, err
+	}
+	if len(fns) > 1 {
+		return schema.Function{}, usagef(command, "%s has %d functions; name one", relative(stack.File), len(fns))
+	}
+	return fns[0], nil
+}
+
 // chooseFunctions returns the functions that were named or are meant by the choice, all without
 // either, in the stack's order.
 func chooseFunctions(stack *schema.Stack, names []string, c choice) ([]schema.Function, error) {

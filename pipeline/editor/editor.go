@@ -104,12 +104,17 @@ type entry struct {
 	Port     int       `json:"port,omitempty"`
 	URL      string    `json:"url,omitempty"`
 
+	folders
+	Restart bool `json:"restart,omitempty"`
+}
+
+// Folders say where the handler is, here and in the container, in the words of each extension.
+type folders struct {
 	LocalRoot  string        `json:"localRoot,omitempty"`
 	RemoteRoot string        `json:"remoteRoot,omitempty"`
 	Mappings   []mapping     `json:"pathMappings,omitempty"`
 	Substitute []replacement `json:"substitutePath,omitempty"`
 	SourceMaps []string      `json:"resolveSourceMapLocations,omitempty"`
-	Restart    bool          `json:"restart,omitempty"`
 }
 
 type endpoint struct {
