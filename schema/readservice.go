@@ -69,6 +69,7 @@ func (r *reader) run(dst **FunctionRun) func(document.Value) {
 		if v.Node != nil {
 			*dst = &run
 		}
+		names := map[string]document.Value{} // of what may be reached
 		r.Object(v, document.Fields{
 			"reach": r.List(func(v document.Value) {
 				var text string
@@ -76,11 +77,13 @@ func (r *reader) run(dst **FunctionRun) func(document.Value) {
 				if text == "" {
 					return
 				}
-				if _, err := reach.ParseAll(append(slices.Clone(run.Reach), text)); err != nil {
+				all, err := reach.ParseAll(append(slices.Clone(run.Reach), text))
+				if err != nil {
 					r.Fail(v, err.Error(), "")
 					return
 				}
 				run.Reach = append(run.Reach, text)
+				names[all[len(all)-1].Name] = v
 			}),
 			"services": r.List(func(v document.Value) {
 				var name string
@@ -93,6 +96,11 @@ func (r *reader) run(dst **FunctionRun) func(document.Value) {
 				r.uses = append(r.uses, use{at: v, service: name})
 			}),
 		})
+		for _, service := range run.Services {
+			if at, ok := names[service]; ok {
+				r.Fail(at, fmt.Sprintf("%s is a service of the function; it cannot lead elsewhere too", service), "")
+			}
+		}
 	}
 }
 

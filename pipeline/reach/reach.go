@@ -36,7 +36,7 @@ func Routes(given []reach.Destination) func(context.Context, schema.Function) ([
 		var routes []containers.Route
 		for _, d := range all {
 			if fn.Uses(d.Name) {
-				return nil, fmt.Errorf("reach %s: %s is a service of the function", d, d.Name)
+				return nil, fmt.Errorf("reach %s: %s is a service of the function; it cannot lead elsewhere too", d, d.Name)
 			}
 			routes = append(routes, containers.Route{Name: d.Name, Port: d.Port, Open: func(ctx context.Context) (net.Conn, error) {
 				return (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", d.Address())
