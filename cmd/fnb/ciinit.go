@@ -26,7 +26,7 @@ func newCIInit(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init " + strings.Join(ci.Names(), "|"),
 		Short: "write a pipeline for the stack at hand",
-		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, Forgejo, Gitea, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock must cover everything, the build cache is in the registry, and permissions are the least that do: the job of a proposed change has the password of no registry and may write nothing. Images are taken by digest.
+		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, Forgejo, Gitea, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock must cover everything, the build cache is in the registry, and permissions are the least that do. The job of a proposed change has the password of no registry and may write nothing. Images are taken by digest.
 
 With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
 

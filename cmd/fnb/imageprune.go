@@ -18,7 +18,7 @@ func newImagePrune(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "prune",
 		Short:   "remove the images that no stack file names any more",
-		Long:    "Prune removes images from the image store, and from the disk what no other image needs. Images that a stack file of this machine names, as far as fnb built them for it, and images that are younger than a day stay; with --all they go as well. With --keep-storage the oldest go first, and only until the store is as small as that. It waits for builds that are writing images.",
+		Long:    "Prune removes images from the image store, and from the disk what no other image needs. Two kinds of images stay: those that fnb built for a stack file of this machine that still names them, and those younger than a day. With --all they go as well. With --keep-storage the oldest go first, and only until the store is as small as that. It waits for builds that are writing images.",
 		Example: "  fnb image prune\n\n  # no more than five gigabytes\n  fnb image prune --all --keep-storage 5GB",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -23,7 +23,7 @@ func newLock(g *globals) *cobra.Command {
 
 With --upgrade everything is looked up again, and entries that no function of the stack needs are dropped. Handlers stay as they are: fnb update merges what a newer template has changed into them. With --frozen nothing is written, and what fnb.lock lacks is an error.
 
-With --packages the locks of package managers are made instead, such as uv.lock and package-lock.json: in the builder, by the stage "lock" of the template, so that no toolchain is needed here. They are written beside the manifest, in a workspace at its root. A function that has nothing to be locked, as with pip and Maven, is an error if it is named. What a lock pins already stays, unless --upgrade looks all of it up again.`,
+With --packages fnb makes the locks of package managers instead, such as uv.lock and package-lock.json. The stage "lock" of the template makes them in the builder, so no toolchain is needed here. They are written beside the manifest, in a workspace at its root. A function that has nothing to be locked, as with pip and Maven, is an error if it is named. What a lock pins already stays, unless --upgrade looks all of it up again.`,
 		Example:           "  # add what is missing, and commit it\n  fnb lock && git add fnb.lock\n\n  # make the lock of a function's packages, without a toolchain\n  fnb lock --packages hello\n\n  # in CI: is everything pinned?\n  fnb lock --frozen",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {

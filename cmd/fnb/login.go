@@ -19,7 +19,7 @@ func newLogin(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST",
 		Short: "log in to a registry",
-		Long: `Login asks a registry whether a user name and a password or token are good, and keeps them where Docker does: in the credential helper that Docker's config.json names, or in that file itself.
+		Long: `Login asks a registry whether a user name and a password or token are good, and keeps them where Docker does. That is the credential helper that Docker's config.json names, or that file itself.
 
 The password is read from the terminal, or from standard input with --password-stdin, so that it is in no argument list and no shell history.`,
 		Example: "  # ask for the password\n  fnb login ghcr.io --username acme\n\n  # in a pipeline\n  echo \"$TOKEN\" | fnb login ghcr.io --username acme --password-stdin",

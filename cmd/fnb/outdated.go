@@ -50,9 +50,9 @@ func newOutdated(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outdated [FUNCTION…]",
 		Short: "list what is newer than fnb.lock",
-		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins: versions of templates, images behind the tags of base images, watchdogs and services, and the watchdog that is part of fnb. It changes nothing.
+		Long: `Outdated asks stores, git repositories and registries what is newer than what fnb.lock pins. That is versions of templates, images behind the tags of base images, watchdogs and services, and the watchdog that is part of fnb. It changes nothing.
 
-NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 where anything is newer, and 0 where nothing is. It is 5 where a registry could not be asked and nothing newer is known.`,
+NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 if anything is newer, and 0 if nothing is. It is 5 if a registry could not be asked and nothing newer is known.`,
 		Example:           "  # as a table, or for a program\n  fnb outdated\n  fnb outdated --json",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -29,7 +29,7 @@ func newStoreBrowse(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "browse",
 		Short: "show templates and functions as a web page",
-		Long: `Browse serves a web page with all templates and functions that can be used by name here: those of the project, those that are part of fnb, and those of the stores that were added. It prints the page's address and serves it until it is interrupted. At the end of the address is a key, which is new each time: other users of the machine reach the page as well, and without the key they see nothing. The browser keeps it as a cookie.
+		Long: `Browse serves a web page with all templates and functions that can be used by name here. They are those of the project, of fnb itself, and of the stores that were added. It prints the page's address and serves it until it is interrupted. At the end of the address is a key, which is new each time. Other users of the machine reach the page as well, and without the key they see nothing. The browser keeps it as a cookie.
 
 A published function can be tried on its page: it runs in the builder, as with fnb store try. The page is for this machine only. With --listen and another address it can be reached from elsewhere, not encrypted; then no function can be tried from it. The page loads nothing from elsewhere; the files of a template are fetched when its page is opened.`,
 		Example: "  # serve it, and open it in the browser\n  fnb store browse --open\n\n" +

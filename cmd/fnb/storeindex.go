@@ -26,9 +26,9 @@ func newStoreIndex(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "index [DIR] --out FOLDER|--push",
 		Short: "generate the index and the web page of a store",
-		Long: `Index writes what programs and people read of the store in DIR (default the working directory) as HEAD has it. That is the names, the versions of each template and function, what faas-cli needs to use the store, and a web page, index.html, to search and read in. FOLDER must be new, empty or an index, and is replaced as a whole; any server of files can serve it at any address, which others then add with fnb store add.
+		Long: `Index writes what programs and people read of the store in DIR (default the working directory) as HEAD has it. That is the names, the versions of each template and function, what faas-cli needs to use the store, and a web page, index.html, to search and read in. FOLDER must be new, empty or an index, and is replaced as a whole. Any server of files can serve it at any address, which others then add with fnb store add.
 
-With --push the index becomes the branch index of the repository that DIR was cloned from: one commit, which replaces the one before. It depends on the store's commit alone, so that two who do it at once do no harm; where the store has got a newer commit since, it is an error.
+With --push the index becomes the branch index of the repository that DIR was cloned from: one commit, which replaces the one before. It depends on the store's commit alone, so two who do it at once do no harm. If the store has got a newer commit since, it is an error.
 
 The page shows the files of each template's newest version, which are fetched for it; a template that cannot be fetched is a note, and has a page without files. With --no-files nothing is fetched, and with --offline what the cache has is shown. Otherwise the same commit always gives the same bytes.`,
 		Example: "  # for a server of files\n  fnb store index --out public\n\n" +

@@ -24,7 +24,7 @@ func newStoreInit(g *globals) *cobra.Command {
 		Short: "start a store",
 		Long: `Init writes what the repository of a store begins with to DIR: store.json, a README, and the rules for authors. With --namespace it also writes who owns the first names.
 
-With --host it writes the gate, which decides about proposed changes, tells their authors and merges what needs no person; the pipeline that publishes the index and the web page; and templates for issues and changes.
+With --host it also writes pipelines, and templates for issues and changes. One pipeline is the gate, which decides about proposed changes, tells their authors and merges what needs no person. The other publishes the index and the web page.
 
 ` + aboutFnbSource + `
 

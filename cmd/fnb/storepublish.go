@@ -25,7 +25,7 @@ func newStorePublish(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish FUNCTION --store NAME",
 		Short: "publish a version of a function in a store",
-		Long: `Publish records a function whose image is in a registry in a store that was added. It takes the image, how it is run and for which platforms from the stack file; title, description, categories, licence, icon and examples from function.yml, and the README from README.md, both beside the handler.
+		Long: `Publish records a function whose image is in a registry in a store that was added. It takes the image, how it is run and for which platforms from the stack file. Title, description, categories, licence, icon and examples come from function.yml, and the README from README.md, both beside the handler.
 
 Before that it asks the registry for the image, which must be there for every platform that is claimed. It runs the image in the builder, on each of its platforms that the builder has or emulates, and calls it with the examples, which must pass. Each check is told, and so is each platform on which it was not run. What it was built from is what the image's labels say, and the source is recorded where others can fetch the commit that is checked out.
 

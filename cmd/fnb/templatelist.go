@@ -14,7 +14,7 @@ func newTemplateList(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "list the templates that a stack can use by name",
-		Long:    "List prints the templates that a stack can use by name: those of its own folder template/, those its stack file names, the official ones, and those of the stores that were added.",
+		Long:    "List prints the templates that a stack can use by name. They are those of its own folder template/, those its stack file names, the official ones, and those of the stores that were added.",
 		Example: "  # as a table, or for a program\n  fnb template list\n  fnb template list --json",
 		Args:    exactly(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listTemplates(cmd.Context()) },

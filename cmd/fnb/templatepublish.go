@@ -15,7 +15,7 @@ func newTemplatePublish(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish DIR --store NAME",
 		Short: "publish a version of a template in a store",
-		Long: `Publish records a version of the template in DIR in a store that was added. The store gets a small record; the files stay in the git repository that DIR is in, at the commit that is checked out, which must be pushed: publish fetches it as anybody would and compares. Lint may find no error.
+		Long: `Publish records a version of the template in DIR in a store that was added. The store gets a small record. The files stay in the git repository that DIR is in, at the commit that is checked out. That commit must be pushed: publish fetches it as anybody would and compares. Lint may find no error.
 
 Many can publish at the same time: where somebody else was faster, publish begins anew. A version that is there already with the same files is a success; with other files it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge, and the page to ask for that is printed.`,
 		Example: "  # version 1.2.0 as acme/go in the store acme\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0\n\n  # propose it instead\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0 --pr",

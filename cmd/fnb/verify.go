@@ -20,7 +20,7 @@ func newVerify(g *globals) *cobra.Command {
 		Short: "check that an image is what its source makes",
 		Long: `Verify --rebuild builds the function whose image REF is again, without any cache, and compares the result with the image in the registry. Equal digests prove that the image is this source and template, and nothing else: its digest is printed. Otherwise the first difference is named, down to the layer and the file, and the exit code is 1.
 
-The function is the one of the stack file whose image REF is, or the only one whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image; what was given on the command line when it was built, such as --build-arg, must be given again. No image store and no registry is changed.`,
+The function is the one of the stack file whose image REF is, or the only one whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image. What was given on the command line when it was built, such as --build-arg, must be given again. No image store and no registry is changed.`,
 		Example: "  # prove that what is deployed is what is in git\n  git checkout v1.2.0\n  fnb verify --rebuild ghcr.io/acme/hello:1.2.0",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
