@@ -54,6 +54,11 @@ func parseDocument(file string, data []byte) (ast.Node, *FieldError) {
 		problem.File = file
 		return nil, problem
 	}
+	tokens, problem := joinPlain(tokens)
+	if problem != nil {
+		problem.File = file
+		return nil, problem
+	}
 	// Repeated keys are found by the reader, all of them at once.
 	f, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {

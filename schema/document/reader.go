@@ -192,10 +192,7 @@ func (r *Reader) exceeded(v Value) bool {
 
 // WrongType notes that v is not what the file needs there.
 func (r *Reader) WrongType(v Value, want string) {
-	got, but := "text", want
-	if want == "a string" && splitText(v.Node) {
-		but += ": write it in quotes"
-	}
+	got := "text"
 	switch v.Node.(type) {
 	case *ast.AliasNode:
 		return // reported when it was met
@@ -210,21 +207,7 @@ func (r *Reader) WrongType(v Value, want string) {
 	case *ast.BoolNode:
 		got = "true or false"
 	}
-	r.Fail(v, fmt.Sprintf("is %s, but must be %s", got, but), "")
-}
-
-// splitText reports whether a node is text that YAML takes for a mapping: in a list in
-// brackets host:1 is one, though there is no space.
-func splitText(n ast.Node) bool {
-	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) == 1 {
-		n = m.Values[0]
-	}
-	entry, ok := n.(*ast.MappingValueNode)
-	if !ok || entry.Start == nil || entry.Value == nil || entry.Value.GetToken() == nil {
-		return false
-	}
-	colon, value := entry.Start.Position, entry.Value.GetToken().Position
-	return colon != nil && value != nil && colon.Line == value.Line && colon.Column+1 == value.Column
+	r.Fail(v, fmt.Sprintf("is %s, but must be %s", got, want), "")
 }
 
 // Entries returns the entries of the mapping v in file order, those of merge
