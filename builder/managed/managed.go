@@ -360,7 +360,11 @@ func (m Builder) Stop(ctx context.Context) error {
 	if err != nil || !s.Running {
 		return err
 	}
-	return m.stop(ctx, s)
+	if err := m.stop(ctx, s); err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(m.Socket)) // if it is empty; who starts the next builder waits for release
+	return nil
 }
 
 func (m Builder) stop(ctx context.Context, s State) error {
