@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -141,26 +140,7 @@ func serveDebugged(t *testing.T, u *fnbUser) (d debugged, stop func() error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), u.bin, "run", "--watch", "--debug=0", "--editor", "vscode", "--port", "0", "--json", "--progress", "plain")
 	cmd.Dir, cmd.Env = u.dir, u.env
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT) // it may have ended
-		_ = cmd.Wait()                         // 130
-		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s", text)
-		}
-	})
+	out := serving(t, cmd)
 	if err := json.NewDecoder(out).Decode(&d); err != nil || d.Debugger.Address == "" {
 		t.Fatalf("%+v: %v", d, err)
 	}
@@ -172,5 +152,5 @@ func serveDebugged(t *testing.T, u *fnbUser) (d debugged, stop func() error) {
 	if !strings.Contains(string(launch), fmt.Sprintf("%q", "fnb: "+d.Function)) || !strings.Contains(string(launch), ": "+port) {
 		t.Errorf("%s at %s is not in\n%s", d.Function, port, launch)
 	}
-	return d, func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	return d, func() error { return cmd.Process.Signal(os.Interrupt) }
 }

@@ -63,18 +63,7 @@ func (x *bench) write(files map[string]string) {
 // serve starts fnb run and returns the first URL that it prints.
 func (x *bench) serve(args ...string) string {
 	x.Helper()
-	cmd := x.command(append([]string{"run", "--port", "0"}, args...)...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		x.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		x.Fatal(err)
-	}
-	x.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
-		_ = cmd.Wait()                       // 130
-	})
+	out := serving(x.B, x.command(append([]string{"run", "--port", "0"}, args...)...))
 	var name, url string
 	if _, err := fmt.Fscanln(out, &name, &url); err != nil {
 		x.Fatal(err)

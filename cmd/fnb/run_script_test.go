@@ -6,17 +6,44 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 )
+
+// serving starts fnb run, and returns what it prints. Ctrl-C ends it after the test, which shows
+// its log if it fails.
+func serving(tb testing.TB, cmd *exec.Cmd) io.Reader {
+	tb.Helper()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	log := &fixture.Buffer{}
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		_ = cmd.Wait()                       // 130
+		if tb.Failed() {
+			tb.Logf("%s", log)
+		}
+	})
+	return out
+}
 
 // cmdFreePort: freeport VAR finds a local port at which nothing listens, nor at the
 // ones behind it that further functions take.
