@@ -65,34 +65,40 @@ func report(w io.Writer, err error) int {
 			show(w, e)
 		}
 		fmt.Fprintln(w, "fnb: "+plain.Line(all.Error()))
-		return exitCode(all)
-	}
-	var run *pipeline.RunError
-	if !errors.As(err, &run) {
-		show(w, err)
 		return exitCode(err)
 	}
-	for _, f := range run.Failed {
-		show(w, f)
-	}
-	if run.All > 1 {
+	show(w, err)
+	if run, ok := errors.AsType[*pipeline.RunError](err); ok && run.All > 1 {
 		fmt.Fprintln(w, "fnb: "+plain.Line(run.Error()))
 	}
-	return exitCode(run)
+	return exitCode(err)
 }
 
-// show prints one error: a failing step with its log, a line for each problem,
-// and hints.
+// show prints an error: what went wrong with each function, and then what is no function's.
 func show(w io.Writer, err error) {
-	var se *builder.SolveError
-	if errors.As(err, &se) && se.Step != "" {
+	var others []error
+	for _, e := range flatten(err) {
+		if is[*pipeline.FunctionError](e) {
+			showOne(w, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	if len(others) > 0 {
+		showOne(w, errors.Join(others...))
+	}
+}
+
+// showOne prints what went wrong with one thing: a failing step with its log, a line for each
+// problem, and hints.
+func showOne(w io.Writer, err error) {
+	if se, ok := errors.AsType[*builder.SolveError](err); ok && se.Step != "" {
 		fmt.Fprintf(w, "--- %s\n", plain.Line(se.Step))
 		for _, line := range se.Log {
 			fmt.Fprintf(w, "    %s\n", plain.Line(line))
 		}
 	}
-	var ue *builder.UnreachableError
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*builder.UnreachableError](err); ok {
 		for _, line := range ue.Log {
 			fmt.Fprintf(w, "    %s\n", plain.Line(line))
 		}
@@ -102,16 +108,15 @@ func show(w io.Writer, err error) {
 			fmt.Fprintf(w, "    %s | %s\n", plain.Line(le.Service), plain.Line(line))
 		}
 	}
-	prefix := "fnb: "
-	var fe *pipeline.FunctionError
-	if errors.As(err, &fe) {
+	prefix, problems := "fnb: ", err
+	if fe, ok := errors.AsType[*pipeline.FunctionError](err); ok {
 		prefix += fe.Name + ": "
 		if fe.Doing != "" {
 			prefix += fe.Doing + ": "
 		}
-		err = fe.Err
+		problems = fe.Err
 	}
-	for _, e := range flatten(here(err)) {
+	for _, e := range flatten(here(problems)) {
 		fmt.Fprintln(w, plain.Line(prefix+message(e)))
 	}
 	for _, h := range hints(err) {

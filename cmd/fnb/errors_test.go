@@ -121,12 +121,27 @@ func TestShow(t *testing.T) {
 		{j.Failed(&pipeline.TagError{Rule: "sha", Err: errors.New("it is in no git repository")}), "fnb: hello: --tag sha: it is in no git repository\n"},
 		{j.Failed(&pipeline.NoTestsError{Template: "py"}), "fnb: hello: template py has no test target; name the stage with test.target in the stack file, or leave out --test\n"},
 		{errors.Join(errors.New("one"), errors.New("two")), "fnb: one\nfnb: two\n"},
+		{
+			errors.Join(&pipeline.FunctionError{Name: "a", Doing: "reading it", Err: errors.Join(errors.New("one"), errors.New("two"))}, errors.New("nobody's"), &pipeline.FunctionError{Name: "b", Err: errors.New("three")}),
+			"fnb: a: reading it: one\nfnb: a: reading it: two\nfnb: b: three\nfnb: nobody's\n",
+		},
+		{hint(j.Failed(errors.New("gone")), "look for it"), "fnb: hello: gone\nhint: look for it\n"},
 	} {
 		var b strings.Builder
 		show(&b, tt.err)
 		if b.String() != tt.want {
 			t.Errorf("%q, want %q", b.String(), tt.want)
 		}
+	}
+}
+
+// What fails beside functions is told, too; the last word is about the functions.
+func TestReportTellsAll(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	err := errors.Join(failed(errors.New("one"), errors.New("two")), errors.New("the lock was not written"))
+	if code := report(&b, err); code != exitBuild || b.String() != "fnb: f0: one\nfnb: f1: two\nfnb: the lock was not written\nfnb: 2 of 2 functions failed: f0, f1\n" {
+		t.Errorf("%d: %q", code, b.String())
 	}
 }
 

@@ -140,8 +140,9 @@ func (f *Functions) Build(ctx context.Context) error {
 // Serve starts what was built, and lasts until it is interrupted or nothing
 // runs any more.
 func (f *Functions) Serve(ctx context.Context, built error) error {
-	failed := map[string]bool{}
+	all, failed := &pipeline.RunError{All: len(f.all)}, map[string]bool{}
 	if run, ok := errors.AsType[*pipeline.RunError](built); ok {
+		all.Failed = run.Failed
 		for _, one := range run.Failed {
 			failed[one.Name] = true
 		}
@@ -169,16 +170,15 @@ func (f *Functions) Serve(ctx context.Context, built error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	run := &pipeline.RunError{All: len(f.all)}
 	for i, s := range f.all {
 		if errs[i] != nil {
-			run.Failed = append(run.Failed, s.job.Failed(errs[i]))
+			all.Failed = append(all.Failed, s.job.Failed(errs[i]))
 		}
 	}
-	if len(run.Failed) == 0 {
-		return built
+	if len(all.Failed) == 0 {
+		return nil
 	}
-	return errors.Join(built, run)
+	return all
 }
 
 // serve lasts as long as one function does.
