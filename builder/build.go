@@ -27,7 +27,6 @@ type build struct {
 	foreign    bool                   // the Dockerfile names a frontend that is not BuildKit's own
 	configs    *sync.Map              // *imageConfig by what it is asked for
 	sent       func() int64           // bytes of the build context that were sent
-	beside     bool                   // its watchdog is for a container, beside the image's own
 	made       atomic.Bool            // all images are made; what is left is to deliver them
 	first      atomic.Pointer[string] // platform that failed first
 	failures   <-chan string          // has the name of a step that failed, as its status says it
@@ -91,9 +90,9 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 	}
 	img := &image{platform: p, config: stage.config, base: stage.base}
 	st := stage.state
-	if b.req.Watchdog.Layout != nil || b.req.Watchdog.Reference != "" {
+	if !b.req.Watchdog.None() {
 		img.layered = true
-		if st, err = b.addWatchdog(st, p, g.BuildOpts().LLBCaps); err != nil {
+		if st, err = b.req.Watchdog.Over(st, p, g.BuildOpts().LLBCaps); err != nil {
 			return nil, err
 		}
 	}

@@ -11,13 +11,14 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 
 	"fnb/builder/buildcache"
+	"fnb/builder/buildcontext"
 	"fnb/builder/engine"
+	"fnb/builder/watchdog"
 	"fnb/schema"
 )
 
@@ -123,7 +124,7 @@ func cacheEntries(caches []buildcache.Cache) []client.CacheOptionsEntry {
 // prepare puts the build context and the watchdog's layout where the build
 // finds them.
 func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
-	bc, err := readContext(ctx, b.req.Context)
+	bc, err := buildcontext.Read(ctx, b.req.Context)
 	if err != nil {
 		return err
 	}
@@ -132,45 +133,19 @@ func (b *build) prepare(ctx context.Context, opt *client.SolveOpt) error {
 		return fmt.Errorf("reading the Dockerfile: %w", err)
 	}
 	// Where nothing can see the times, the exporter sets them.
-	seen := !b.req.exporterTimes() || observes(dockerfile, bc.entries, b.req.targets()...)
-	var st llb.State
-	if bc.small() {
-		st, err = bc.inline(seen)
-		b.sent = func() int64 { return bc.bytes }
-	} else {
-		var served *contextFS
-		if st, served, err = bc.local("fnb:"+b.req.Name, b.req.Sums); err == nil {
-			opt.LocalMounts[contextName] = served
-			b.sent = served.sent.Load
-		}
-		if seen {
-			st = timed(st)
-		}
-	}
+	seen := !b.req.exporterTimes() || bc.Seen(dockerfile, b.req.targets()...)
+	st, sent, err := bc.Give(opt, "fnb:"+b.req.Name, b.req.Sums, seen)
 	if err != nil {
 		return err
 	}
-	b.dockerfile, b.foreign = dockerfile, Frontend(dockerfile, b.req.BuildArgs) != ""
+	b.sent, b.dockerfile, b.foreign = sent, dockerfile, Frontend(dockerfile, b.req.BuildArgs) != ""
 	def, err := st.Marshal(ctx)
 	if err != nil {
 		return fmt.Errorf("describing the build context: %w", err)
 	}
 	b.context = def.ToPB()
-	b.serveWatchdog(opt)
+	b.req.Watchdog.Serve(opt, watchdog.Image, ociPlatforms(b.req.Platforms)...)
 	return nil
-}
-
-// serveWatchdog puts the watchdog's layout where the build finds it.
-func (b *build) serveWatchdog(opt *client.SolveOpt) {
-	layout := b.req.Watchdog.Layout
-	if layout == nil {
-		return
-	}
-	opt.OCIStores[b.watchdogStore()] = &layoutStore{fsys: layout}
-	for _, p := range b.req.Platforms {
-		id := platformString(ociPlatform(p))
-		opt.LocalMounts[b.watchdogLocal(id)] = &watchdogFS{layout: layout, manifest: b.req.Watchdog.Manifests[id]}
-	}
 }
 
 // repository is what an image is pushed to by its digest.

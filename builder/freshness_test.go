@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"fnb/builder"
+	"fnb/builder/buildcontext"
 	"fnb/builder/buildertest"
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
@@ -21,7 +22,7 @@ import (
 // padded is a build context that is too large to travel inside the LLB.
 func padded(m fstest.MapFS) fstest.MapFS {
 	m = maps.Clone(m)
-	m["padding"] = &fstest.MapFile{Data: bytes.Repeat([]byte("p"), builder.InlineBytes), Mode: 0o644}
+	m["padding"] = &fstest.MapFile{Data: bytes.Repeat([]byte("p"), buildcontext.InlineBytes), Mode: 0o644}
 	return m
 }
 
@@ -41,7 +42,7 @@ func TestNeverStale(t *testing.T) {
 	tests := map[string]func(fstest.MapFS) fstest.MapFS{
 		"inline":  func(m fstest.MapFS) fstest.MapFS { return m },
 		"large":   padded,
-		"crowded": func(m fstest.MapFS) fstest.MapFS { return crowded(m, builder.InlineFiles+1) },
+		"crowded": func(m fstest.MapFS) fstest.MapFS { return crowded(m, buildcontext.InlineFiles+1) },
 	}
 	for name, grow := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestSameDigest(t *testing.T) {
 func TestTimesLeftToExporter(t *testing.T) {
 	t.Parallel()
 	const dockerfile = "FROM scratch\nCOPY src /src\nCMD [\"/src/c\"]\n"
-	if builder.Observes(dockerfile) {
+	if (&buildcontext.Context{}).Seen([]byte(dockerfile), "") {
 		t.Fatal("a COPY step is taken for one that runs")
 	}
 	m := fixture.Files("Dockerfile", dockerfile, "src/a/b", "1", "src/c*", "2")
@@ -118,11 +119,11 @@ func TestContextPaths(t *testing.T) {
 		fsys  fs.FS
 		small bool
 	}{
-		"small": {buildertest.Everything(t), true}, "large": {padded(buildertest.Everything(t)), false}, "crowded": {crowded(buildertest.Everything(t), builder.InlineFiles), false},
+		"small": {buildertest.Everything(t), true}, "large": {padded(buildertest.Everything(t)), false}, "crowded": {crowded(buildertest.Everything(t), buildcontext.InlineFiles), false},
 	} {
-		small, _, err := builder.Inline(t.Context(), tt.fsys)
-		if err != nil || small != tt.small {
-			t.Errorf("%s: small is %t, %v", name, small, err)
+		bc, err := buildcontext.Read(t.Context(), tt.fsys)
+		if err != nil || bc.Small() != tt.small {
+			t.Errorf("%s: it should be small: %t; %v", name, tt.small, err)
 		}
 	}
 }
@@ -133,12 +134,11 @@ func TestNearlyLarge(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]*builder.Client{"stock": buildertest.Stock(t), "managed": buildertest.StartManaged(t, buildertest.NewManaged(t, nil))} {
 		m := fstest.MapFS{"Dockerfile": {Data: []byte("FROM scratch AS a\nCOPY . /\nFROM scratch\nCOPY --from=a / /\nCOPY . /again\n"), Mode: 0o644}}
-		for i := range builder.InlineFiles - 1 {
-			m[fmt.Sprint("f", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, builder.InlineBytes/builder.InlineFiles), Mode: 0o644}
+		for i := range buildcontext.InlineFiles - 1 {
+			m[fmt.Sprint("f", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, buildcontext.InlineBytes/buildcontext.InlineFiles), Mode: 0o644}
 		}
-		small, n, err := builder.Inline(t.Context(), m)
-		if err != nil || !small || n < builder.InlineBytes*9/10 {
-			t.Fatalf("%d bytes, %v", n, err)
+		if bc, err := buildcontext.Read(t.Context(), m); err != nil || !bc.Small() {
+			t.Fatalf("it goes through the session, %v", err)
 		}
 		w := buildertest.NewWatchdog(t, "linux/amd64", "linux/arm64", "linux/arm/v7")
 		res := buildertest.Solve(t, c, builder.Request{Name: "near", Context: m, Platforms: buildertest.ThreePlatforms(), Watchdog: w.Watchdog, Output: builder.Output{Push: []string{buildertest.RegistryHost(t) + "/near/" + name + ":1"}, PlainHTTP: true}})

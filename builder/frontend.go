@@ -21,6 +21,8 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"fnb/builder/buildcontext"
 )
 
 // A stageImage is what a Dockerfile says of a stage, for one platform.
@@ -64,7 +66,7 @@ func (b *build) describe(ctx context.Context, g gw.Client, p ocispecs.Platform, 
 
 // forward has the builder run the frontend that the Dockerfile names.
 func (b *build) forward(ctx context.Context, g gw.Client, opts map[string]string) (*stageImage, error) {
-	def, err := dockerfileState(b.req.dockerfile(), b.dockerfile).Marshal(ctx)
+	def, err := buildcontext.Dockerfile(b.req.dockerfile(), b.dockerfile).Marshal(ctx)
 	if err != nil {
 		return nil, err
 	}

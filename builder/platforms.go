@@ -76,6 +76,14 @@ func ociPlatform(p schema.Platform) ocispecs.Platform {
 	return platforms.Normalize(ocispecs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
 }
 
+func ociPlatforms(ps []schema.Platform) []ocispecs.Platform {
+	var out []ocispecs.Platform
+	for _, p := range ps {
+		out = append(out, ociPlatform(p))
+	}
+	return out
+}
+
 // PlatformName writes a platform as fnb does everywhere: linux/arm64 without its implied
 // variant.
 func PlatformName(p schema.Platform) string { return platformString(ociPlatform(p)) }

@@ -11,14 +11,15 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"fnb/builder/buildcache"
+	"fnb/builder/buildcontext"
 	"fnb/builder/display"
 	"fnb/builder/steps"
+	"fnb/builder/watchdog"
 	"fnb/schema"
 )
 
-// DefaultEpoch is the Unix time of everything in an image that has no better
-// one: 1980-01-01T00:00:01Z, the first that a zip archive can hold.
-const DefaultEpoch = 315532801
+// DefaultEpoch is the Unix time of everything in an image that has no better one.
+const DefaultEpoch = buildcontext.Epoch
 
 // A Request is one function's image to be made.
 type Request struct {
@@ -106,16 +107,8 @@ type SSHAgent struct {
 	Paths []string // none is SSH_AUTH_SOCK
 }
 
-// A Watchdog says what is layered onto the Dockerfile's result. The zero value
-// is nothing.
-type Watchdog struct {
-	// Layout is an OCI image layout, and Manifests the digest of the image in
-	// it for each platform.
-	Layout    fs.FS
-	Manifests map[string]string
-	// Reference is an image to take /fwatchdog from, instead.
-	Reference string
-}
+// A Watchdog says what is layered onto the Dockerfile's result.
+type Watchdog = watchdog.Layer
 
 // An Output says where an image goes. Of the first seven fields one is set; the zero value
 // makes the image and keeps it in the builder's cache only.

@@ -16,6 +16,7 @@ import (
 	"github.com/tonistiigi/fsutil"
 
 	"fnb/builder/steps"
+	"fnb/builder/watchdog"
 	"fnb/schema"
 )
 
@@ -36,7 +37,8 @@ type Session struct {
 	Gateway gw.Client
 
 	image    *build
-	watchdog *build
+	watchdog watchdog.Layer
+	beside   schema.Platform // of the watchdog
 }
 
 // Session has a builder call do, and returns when that has. Its errors are those of
@@ -53,13 +55,8 @@ func (c *Client) Session(ctx context.Context, r SessionRequest, do func(context.
 	if err := attach(&opt, r.Image); err != nil {
 		return err
 	}
-	s := &Session{
-		image: image,
-		watchdog: &build{beside: true, req: &Request{
-			Name: r.Image.Name, Platforms: []schema.Platform{r.WatchdogPlatform}, Watchdog: r.Watchdog,
-		}},
-	}
-	s.watchdog.serveWatchdog(&opt)
+	s := &Session{image: image, watchdog: r.Watchdog, beside: r.WatchdogPlatform}
+	r.Watchdog.Serve(&opt, watchdog.Tunnel, ociPlatform(r.WatchdogPlatform))
 	if r.Image.Context != nil {
 		if err := s.image.prepare(ctx, &opt); err != nil {
 			return err
@@ -159,8 +156,8 @@ func (s *Session) Folder(ctx context.Context, user string) (gw.Reference, error)
 
 // Watchdog is the folder with the watchdog that the session was asked for.
 func (s *Session) Watchdog(ctx context.Context) (gw.Reference, error) {
-	p := ociPlatform(s.watchdog.req.Platforms[0])
-	st, err := s.watchdog.watchdog(p, s.Gateway.BuildOpts().LLBCaps)
+	p := ociPlatform(s.beside)
+	st, err := s.watchdog.State(watchdog.Tunnel, p, s.Gateway.BuildOpts().LLBCaps)
 	if err != nil {
 		return nil, err
 	}

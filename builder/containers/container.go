@@ -22,6 +22,7 @@ import (
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 
 	"fnb/builder"
+	"fnb/builder/watchdog"
 	"fnb/internal/env"
 	"fnb/schema/words"
 )
@@ -233,7 +234,7 @@ func (r *Container) Port() int { return r.port }
 func (r *Container) Config() dockerspec.DockerOCIImageConfig { return r.image.Config }
 
 // Program is the path in the container of the tunnel's watchdog.
-func (r *Container) Program() string { return tunnelDir + builder.WatchdogPath }
+func (r *Container) Program() string { return tunnelDir + watchdog.Path }
 
 // Gone is closed when the container is gone.
 func (r *Container) Gone() <-chan struct{} { return r.gone }

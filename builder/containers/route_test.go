@@ -21,6 +21,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/buildertest"
 	"fnb/builder/containers"
+	"fnb/builder/watchdog"
 	"fnb/internal/fixture"
 	"fnb/internal/streams"
 	"fnb/schema"
@@ -144,7 +145,7 @@ func TestRouteAtTheFunctionsPort(t *testing.T) {
 	req := peer(t, `/peer ask gateway:8080 "$(cat)"; id -u`)
 	w := realWatchdog(t)
 	req.Build.Watchdog = w
-	req.Build.Config = schema.ImageConfig{Entrypoint: []string{builder.WatchdogPath}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}}
+	req.Build.Config = schema.ImageConfig{Entrypoint: []string{watchdog.Path}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}}
 	req.Routes = []containers.Route{serving(t, "gateway", 8080, answering), serving(t, "other", 8081, answering)}
 	r := running(t, c, req)
 	if err := r.Ready(t.Context(), 20*time.Second); err != nil {

@@ -21,6 +21,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/buildertest"
 	"fnb/builder/containers"
+	"fnb/builder/watchdog"
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/schema"
@@ -52,7 +53,7 @@ func function(t *testing.T, script string) containers.Request {
 	w := realWatchdog(t)
 	r := containers.Request{Name: "f", Tunnel: w, Build: &builder.Request{
 		Name: "f", Context: fixture.Files("Dockerfile", buildertest.SmallBase(t)+"COPY f.sh /f.sh\nRUN mkdir -m 1777 /tmp\nWORKDIR /work\nUSER 1000\n", "f.sh", script),
-		Watchdog: w, Config: schema.ImageConfig{Entrypoint: []string{builder.WatchdogPath}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}},
+		Watchdog: w, Config: schema.ImageConfig{Entrypoint: []string{watchdog.Path}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}},
 	}}
 	return r
 }

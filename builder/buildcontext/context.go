@@ -1,4 +1,4 @@
-package builder
+package buildcontext
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
@@ -26,18 +27,22 @@ import (
 // without a file transfer, and never stale. A larger one goes through the
 // session. gRPC's default message limit is 16 MiB.
 const (
-	inlineBytes = 2 << 20
-	inlineFiles = 256
+	InlineBytes = 2 << 20
+	InlineFiles = 256
 )
+
+// Epoch is the Unix time of everything in an image that has no better one:
+// 1980-01-01T00:00:01Z, the first that a zip archive can hold.
+const Epoch = 315532801
 
 // contextName is the name of the local source of a large build context.
 const contextName = "context"
 
-// contextTime is the time of every file of a build context: the first second
+// Time is the time of every file of a build context: the first second
 // that a zip archive can hold, since wheels and jars are made of these files.
 // It is no later than the epoch of a solve, so that the exporter leaves it and
 // what a step wrote down of it, such as Python in its .pyc files, stays true.
-func contextTime() time.Time { return time.Unix(DefaultEpoch, 0).UTC() }
+func Time() time.Time { return time.Unix(Epoch, 0).UTC() }
 
 // An entry is one file, folder or link of a build context.
 type entry struct {
@@ -47,17 +52,17 @@ type entry struct {
 	link string
 }
 
-// A buildContext is a build context that has been walked once.
-type buildContext struct {
+// A Context is a build context that has been walked once.
+type Context struct {
 	fsys    fs.FS
 	entries []entry // in fsutil's order
 	bytes   int64
 	files   int
 }
 
-// readContext walks a build context and notes what is there; it reads no file.
-func readContext(ctx context.Context, fsys fs.FS) (*buildContext, error) {
-	bc := &buildContext{fsys: fsys}
+// Read walks a build context and notes what is there; it reads no file.
+func Read(ctx context.Context, fsys fs.FS) (*Context, error) {
+	bc := &Context{fsys: fsys}
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -100,17 +105,36 @@ func comparePaths(a, b string) int {
 	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
 }
 
-// small reports whether the build context can travel inside the LLB.
-func (bc *buildContext) small() bool {
-	return bc.bytes <= inlineBytes && bc.files <= inlineFiles
+// Give gives a solve the build context under a key, by which a builder knows an earlier one
+// of the same function. Seen says that a step may see the times of its files, and sums are
+// those that are known of them, in hex, by path. Sent is how many bytes went to the builder.
+func (bc *Context) Give(opt *client.SolveOpt, key string, sums map[string]string, seen bool) (st llb.State, sent func() int64, err error) {
+	if bc.Small() {
+		st, err = bc.inline(seen)
+		return st, func() int64 { return bc.bytes }, err
+	}
+	st, served, err := bc.local(key, sums)
+	if err != nil {
+		return st, nil, err
+	}
+	opt.LocalMounts[contextName] = served
+	if seen {
+		st = timed(st)
+	}
+	return st, served.sent.Load, nil
+}
+
+// Small reports whether the build context can travel inside the LLB.
+func (bc *Context) Small() bool {
+	return bc.bytes <= InlineBytes && bc.files <= InlineFiles
 }
 
 // inline returns the build context as one file operation. A folder is as old as
 // what was last put into it: where timed, the times of folders are set at the end,
 // by a copy of the same folders without anything in them, which stay in the
 // builder's cache until a folder is added or removed.
-func (bc *buildContext) inline(timed bool) (llb.State, error) {
-	created := llb.WithCreatedTime(contextTime())
+func (bc *Context) inline(timed bool) (llb.State, error) {
+	created := llb.WithCreatedTime(Time())
 	var act, folders *llb.FileAction
 	for _, e := range bc.entries {
 		p := "/" + e.path
@@ -138,10 +162,10 @@ func (bc *buildContext) inline(timed bool) (llb.State, error) {
 	return llb.Scratch().File(act, llb.WithCustomName("[fnb] build context")), nil
 }
 
-// dockerfileState holds nothing but the Dockerfile: the frontend reads it before
+// Dockerfile holds nothing but the Dockerfile: the frontend reads it before
 // it knows of the build context, and all functions of a template have the same.
-func dockerfileState(name string, data []byte) llb.State {
-	p, created := path.Join("/", name), llb.WithCreatedTime(contextTime())
+func Dockerfile(name string, data []byte) llb.State {
+	p, created := path.Join("/", name), llb.WithCreatedTime(Time())
 	act := llb.Mkdir(path.Dir(p), 0o755, llb.WithParents(true), created).Mkfile(p, 0o644, data, created)
 	return llb.Scratch().File(act, llb.WithCustomName("[fnb] Dockerfile"))
 }
@@ -150,7 +174,7 @@ func dockerfileState(name string, data []byte) llb.State {
 // session a file has the time that its content makes.
 func timed(st llb.State) llb.State {
 	return llb.Scratch().File(
-		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(contextTime())),
+		llb.Copy(st, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true}, llb.WithCreatedTime(Time())),
 		llb.WithCustomName("[fnb] build context"))
 }
 
@@ -181,10 +205,10 @@ func symlink(act *llb.FileAction, target, p string, o llb.SymlinkOption) *llb.Fi
 // same key left, and takes an equal file as unchanged (moby/buildkit#2592).
 // Each file's time is therefore derived from its content: a changed file always
 // differs, and unchanged ones are not sent again.
-func (bc *buildContext) local(key string, sums map[string]string) (llb.State, *contextFS, error) {
+func (bc *Context) local(key string, sums map[string]string) (llb.State, *contextFS, error) {
 	served := &contextFS{fsys: bc.fsys, stats: make([]*types.Stat, len(bc.entries)), sums: map[string][sha256.Size]byte{}}
 	for i, e := range bc.entries {
-		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: contextTime().UnixNano()}
+		st := &types.Stat{Path: filepath.FromSlash(e.path), Mode: uint32(e.mode), Linkname: e.link, ModTime: Time().UnixNano()}
 		if e.mode.IsRegular() {
 			sum, err := knownSum(bc.fsys, e.path, sums)
 			if err != nil {
@@ -222,11 +246,11 @@ func contentSum(fsys fs.FS, name string) (sum [sha256.Size]byte, err error) {
 }
 
 // contentTime returns a time that depends on a file's content alone, in
-// nanoseconds since 1970. It is after contextTime, so that the exporter sets it to
+// nanoseconds since 1970. It is after Time, so that the exporter sets it to
 // that, and before 2038: a file system that cannot hold it would have every file
 // sent every time.
 func contentTime(sum [sha256.Size]byte) int64 {
-	from, to := uint64(contextTime().UnixNano()), uint64(1<<31*1e9)
+	from, to := uint64(Time().UnixNano()), uint64(1<<31*1e9)
 	return int64(from + 1 + binary.BigEndian.Uint64(sum[:])%(to-from-1))
 }
 

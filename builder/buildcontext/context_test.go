@@ -1,4 +1,4 @@
-package builder
+package buildcontext
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func tricky() fstest.MapFS {
 
 func served(t *testing.T, fsys fs.FS) *contextFS {
 	t.Helper()
-	bc, err := readContext(t.Context(), fsys)
+	bc, err := Read(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,40 +167,10 @@ func TestContextRefuses(t *testing.T) {
 	t.Parallel()
 	m := fixture.Files("Dockerfile", "FROM scratch")
 	m["pipe"] = &fstest.MapFile{Mode: fs.ModeNamedPipe | 0o644}
-	_, err := readContext(t.Context(), m)
+	_, err := Read(t.Context(), m)
 	var pe *fs.PathError
 	if !errors.As(err, &pe) || pe.Path != "pipe" {
 		t.Errorf("got %v", err)
-	}
-	for _, req := range []Request{{Name: "f"}, {Name: "f", Context: fixture.Files("x", "")}, {Name: "f", Context: fixture.Files("Dockerfile", ""), Recipe: Recipe{Dockerfile: "other"}}} {
-		if err := req.Check(); err == nil {
-			t.Errorf("%+v was taken", req)
-		}
-	}
-}
-
-func TestFrontend(t *testing.T) {
-	t.Parallel()
-	tests := map[string]string{
-		"":                                     "",
-		"# syntax=docker/dockerfile:1":         "",
-		"# syntax = docker/dockerfile:1.7":     "",
-		"#syntax=docker.io/docker/dockerfile":  "",
-		"# syntax=docker/dockerfile:1-labs":    "docker/dockerfile:1-labs",
-		"# syntax=docker/dockerfile-upstream":  "docker/dockerfile-upstream",
-		"# syntax=registry.example/frontend:1": "registry.example/frontend:1",
-		"# escape=`\n# syntax=r.example/f":     "r.example/f",
-		"FROM x\n# syntax=registry.example/f":  "",
-	}
-	for text, want := range tests {
-		if got := Frontend([]byte(text+"\nFROM scratch\n"), nil); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-	for arg, want := range map[string]string{"": "", "r.example/f:1 x": "r.example/f:1", "docker/dockerfile:1": ""} {
-		if got := Frontend([]byte("FROM scratch\n"), map[string]string{"BUILDKIT_SYNTAX": arg}); got != want {
-			t.Errorf("BUILDKIT_SYNTAX=%q: got %q, want %q", arg, got, want)
-		}
 	}
 }
 
@@ -217,7 +187,7 @@ func TestKnownSums(t *testing.T) {
 	t.Parallel()
 	fsys := fstest.MapFS{"a": {Data: []byte("a"), Mode: 0o644}, "b": {Data: []byte("b"), Mode: 0o644}}
 	right, wrong := sha256.Sum256([]byte("a")), sha256.Sum256([]byte("other"))
-	bc, err := readContext(t.Context(), fsys)
+	bc, err := Read(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,20 @@
-package builder
+package buildcontext
 
 import (
 	"io/fs"
 	"testing"
 )
 
-func TestObserves(t *testing.T) {
+func TestSeen(t *testing.T) {
 	t.Parallel()
-	entries := []entry{
+	bc := &Context{entries: []entry{
 		{path: "Dockerfile"},
 		{path: "function", mode: fs.ModeDir},
 		{path: "function/list.txt"},
 		{path: "function/list.lock"},
 		{path: "function/a.py"},
 		{path: "main.go"},
-	}
+	}}
 	tests := []struct {
 		dockerfile string
 		target     string
@@ -51,7 +51,7 @@ func TestObserves(t *testing.T) {
 		{"", "", true},
 	}
 	for _, tt := range tests {
-		if got := observes([]byte(tt.dockerfile), entries, tt.target); got != tt.want {
+		if got := bc.Seen([]byte(tt.dockerfile), tt.target); got != tt.want {
 			t.Errorf("%q for %q: got %t", tt.dockerfile, tt.target, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package builder
+package buildcontext
 
 import (
 	"bytes"
@@ -16,11 +16,11 @@ type stage struct {
 	steps []*parser.Node
 }
 
-// observes reports whether a RUN step can see files of the build context whose
+// Seen reports whether a RUN step can see files of the build context whose
 // times it could take over into what it makes, on the way to one of the stages,
 // "" being the last. Where none can, the exporter gives the files their one time.
 // What it cannot tell, it takes for seen.
-func observes(dockerfile []byte, entries []entry, targets ...string) bool {
+func (bc *Context) Seen(dockerfile []byte, targets ...string) bool {
 	parsed, err := parser.Parse(bytes.NewReader(dockerfile))
 	if err != nil {
 		return true // the frontend says what is wrong
@@ -40,7 +40,7 @@ func observes(dockerfile []byte, entries []entry, targets ...string) bool {
 			case "add":
 				seen = true
 			case "copy":
-				seen = seen || option(step, "from") == "" && !onlyLists(step, entries)
+				seen = seen || option(step, "from") == "" && !onlyLists(step, bc.entries)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
-package builder
+package watchdog
 
 import (
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -12,9 +13,9 @@ import (
 	"github.com/moby/buildkit/util/apicaps"
 	apicapspb "github.com/moby/buildkit/util/apicaps/pb"
 	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"fnb/internal/fixture"
-	"fnb/schema"
 )
 
 // A builder that can merge gets the layer as it is, another a copy of the file.
@@ -35,13 +36,12 @@ func TestMergeOrCopy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			set := capSet(tt.caps)
-			b := &build{req: &Request{Watchdog: w}}
-			p := ociPlatform(schema.Platform{OS: "linux", Architecture: "amd64"})
-			layer, err := b.watchdog(p, set)
+			p := ocispecs.Platform{OS: "linux", Architecture: "amd64"}
+			st, err := w.Over(llb.Scratch().File(llb.Mkdir("/x", 0o755)), p, set)
 			if err != nil {
 				t.Fatal(err)
 			}
-			def, err := merge(llb.Scratch().File(llb.Mkdir("/x", 0o755)), layer, set).Marshal(t.Context(), llb.Platform(p))
+			def, err := st.Marshal(t.Context(), llb.Platform(p))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,8 +58,7 @@ func TestMergeOrCopy(t *testing.T) {
 			}
 		})
 	}
-	b := &build{req: &Request{Watchdog: w}}
-	if _, err := b.watchdog(ociPlatform(schema.Platform{OS: "linux", Architecture: "s390x"}), capSet(nil)); err == nil || !strings.Contains(err.Error(), "linux/s390x") {
+	if _, err := w.State(Image, ocispecs.Platform{OS: "linux", Architecture: "s390x"}, capSet(nil)); err == nil || !strings.Contains(err.Error(), "linux/s390x") {
 		t.Errorf("a platform without a watchdog: %v", err)
 	}
 }
@@ -103,11 +102,11 @@ func describe(t *testing.T, def *llb.Definition) string {
 }
 
 // What a builder without OCI layouts is sent is the program in the layer.
-func TestWatchdogFS(t *testing.T) {
+func TestProgram(t *testing.T) {
 	t.Parallel()
 	w := watchdogOf(t, "linux/amd64", "linux/arm64")
 	for platform, manifest := range w.Manifests {
-		f := &watchdogFS{layout: w.Layout, manifest: manifest}
+		f := &program{layout: w.Layout, manifest: manifest}
 		var paths []string
 		if err := f.Walk(t.Context(), "", func(p string, d fs.DirEntry, _ error) error {
 			paths = append(paths, p)
@@ -118,19 +117,23 @@ func TestWatchdogFS(t *testing.T) {
 		if len(paths) != 3 || filepath.ToSlash(paths[2]) != "usr/bin/fwatchdog" {
 			t.Errorf("%s: walked %q", platform, paths)
 		}
-		if got := readAll(t, f, paths[2]); got != fixture.Program(platform) {
-			t.Errorf("%s: got %q", platform, got)
+		r, err := f.Open(paths[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != fixture.Program(platform) {
+			t.Errorf("%s: got %q, %v", platform, got, err)
 		}
 	}
-	f := &watchdogFS{layout: w.Layout, manifest: digest.FromString("no such").String()}
+	f := &program{layout: w.Layout, manifest: digest.FromString("no such").String()}
 	if _, err := f.Open("usr/bin/fwatchdog"); err == nil {
 		t.Error("a missing manifest was read")
 	}
 }
 
 // watchdogOf is a stand-in for the watchdog of some platforms.
-func watchdogOf(t *testing.T, platforms ...string) Watchdog {
+func watchdogOf(t *testing.T, platforms ...string) Layer {
 	t.Helper()
 	layout, manifests, _ := fixture.WatchdogLayout(t, platforms...)
-	return Watchdog{Layout: layout, Manifests: manifests}
+	return Layer{Layout: layout, Manifests: manifests}
 }
