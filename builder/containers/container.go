@@ -41,9 +41,9 @@ type Container struct {
 	process
 	ending
 
-	transport *http.Transport
-	tunnel    tunnel
-	ways      ways
+	peer   peer
+	tunnel tunnel
+	ways   ways
 }
 
 // A process is the container's main one. It is there once it was started.
@@ -105,12 +105,7 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 		tunnel: tunnel{begun: make(chan struct{}), ended: make(chan struct{})},
 		ways:   ways{routes: r.Routes, tell: r.Unreached, told: map[string]bool{}},
 	}
-	run.transport = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return run.Dial(ctx) },
-		DisableCompression: true,
-		// They are given up before the watchdog, which waits 30 seconds for a request, does.
-		MaxConnsPerHost: 512, MaxIdleConnsPerHost: 64, IdleConnTimeout: 20 * time.Second,
-	}
+	run.peer = newPeer(run.Dial)
 	return run
 }
 
@@ -219,7 +214,7 @@ func (r *Container) finish(err error) {
 		if !r.exited && r.err == nil {
 			r.err = err
 		}
-		r.transport.CloseIdleConnections()
+		r.peer.transport.CloseIdleConnections()
 		close(r.gone)
 	})
 }
@@ -314,24 +309,6 @@ const closePatience = 5 * time.Second
 // ReadFile reads a file of the container.
 func (r *Container) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return r.ctr.ReadFile(ctx, gw.ReadContainerRequest{ReadRequest: gw.ReadRequest{Filename: path}})
-}
-
-// Transport reaches the container over HTTP, whatever the host of a request's
-// URL is. The first connection takes the builder some time, a request about a millisecond.
-func (r *Container) Transport() http.RoundTripper { return onePeer{r} }
-
-// A onePeer asks the container whatever host a request's URL has: the connection
-// that was made for one serves the others too.
-type onePeer struct{ run *Container }
-
-// RoundTrip implements [http.RoundTripper].
-func (p onePeer) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := req.WithContext(req.Context()) // a copy
-	u := *req.URL
-	out.Host = cmp.Or(req.Host, u.Host)
-	u.Scheme, u.Host = "http", p.run.host()
-	out.URL = &u
-	return p.run.transport.RoundTrip(out)
 }
 
 // healthPath is where the watchdog says whether the function takes requests.
@@ -488,7 +465,7 @@ func (r *Container) healthy(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	res, err := r.transport.RoundTrip(req)
+	res, err := r.peer.transport.RoundTrip(req)
 	if err != nil {
 		return false, err
 	}

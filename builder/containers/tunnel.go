@@ -183,7 +183,7 @@ func (r *Container) hangUpIdle() {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		r.transport.CloseIdleConnections()
+		r.peer.transport.CloseIdleConnections()
 		if r.tunnel.mux.Streams() == 0 {
 			_ = r.tunnel.stdin.Close() // a pipe's never fails
 			return

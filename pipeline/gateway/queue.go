@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +160,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, rest string) {
 		case errors.As(err, new(*http.MaxBytesError)):
 			g.tooLarge(w)
 		case counted.failed:
-			refuse(w, http.StatusBadRequest, "the body did not come whole")
+			status, why := Unsent(r)
+			refuse(w, cmp.Or(status, http.StatusBadRequest), cmp.Or(why, "the request's body did not come whole"))
 		default:
 			refuse(w, http.StatusInternalServerError, "keeping the call: "+err.Error())
 		}
