@@ -129,7 +129,7 @@ $(axe): tools/axe/package.json tools/axe/package-lock.json
 	else echo "axe: npm is missing; tests that need axe-core are skipped" >&2; fi
 
 cfn = tools/cfn/venv/bin/cfn-lint
-cfn: $(cfn) ## fetch cfn-lint, which checks what fnb writes for AWS Lambda
+cfn: $(cfn) ## fetch cfn-lint, which checks what fnb writes for AWS Lambda, and schemas of what a release has
 
 $(cfn): tools/cfn/requirements.txt
 	@if python3 -m venv tools/cfn/venv 2>/dev/null; then tools/cfn/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
