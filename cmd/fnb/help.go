@@ -20,6 +20,7 @@ func helpTopics() []*cobra.Command {
 
 Where several functions fail for different reasons, 3 wins.`),
 		topic("tasks", "what to type for what people do often", `  begin                          fnb new hello --lang go, or in a project that is there: fnb adopt
+  install it on another machine  sh install.sh VERSION, or a release's package
   see what is missing here       fnb doctor
   install packages from a        build_secrets: {pipconf: ./pip.conf} at the function in stack.yaml,
     private registry             or fnb build --secret id=pipconf,src=pip.conf
@@ -62,5 +63,21 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
                                where fnb keeps its files
 
 A flag wins over the environment, the environment over the stack file, the stack file over a default.`),
+	}
+}
+
+// describeCobra has the commands that cobra brings speak as the others do.
+func describeCobra(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Short = "show the help of a command or a topic"
+		case "completion":
+			c.Short = "print what a shell needs to complete commands"
+			c.Long = "Completion prints a script for a shell, which then completes commands, flags and names. The help of each shell says how to load it."
+			for _, shell := range c.Commands() {
+				shell.Short = "print the script for " + shell.Name()
+			}
+		}
 	}
 }
