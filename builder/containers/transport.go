@@ -1,7 +1,6 @@
 package containers
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -21,8 +20,6 @@ const (
 	// mostUnsent is how many of them may be there while their bodies still come. The others have no
 	// body, or are whole: clients that send slowly, or not at all, do not hold those up.
 	mostUnsent = mostRequests * 3 / 4
-	// smallBody is a body that is awaited before the request has any place.
-	smallBody = 16 << 10
 )
 
 // A peer is what answers requests in a container.
@@ -64,17 +61,10 @@ func (p *onePeer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return p.transport.RoundTrip(out)
 }
 
-// await reads a small body, or waits for a place for a request with another one.
+// await waits for a place for a request whose body may still have to come. One that can be got
+// again is whole.
 func (p *peer) await(req *http.Request) error {
-	switch {
-	case req.Body == nil || req.Body == http.NoBody:
-		return nil
-	case 0 < req.ContentLength && req.ContentLength <= smallBody:
-		whole := make([]byte, req.ContentLength)
-		if _, err := io.ReadFull(req.Body, whole); err != nil {
-			return err
-		}
-		req.Body = &read{bytes.NewReader(whole), req.Body}
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
 		return nil
 	}
 	select {
@@ -84,12 +74,6 @@ func (p *peer) await(req *http.Request) error {
 	case <-req.Context().Done():
 		return req.Context().Err()
 	}
-}
-
-// A read body has come whole; who made it is told that it is not needed any more.
-type read struct {
-	io.Reader
-	io.Closer
 }
 
 // A placed body is one of a request that has a place until its end.

@@ -79,7 +79,7 @@ func TestHalfSentBodies(t *testing.T) {
 		r, w := io.Pipe()
 		halves = append(halves, w)
 		all.Go(func() {
-			if got, err := send(r, []int64{-1, 8, smallBody + 1}[i%3]); err == nil && got != "halfhalf" {
+			if got, err := send(r, []int64{-1, 8}[i%2]); err == nil && got != "halfhalf" {
 				t.Errorf("%q", got)
 			}
 		})

@@ -79,7 +79,7 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	if o.watch {
 		so.Watch = watchFiles
 	}
-	if so.Gateway, err = o.gateway.options(p.Stack); err != nil {
+	if so.Gateway, err = o.gateway.options(ctx, p.Stack); err != nil {
 		return err
 	}
 	r := &runner{g: g, o: o, p: p}

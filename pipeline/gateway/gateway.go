@@ -54,6 +54,7 @@ type Options struct {
 	Functions []Function
 	Folder    string // of the stack file, in which calls are kept
 	Version   string // of fnb
+	Key       []byte // by which the user's calls are known, see [OpenKey]; nil is another one for each gateway
 	// Reach opens connections to what a function may reach beside the gateway; nil where it
 	// may not. It is asked where the callbacks of that function's calls lead.
 	Reach func(function, host string, port int) func(ctx context.Context) (net.Conn, error)
@@ -108,6 +109,9 @@ const turns = 4
 // New makes a gateway. Close has to be called.
 func New(o Options) (*Gateway, error) {
 	o.Limits = o.Limits.withDefaults()
+	if len(o.Key) == 0 {
+		o.Key = newKey()
+	}
 	g := &Gateway{o: o, members: map[string]*member{}, started: time.Now(), door: newDoor()}
 	for _, f := range o.Functions {
 		p, err := policyOf(f.Annotations)

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -23,6 +25,9 @@ type Server struct {
 const (
 	headPatience = time.Minute
 	bodyPatience = time.Minute
+	// smallBody is a body that is read before the handler sees the request: one that does not come
+	// takes no place of one that does.
+	smallBody = 16 << 10
 )
 
 // NewServer makes a server.
@@ -75,6 +80,16 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, h http.Handler) {
 		b := &awaited{body: r.Body, limit: s.patience, control: http.NewResponseController(w)}
 		r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, b))
 		r.Body = b
+		if 0 < r.ContentLength && r.ContentLength <= smallBody {
+			whole := make([]byte, r.ContentLength)
+			if _, err := io.ReadFull(b, whole); err != nil {
+				status, why := Unsent(r)
+				refuse(w, cmp.Or(status, http.StatusBadRequest), cmp.Or(why, "the request's body did not come whole"))
+				return
+			}
+			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
+			r.Body, _ = r.GetBody() // never fails
+		}
 	}
 	h.ServeHTTP(w, r)
 }
