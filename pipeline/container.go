@@ -87,8 +87,8 @@ func (o *ContainerOptions) Lead(more func(ctx context.Context, fn schema.Functio
 	}
 }
 
-// lead gives a container that is about to be started its ways out.
-func (o ContainerOptions) lead(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
+// Route gives a container that is about to be started its ways out.
+func (o ContainerOptions) Route(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
 	if o.Routes != nil {
 		req.Routes, err = o.Routes(ctx, fn)
 	}
@@ -114,7 +114,7 @@ func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit f
 	if err != nil {
 		return nil, err
 	}
-	if err := o.lead(ctx, &req, j.Function); err != nil {
+	if err := o.Route(ctx, &req, j.Function); err != nil {
 		return nil, While("running", err)
 	}
 	edit(&req)

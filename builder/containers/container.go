@@ -36,6 +36,7 @@ type Container struct {
 	tail  tail
 	again func(context.Context) (code int, ok bool) // runs it once more, and only waits for its end
 	reach bool                                      // there can be a tunnel
+	apart bool                                      // the process is not the container's first one, which is the tunnel
 
 	started chan struct{} // closed when the process was started
 	process
@@ -101,7 +102,7 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 	run := &Container{
 		name: r.Name, address: address, started: make(chan struct{}),
 		ending: ending{end: end, leave: make(chan struct{}), gone: make(chan struct{})},
-		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0},
+		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0 && r.Service.Talk == nil},
 		tunnel: tunnel{begun: make(chan struct{}), ended: make(chan struct{})},
 		ways:   ways{routes: r.Routes, tell: r.Unreached, told: map[string]bool{}},
 	}
@@ -180,7 +181,7 @@ func (r *Container) wait(ctx context.Context, g gw.Client) error {
 				r.exited, r.code = true, int(exit.ExitCode)
 				// The end of the process kills the tunnel, and BuildKit may take how that ended for
 				// how the container did.
-				if r.code > 255 || r.code == killed && len(r.ways.routes) > 0 {
+				if r.code > 255 || r.code == killed && len(r.ways.routes) > 0 && !r.apart {
 					r.code = UnknownExitCode
 				}
 			default:

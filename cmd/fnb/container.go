@@ -14,6 +14,7 @@ import (
 
 	"fnb/builder/display"
 	"fnb/internal/plain"
+	"fnb/internal/terminal"
 	"fnb/pipeline"
 	"fnb/pipeline/services"
 	"fnb/schema"
@@ -136,5 +137,9 @@ func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerFl
 func (g *globals) say(mu *sync.Mutex, name, format string, args ...any) {
 	mu.Lock()
 	defer mu.Unlock()
-	fmt.Fprintf(g.err, "fnb: %s: %s\n", name, plain.Line(fmt.Sprintf(format, args...)))
+	end := "\n"
+	if terminal.Is(g.err) { // which may be that of a program elsewhere
+		end = "\r\n"
+	}
+	fmt.Fprintf(g.err, "fnb: %s: %s%s", name, plain.Line(fmt.Sprintf(format, args...)), end)
 }

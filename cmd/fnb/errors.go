@@ -23,6 +23,8 @@ const (
 	exitRegistry    = 5
 	exitBuilder     = 6
 	exitNewer       = 7
+	exitNoProgram   = 126
+	exitNotThere    = 127
 	exitInterrupted = 130
 )
 

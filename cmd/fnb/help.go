@@ -16,9 +16,11 @@ func helpTopics() []*cobra.Command {
     5  a registry refused, or does not answer
     6  the builder cannot be reached
     7  something newer exists
+  126  fnb shell: COMMAND cannot be run
+  127  fnb shell: COMMAND was not found
   130  interrupted
 
-Where several functions fail for different reasons, 3 wins.`),
+Where several functions fail for different reasons, 3 wins. fnb shell ends with the exit code of its shell or COMMAND.`),
 		topic("tasks", "what to type for what people do often", `  begin                          fnb new hello --lang go, or in a project that is there: fnb adopt
   install it on another machine  sh install.sh VERSION, or a release's package
   see what is missing here       fnb doctor
