@@ -26,9 +26,11 @@ type containerFlags struct {
 	env     []string
 	secrets []string // of the function
 	reach   reachFlag
+	fresh   freshFlag
 	frozen  bool
 	timeout time.Duration
 
+	path      string                    // of the command whose flags they are
 	settings  pipeline.Settings         // once they are parsed
 	container pipeline.ContainerOptions // the same
 }
@@ -52,6 +54,7 @@ func (o *containerFlags) addImageFlags(f *pflag.FlagSet) {
 }
 
 func (o *containerFlags) parse(command string) error {
+	o.path = command
 	// Nothing is exported: the builder runs what is in its cache.
 	o.settings = pipeline.Settings{Parallel: runtime.NumCPU(), Destination: pipeline.Destination{Kind: pipeline.ToContainer}, Pinning: pipeline.Pinning{Frozen: o.frozen}}
 	bad := &complaints{command: command}
@@ -80,6 +83,9 @@ func (o *containerFlags) parse(command string) error {
 func (g *globals) containers(ctx context.Context, o *containerFlags, c choice, names []string, keys ...string) (*shownPipeline, []*pipeline.Job, error) {
 	p, fns, err := g.newPipeline(wanted{settings: o.settings, insecure: o.inputs.insecure, choice: c, names: names, keys: append(schema.RunKeys(), keys...)})
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.fresh.check(o.path, p.Stack, fns); err != nil {
 		return nil, nil, err
 	}
 	jobs, err := p.jobs(ctx, fns)

@@ -32,7 +32,7 @@ The shell connects to what the function does, and to nothing else. The services 
 
 With --stage the shell is in a stage of the Dockerfile, once its steps are done. It has the network of a RUN step, and the mounts of the stage's last one: caches, secrets, other stages. Secrets are those of the build then. fnb build --shell-on-failure opens one at a step that fails.
 
-What is changed in a shell is gone when it ends, except what is in a cache mount. The exit code is that of the shell or of COMMAND: 127 if COMMAND is not there, 126 if it is no program. If input and output are a terminal, the program has one too; if not, they are passed on as they are.`,
+What is changed in a shell is gone when it ends, except what is in a cache mount. The exit code is that of the shell or of COMMAND: 127 if COMMAND is not there, 126 if it is not a program. If input and output are a terminal, the program has one too; if not, they are passed on as they are.`,
 		Example:           "  # a shell in the image, as the function would run\n  fnb shell hello\n\n  # one command\n  fnb shell hello -- ls -l /home/app\n\n  # does it get to the database that the stack file names?\n  fnb shell orders -- pg_isready -h db\n\n  # a shell where the tests have run, with their packages\n  fnb shell hello --stage test\n\n  # a script from this machine\n  fnb shell hello -- sh -s < check.sh",
 		ValidArgsFunction: g.completeFunctions,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -51,8 +51,8 @@ What is changed in a shell is gone when it ends, except what is in a cache mount
 					return usagef(cmd.CommandPath(), "a command is missing behind --; without -- it is a shell")
 				}
 			}
-			if o.stage != "" && len(o.reach) > 0 {
-				return usagef(cmd.CommandPath(), "--reach does nothing with --stage, which has the network of a RUN step")
+			if o.stage != "" && len(o.reach)+len(o.fresh) > 0 {
+				return usagef(cmd.CommandPath(), "--reach and --fresh do nothing with --stage, which has the network of a RUN step")
 			}
 			if o.stage != "" { // a stage's secrets are those of its steps
 				o.inputs.target, o.inputs.secrets, o.secrets = o.stage, o.secrets, nil
@@ -64,6 +64,7 @@ What is changed in a shell is gone when it ends, except what is in a cache mount
 		},
 	}
 	o.reach.addFlag(cmd.Flags())
+	o.fresh.addFlag(cmd.Flags())
 	o.addImageFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.stage, "stage", "", "open it in the `STAGE` of the Dockerfile, such as deps or test")
 	return cmd
@@ -90,7 +91,7 @@ func (g *globals) runShell(ctx context.Context, o *shellOptions, names []string)
 	defer p.Close()
 	if o.stage == "" {
 		var mu sync.Mutex
-		defer g.serviced(ctx, p, &o.container, &mu, false).Close()
+		defer g.serviced(ctx, p, &o.container, o.fresh, &mu, false).Close()
 	}
 	if err := g.showing(p, len(jobs)); err != nil {
 		return err
