@@ -95,9 +95,10 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &AddressError{opts.Address, err.Error()}
 	}
+	patience := cmp.Or(opts.Patience, dialTimeout)
 	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
-		MinConnectTimeout: cmp.Or(opts.Patience, dialTimeout),
+		MinConnectTimeout: 2 * patience, // it must not end an attempt before the patience does, which says why
 	}))}
 	address := opts.Address
 	switch {
@@ -115,7 +116,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
 	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, program: via, docker: u.Scheme == "docker"}
-	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
+	dctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
 	if err != nil {
