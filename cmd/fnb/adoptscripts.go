@@ -80,7 +80,7 @@ func (a *adoption) scriptFiles() []string {
 // be said.
 func insteadOf(word, next string) string {
 	switch word {
-	case "build", "push", "publish", "new", "generate":
+	case "build", "push", "publish", "new", "generate", "deploy", "up":
 		return "fnb " + word + " means the same"
 	case "template":
 		return "not needed: fnb.lock says where templates are from"

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"fnb/internal/plain"
 	"fnb/pipeline"
 	"fnb/schema"
 )
@@ -130,27 +128,9 @@ func (g *globals) runBuild(ctx context.Context, want wanted, reportFile string) 
 	if err := g.withoutNetwork(want.settings); err != nil {
 		return err
 	}
-	p, fns, err := g.newPipeline(want)
-	if err != nil {
+	made, err := g.makeImages(ctx, want)
+	if made == nil {
 		return err
-	}
-	defer p.Close()
-	jobs, err := p.jobs(ctx, fns)
-	if err != nil {
-		return err
-	}
-	if err := p.open(g, len(jobs)); err != nil {
-		return err
-	}
-	want.failures.of(p)
-	made, err := p.Run(ctx, jobs)
-	g.sayRetired(p)
-	p.Close()
-	for _, name := range pipeline.UnreadArgs(made) {
-		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", plain.Line(name), plain.Line(name))
-	}
-	if lerr := p.WriteLock(); lerr != nil {
-		err = errors.Join(err, lerr)
 	}
 	return errors.Join(err, g.finish(made, reportFile, time.Since(start)))
 }

@@ -23,8 +23,7 @@ const (
 	exitRegistry    = 5
 	exitBuilder     = 6
 	exitNewer       = 7
-	exitNoProgram   = 126
-	exitNotThere    = 127
+	exitDeploy      = 9
 	exitInterrupted = 130
 )
 

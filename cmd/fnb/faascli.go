@@ -46,12 +46,10 @@ func newPublish(g *globals) *cobra.Command {
 // have; nil for any other word.
 func ofFaasCLI(group, word string) []string {
 	gateway := func(what string) []string {
-		return []string{"fnb speaks to no OpenFaaS gateway; " + what + " with: faas-cli " + word}
+		return []string{"fnb only deploys by an OpenFaaS gateway; " + what + " with: faas-cli " + word}
 	}
 	words := map[string]map[string][]string{
 		"fnb": {
-			"up":             {"build and push with: fnb build --push", "then deploy with: fnb generate openfaas | kubectl apply -f -"},
-			"deploy":         {"deploy with: fnb generate openfaas | kubectl apply -f -"},
 			"local-run":      {"run functions here with: fnb run"},
 			"registry-login": {"log in with: fnb login"},
 			"list":           append([]string{"the functions of a store: fnb store list"}, gateway("see what is deployed")...),

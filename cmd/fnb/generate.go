@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,43 +107,54 @@ func (g *globals) runGenerate(ctx context.Context, o *generateOptions, platform 
 
 // manifests is what one function adds to what the platform reads.
 func (p *shownPipeline) manifests(ctx context.Context, fn schema.Function, platform deploy.Platform, namespace string) (deploy.Part, error) {
-	if err := p.CheckPaths(fn); err != nil {
+	f, err := p.deployed(ctx, fn, namespace, "")
+	if err != nil {
 		return deploy.Part{}, err
+	}
+	return platform.Write(f)
+}
+
+// deployed is what a platform is told of a function. Its image is the one that a reference with a digest
+// names, or with "" what its tag is now.
+func (p *shownPipeline) deployed(ctx context.Context, fn schema.Function, namespace, image string) (deploy.Function, error) {
+	if err := p.CheckPaths(fn); err != nil {
+		return deploy.Function{}, err
 	}
 	env, err := fn.ReadEnvironment(p.Reach)
 	if err != nil {
-		return deploy.Part{}, err
+		return deploy.Function{}, err
 	}
-	refs, err := p.References(ctx, fn)
+	if image == "" {
+		refs, err := p.References(ctx, fn)
+		if err != nil {
+			return deploy.Function{}, err
+		}
+		image = refs[0].Text
+	}
+	image, built, err := p.pinned(ctx, image)
 	if err != nil {
-		return deploy.Part{}, err
+		return deploy.Function{}, err
 	}
-	image, built, err := p.pinned(ctx, refs[0].Text)
-	if err != nil {
-		return deploy.Part{}, err
-	}
-	if namespace == "" {
-		namespace = fn.Namespace
-	}
-	return platform.Write(deploy.Function{
-		Name: fn.Name, Namespace: namespace, Image: image, FProcess: fn.FProcess,
+	return deploy.Function{
+		Name: fn.Name, Namespace: cmp.Or(namespace, fn.Namespace), Image: image, FProcess: fn.FProcess,
 		Environment: env, Secrets: fn.Secrets, Labels: fn.Labels, Annotations: fn.Annotations,
 		Constraints: fn.Constraints, Limits: fn.Limits, Requests: fn.Requests, ReadOnlyRoot: fn.ReadOnlyRootFilesystem,
 		Built: built,
-	})
+	}, nil
 }
 
-// pinned adds its digest to a reference, and says what its image says of itself: as the registry
+// pinned adds its digest to a reference that has none, and says what its image says of itself: as the registry
 // has it, or with an image store that store.
 func (p *shownPipeline) pinned(ctx context.Context, ref string) (string, *deploy.Built, error) {
+	bare, _, _ := strings.Cut(ref, "@")
 	if p.Images == nil {
 		d, err := p.Registry.Describe(ctx, ref)
-		return ref + "@" + d.Digest, &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
+		return bare + "@" + d.Digest, &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 	}
 	desc, err := p.Images.Resolve(ref)
 	if err != nil {
 		return "", nil, err
 	}
 	d, err := p.Images.Describe(ctx, desc)
-	return fmt.Sprintf("%s@%s", ref, desc.Digest), &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
+	return fmt.Sprintf("%s@%s", bare, desc.Digest), &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 }

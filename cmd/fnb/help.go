@@ -15,14 +15,12 @@ func helpTopics() []*cobra.Command {
     4  a template, function or image was not found, or is not what the lock says
     5  a registry refused, or does not answer
     6  the builder cannot be reached
-    7  something newer exists
-  126  fnb shell: COMMAND cannot be run
-  127  fnb shell: COMMAND was not found
+    7  something newer exists, or fnb deploy --diff found something
+    9  a platform does not run a function that is deployed to it
   130  interrupted
 
-Where several functions fail for different reasons, 3 wins. fnb shell ends with the exit code of its shell or COMMAND.`),
+Where several functions fail for different reasons, 3 wins.`),
 		topic("tasks", "what to type for what people do often", `  begin                          fnb new hello --lang go, or in a project that is there: fnb adopt
-  install it on another machine  sh install.sh VERSION, or a release's package
   see what is missing here       fnb doctor
   install packages from a        build_secrets: {pipconf: ./pip.conf} at the function in stack.yaml,
     private registry             or fnb build --secret id=pipconf,src=pip.conf
@@ -37,6 +35,7 @@ Where several functions fail for different reasons, 3 wins. fnb shell ends with 
   stop at a line of a function   fnb run NAME --watch --debug --editor vscode
   look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
   prove what an image is of      fnb verify --rebuild REF
+  deploy it                      fnb deploy --to kubernetes, and back with --rollback
   write what deploys it          fnb generate kubernetes
   have a store of your own       fnb store init DIR
 
@@ -45,6 +44,8 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
   BUILDKIT_HOST                the builder's address, where FNB_BUILDER is not set
   FNB_CONFIG                   fnb's settings (default fnb/config.yaml below XDG_CONFIG_HOME)
   FNB_PREFIX, OPENFAAS_PREFIX  registry and owner for the images of new functions
+  OPENFAAS_URL                 the gateway that fnb deploy speaks to
+  OPENFAAS_CONFIG              folder of faas-cli's config.yml, with the credentials of gateways (default ~/.openfaas)
   DOCKER_CONFIG                folder of Docker's config.json, with the credentials
   DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE
                                credentials of registries, as GitLab's jobs and podman have them
@@ -65,21 +66,5 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
                                where fnb keeps its files
 
 A flag wins over the environment, the environment over the stack file, the stack file over a default.`),
-	}
-}
-
-// describeCobra has the commands that cobra brings speak as the others do.
-func describeCobra(root *cobra.Command) {
-	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "help":
-			c.Short = "show the help of a command or a topic"
-		case "completion":
-			c.Short = "print what a shell needs to complete commands"
-			c.Long = "Completion prints a script for a shell, which then completes commands, flags and names. The help of each shell says how to load it."
-			for _, shell := range c.Commands() {
-				shell.Short = "print the script for " + shell.Name()
-			}
-		}
 	}
 }

@@ -51,12 +51,7 @@ func exitCode(err error) int {
 	if all, ok := errors.AsType[*missingError](err); ok {
 		return all.exitCode()
 	}
-	none, noProgram := errors.AsType[*containers.NoProgramError](err)
 	switch {
-	case noProgram && none.There:
-		return exitNoProgram
-	case noProgram:
-		return exitNotThere
 	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):
@@ -71,8 +66,10 @@ func exitCode(err error) int {
 		return exitBuilder
 	case is[*unaskedError](err):
 		return exitRegistry
-	case is[*outdatedError](err):
+	case is[*outdatedError](err), is[*differsError](err):
 		return exitNewer
+	case is[*deployError](err):
+		return exitDeploy
 	}
 	return exitError
 }
@@ -148,6 +145,7 @@ func hints(err error) []string {
 	out = append(out, builderHints(err)...)
 	out = append(out, runtimeHints(err)...)
 	out = append(out, gatewayHints(err)...)
+	out = append(out, deployHints(err)...)
 	out = append(out, startHints(err)...)
 	out = append(out, shellHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {

@@ -12,8 +12,34 @@ import (
 	"fnb/schema"
 )
 
-// finish prints the results and writes the report.
+// finish prints the results, tells of them and writes the report.
 func (g *globals) finish(made []pipeline.Outcome, reportFile string, took time.Duration) error {
+	raw, err := g.told(made, took)
+	if err != nil {
+		return err
+	}
+	if g.json {
+		err = g.writeJSON(raw)
+	} else {
+		err = printResults(g, pipeline.Functions(made))
+	}
+	if err != nil || reportFile == "" {
+		return err
+	}
+	return disk.ReplaceFile(reportFile, raw, 0o644)
+}
+
+// finishUnseen is finish without the results.
+func (g *globals) finishUnseen(made []pipeline.Outcome, reportFile string, took time.Duration) error {
+	raw, err := g.told(made, took)
+	if err != nil || reportFile == "" {
+		return err
+	}
+	return disk.ReplaceFile(reportFile, raw, 0o644)
+}
+
+// told tells the reader and the CI system of what was made, and returns the report.
+func (g *globals) told(made []pipeline.Outcome, took time.Duration) ([]byte, error) {
 	rep := schema.Report{Version: 1, Seconds: took.Seconds()}
 	made = pipeline.Functions(made)
 	for _, o := range made {
@@ -25,22 +51,9 @@ func (g *globals) finish(made []pipeline.Outcome, reportFile string, took time.D
 	}
 	raw, err := rep.Marshal()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := g.ci.Tell(rep, g.summary); err != nil {
-		return err
-	}
-	if g.json {
-		if err := g.writeJSON(raw); err != nil {
-			return err
-		}
-	} else if err := printResults(g, made); err != nil {
-		return err
-	}
-	if reportFile == "" {
-		return nil
-	}
-	return disk.ReplaceFile(reportFile, raw, 0o644)
+	return raw, g.ci.Tell(rep, g.summary)
 }
 
 // printNotes prints what was noted of functions, each text once behind the names of those

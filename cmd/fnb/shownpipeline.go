@@ -139,6 +139,33 @@ func (p *shownPipeline) open(g *globals, functions int) (err error) {
 	return nil
 }
 
+// makeImages makes the images of the functions that are wanted. What was made is nil if the builder was not asked.
+func (g *globals) makeImages(ctx context.Context, want wanted) ([]pipeline.Outcome, error) {
+	p, fns, err := g.newPipeline(want)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	jobs, err := p.jobs(ctx, fns)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.open(g, len(jobs)); err != nil {
+		return nil, err
+	}
+	want.failures.of(p)
+	made, err := p.Run(ctx, jobs)
+	g.sayRetired(p)
+	p.Close()
+	for _, name := range pipeline.UnreadArgs(made) {
+		fmt.Fprintf(g.err, "fnb: note: --build-arg %s does nothing: no Dockerfile of these functions has an ARG %s\n", plain.Line(name), plain.Line(name))
+	}
+	if lerr := p.WriteLock(); lerr != nil {
+		err = errors.Join(err, lerr)
+	}
+	return made, err
+}
+
 // useOneBuilder connects to one builder, which makes the images and runs them: what it
 // has made is in its cache.
 func (p *shownPipeline) useOneBuilder(ctx context.Context, g *globals) error {

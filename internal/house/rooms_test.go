@@ -200,7 +200,7 @@ func rules() string {
 			allow = append(allow, Module+m)
 		}
 		fmt.Fprintf(&b, "\n        %s:\n          files: [%s]\n          list-mode: lax\n          allow: [%s]\n          deny:\n",
-			strings.ReplaceAll(r.Path, "/", "-"), quoted(files), strings.Join(allow, ", "))
+			strings.ReplaceAll(r.Path, "/", "-"), quoted(files), strings.Join(uncovered(allow), ", "))
 		fmt.Fprintf(&b, "            - { pkg: %s, desc: %q }", strings.TrimSuffix(Module, "/"), r.Path+" may import "+words)
 		for _, below := range Rooms() { // allowing a room allows no other one below it
 			if !slices.Contains(allow, Module+below.Path) && slices.ContainsFunc(allow, func(a string) bool { return strings.HasPrefix(Module+below.Path, a+"/") }) {
@@ -209,6 +209,14 @@ func rules() string {
 		}
 	}
 	return b.String()
+}
+
+// uncovered are the packages that are below no other one. Of several that begin alike the linter reads only the
+// one that sorts right before an import: fnb/schema/deploy, and not fnb/schema, before fnb/schema/document.
+func uncovered(allow []string) []string {
+	return slices.DeleteFunc(slices.Clone(allow), func(pkg string) bool {
+		return slices.ContainsFunc(allow, func(above string) bool { return strings.HasPrefix(pkg, above+"/") })
+	})
 }
 
 func quoted(words []string) string {

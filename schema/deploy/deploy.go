@@ -10,8 +10,8 @@ import (
 type Function struct {
 	Name      string
 	Namespace string // "" is the platform's own default
-	Project   string // what the functions of a stack are called together; "" is "functions"
 	Image     string // with a digest
+	Previous  string // the image that ran before, with its digest; "" is not known
 	Port      int    // where the watchdog listens; 0 is 8080
 
 	FProcess     string            // "" is the image's

@@ -46,7 +46,7 @@ func (f Function) knative(p *Part, style podStyle) error {
 	p.docs = append(p.docs, mapping{
 		{key: "apiVersion", value: "serving.knative.dev/v1"},
 		{key: "kind", value: "Service"},
-		{key: "metadata", value: f.metadata(f.Labels)},
+		{key: "metadata", value: f.deployed(f.Labels)},
 		{key: "spec", value: mapping{{key: "template", value: template}}},
 	})
 	return nil

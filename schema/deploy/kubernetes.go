@@ -45,7 +45,7 @@ func Kubernetes(f Function) (Part, error) {
 	p.docs = []mapping{{
 		{key: "apiVersion", value: "apps/v1"},
 		{key: "kind", value: "Deployment"},
-		{key: "metadata", value: f.metadata(labels)},
+		{key: "metadata", value: f.deployed(labels)},
 		{key: "spec", value: spec},
 	}, {
 		{key: "apiVersion", value: "v1"},

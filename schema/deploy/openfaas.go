@@ -12,11 +12,7 @@ func OpenFaaS(f Function) (Part, error) {
 		f.Namespace = "openfaas-fn"
 	}
 	var p Part
-	for _, c := range f.Constraints {
-		if strings.Count(c, "=") != 1 {
-			p.note("OpenFaaS takes no constraint but KEY=VALUE, and ignores %q", c)
-		}
-	}
+	f.checkConstraints(&p)
 	f.pauseBeforeStop()
 	spec := mapping{{key: "name", value: f.Name}, {key: "image", value: f.Image}}
 	// The operator makes variables of both, in a Deployment.
@@ -38,4 +34,13 @@ func OpenFaaS(f Function) (Part, error) {
 		{key: "spec", value: spec},
 	}}
 	return p, nil
+}
+
+// checkConstraints notes those that OpenFaaS ignores.
+func (f Function) checkConstraints(p *Part) {
+	for _, c := range f.Constraints {
+		if strings.Count(c, "=") != 1 {
+			p.note("OpenFaaS takes no constraint but KEY=VALUE, and ignores %q", c)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // A podStyle is in what the pods of platforms differ.
@@ -128,6 +129,15 @@ func (f Function) metadata(labels map[string]string) mapping {
 	m := mapping{{key: "name", value: f.Name}}
 	m = add(m, "namespace", f.Namespace)
 	return add(m, "labels", sorted(labels))
+}
+
+// deployed is the metadata of what a platform runs, which names the image that ran before.
+func (f Function) deployed(labels map[string]string) mapping {
+	m := f.metadata(labels)
+	if f.Previous != "" {
+		m = append(m, item{key: "annotations", value: mapping{{key: words.AnnotationPrevious, value: f.Previous}}})
+	}
+	return m
 }
 
 // podMetadata is that of the pods, which the platform names and places.

@@ -36,3 +36,6 @@ const AnnotationRefName = "org.opencontainers.image.ref.name"
 
 // AnnotationLayer is the role of a layer in an image, such as "watchdog".
 const AnnotationLayer = "fnb.layer"
+
+// AnnotationPrevious is, of a function that was deployed, the image that ran before, with its digest.
+const AnnotationPrevious = "fnb.previous-image"

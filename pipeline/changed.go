@@ -1,6 +1,4 @@
-// Package changes says which functions of a stack are not what they were at a git revision
-// ([Since]): by git alone where that knows, else by the digests of their inputs.
-package changes
+package pipeline
 
 import (
 	"bytes"
@@ -8,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,15 +18,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/gitrepo"
-	"fnb/pipeline"
+	"fnb/packaging/lists"
 	"fnb/schema"
+	"fnb/templates/tree"
 )
 
-// Since returns the names of the functions whose inputs differ from those that a git
-// revision has; all are new since git's null commit. The pipeline's settings have to be
-// CompareOnly. Open opens the repository that the stack file is in.
-func Since(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) ([]string, error) {
-	then, err := at(ctx, p, fns, revision, open)
+// Changed returns the names of the functions whose inputs differ from those that a git
+// revision has; all are new since git's null commit. The settings have to be CompareOnly.
+// Open opens the repository that the stack file is in.
+func (p *Pipeline) Changed(ctx context.Context, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) ([]string, error) {
+	then, err := p.at(ctx, fns, revision, open)
 	if err != nil {
 		return nil, fmt.Errorf("comparing with %s: %w", revision, err)
 	}
@@ -40,11 +40,9 @@ func Since(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, rev
 		if fn.SkipBuild {
 			continue
 		}
-		differs, err := differ(ctx, p, then, fn)
+		differs, err := p.differs(ctx, then, fn)
 		if err != nil {
-			failed := (&pipeline.Job{Function: fn, Place: pipeline.PlaceOf(p.Stack, fn)}).Failed(err)
-			failed.Doing = "comparing with " + revision
-			errs = append(errs, failed)
+			errs = append(errs, &FunctionError{Name: fn.Name, Place: PlaceOf(p.Stack, fn), Doing: "comparing with " + revision, Err: err})
 		}
 		if differs {
 			changed = append(changed, fn.Name)
@@ -60,7 +58,7 @@ func IsNullCommit(revision string) bool { return strings.Trim(revision, "0") == 
 // An oldProject is the project as a revision has it. Of its files those are written to a
 // folder that are read.
 type oldProject struct {
-	*pipeline.Pipeline
+	*Pipeline
 	dir   string // where its files are
 	repo  *gitrepo.Repo
 	tree  *gitrepo.Tree
@@ -73,7 +71,7 @@ type oldProject struct {
 
 // at opens the project of an earlier revision; nil where the revision is
 // git's null commit, or has no such stack file, so that everything is new.
-func at(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) (_ *oldProject, err error) {
+func (p *Pipeline) at(ctx context.Context, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) (_ *oldProject, err error) {
 	if IsNullCommit(revision) {
 		return nil, nil
 	}
@@ -88,7 +86,7 @@ func at(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revisi
 	tree := sync.OnceValues(func() (*gitrepo.Tree, error) { return repo.Tree(ctx, revision) })
 	var both errgroup.Group
 	both.Go(func() (err error) {
-		then.checkout, err = repo.Checkout(ctx, tree, repositoryPaths(p, repo, fns))
+		then.checkout, err = repo.Checkout(ctx, tree, p.repositoryPaths(repo, fns))
 		return err
 	})
 	both.Go(func() (err error) {
@@ -109,9 +107,9 @@ func at(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revisi
 }
 
 // open reads the stack file and the lock of the revision.
-func (t *oldProject) open(ctx context.Context, now *pipeline.Pipeline) error {
+func (t *oldProject) open(ctx context.Context, now *Pipeline) error {
 	stackFile := filepath.Base(now.Stack.File)
-	for _, name := range []string{stackFile, filepath.Base(pipeline.LockFile(now.Stack.File))} {
+	for _, name := range []string{stackFile, filepath.Base(LockFile(now.Stack.File))} {
 		if err := t.write(ctx, name); err != nil && (name == stackFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
@@ -121,13 +119,16 @@ func (t *oldProject) open(ctx context.Context, now *pipeline.Pipeline) error {
 	if err != nil {
 		return err
 	}
-	allow := slices.Clone(now.Reach.Allow)
+	s := now.settings
+	s.Allow = slices.Clone(now.Reach.Allow)
 	for _, path := range now.Reach.Allow { // in the checkout that is where it was
 		if below, ok := t.below(path); ok {
-			allow = append(allow, filepath.Join(t.dir, filepath.FromSlash(below)))
+			s.Allow = append(s.Allow, filepath.Join(t.dir, filepath.FromSlash(below)))
 		}
 	}
-	t.Pipeline, err = now.At(stack, allow)
+	m := now.Means
+	m.CacheDir = "" // nothing is kept of files that are about to be removed
+	t.Pipeline, err = New(stack, s, m)
 	return err
 }
 
@@ -192,9 +193,9 @@ func (t *oldProject) write(ctx context.Context, path string) error {
 // writeInputs writes what a function of the revision is made of. What the revision does not
 // have is for whoever reads it to miss.
 func (t *oldProject) writeInputs(ctx context.Context, fn schema.Function) error {
-	paths, perhaps := t.InputPaths(fn)
+	paths, perhaps := t.inputPaths(fn)
 	around, _ := t.around(fn) // what cannot be told, packaging will say
-	for _, path := range slices.Concat(paths, perhaps, around, t.Stack.BuildSecretFiles()) {
+	for _, path := range slices.Concat(paths, perhaps, around, secretsOf(t.Stack)) {
 		if err := t.write(ctx, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -202,12 +203,28 @@ func (t *oldProject) writeInputs(ctx context.Context, fn schema.Function) error 
 	return nil
 }
 
+// inputPaths are the paths of the stack that a function's image is made of, and those that
+// need not be there: where its template may be.
+func (p *Pipeline) inputPaths(fn schema.Function) (paths, perhaps []string) {
+	paths = slices.Concat([]string{fn.Handler}, p.Stack.Configuration.Copy, p.settings.Inputs.Copies)
+	sources := []string{fn.Lang}
+	for _, src := range p.Stack.Configuration.Templates {
+		sources = append(sources, src.Source)
+	}
+	for _, src := range sources {
+		if ref, err := schema.ParseTemplateRef(src); err == nil && ref.Kind == schema.RefFolder {
+			perhaps = append(perhaps, ref.Dir)
+		}
+	}
+	return paths, append(append(perhaps, "template"), versionFiles(fn.Handler)...)
+}
+
 // repositoryPaths are the paths in a repository of what functions are made of.
-func repositoryPaths(p *pipeline.Pipeline, repo *gitrepo.Repo, fns []schema.Function) []string {
+func (p *Pipeline) repositoryPaths(repo *gitrepo.Repo, fns []schema.Function) []string {
 	var all []string
 	for _, fn := range fns {
-		paths, perhaps := p.InputPaths(fn)
-		around, _ := p.Around(fn)
+		paths, perhaps := p.inputPaths(fn)
+		around, _ := p.around(fn)
 		for _, path := range slices.Concat(paths, perhaps, around) {
 			if name, ok := repo.Path(path); ok {
 				all = append(all, name)
@@ -221,18 +238,22 @@ func repositoryPaths(p *pipeline.Pipeline, repo *gitrepo.Repo, fns []schema.Func
 // unchanged reports whether a function surely is what it was, without reading its files:
 // what the stack file, the lock and the command line say of it is the same, and git knows
 // that nothing has changed where it is made of.
-func (t *oldProject) unchanged(now *pipeline.Pipeline, fn, was schema.Function) bool {
-	is, had := fn, was
-	if !t.alike { // whose titles depend on one another
-		is, had = now.Titled(fn), t.Titled(was)
+func (t *oldProject) unchanged(now *Pipeline, fn, was schema.Function) bool {
+	is, had := now.Pins.File(), t.Pins.File() // what was found out since is no difference
+	if !t.alike {                             // whose titles depend on one another
+		fn, was = now.titled(fn), t.titled(was)
 	}
-	if !now.Same(is, t.Pipeline, had) {
+	fn.Line, was.Line = 0, 0
+	if !reflect.DeepEqual(fn, was) || !reflect.DeepEqual(now.Stack.Configuration, t.Stack.Configuration) ||
+		!reflect.DeepEqual(is.Templates[fn.Lang], had.Templates[fn.Lang]) || !reflect.DeepEqual(is.Bases, had.Bases) ||
+		!reflect.DeepEqual(is.Watchdogs, had.Watchdogs) || !reflect.DeepEqual(is.Settings, had.Settings) ||
+		now.ofOpenFaaS() != t.ofOpenFaaS() || !reflect.DeepEqual(secretsOf(now.Stack), secretsOf(t.Stack)) {
 		return false
 	}
 	if len(fn.BuildSecrets)+len(fn.EnvironmentFile) > 0 && now.CheckPaths(fn) != nil {
 		return false
 	}
-	paths, perhaps := now.InputPaths(fn)
+	paths, perhaps := now.inputPaths(fn)
 	for i, path := range slices.Concat(paths, perhaps) {
 		if !t.untouchedOnce(now, path, i >= len(paths)) {
 			return false
@@ -242,7 +263,7 @@ func (t *oldProject) unchanged(now *pipeline.Pipeline, fn, was schema.Function) 
 }
 
 // untouchedOnce is untouched, which it asks once for each path.
-func (t *oldProject) untouchedOnce(now *pipeline.Pipeline, path string, perhaps bool) bool {
+func (t *oldProject) untouchedOnce(now *Pipeline, path string, perhaps bool) bool {
 	key := fmt.Sprint(perhaps, path)
 	same, known := t.same[key]
 	if !known {
@@ -254,7 +275,7 @@ func (t *oldProject) untouchedOnce(now *pipeline.Pipeline, path string, perhaps 
 
 // untouched reports whether what is at a path of the stack is surely as it was, and where the
 // stack says it is: not by way of a link.
-func (t *oldProject) untouched(now *pipeline.Pipeline, path string, perhaps bool) bool {
+func (t *oldProject) untouched(now *Pipeline, path string, perhaps bool) bool {
 	name, ok := t.repo.Path(path)
 	if !ok || filepath.IsAbs(path) || !t.checkout.Same(name) {
 		return false
@@ -278,9 +299,19 @@ func (t *oldProject) leftOut(path string) bool {
 	return ok && t.checkout.LeftOut(name)
 }
 
-// differ reports whether a function is not what it was. One that could not be
+// secretsOf are the files of the build secrets of all functions, which no image has.
+func secretsOf(stack *schema.Stack) []string {
+	var files []string
+	for _, fn := range stack.Functions {
+		files = slices.AppendSeq(files, maps.Values(fn.BuildSecrets))
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// differs reports whether a function is not what it was. One that could not be
 // built then is new now.
-func differ(ctx context.Context, p *pipeline.Pipeline, then *oldProject, fn schema.Function) (bool, error) {
+func (p *Pipeline) differs(ctx context.Context, then *oldProject, fn schema.Function) (bool, error) {
 	at := -1
 	if then != nil {
 		at = slices.IndexFunc(then.Stack.Functions, func(f schema.Function) bool { return f.Name == fn.Name })
@@ -288,7 +319,8 @@ func differ(ctx context.Context, p *pipeline.Pipeline, then *oldProject, fn sche
 	if at >= 0 && then.unchanged(p, fn, then.Stack.Functions[at]) {
 		return false, nil
 	}
-	is, err := p.Prepare(ctx, &pipeline.Job{Function: fn})
+	is, err := p.Prepare(ctx, &Job{Function: fn})
+	err = cause(err)
 	if missing, ok := errors.AsType[*schema.MissingError](err); ok && then.leftOut(missing.Path) {
 		return true, nil // git knows that it changed, and it is not checked out
 	}
@@ -298,21 +330,48 @@ func differ(ctx context.Context, p *pipeline.Pipeline, then *oldProject, fn sche
 	if err := then.writeInputs(ctx, then.Stack.Functions[at]); err != nil {
 		return false, err
 	}
-	was, err := then.Prepare(ctx, &pipeline.Job{Function: then.Stack.Functions[at]})
+	was, err := then.Prepare(ctx, &Job{Function: then.Stack.Functions[at]})
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	return err != nil || is.Digest != was.Digest, nil
 }
 
-// around is what is around a function of the revision, as git has it.
+// around are the paths of the stack that a function's packages are installed from, beside
+// its handler: members of its workspace. Sure is false where that cannot be told.
+func (p *Pipeline) around(fn schema.Function) (paths []string, sure bool) {
+	handler, ok := stackPath(fn.Handler)
+	if !ok {
+		return nil, true
+	}
+	root, err := os.OpenRoot(p.Reach.Root)
+	if err != nil {
+		return nil, false
+	}
+	paths, err = lists.Around(tree.Folder(root), handler)
+	return paths, err == nil && root.Close() == nil
+}
+
+// around is that of the revision, as git has it.
 func (t *oldProject) around(fn schema.Function) (paths []string, sure bool) {
-	return pipeline.Around(t.tree.Files(path.Clean(filepath.ToSlash(t.repo.Prefix))), fn)
+	handler, ok := stackPath(fn.Handler)
+	if !ok {
+		return nil, true
+	}
+	paths, err := lists.Around(t.tree.Files(path.Clean(filepath.ToSlash(t.repo.Prefix))), handler)
+	return paths, err == nil
+}
+
+// stackPath is a path below the stack's folder, cleaned; false for that folder itself, and
+// for what is elsewhere.
+func stackPath(name string) (string, bool) {
+	clean := path.Clean(filepath.ToSlash(name))
+	return clean, clean != "." && filepath.IsLocal(filepath.FromSlash(clean))
 }
 
 // sameAround reports whether what is around a function is surely what it was.
-func (t *oldProject) sameAround(now *pipeline.Pipeline, fn, was schema.Function) bool {
-	is, sure := now.Around(fn)
+func (t *oldProject) sameAround(now *Pipeline, fn, was schema.Function) bool {
+	is, sure := now.around(fn)
 	had, known := t.around(was)
 	return sure && known && slices.Equal(is, had) && !slices.ContainsFunc(is, func(name string) bool { return !t.untouchedOnce(now, name, false) })
 }

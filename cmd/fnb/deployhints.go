@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"fnb/internal/plain"
+	"fnb/rollout"
+)
+
+// deployHints say what to type if a platform does not run a function.
+func deployHints(err error) []string {
+	e, ok := errors.AsType[*rollout.Error](err)
+	if !ok {
+		return nil
+	}
+	d, there := errors.AsType[*deployError](err)
+	if !there { // the gateway's URL alone is wrong
+		d = &deployError{}
+	}
+	out := d.reachHints(e)
+	if out == nil {
+		out = d.functionHints(e)
+	}
+	if e.Kind == rollout.Pull || e.Kind == rollout.Crash || e.Kind == rollout.Unready {
+		if d.function.Previous != "" {
+			out = append(out, "run the image before again with: fnb deploy "+d.function.Name+d.place()+" --rollback")
+		}
+	}
+	return out
+}
+
+// place is where a function is deployed to, as flags of fnb deploy.
+func (d *deployError) place() string {
+	out := " --to " + d.to
+	if d.namespace != "" {
+		out += " --namespace " + plain.ShellWord(d.namespace)
+	}
+	return out
+}
+
+// kubectl is a command that asks about the function's namespace.
+func (d *deployError) kubectl(words string) string {
+	if d.namespace != "" {
+		words += " --namespace " + plain.ShellWord(d.namespace)
+	}
+	return "kubectl " + words
+}
+
+// reachHints are about how a platform is reached, and what the user may do there.
+func (d *deployError) reachHints(e *rollout.Error) []string {
+	gateway := e.Subject != "" && (strings.HasPrefix(e.Subject, "http://") || strings.HasPrefix(e.Subject, "https://"))
+	switch e.Kind { //nolint:exhaustive // the others are about a function
+	case rollout.NoProgram:
+		return []string{"install it as https://kubernetes.io/docs/tasks/tools/ says, and see that it is in PATH with: kubectl version --client"}
+	case rollout.NoContext:
+		return []string{"see the contexts that there are with: kubectl config get-contexts"}
+	case rollout.Plaintext:
+		return []string{
+			"name it by https://, or lead to it from this machine: kubectl port-forward -n openfaas svc/gateway 8080:8080",
+			"if the network between is yours alone, allow it with: --" + gatewayPlaintextFlag,
+		}
+	case rollout.Unreachable:
+		if gateway {
+			return []string{"name the gateway with: --gateway URL, or lead to it with: kubectl port-forward -n openfaas svc/gateway 8080:8080"}
+		}
+		return []string{"see which cluster kubectl means with: kubectl config current-context, and whether it answers: kubectl cluster-info"}
+	case rollout.Credentials:
+		if gateway {
+			return []string{"log in with: faas-cli login --gateway " + e.Subject + ", or give the password with: --password-stdin"}
+		}
+		return []string{"log in to the cluster again, and see who it takes you for with: kubectl auth whoami"}
+	case rollout.Forbidden:
+		if e.Subject == "" {
+			return []string{"ask who runs it for the right to deploy there"}
+		}
+		return []string{"see what you may do there with: " + d.kubectl("auth can-i "+e.Subject) + "; docs/howto/deploy.md has the Role that fnb needs"}
+	case rollout.Unavailable:
+		return []string{"see whether its parts run with: kubectl get pods --namespace openfaas"}
+	case rollout.NotGateway:
+		return []string{"name the gateway of OpenFaaS with: --gateway URL, or in OPENFAAS_URL"}
+	case rollout.NoNamespace:
+		return []string{"make it with: kubectl create namespace " + plain.ShellWord(e.Subject) + ", or name another one with: --namespace NAME"}
+	case rollout.NoResource:
+		return []string{"the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"}
+	}
+	return nil
+}
+
+// functionHints are about the function and its objects.
+func (d *deployError) functionHints(e *rollout.Error) []string {
+	name := d.function.Name
+	pods := d.kubectl("describe pods --selector app.kubernetes.io/name=" + name)
+	logs := "read its log with: " + d.kubectl("logs --selector app.kubernetes.io/name="+name)
+	switch d.to {
+	case "knative":
+		pods = d.kubectl("describe pods --selector serving.knative.dev/service=" + name)
+		logs = "read its log with: " + d.kubectl("logs --selector serving.knative.dev/service="+name+" --container function")
+	case "openfaas":
+		logs = "read its log with: faas-cli logs " + name
+	}
+	switch e.Kind { //nolint:exhaustive // the others are about a platform
+	case rollout.Conflict:
+		return []string{"see what it would take over with: --diff --force-conflicts, and do it with: --force-conflicts"}
+	case rollout.Quota:
+		return []string{"see what is used with: " + d.kubectl("describe quota") + ", and lower limits and requests of the function in the stack file"}
+	case rollout.Admission:
+		return []string{"see what the cluster is asked for with: fnb generate " + d.to + " " + name}
+	case rollout.Pull:
+		if d.to == "openfaas" {
+			return []string{"see whether the registry wants a login of the cluster: https://docs.openfaas.com/reference/private-registries/"}
+		}
+		return []string{"if the registry wants a login, give the cluster one with: " + d.kubectl("create secret docker-registry") + ", and see how far it comes with: " + pods}
+	case rollout.Crash:
+		return []string{logs}
+	case rollout.Unready:
+		if d.to == "openfaas" {
+			return []string{logs, "if it only needs longer, give it more with: --timeout 5m"}
+		}
+		return []string{"see what it waits for with: " + pods, "if it only needs longer, give it more with: --timeout 5m"}
+	}
+	return nil
+}
