@@ -161,7 +161,12 @@ func search(t *testing.T, b *browser.Browser, at func(string) string) {
 		"move pins":                "howto/update.html",
 		"run in CI":                "howto/ci.html",
 		"run a store":              "run-a-store.html",
-		"--changed-since":          "",
+		// What they may say in place of it.
+		"install":              "howto/install.html",
+		"github actions":       "howto/ci.html",
+		"upgrade dependencies": "howto/update.html",
+		"reason for rebuild":   "howto/why-rebuilt.html",
+		"--changed-since":      "",
 	} {
 		b.Visit(at("howto/ci.html"))
 		b.Press("/")

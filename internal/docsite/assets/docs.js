@@ -9,6 +9,9 @@
     show();
   };
 
+  // worth is how likely a page is what somebody looks for.
+  const worth = (at) => at.startsWith("howto/") ? 1.3 : at.startsWith("reference/") || at.startsWith("project/") ? 0.7 : 1;
+
   // find ranks the sections by the words that they have; a word counts more the fewer have it. Of
   // a whole sentence, such as an error with names in it, most words are enough.
   function find(query) {
@@ -24,11 +27,11 @@
     for (const s of sections) {
       let has = 0, score = 0;
       words.forEach((w, i) => {
-        const where = s.head.includes(w) ? 3 : s.whole.includes(w) ? 1.5 : s.body.includes(w) ? 1 : 0;
+        const where = (" " + s.head).includes(" " + w) ? 3 : s.head.includes(w) ? 2 : s.whole.includes(w) ? 1.5 : s.body.includes(w) ? 1 : 0;
         if (where) { has += weight[i]; score += weight[i] * where; }
       });
       if (!has || has < enough || words.length <= 3 && words.some((w) => !s.head.includes(w) && !s.body.includes(w) && !s.whole.includes(w))) continue;
-      hits.push([score * (s.at.startsWith("reference/") || s.at.startsWith("project/") ? 0.7 : 1) / (1 + s.body.length / 20000), s]);
+      hits.push([score * worth(s.at) / (1 + s.body.length / 20000 + s.head.length / 400), s]);
     }
     hits.sort((a, b) => b[0] - a[0]);
     return { words, hits: hits.slice(0, 20).map((h) => h[1]), more: hits.length };
