@@ -23,7 +23,7 @@ const (
 
 // avoided are words that docs/voice.md has better ones for. Its own pairs, and code, are left aside.
 var avoided = []struct{ pattern, better string }{
-	{`\b(?:has|have) to (?:be|have|say|ignore|cover|pass|begin|come|name|choose|do)\b`, "must"},
+	{`\b(?:has|have) to\b`, "must"},
 	{`\b[Ww]here (?:there (?:is|are)|it has|none is|nothing is|a|an|the) \w+ (?:fails|differs|exists)\b`, "if"},
 	{`\bin order to\b`, "to"},
 	{`\b[Pp]lease\b`, "nothing"},
