@@ -24,14 +24,14 @@ static  = go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(1
 # The watchdog speaks HTTP/1.1 with the function and its callers; without HTTP/2 it is smaller.
 small   = -tags nethttpomithttp2
 # Of golang.org/x they need the versions that fnb has, so that most of their packages are compiled once.
-servers = bin/tools/registry bin/tools/buildkitd bin/tools/crane
+servers = bin/tools/registry bin/tools/buildkitd bin/tools/buildctl bin/tools/crane
 clouds  = bin/tools/actionscache bin/tools/versitygw
 checkers = bin/tools/actionlint bin/tools/manifests bin/tools/compose
 linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
-rivals  = bin/tools/buildctl bin/tools/ko
+rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn kubernetes standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -103,6 +103,7 @@ $(servers) &: tools/go.mod tools/go.sum
 	go -C tools build -ldflags "-s -w" -o ../bin/tools/ \
 	  github.com/distribution/distribution/v3/cmd/registry \
 	  github.com/moby/buildkit/cmd/buildkitd \
+	  github.com/moby/buildkit/cmd/buildctl \
 	  github.com/google/go-containerregistry/cmd/crane
 	@touch $(servers)
 
@@ -129,16 +130,19 @@ $(axe): tools/axe/package.json tools/axe/package-lock.json
 	else echo "axe: npm is missing; tests that need axe-core are skipped" >&2; fi
 
 cfn = tools/cfn/venv/bin/cfn-lint
-cfn: $(cfn) ## fetch cfn-lint, which checks what fnb writes for AWS Lambda
+cfn: $(cfn) ## fetch cfn-lint, which checks what fnb writes for AWS Lambda, and schemas of what a release has
 
 $(cfn): tools/cfn/requirements.txt
 	@if python3 -m venv tools/cfn/venv 2>/dev/null; then tools/cfn/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
 	else echo "cfn: python3-venv is missing; its checks are left out" >&2; fi
 
-$(rivals) &: tools/bench/go.mod tools/bench/go.sum
-	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ \
-	  github.com/moby/buildkit/cmd/buildctl github.com/google/ko
+$(rivals): tools/bench/go.mod tools/bench/go.sum
+	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ github.com/google/ko
 	@touch $(rivals)
+
+# They are kept in the user's cache folder, so that another checkout need not compile them.
+kubernetes: setup ## compile Kubernetes, which tests are skipped without; the first time takes 13 minutes of one processor
+	@tools/kubernetes/install
 
 # Most of that waits for packages, and needs nothing that has to be compiled for long.
 layers: setup

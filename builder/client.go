@@ -95,9 +95,10 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &AddressError{opts.Address, err.Error()}
 	}
+	patience := cmp.Or(opts.Patience, dialTimeout)
 	copts := []client.ClientOpt{client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
-		MinConnectTimeout: cmp.Or(opts.Patience, dialTimeout),
+		MinConnectTimeout: 2 * patience, // it must not end an attempt before the patience does, which says why
 	}))}
 	address := opts.Address
 	switch {
@@ -115,7 +116,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
 	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, program: via, docker: u.Scheme == "docker"}
-	dctx, cancel := context.WithTimeout(ctx, cmp.Or(opts.Patience, dialTimeout))
+	dctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
 	if err != nil {
@@ -292,6 +293,43 @@ func (c *Client) DiskUsage(ctx context.Context) (int64, error) {
 // Prune drops what the builder's cache holds and no build uses, and returns
 // the bytes that were freed. With keep, that many bytes may stay.
 func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
+	opts := []client.PruneOption{client.PruneAll}
+	if keep > 0 {
+		opts = append(opts, client.WithKeepOpt(0, keep, 0, 0))
+	}
+	return c.prune(ctx, opts...)
+}
+
+// dropPatience is how long a container that uses a cache mount may take to be gone.
+const dropPatience = 15 * time.Second
+
+// DropMount drops what the builder has kept in the cache mount of a name, and returns how much
+// that was. It is an error if somebody uses it.
+func (c *Client) DropMount(ctx context.Context, name string) (int64, error) {
+	is := client.WithFilter([]string{"description~=" + name})
+	for began := time.Now(); ; {
+		freed, err := c.prune(ctx, client.PruneAll, is)
+		if err != nil {
+			return freed, err
+		}
+		left, err := c.c.DiskUsage(ctx, is)
+		switch {
+		case err != nil:
+			return freed, fmt.Errorf("asking %s what it keeps: %w", c.address, WithoutGRPC(err))
+		case len(left) == 0:
+			return freed, nil
+		case time.Since(began) > dropPatience:
+			return freed, errors.New("a container of the builder uses it")
+		}
+		select {
+		case <-ctx.Done():
+			return freed, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Client) prune(ctx context.Context, opts ...client.PruneOption) (int64, error) {
 	ctx, attended := c.watchSilence(ctx)
 	defer attended()
 	ch := make(chan client.UsageInfo)
@@ -303,10 +341,6 @@ func (c *Client) Prune(ctx context.Context, keep int64) (int64, error) {
 			freed += u.Size
 		}
 	}()
-	opts := []client.PruneOption{client.PruneAll}
-	if keep > 0 {
-		opts = append(opts, client.WithKeepOpt(0, keep, 0, 0))
-	}
 	err := c.c.Prune(ctx, ch, opts...)
 	close(ch)
 	<-done

@@ -122,7 +122,7 @@ func (p *Pipeline) test(ctx context.Context, pl *Plan, with ContainerOptions, o 
 	if err != nil {
 		return r, err
 	}
-	if err := with.lead(ctx, &req, pl.Job.Function); err != nil {
+	if err := with.Route(ctx, &req, pl.Job.Function); err != nil {
 		return r, While("testing", err)
 	}
 	o.Examples = about.Examples

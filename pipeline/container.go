@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"path/filepath"
-	"slices"
 
 	"fnb/builder"
 	"fnb/builder/containers"
@@ -89,8 +87,8 @@ func (o *ContainerOptions) Lead(more func(ctx context.Context, fn schema.Functio
 	}
 }
 
-// lead gives a container that is about to be started its ways out.
-func (o ContainerOptions) lead(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
+// Route gives a container that is about to be started its ways out.
+func (o ContainerOptions) Route(ctx context.Context, req *containers.Request, fn schema.Function) (err error) {
 	if o.Routes != nil {
 		req.Routes, err = o.Routes(ctx, fn)
 	}
@@ -116,33 +114,12 @@ func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit f
 	if err != nil {
 		return nil, err
 	}
-	if err := o.lead(ctx, &req, j.Function); err != nil {
+	if err := o.Route(ctx, &req, j.Function); err != nil {
 		return nil, While("running", err)
 	}
 	edit(&req)
 	running, err := containers.Run(ctx, p.Machine, req)
 	return running, While(pl.doing(), p.explained(ctx, pl, err))
-}
-
-// Sources are the paths that a function is made of, beside what is pinned: also where a file
-// around the handler would say which version of a runtime it wants.
-func (p *Pipeline) Sources(fn schema.Function) []string {
-	root := filepath.Dir(p.Stack.File)
-	at := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(root, path)
-	}
-	paths := []string{at(fn.Handler)}
-	around, _ := p.around(fn) // what is wrong there, packaging says
-	for _, c := range slices.Concat(p.Stack.Configuration.Copy, p.settings.Inputs.Copies, fn.EnvironmentFile, around, versionFiles(fn.Handler)) {
-		paths = append(paths, at(c))
-	}
-	if dir := templateFolder(p.Stack, fn); dir != "" {
-		paths = append(paths, dir)
-	}
-	return paths
 }
 
 // Debugger is how a function is started under a debugger, as its template says; a

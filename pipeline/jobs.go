@@ -124,9 +124,9 @@ func (p *Pipeline) made(fn schema.Function) schema.Function {
 	return fn
 }
 
-// titled is the function under the name that its image bears: that of the first function
+// Titled is the function under the name that its image bears: that of the first function
 // that has the image, so that each of them makes the same.
-func (p *Pipeline) titled(fn schema.Function) schema.Function {
+func (p *Pipeline) Titled(fn schema.Function) schema.Function {
 	for _, f := range p.Stack.Functions {
 		if !f.SkipBuild && f.SameImage(fn) && len(differing(f, fn)) == 0 {
 			fn.Name = f.Name

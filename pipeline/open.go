@@ -76,6 +76,14 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 	return p, nil
 }
 
+// At is a pipeline of the same settings for the stack of another folder, which keeps
+// nothing of its files. Allow are the paths outside of that folder that its paths may lead to.
+func (p *Pipeline) At(stack *schema.Stack, allow []string) (*Pipeline, error) {
+	s, m := p.settings, p.Means
+	s.Allow, m.CacheDir = allow, ""
+	return New(stack, s, m)
+}
+
 // Close ends the display and the connection to the builder. It may be called twice.
 func (p *Pipeline) Close() {
 	if p.Progress != nil {
@@ -105,7 +113,7 @@ func (p *Pipeline) pushes() bool { return p.settings.Destination.Kind == ToRegis
 // secretFiles are the files with secrets of the settings and of all functions:
 // what one of them keeps out of its image, no other one may have either.
 func (p *Pipeline) secretFiles() packaging.Hidden {
-	return packaging.Hide(filepath.Dir(p.Stack.File), slices.Concat(p.settings.Inputs.SecretFiles, secretsOf(p.Stack)))
+	return packaging.Hide(filepath.Dir(p.Stack.File), slices.Concat(p.settings.Inputs.SecretFiles, p.Stack.BuildSecretFiles()))
 }
 
 // CheckPaths refuses paths of a function that lead too far, all at once.

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"fnb/gitrepo"
 	"fnb/internal/servers"
 	"fnb/packaging"
 	"fnb/registry"
@@ -43,15 +39,6 @@ func (p *project) write(name, text string) {
 	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
-	}
-}
-
-func (p *project) git(args ...string) {
-	p.t.Helper()
-	cmd := exec.CommandContext(p.t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
-	cmd.Dir = p.dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
 }
 
@@ -243,51 +230,6 @@ func TestEachOutcome(t *testing.T) {
 	made, err = line.eachOutcome(ctx, jobs, 2, func(context.Context, *Job) (Outcome, error) { panic("it was begun") })
 	if !errors.Is(err, context.Canceled) || len(made) != 2 || made[1].Report.Name != "b" {
 		t.Errorf("%v, %+v", err, made)
-	}
-}
-
-// TestChanged compares with a revision: by git alone where it knows, else by inputs.
-func TestChanged(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, two())
-	p.git("init", "-q")
-	p.git("add", ".")
-	p.git("commit", "-qm", "one")
-	changed := func() []string {
-		t.Helper()
-		line := p.open(Settings{CompareOnly: true})
-		got, err := line.Changed(t.Context(), line.Stack.Functions, "HEAD", func() (*gitrepo.Repo, error) {
-			return gitrepo.Open(t.Context(), p.dir, gitrepo.Options{})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	expect := func(what string, want ...string) {
-		t.Helper()
-		if want == nil {
-			want = []string{}
-		}
-		if diff := cmp.Diff(want, changed()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", what, diff)
-		}
-	}
-	expect("nothing")
-	p.write("b/data", "changed")
-	expect("a file", "b")
-	p.write("b/data", "b")
-	expect("a file and back")
-	p.write("stack.yaml", "# a comment\n"+twoFunctions)
-	expect("a comment in the stack file")
-	p.write("stack.yaml", strings.Replace(twoFunctions, "acme/a:1", "acme/a:2", 1))
-	expect("another image", "a")
-	p.write("stack.yaml", twoFunctions+"  c: {lang: dockerfile, handler: ./b, image: 'registry.test/acme/c:1', watchdog: none}\n")
-	expect("a new function", "c")
-	line := p.open(Settings{CompareOnly: true})
-	all, err := line.Changed(t.Context(), line.Stack.Functions, strings.Repeat("0", 40), nil)
-	if err != nil || len(all) != 3 {
-		t.Errorf("since nothing: %v, %v", all, err)
 	}
 }
 

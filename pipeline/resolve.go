@@ -155,7 +155,7 @@ func (p *Pipeline) assemble(ctx context.Context, fn schema.Function, tmpl Resolv
 	bc.Resolved = tmpl
 	defer bc.clock("package")()
 	bc.context, err = packaging.Assemble(ctx, packaging.Input{
-		Function: p.ownSecrets(p.titled(fn)), Template: tmpl.Template, Root: p.Reach.Root, Allow: p.Reach.Allow,
+		Function: p.ownSecrets(p.Titled(fn)), Template: tmpl.Template, Root: p.Reach.Root, Allow: p.Reach.Allow,
 		Copy:         slices.Concat(p.Stack.Configuration.Copy, p.settings.Inputs.Copies),
 		BuildOptions: p.settings.Inputs.BuildOptions, BuildArgs: p.settings.Inputs.BuildArgs, Watchdog: p.settings.Inputs.Watchdog,
 		Target: p.settings.Inputs.Target, Debug: p.settings.Debug, NoAccelerate: p.settings.Inputs.NoAccelerate, Hidden: p.hidden(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,23 +21,6 @@ func runtimeReport(rt *packaging.Runtime) *schema.RuntimeReport {
 		return nil
 	}
 	return &schema.RuntimeReport{Name: rt.Name, Version: rt.Version, From: rt.From}
-}
-
-// versionFiles are the files around a handler that may say which version of a runtime it
-// wants.
-func versionFiles(handler string) []string {
-	clean, ok := stackPath(handler)
-	if !ok {
-		return nil
-	}
-	var all []string
-	for dir := clean; dir != "."; {
-		dir = path.Dir(dir)
-		for _, name := range runtimes.Files() {
-			all = append(all, path.Join(dir, name))
-		}
-	}
-	return all
 }
 
 // endOfLife notes a runtime that nobody mends any more.

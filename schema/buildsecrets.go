@@ -35,3 +35,13 @@ func (f Function) RunSecrets(given map[string][]byte) map[string][]byte {
 	})
 	return given
 }
+
+// BuildSecretFiles are the files of the build secrets of all functions, which no image has.
+func (s *Stack) BuildSecretFiles() []string {
+	var files []string
+	for _, fn := range s.Functions {
+		files = slices.AppendSeq(files, maps.Values(fn.BuildSecrets))
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}

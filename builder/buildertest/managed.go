@@ -28,7 +28,7 @@ func NewManaged(t *testing.T, mirrors map[string]string, flags ...string) manage
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { RemoveState(t, dir) })
-	m := managed.Builder{Root: filepath.Join(dir, "root"), Socket: filepath.Join(dir, "run", "b.sock"), Identity: "one"}
+	m := managed.Builder{Root: filepath.Join(dir, "root"), Socket: filepath.Join(dir, "run", "fnb", "b.sock"), Identity: "one"}
 	return Again(t, m, m.Identity, mirrors, flags...)
 }
 

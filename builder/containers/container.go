@@ -36,14 +36,15 @@ type Container struct {
 	tail  tail
 	again func(context.Context) (code int, ok bool) // runs it once more, and only waits for its end
 	reach bool                                      // there can be a tunnel
+	apart bool                                      // the process is not the container's first one, which is the tunnel
 
 	started chan struct{} // closed when the process was started
 	process
 	ending
 
-	transport *http.Transport
-	tunnel    tunnel
-	ways      ways
+	peer   peer
+	tunnel tunnel
+	ways   ways
 }
 
 // A process is the container's main one. It is there once it was started.
@@ -101,16 +102,11 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 	run := &Container{
 		name: r.Name, address: address, started: make(chan struct{}),
 		ending: ending{end: end, leave: make(chan struct{}), gone: make(chan struct{})},
-		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0},
+		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0 && r.Service.Talk == nil},
 		tunnel: tunnel{begun: make(chan struct{}), ended: make(chan struct{})},
 		ways:   ways{routes: r.Routes, tell: r.Unreached, told: map[string]bool{}},
 	}
-	run.transport = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return run.Dial(ctx) },
-		DisableCompression: true,
-		// They are given up before the watchdog, which waits 30 seconds for a request, does.
-		MaxConnsPerHost: 512, MaxIdleConnsPerHost: 64, IdleConnTimeout: 20 * time.Second,
-	}
+	run.peer = newPeer(run.Dial)
 	return run
 }
 
@@ -185,7 +181,7 @@ func (r *Container) wait(ctx context.Context, g gw.Client) error {
 				r.exited, r.code = true, int(exit.ExitCode)
 				// The end of the process kills the tunnel, and BuildKit may take how that ended for
 				// how the container did.
-				if r.code > 255 || r.code == killed && len(r.ways.routes) > 0 {
+				if r.code > 255 || r.code == killed && len(r.ways.routes) > 0 && !r.apart {
 					r.code = UnknownExitCode
 				}
 			default:
@@ -219,7 +215,7 @@ func (r *Container) finish(err error) {
 		if !r.exited && r.err == nil {
 			r.err = err
 		}
-		r.transport.CloseIdleConnections()
+		r.peer.transport.CloseIdleConnections()
 		close(r.gone)
 	})
 }
@@ -314,24 +310,6 @@ const closePatience = 5 * time.Second
 // ReadFile reads a file of the container.
 func (r *Container) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return r.ctr.ReadFile(ctx, gw.ReadContainerRequest{ReadRequest: gw.ReadRequest{Filename: path}})
-}
-
-// Transport reaches the container over HTTP, whatever the host of a request's
-// URL is. The first connection takes the builder some time, a request about a millisecond.
-func (r *Container) Transport() http.RoundTripper { return onePeer{r} }
-
-// A onePeer asks the container whatever host a request's URL has: the connection
-// that was made for one serves the others too.
-type onePeer struct{ run *Container }
-
-// RoundTrip implements [http.RoundTripper].
-func (p onePeer) RoundTrip(req *http.Request) (*http.Response, error) {
-	out := req.WithContext(req.Context()) // a copy
-	u := *req.URL
-	out.Host = cmp.Or(req.Host, u.Host)
-	u.Scheme, u.Host = "http", p.run.host()
-	out.URL = &u
-	return p.run.transport.RoundTrip(out)
 }
 
 // healthPath is where the watchdog says whether the function takes requests.
@@ -488,7 +466,7 @@ func (r *Container) healthy(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	res, err := r.transport.RoundTrip(req)
+	res, err := r.peer.transport.RoundTrip(req)
 	if err != nil {
 		return false, err
 	}

@@ -81,7 +81,7 @@ type Service struct {
 	// Command is run in place of the image's, behind its entrypoint.
 	Command []string
 	// Talk is a program that somebody talks to, in the place of the image's; nil is the
-	// image's.
+	// image's. It needs a tunnel, but in a stage.
 	Talk *Talk
 	// Keep says which folders have files that outlive the container, each with the name of
 	// what the builder keeps them in; nil is none. It is called with the volumes of the image,
@@ -270,8 +270,7 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 		_ = ctr.Release(released)
 	}()
 	if r.Service.Talk != nil {
-		c := run.image.Config
-		err = run.converse(ctx, ctr, r.Request, gw.StartRequest{Env: c.Env, User: c.User, Cwd: c.WorkingDir})
+		err = run.attach(ctx, ctr, r.Request)
 	} else {
 		err = run.begin(ctx, ctr, r.Request)
 	}

@@ -1,10 +1,13 @@
 package containers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -69,10 +72,62 @@ func unsupported(err error) bool {
 	return strings.Contains(err.Error(), string(gwpb.CapGatewayExecFilesystem)) || strings.Contains(err.Error(), "code = Unimplemented")
 }
 
-// command is what a talk runs. A terminal's program is not the container's first process if
-// that can be helped: the kernel keeps Ctrl-C from that one, unless it asked for it.
-func (t *Talk) command(ctx context.Context, ctr gw.Container) ([]string, error) {
-	if len(t.Command) > 0 && !t.TTY {
+// A NoProgramError says that a program which somebody wants to talk to cannot be run.
+type NoProgramError struct {
+	Program string
+	There   bool // it is there, and is not a program
+}
+
+func (e *NoProgramError) Error() string {
+	switch {
+	case e.There:
+		return e.Program + " is not a program that can be run"
+	case strings.Contains(e.Program, "/"):
+		return "there is no program " + e.Program
+	}
+	return "there is no program " + e.Program + " in PATH"
+}
+
+// find returns an error if a container's image does not have the program: the builder would
+// tell it as the program's own word, and end.
+func (t *Talk) find(ctx context.Context, ctr gw.Container, start gw.StartRequest) error {
+	if len(t.Command) == 0 {
+		return nil
+	}
+	none := &NoProgramError{Program: t.Command[0]}
+	places := []string{none.Program}
+	if !strings.Contains(none.Program, "/") {
+		places = nil
+		for _, dir := range strings.Split(cmp.Or(env.Get(start.Env, "PATH"), defaultPath), ":") {
+			places = append(places, path.Join(cmp.Or(dir, "."), none.Program))
+		}
+	}
+	for _, at := range places {
+		if !path.IsAbs(at) {
+			at = path.Join("/", start.Cwd, at)
+		}
+		switch info, err := ctr.StatFile(ctx, gw.StatContainerRequest{StatRequest: gw.StatRequest{Path: at}}); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && !fs.FileMode(info.GetMode()).IsDir() && info.GetMode()&0o111 != 0:
+			return nil
+		case err == nil:
+			none.There = true
+		case !strings.Contains(err.Error(), "no such file") && !strings.Contains(err.Error(), "not exist") && !strings.Contains(err.Error(), "not a directory"):
+			return nil // nobody can look
+		}
+	}
+	return none
+}
+
+// defaultPath is BuildKit's.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// command is what a talk runs. As the container's first process it is run by a shell if that can
+// be helped: the kernel keeps Ctrl-C from the first one, unless it asked for it, and
+// a shell says what it does not find.
+func (t *Talk) command(ctx context.Context, ctr gw.Container, apart bool) ([]string, error) {
+	if len(t.Command) > 0 && apart {
 		return t.Command, nil
 	}
 	shell, err := findShell(ctx, ctr)
@@ -83,21 +138,52 @@ func (t *Talk) command(ctx context.Context, ctr gw.Container) ([]string, error) 
 		return []string{shell}, nil
 	case err != nil:
 		return t.Command, ctx.Err()
+	case t.TTY:
+		return append([]string{shell, "-c", `"$@"; exit $?`, shell}, t.Command...), nil
 	}
-	return append([]string{shell, "-c", `"$@"; exit $?`, shell}, t.Command...), nil
+	return append([]string{shell, "-c", `exec "$@"`, shell}, t.Command...), nil
+}
+
+// attach starts the program that somebody talks to in a container whose first process is the
+// tunnel. So its exit code is its own whatever becomes of the tunnel, it has what the image
+// says and not the variables with which BuildKit traces a first process, and no
+// signal is kept from it.
+func (r *Container) attach(ctx context.Context, ctr gw.Container, req *Request) error {
+	if !r.reach {
+		return errNoTunnel
+	}
+	r.apart, r.ctr, r.life = true, ctr, ctx
+	r.tunnel.begin.Do(func() { go r.startTunnel() })
+	select {
+	case <-r.tunnel.begun:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := r.tunnel.err; err != nil {
+		return err
+	}
+	c := r.image.Config
+	return r.converse(ctx, ctr, req, gw.StartRequest{Env: c.Env, User: c.User, Cwd: c.WorkingDir})
 }
 
 // converse starts the program that somebody talks to. What it is started with in every case
 // is in start.
 func (r *Container) converse(ctx context.Context, ctr gw.Container, req *Request, start gw.StartRequest) error {
-	var err error
-	if start.Args, err = req.Service.Talk.command(ctx, ctr); err != nil {
-		r.err = err // the builder hands back only its words
-		return err
-	}
 	start.Env = slices.Clone(start.Env)
 	for _, k := range slices.Sorted(maps.Keys(req.Env)) {
 		start.Env = env.Set(start.Env, k, req.Env[k])
+	}
+	args, err := req.Service.Talk.command(ctx, ctr, r.apart)
+	if err == nil && r.apart {
+		err = req.Service.Talk.find(ctx, ctr, start)
+	}
+	if err != nil {
+		r.err = err // the builder hands back only its words
+		return err
+	}
+	start.Args = args
+	if len(req.Routes) > 0 {
+		start.Env = r.evade(start.Env) // what is started by hand
 	}
 	if req.Service.Talk.TTY && req.Service.Talk.Term != "" {
 		start.Env = env.Set(start.Env, "TERM", req.Service.Talk.Term)
@@ -109,11 +195,10 @@ func (r *Container) converse(ctx context.Context, ctr gw.Container, req *Request
 	if req.Service.Talk.In != nil {
 		start.Stdin = io.NopCloser(req.Service.Talk.In)
 	}
-	proc, err := ctr.Start(ctx, start)
-	if err != nil {
+	r.ctr, r.life, r.env = ctr, ctx, start.Env
+	if r.proc, err = ctr.Start(ctx, start); err != nil {
 		return err
 	}
-	r.process = process{ctr: ctr, proc: proc, life: ctx, env: start.Env}
 	close(r.started)
 	return nil
 }

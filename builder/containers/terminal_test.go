@@ -2,7 +2,9 @@ package containers_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"fnb/builder"
@@ -16,7 +18,7 @@ import (
 func talkTo(t *testing.T, c *builder.Client, req containers.Request, sizes <-chan terminal.Size) (string, int, error) {
 	t.Helper()
 	var out fixture.Buffer
-	req.Stdout, req.Stderr, req.Tunnel = &out, &out, builder.Watchdog{}
+	req.Stdout, req.Stderr = &out, &out
 	r, err := containers.Run(t.Context(), c, req)
 	if err != nil {
 		return "", 0, err
@@ -49,11 +51,45 @@ func TestTalk(t *testing.T) {
 	}
 }
 
+// A program that somebody talks to has the ways out of the container and what the image says,
+// and nothing of BuildKit's. Its exit code is told whatever else runs in the container.
+func TestTalkRoutes(t *testing.T) {
+	t.Parallel()
+	c := buildertest.Stock(t)
+	req := shell(t, "")
+	req.Routes = []containers.Route{serving(t, "far", 8080, answering)}
+	var mu sync.Mutex
+	var unreached []string
+	req.Unreached = func(u containers.Unreached) {
+		mu.Lock()
+		defer mu.Unlock()
+		unreached = append(unreached, u.Name)
+	}
+	for code := range 3 {
+		req.Service.Talk = &containers.Talk{Command: []string{"sh", "-c", "cat /etc/hosts; env; exit $0", strconv.Itoa(code)}}
+		out, got, err := talkTo(t, c, req, nil)
+		if got != code || err != nil || !strings.Contains(out, "127.102.1.1\tfar") || strings.Contains(out, "OTEL_") || strings.Contains(out, "TRACEPARENT") {
+			t.Errorf("%d, not %d, %v:\n%s", got, code, err, out)
+		}
+	}
+	req.Service.Talk = &containers.Talk{Command: []string{"sh", "-c", "kill -9 $$"}}
+	if out, code, err := talkTo(t, c, req, nil); code != 137 || err != nil {
+		t.Errorf("killed: %q, %d, %v", out, code, err)
+	}
+	for command, there := range map[string]bool{"none": false, "/none": false, "./f.sh/none": false, "/etc": true, "./f.sh": true} {
+		req.Service.Talk = &containers.Talk{Command: []string{command}}
+		out, _, err := talkTo(t, c, req, nil)
+		if none, ok := errors.AsType[*containers.NoProgramError](err); !ok || none.There != there {
+			t.Errorf("%s: %q, %v", command, out, err)
+		}
+	}
+}
+
 // In a stage a program has what the stage's last step had.
 func TestTalkStage(t *testing.T) {
 	t.Parallel()
 	from := strings.TrimSuffix(buildertest.SmallBase(t), "\n")
-	req := containers.Request{Name: "f", Build: &builder.Request{
+	req := containers.Request{Name: "f", Tunnel: realWatchdog(t), Build: &builder.Request{
 		Name: "f", Recipe: builder.Recipe{Target: "deps"}, Inputs: builder.Inputs{Secrets: map[string][]byte{"key": []byte("s3cret-key\n")}},
 		Context: fixture.Files("Dockerfile", from+` AS base
 RUN mkdir /from && echo from >/from/file

@@ -107,7 +107,9 @@ func (r *Container) startTunnel() {
 			}
 		},
 	})
-	r.awaitOutput(r.life)
+	if !r.apart {
+		r.awaitOutput(r.life)
+	}
 	var errs stderr
 	proc, err := r.ctr.Start(r.life, gw.StartRequest{
 		Args: append([]string{r.Program(), "tunnel"}, r.ways.args()...), Env: []string{"PATH=/"}, Cwd: "/", User: "0",
@@ -159,7 +161,7 @@ const openPatience = 30 * time.Second
 // hangUp ends the tunnel once it carries nothing, if nothing leads out of the container: a
 // process that is killed with the container can take its exit code with it.
 func (r *Container) hangUp() {
-	if !r.reach || len(r.ways.routes) > 0 {
+	if !r.reach || len(r.ways.routes) > 0 || r.apart {
 		return
 	}
 	r.hanging.Do(func() {
@@ -183,7 +185,7 @@ func (r *Container) hangUpIdle() {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		r.transport.CloseIdleConnections()
+		r.peer.transport.CloseIdleConnections()
 		if r.tunnel.mux.Streams() == 0 {
 			_ = r.tunnel.stdin.Close() // a pipe's never fails
 			return
@@ -198,7 +200,7 @@ func (r *Container) hangUpIdle() {
 
 // hungUp waits a moment for the tunnel to have ended.
 func (r *Container) hungUp() {
-	if !r.reach || len(r.ways.routes) > 0 {
+	if !r.reach || len(r.ways.routes) > 0 || r.apart {
 		return
 	}
 	select {

@@ -346,24 +346,30 @@ func (m Builder) unreachable(err error) error {
 }
 
 // Stop ends the builder and waits until it is gone; builds under way fail. One
-// that does not run is not an error, and one that does not end is killed.
+// that does not run is not an error, and one that does not end is killed. The folder
+// of its socket, and the one above it, go if they are empty.
 func (m Builder) Stop(ctx context.Context) error {
-	if s, err := m.State(); err != nil || !s.Running {
+	if s, err := m.State(); err != nil {
 		return err
+	} else if s.Running {
+		release, err := m.elect(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if s, err = m.settled(ctx); err != nil {
+			return err
+		}
+		if s.Running {
+			if err := m.stop(ctx, s); err != nil {
+				return err
+			}
+		}
 	}
-	release, err := m.elect(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	s, err := m.settled(ctx)
-	if err != nil || !s.Running {
-		return err
-	}
-	if err := m.stop(ctx, s); err != nil {
-		return err
-	}
-	_ = os.Remove(filepath.Dir(m.Socket)) // if it is empty; who starts the next builder waits for release
+	// If they are empty. A builder that starts makes its folder again.
+	dir := filepath.Dir(m.Socket)
+	_ = os.Remove(dir)
+	_ = os.Remove(filepath.Dir(dir))
 	return nil
 }
 

@@ -62,7 +62,7 @@ func TestManagedLife(t *testing.T) {
 	if err := m.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, left := range []string{filepath.Dir(m.Socket), filepath.Join(m.Root, "builder.json"), m.BusyFile()} {
+	for _, left := range []string{filepath.Dir(filepath.Dir(m.Socket)), filepath.Join(m.Root, "builder.json"), m.BusyFile()} {
 		if _, err := os.Stat(left); err == nil {
 			t.Errorf("%s is left", left)
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"fnb/gitrepo"
-	"fnb/pipeline"
+	"fnb/pipeline/changes"
 )
 
 // runChanged prints the functions whose inputs differ from those that a git
@@ -23,7 +23,7 @@ func (g *globals) runChanged(ctx context.Context, want wanted, since string) err
 	if err != nil {
 		return err
 	}
-	changed, err := p.Changed(ctx, fns, since, opened)
+	changed, err := changes.Since(ctx, p.Pipeline, fns, since, opened)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (g *globals) openRepository(ctx context.Context, since string) func() (*git
 		}
 		return gitrepo.Open(ctx, filepath.Dir(relative(file)), gitrepo.Options{Offline: g.offline, Ahead: true})
 	})
-	if !pipeline.IsNullCommit(since) {
+	if !changes.IsNullCommit(since) {
 		go func() { _, _ = open() }() // whoever needs it has the error
 	}
 	return open

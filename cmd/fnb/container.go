@@ -14,6 +14,7 @@ import (
 
 	"fnb/builder/display"
 	"fnb/internal/plain"
+	"fnb/internal/terminal"
 	"fnb/pipeline"
 	"fnb/pipeline/services"
 	"fnb/schema"
@@ -25,9 +26,11 @@ type containerFlags struct {
 	env     []string
 	secrets []string // of the function
 	reach   reachFlag
+	fresh   freshFlag
 	frozen  bool
 	timeout time.Duration
 
+	path      string                    // of the command whose flags they are
 	settings  pipeline.Settings         // once they are parsed
 	container pipeline.ContainerOptions // the same
 }
@@ -51,6 +54,7 @@ func (o *containerFlags) addImageFlags(f *pflag.FlagSet) {
 }
 
 func (o *containerFlags) parse(command string) error {
+	o.path = command
 	// Nothing is exported: the builder runs what is in its cache.
 	o.settings = pipeline.Settings{Parallel: runtime.NumCPU(), Destination: pipeline.Destination{Kind: pipeline.ToContainer}, Pinning: pipeline.Pinning{Frozen: o.frozen}}
 	bad := &complaints{command: command}
@@ -79,6 +83,9 @@ func (o *containerFlags) parse(command string) error {
 func (g *globals) containers(ctx context.Context, o *containerFlags, c choice, names []string, keys ...string) (*shownPipeline, []*pipeline.Job, error) {
 	p, fns, err := g.newPipeline(wanted{settings: o.settings, insecure: o.inputs.insecure, choice: c, names: names, keys: append(schema.RunKeys(), keys...)})
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := o.fresh.check(o.path, p.Stack, fns); err != nil {
 		return nil, nil, err
 	}
 	jobs, err := p.jobs(ctx, fns)
@@ -136,5 +143,9 @@ func (g *globals) noteSecrets(mu *sync.Mutex, fn schema.Function, o *containerFl
 func (g *globals) say(mu *sync.Mutex, name, format string, args ...any) {
 	mu.Lock()
 	defer mu.Unlock()
-	fmt.Fprintf(g.err, "fnb: %s: %s\n", name, plain.Line(fmt.Sprintf(format, args...)))
+	end := "\n"
+	if terminal.Is(g.err) { // which may be that of a program elsewhere
+		end = "\r\n"
+	}
+	fmt.Fprintf(g.err, "fnb: %s: %s%s", name, plain.Line(fmt.Sprintf(format, args...)), end)
 }

@@ -24,6 +24,8 @@ const (
 	exitBuilder     = 6
 	exitNewer       = 7
 	exitDeploy      = 9
+	exitNoProgram   = 126
+	exitNotThere    = 127
 	exitInterrupted = 130
 )
 

@@ -55,6 +55,8 @@ func TestExitCode(t *testing.T) {
 		{"a lock that lacks something", &pins.NotLockedError{What: "base images"}, exitNotFound},
 		{"another watchdog", &pins.OtherWatchdogError{}, exitNotFound},
 		{"no builder", gone, exitBuilder},
+		{"a program that is not there", failed(&containers.NoProgramError{Program: "x"}), exitNotThere},
+		{"a program that is none", &containers.NoProgramError{Program: "x", There: true}, exitNoProgram},
 		{"something newer", &outdatedError{n: 1}, exitNewer},
 		{"a function's template", failed(&pipeline.TemplateError{Err: &store.NotFoundError{Name: "x"}}), exitNotFound},
 		{"of several a failed build decides", failed(&store.NotFoundError{Name: "x"}, step), exitBuild},

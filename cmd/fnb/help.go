@@ -17,10 +17,13 @@ func helpTopics() []*cobra.Command {
     6  the builder cannot be reached
     7  something newer exists, or fnb deploy --diff found something
     9  a platform does not run a function that is deployed to it
+  126  fnb shell: COMMAND cannot be run
+  127  fnb shell: COMMAND was not found
   130  interrupted
 
-Where several functions fail for different reasons, 3 wins.`),
+Where several functions fail for different reasons, 3 wins. fnb shell ends with the exit code of its shell or COMMAND.`),
 		topic("tasks", "what to type for what people do often", `  begin                          fnb new hello --lang go, or in a project that is there: fnb adopt
+  install it on another machine  sh install.sh VERSION, or a release's package
   see what is missing here       fnb doctor
   install packages from a        build_secrets: {pipconf: ./pip.conf} at the function in stack.yaml,
     private registry             or fnb build --secret id=pipconf,src=pip.conf
@@ -66,5 +69,21 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
                                where fnb keeps its files
 
 A flag wins over the environment, the environment over the stack file, the stack file over a default.`),
+	}
+}
+
+// describeCobra has the commands that cobra brings speak as the others do.
+func describeCobra(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Short = "show the help of a command or a topic"
+		case "completion":
+			c.Short = "print what a shell needs to complete commands"
+			c.Long = "Completion prints a script for a shell, which then completes commands, flags and names. The help of each shell says how to load it."
+			for _, shell := range c.Commands() {
+				shell.Short = "print the script for " + shell.Name()
+			}
+		}
 	}
 }

@@ -51,7 +51,12 @@ func exitCode(err error) int {
 	if all, ok := errors.AsType[*missingError](err); ok {
 		return all.exitCode()
 	}
+	none, noProgram := errors.AsType[*containers.NoProgramError](err)
 	switch {
+	case noProgram && none.There:
+		return exitNoProgram
+	case noProgram:
+		return exitNotThere
 	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):

@@ -50,6 +50,7 @@ With --dead-letters it lists the calls of /async-function/NAME that fnb run --ga
 		},
 	}
 	o.addFlags(cmd.Flags())
+	o.fresh.addFlag(cmd.Flags())
 	o.request.addFlags(cmd.Flags())
 	o.letters.addFlags(cmd.Flags())
 	return cmd
@@ -74,7 +75,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 		return err
 	}
 	defer req.Body.Close()
-	if rt := runningFunction(ctx, stack.File, fn.Name); rt != nil {
+	if rt := runningFunction(ctx, stack.File, fn.Name); rt != nil && len(o.fresh) == 0 {
 		return wrapFunction(stack, fn, g.exchange(&o.request, rt, req))
 	}
 	p, jobs, err := g.containers(ctx, &o.containerFlags, choice{}, []string{fn.Name})
@@ -84,7 +85,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	defer p.Close()
 	p.unfold = g.ci.Quote(g.err)
 	var mu sync.Mutex
-	defer g.serviced(ctx, p, &o.container, &mu, !g.quiet).Close()
+	defer g.serviced(ctx, p, &o.container, o.fresh, &mu, !g.quiet).Close()
 	err = pipeline.Each(ctx, jobs, 1, func(ctx context.Context, _ int, j *pipeline.Job) error { return g.invokeOnce(ctx, p, j, o, req, &mu) })
 	if lerr := p.WriteLock(); lerr != nil {
 		err = errors.Join(err, lerr)

@@ -46,8 +46,14 @@ func TestManyFunctions(t *testing.T) {
 	if len(all) != 200 || all["fn000"] != first["fn000"] {
 		t.Errorf("%d functions, of which the first is %s, was %s", len(all), all["fn000"], first["fn000"])
 	}
-	if lines := strings.Count(u.log, "\n"); lines > 201 {
-		t.Errorf("%d lines for 200 functions", lines)
+	lines := 0
+	for line := range strings.Lines(u.log) {
+		if !strings.Contains(line, " took ") { // a step that was slow here has a line too
+			lines++
+		}
+	}
+	if lines > 201 {
+		t.Errorf("%d lines for 200 functions:\n%s", lines, u.log)
 	}
 	if t.Logf("at most %d kB of memory, %d kB for one", u.rss, one); u.rss-one > 100<<10 || one == 0 {
 		t.Errorf("fnb took %d kB for 200 functions, and %d kB for one", u.rss, one)

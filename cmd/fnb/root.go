@@ -84,7 +84,9 @@ func newRoot(s streams) *cobra.Command {
 	root.AddCommand(newPublish(g))
 	root.SetGlobalNormalizationFunc(flagOfFaasCLI)
 	root.AddCommand(helpTopics()...)
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	describeCobra(root)
 	return root
 }
 

@@ -56,6 +56,7 @@ The services that a function names with run.services in the stack file, such as 
 		},
 	}
 	o.containerFlags.addFlags(cmd.Flags())
+	o.fresh.addFlag(cmd.Flags())
 	o.choice.addFlags(cmd.Flags(), "run")
 	o.debugFlags.addFlags(cmd.Flags())
 	cmd.Flags().IntVarP(&o.port, "port", "p", 8080, "forward the local port `N` to the first function, those after it to the others; 0 is any")
@@ -79,11 +80,11 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	if o.watch {
 		so.Watch = watchFiles
 	}
-	if so.Gateway, err = o.gateway.options(p.Stack); err != nil {
+	if so.Gateway, err = o.gateway.options(ctx, p.Stack); err != nil {
 		return err
 	}
 	r := &runner{g: g, o: o, p: p}
-	defer g.serviced(ctx, p, &so.Container, &r.out, !g.quiet).Close()
+	defer g.serviced(ctx, p, &so.Container, o.fresh, &r.out, !g.quiet).Close()
 	fns, err := serve.Listen(ctx, p.Pipeline, jobs, so, r)
 	if err != nil {
 		return err

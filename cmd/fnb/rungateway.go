@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -43,12 +46,23 @@ func (o *gatewayFlag) String() string { return "" }
 func (o *gatewayFlag) Type() string { return "port" }
 
 // options are the gateway's for the functions of a stack file; nil is none.
-func (o *gatewayFlag) options(stack *schema.Stack) (*serve.GatewayOptions, error) {
+func (o *gatewayFlag) options(ctx context.Context, stack *schema.Stack) (*serve.GatewayOptions, error) {
 	if !o.given {
 		return nil, nil
 	}
 	socket, err := functionSocket(stack.File, gatewaySocket)
-	return &serve.GatewayOptions{Port: o.port, Socket: socket, Version: fnbVersion()}, err
+	if err != nil {
+		return nil, err
+	}
+	dir, err := dataDir()
+	if err != nil {
+		return nil, err
+	}
+	key, err := gateway.OpenKey(ctx, filepath.Join(dir, "calls.key"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the key of calls: %w", err)
+	}
+	return &serve.GatewayOptions{Port: o.port, Socket: socket, Version: fnbVersion(), Key: key}, nil
 }
 
 // keys are those of functions that a gateway goes by.
@@ -115,6 +129,9 @@ func (r *runner) Unfinished(calls int) {
 
 // gatewayHints say what helps where a gateway cannot be started, or its dead letters not sent.
 func gatewayHints(err error) []string {
+	if d, ok := errors.AsType[*gateway.DamagedLetterError](err); ok {
+		return []string{"correct its first line, or give it up with: rm " + plain.ShellWord(relative(d.File))}
+	}
 	switch {
 	case is[*serve.GatewayError](err) && is[*serve.PortError](err):
 		return []string{"take another with: --gateway=PORT, or any free one with --gateway=0"}

@@ -22,6 +22,7 @@ import (
 
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/internal/servers/cluster"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -40,6 +41,10 @@ type rig struct {
 
 	stockOnce sync.Once
 	stock     *servers.Buildkitd
+
+	clusterOnce sync.Once
+	cluster     *cluster.Cluster
+	clusterErr  error
 }
 
 var shared = sync.OnceValues(startRig) //nolint:gochecknoglobals // started by the first test that needs it
@@ -159,8 +164,11 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Setup:               func(env *testscript.Env) error { return r.setup(env) },
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Geteuid() == 0, nil
+			case "kubernetes":
+				return r.hasKubernetes()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -171,7 +179,7 @@ func TestScripts(t *testing.T) {
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage,
+			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage,
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -25,12 +26,14 @@ func newShell(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell [FUNCTION] [-- COMMAND…]",
 		Short: "look around in a function's image, or in a stage of its build",
-		Long: `Shell builds a function where that is needed and opens a shell in its image, in the builder, wherever that is. It needs no Docker. The shell is given what fnb run gives the function: its user, environment, working directory and secrets, and no network but the loopback interface. COMMAND runs in the place of a shell. FUNCTION may be left out where the stack has only one.
+		Long: `Shell builds a function where that is needed and opens a shell in its image, in the builder, wherever that is. It needs no Docker. The shell is given what fnb run gives the function: its user, environment, working directory and secrets. COMMAND runs in the place of a shell. FUNCTION may be left out where the stack has only one.
+
+The shell connects to what the function does, and to nothing else. The services of its run.services are started, and end with the shell. run.reach and --reach lead to hosts of this machine's network. To reach the gateway of a fnb run --gateway at port 8080, give --reach gateway=127.0.0.1:8080.
 
 With --stage the shell is in a stage of the Dockerfile, once its steps are done. It has the network of a RUN step, and the mounts of the stage's last one: caches, secrets, other stages. Secrets are those of the build then. fnb build --shell-on-failure opens one at a step that fails.
 
-What is changed in a shell is gone when it ends, except what is in a cache mount. The exit code is that of the shell or of COMMAND. If input and output are a terminal, the program has one too; if not, they are passed on as they are.`,
-		Example:           "  # a shell in the image, as the function would run\n  fnb shell hello\n\n  # one command\n  fnb shell hello -- ls -l /home/app\n\n  # a shell where the tests have run, with their packages\n  fnb shell hello --stage test\n\n  # a script from this machine\n  fnb shell hello -- sh -s < check.sh",
+What is changed in a shell is gone when it ends, except what is in a cache mount. The exit code is that of the shell or of COMMAND: 127 if COMMAND is not there, 126 if it is not a program. If input and output are a terminal, the program has one too; if not, they are passed on as they are.`,
+		Example:           "  # a shell in the image, as the function would run\n  fnb shell hello\n\n  # one command\n  fnb shell hello -- ls -l /home/app\n\n  # does it get to the database that the stack file names?\n  fnb shell orders -- pg_isready -h db\n\n  # a shell where the tests have run, with their packages\n  fnb shell hello --stage test\n\n  # a script from this machine\n  fnb shell hello -- sh -s < check.sh",
 		ValidArgsFunction: g.completeFunctions,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at >= 0 {
@@ -48,6 +51,9 @@ What is changed in a shell is gone when it ends, except what is in a cache mount
 					return usagef(cmd.CommandPath(), "a command is missing behind --; without -- it is a shell")
 				}
 			}
+			if o.stage != "" && len(o.reach)+len(o.fresh) > 0 {
+				return usagef(cmd.CommandPath(), "--reach and --fresh do nothing with --stage, which has the network of a RUN step")
+			}
 			if o.stage != "" { // a stage's secrets are those of its steps
 				o.inputs.target, o.inputs.secrets, o.secrets = o.stage, o.secrets, nil
 			}
@@ -57,6 +63,8 @@ What is changed in a shell is gone when it ends, except what is in a cache mount
 			return g.runShell(cmd.Context(), o, args)
 		},
 	}
+	o.reach.addFlag(cmd.Flags())
+	o.fresh.addFlag(cmd.Flags())
 	o.addImageFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.stage, "stage", "", "open it in the `STAGE` of the Dockerfile, such as deps or test")
 	return cmd
@@ -81,6 +89,10 @@ func (g *globals) runShell(ctx context.Context, o *shellOptions, names []string)
 		return err
 	}
 	defer p.Close()
+	if o.stage == "" {
+		var mu sync.Mutex
+		defer g.serviced(ctx, p, &o.container, o.fresh, &mu, false).Close()
+	}
 	if err := g.showing(p, len(jobs)); err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ A table is printed, or with --json a list. The exit code is 3 where a check fail
 	}
 	o.addTestFlags(cmd)
 	o.choice.addFlags(cmd.Flags(), "test")
+	o.fresh.addFlag(cmd.Flags())
 	cmd.SetFlagErrorFunc(testFlagError)
 	return cmd
 }
@@ -96,7 +97,7 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 	}
 	p.unfold = g.ci.Fold(g.err, "fnb: testing "+plain.Count(len(jobs), "function", "functions"))
 	var mu sync.Mutex
-	beside := g.serviced(ctx, p, &o.container, &mu, false)
+	beside := g.serviced(ctx, p, &o.container, o.fresh, &mu, false)
 	results, err := p.Test(ctx, jobs, o.options())
 	beside.Close()
 	p.Close()

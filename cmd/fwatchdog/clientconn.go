@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"fnb/cmd/fwatchdog/internal/rawio"
-	"fnb/cmd/fwatchdog/internal/wire"
+	"fnb/internal/framing"
 )
 
 // connKey is the context key of a request's *clientConn.
@@ -33,9 +33,9 @@ type clientConn struct {
 	current *exchange
 	linger  bool
 	refused bool
-	last    bool          // no other request may follow the one that is answered
-	framing *wire.Framing // nil: a plainServer reads the requests, which have no chunks
-	pending []byte        // read already, by the plainServer that the connection comes from
+	last    bool             // no other request may follow the one that is answered
+	framing *framing.Framing // nil: a plainServer reads the requests, which have no chunks
+	pending []byte           // read already, by the plainServer that the connection comes from
 }
 
 // connOf returns the connection that r came from; nil where it came from none.
@@ -54,13 +54,17 @@ func (c *clientConn) admit(r *http.Request) (last, ok bool) {
 	if c.refused || c.last {
 		return true, false
 	}
-	c.last = !r.ProtoAtLeast(1, 1) || c.framing != nil && c.framing.Ambiguous(r)
+	c.last = !r.ProtoAtLeast(1, 1)
+	if c.framing != nil {
+		_, may := c.framing.Ambiguous(r)
+		c.last = c.last || may
+	}
 	return c.last, true
 }
 
 // handOver makes read the connection's next bytes, which net/http reads from here on.
 func (c *clientConn) handOver(read []byte) {
-	c.pending, c.framing = read, wire.NewFraming() // the plainServer has taken those before the first request
+	c.pending, c.framing = read, framing.AfterEmptyLines() // the plainServer has taken those before the first request
 }
 
 // leaveHTTP says that what comes from here on is no request.

@@ -15,6 +15,7 @@ import (
 
 	"fnb/cmd/fwatchdog/internal/rawio"
 	"fnb/cmd/fwatchdog/internal/wire"
+	"fnb/internal/framing"
 )
 
 const (
@@ -156,10 +157,10 @@ func (c *plainConn) readHead() (int, error) {
 	c.limitRead()
 	empty := 0
 	for from := 0; ; {
-		for ; empty < wire.EmptyLines && bytes.HasPrefix(c.in, []byte("\r\n")); empty++ {
+		for ; empty < framing.EmptyLines && bytes.HasPrefix(c.in, []byte("\r\n")); empty++ {
 			c.in = c.in[:copy(c.in, c.in[2:])]
 		}
-		if len(c.in) > 0 && (c.in[0] != '\r' || len(c.in) > 1 || empty == wire.EmptyLines) {
+		if len(c.in) > 0 && (c.in[0] != '\r' || len(c.in) > 1 || empty == framing.EmptyLines) {
 			if !c.state.CompareAndSwap(connIdle, connBusy) && c.state.Load() == connClosed {
 				return 0, net.ErrClosed
 			}

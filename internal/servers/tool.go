@@ -12,8 +12,8 @@ import (
 )
 
 // Tool returns the path of a program of the nested modules below tools:
-// "registry", "buildkitd", "crane", "actionlint", "manifests", "compose", "actionscache" or
-// "versitygw". It is bin/tools/NAME of the checkout, and is built there first when it
+// "registry", "buildkitd", "crane", "buildctl", "actionlint", "manifests", "compose", "actionscache",
+// "versitygw" or "pause". It is bin/tools/NAME of the checkout, and is built there first when it
 // is missing, which can take minutes.
 func Tool(ctx context.Context, name string) (string, error) {
 	root, err := moduleRoot()
@@ -23,12 +23,14 @@ func Tool(ctx context.Context, name string) (string, error) {
 	from, ok := map[string]struct{ module, pkg string }{
 		"registry":     {"tools", "github.com/distribution/distribution/v3/cmd/registry"},
 		"buildkitd":    {"tools", "github.com/moby/buildkit/cmd/buildkitd"},
+		"buildctl":     {"tools", "github.com/moby/buildkit/cmd/buildctl"},
 		"crane":        {"tools", "github.com/google/go-containerregistry/cmd/crane"},
 		"actionlint":   {"tools/check", "github.com/rhysd/actionlint/cmd/actionlint"},
 		"manifests":    {"tools/check", "./manifests"},
 		"compose":      {"tools/check", "./compose"},
 		"actionscache": {"tools/cloud", "./actionscache"},
 		"versitygw":    {"tools/cloud", "github.com/versity/versitygw/cmd/versitygw"},
+		"pause":        {".", "./internal/servers/cluster/pause"},
 	}[name]
 	if !ok {
 		return "", fmt.Errorf("tool %q: no such tool", name)
@@ -69,6 +71,20 @@ func CloudFormation() (string, error) {
 		return "", fmt.Errorf("%s is missing: make cfn", path)
 	}
 	return path, nil
+}
+
+// Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
+// "make kubernetes" fills it.
+func Kubernetes() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "bin", "tools", "kubernetes")
+	if !executable(filepath.Join(dir, "bin", "kubelet")) {
+		return "", fmt.Errorf("%s is missing: make kubernetes", dir)
+	}
+	return dir, nil
 }
 
 // moduleRoot finds the checkout: the nearest folder above the working folder

@@ -74,6 +74,14 @@ func (p *Port) Lead(t Target) {
 	p.news = make(chan struct{})
 }
 
+// Listens says that the debugger to which the port leads has begun to listen, since its function
+// runs: one that refuses a connection from now on has ended, and is not waited for.
+func (p *Port) Listens() {
+	if v := p.current(); v != nil {
+		v.heard.Store(true)
+	}
+}
+
 // Close ends the port and its connections, and waits for them.
 func (p *Port) Close() {
 	p.end()

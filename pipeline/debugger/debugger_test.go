@@ -166,6 +166,24 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// TestEndedBefore: a debugger that has ended before anybody came is not waited for, once its
+// function runs.
+func TestEndedBefore(t *testing.T) {
+	t.Parallel()
+	p := Open(listen(t))
+	defer p.Close()
+	said := make(chan struct{}, 1)
+	target := newHouse(t, "nobody")
+	target.Ended = func() { said <- struct{}{} }
+	_ = target.Container.(*house).server.Close() // it is only a port that nobody has
+	p.Lead(target)
+	waits := visitor(t, p) // whether it comes before or after
+	p.Listens()
+	waits.isSentAway(t)
+	<-said // which patience alone would not say
+	visitor(t, p).isSentAway(t)
+}
+
 // TestManyVisitors: however many come, those that are let in are served, and all end with the
 // port.
 func TestManyVisitors(t *testing.T) {

@@ -17,9 +17,9 @@ type visit struct {
 
 	mu    sync.Mutex // held while nobody may come
 	conns atomic.Int64
-	heard bool // it has listened
-	ended bool // it listened no more when somebody came last
-	told  bool // Ended was called
+	heard atomic.Bool // it has listened
+	ended bool        // it listened no more when somebody came last
+	told  bool        // Ended was called
 }
 
 // reach connects to the debugger, which may not listen yet; nil where it never does or no
@@ -34,14 +34,15 @@ func (v *visit) reach() net.Conn {
 		conn, err := v.Container.DialPort(ctx, v.Port)
 		if err == nil {
 			v.conns.Add(1)
-			v.heard, v.ended = true, false
+			v.heard.Store(true)
+			v.ended = false
 			return conn
 		}
 		if v.ended {
 			return nil
 		}
 		switch {
-		case !v.heard || v.conns.Load() > 0:
+		case !v.heard.Load() || v.conns.Load() > 0:
 		case alone.IsZero():
 			alone = time.Now()
 		case time.Since(alone) > between && v.life.Err() == nil:

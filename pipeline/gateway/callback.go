@@ -76,7 +76,14 @@ const callbackLimit = time.Minute
 // callBack tells a call's answer to where the call says, again after pauses where that may
 // help.
 func (g *Gateway) callBack(ctx context.Context, p policy, c *Call, a answer) error {
-	transport := g.callbackTransport(c.From)
+	from := g.caller(c)
+	if _, err := g.mayCallBack(c.Callback, from); err != nil {
+		if from != c.From {
+			err = fmt.Errorf("%w; the letter is not one that this user's fnb has kept", err)
+		}
+		return err
+	}
+	transport := g.callbackTransport(from)
 	defer transport.CloseIdleConnections()
 	for tries := 1; ; tries++ {
 		after, again, err := postOnce(ctx, transport, c, a)
@@ -131,6 +138,7 @@ func postOnce(ctx context.Context, rt http.RoundTripper, c *Call, a answer) (aft
 		req.Header = a.header.Clone()
 	}
 	req.Header.Del("Content-Length")
+	req.Header.Del(headerCallback) // a function's answer gives nobody another way
 	if a.body != nil {
 		size, err := a.body.Seek(0, io.SeekEnd)
 		if err != nil {

@@ -54,6 +54,7 @@ type Options struct {
 	Functions []Function
 	Folder    string // of the stack file, in which calls are kept
 	Version   string // of fnb
+	Key       []byte // by which the user's calls are known, see [OpenKey]; nil is another one for each gateway
 	// Reach opens connections to what a function may reach beside the gateway; nil where it
 	// may not. It is asked where the callbacks of that function's calls lead.
 	Reach func(function, host string, port int) func(ctx context.Context) (net.Conn, error)
@@ -89,7 +90,7 @@ type Gateway struct {
 	o       Options
 	members map[string]*member
 	started time.Time
-	server  *http.Server
+	server  *Server
 	door    door
 	queue
 }
@@ -108,6 +109,9 @@ const turns = 4
 // New makes a gateway. Close has to be called.
 func New(o Options) (*Gateway, error) {
 	o.Limits = o.Limits.withDefaults()
+	if len(o.Key) == 0 {
+		o.Key = newKey()
+	}
 	g := &Gateway{o: o, members: map[string]*member{}, started: time.Now(), door: newDoor()}
 	for _, f := range o.Functions {
 		p, err := policyOf(f.Annotations)
@@ -119,23 +123,14 @@ func New(o Options) (*Gateway, error) {
 	if err := g.queue.open(g); err != nil {
 		return nil, err
 	}
-	g.server = &http.Server{
-		Handler: g, ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute, ErrorLog: log.New(io.Discard, "", 0),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if c, ok := c.(*inward); ok {
-				return context.WithValue(ctx, callerKey{}, c.from)
-			}
-			return ctx
-		},
-	}
-	go func() { _ = g.server.Serve(g.door) }() // it ends with Close
+	g.server = NewServer(g)
+	g.server.IdleTimeout, g.server.ErrorLog = 5*time.Minute, log.New(io.Discard, "", 0)
+	go g.server.Serve(g.door)
 	return g, nil
 }
 
 // Serve answers at a port of this machine, until the gateway is closed.
-func (g *Gateway) Serve(l net.Listener) {
-	_ = g.server.Serve(l) // it ends with Close
-}
+func (g *Gateway) Serve(l net.Listener) { g.server.Serve(l) }
 
 // Close takes no more requests, keeps the calls that were not done as dead letters, and
 // returns how many that were.
@@ -248,7 +243,11 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, rest string) {
 			}
 			return nil
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if status, why := Unsent(r); status != 0 {
+				refuse(w, status, why)
+				return
+			}
 			refuse(w, http.StatusBadGateway, "function "+m.Name+": "+err.Error())
 		},
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"fnb/internal/disk"
+	"fnb/internal/plain"
 	"fnb/internal/private"
 )
 
@@ -35,6 +36,7 @@ type Call struct {
 	Header   http.Header `json:"header,omitempty"`   //
 	Callback string      `json:"callback,omitempty"` // where the answer goes
 	From     string      `json:"from,omitempty"`     // the function that called; none is somebody at this machine's port
+	Seal     string      `json:"seal,omitempty"`     // shows that this user's fnb has taken the call
 	Accepted time.Time   `json:"accepted"`           //
 	Size     int64       `json:"size"`               // bytes of the body
 	Tries    int         `json:"tries"`              // how often it was tried
@@ -56,6 +58,16 @@ const maxHead = 4 << 20
 type UnknownLetterError struct{ ID string }
 
 func (e *UnknownLetterError) Error() string { return "there is no dead letter " + e.ID }
+
+// A DamagedLetterError says that the file of a call cannot be read as one.
+type DamagedLetterError struct {
+	File string
+	Why  string
+}
+
+func (e *DamagedLetterError) Error() string {
+	return "the dead letter " + e.File + " is damaged: " + e.Why
+}
 
 // Letters are the dead letters of a stack file's folder.
 type Letters struct {
@@ -197,22 +209,39 @@ func (l *Letters) read(name string) (c Call, rest io.ReadCloser, err error) {
 	if err != nil {
 		return c, nil, err
 	}
-	r := bufio.NewReader(io.LimitReader(f, maxHead))
-	line, err := r.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &c)
+	line, err := bufio.NewReader(io.LimitReader(f, maxHead)).ReadBytes('\n')
+	why := ""
+	switch {
+	case errors.Is(err, io.EOF) && len(line) == 0:
+		why = "it is empty"
+	case errors.Is(err, io.EOF):
+		why = "its first line has no end"
+	case err != nil:
+		return c, nil, errors.Join(fmt.Errorf("reading the call %s: %w", shown, err), f.Close())
+	default:
+		why = c.parse(line, path.Base(name))
 	}
-	if err == nil && (c.V != 1 || c.ID != path.Base(name)) {
-		err = errors.New("it is not one that this fnb has written")
+	if why != "" {
+		return c, nil, errors.Join(&DamagedLetterError{shown, why}, f.Close())
 	}
-	if err == nil {
-		_, err = f.Seek(int64(len(line)), io.SeekStart)
-	}
-	if err != nil {
+	if _, err = f.Seek(int64(len(line)), io.SeekStart); err != nil {
 		return c, nil, errors.Join(fmt.Errorf("reading the call %s: %w", shown, err), f.Close())
 	}
 	c.Size = info.Size() - int64(len(line)) // which nobody knows before the body has come
 	return c, body{f, f}, nil
+}
+
+// parse reads the line of a call with an id, and returns what is wrong with it.
+func (c *Call) parse(line []byte, id string) string {
+	switch err := json.Unmarshal(line, c); {
+	case err != nil:
+		return "its first line: " + err.Error()
+	case c.V != 1:
+		return fmt.Sprintf("its first line has v %d, and this fnb reads 1", c.V)
+	case c.ID != id:
+		return "its first line has the id " + plain.Short(c.ID)
+	}
+	return ""
 }
 
 // write writes the file of a call, in one step for who lists them, and returns the size of its body.

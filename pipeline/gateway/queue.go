@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,6 +152,7 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, rest string) {
 		V: 1, ID: newID(now), CallID: r.Header.Get(headerCallID), Function: m.Name, Method: r.Method, Path: path, Host: r.Host,
 		Header: header, Callback: callback, From: from, Accepted: now.UTC().Truncate(time.Millisecond),
 	}
+	c.Seal = g.seal(&c)
 	counted := &counter{r: http.MaxBytesReader(w, r.Body, limit)}
 	err := g.letters.write(g.run+"/"+c.ID, c, counted)
 	if err != nil {
@@ -159,7 +161,8 @@ func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, rest string) {
 		case errors.As(err, new(*http.MaxBytesError)):
 			g.tooLarge(w)
 		case counted.failed:
-			refuse(w, http.StatusBadRequest, "the body did not come whole")
+			status, why := Unsent(r)
+			refuse(w, cmp.Or(status, http.StatusBadRequest), cmp.Or(why, "the request's body did not come whole"))
 		default:
 			refuse(w, http.StatusInternalServerError, "keeping the call: "+err.Error())
 		}
@@ -359,7 +362,7 @@ func (g *Gateway) ask(ctx context.Context, m *member, c *Call, name string) (a a
 	}
 	defer res.Body.Close()
 	o = outcome{status: res.StatusCode, again: m.policy.again(res.StatusCode), after: retryAfter(res.Header, time.Now())}
-	if o.again {
+	if o.again || res.StatusCode >= http.StatusInternalServerError {
 		o.err = fmt.Errorf("it answered %s", strings.TrimSpace(res.Status))
 	}
 	a.status, a.header = res.StatusCode, endToEnd(res.Header)

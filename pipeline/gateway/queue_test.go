@@ -162,6 +162,137 @@ func TestCallbackFails(t *testing.T) {
 	}
 }
 
+// An answer of 500 and more is no success, also where trying again would not help.
+func TestAnswerOfNoUse(t *testing.T) {
+	t.Parallel()
+	url, told := listener(t, 501)
+	r := newRig(t, map[string]http.HandlerFunc{"hello": statuses(501, 501)}, nil)
+	r.do("POST", "/async-function/hello", "hi")
+	c := r.wantLetter("it answered 501 Not Implemented")
+	if c.Tries != 1 {
+		t.Errorf("%+v", c)
+	}
+	if status, err := r.Resend(t.Context(), c.ID); status != 501 || err == nil {
+		t.Errorf("sent again: %d %v", status, err)
+	}
+	if status, err := r.Resend(t.Context(), c.ID); status != 200 || err != nil {
+		t.Errorf("sent again: %d %v", status, err)
+	}
+	r.do("POST", "/async-function/hello", "hi", "X-Callback-Url: "+url)
+	r.wantLetter("its callback " + url + ": it answered 501 Not Implemented")
+	<-told
+}
+
+// A letter that this user's fnb has not kept leads where its function may go, whatever it says.
+func TestUnsealedLetters(t *testing.T) {
+	t.Parallel()
+	url, told := listener(t)
+	r := newRig(t, map[string]http.HandlerFunc{"hello": statuses(500, 500, 500), "other": statuses()}, func(o *Options) { o.Key = []byte("of the user") })
+	r.do("POST", "/async-function/hello", "hi", "X-Callback-Url: "+url)
+	c := r.wantLetter("500")
+	<-told
+	file := filepath.Join(r.folder, lettersFolder, c.ID)
+	line, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range [][2]string{
+		{`"seal":"` + c.Seal + `",`, ""},
+		{`"seal":"`, `"from":"other","seal":"`},
+		{`"callback":"`, `"callback":"http://127.0.0.1:1/","was":"`},
+		{`"function":"hello"`, `"function":"other"`},
+	} {
+		edited := strings.Replace(string(line), edit[0], edit[1], 1)
+		if edited == string(line) {
+			t.Fatalf("%s has no %s", line, edit[0])
+		}
+		if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Resend(t.Context(), c.ID); err == nil || !strings.Contains(err.Error(), "does not reach 127.0.0.1:") || !strings.Contains(err.Error(), "not one that this user's fnb has kept") {
+			t.Errorf("%s: %v", edit[1], err)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("a callback was told: %+v", <-told)
+	}
+	if err := os.WriteFile(file, line, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	again := &rig{t: t, folder: r.folder}
+	f := r.o.Functions
+	again.start(Options{Folder: r.folder, Functions: f, Key: []byte("of the user")})
+	if _, err := again.Resend(t.Context(), c.ID); err != nil {
+		t.Errorf("the user's own, in another run: %v", err)
+	}
+	<-told
+}
+
+// A function's answer does not say where the answer of another call goes.
+func TestAnswerNamesCallback(t *testing.T) {
+	t.Parallel()
+	url, told := listener(t)
+	asked := make(chan http.Header, 1)
+	r := newRig(t, map[string]http.HandlerFunc{
+		"hello": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Callback-Url", url) },
+		"other": func(_ http.ResponseWriter, r *http.Request) { asked <- r.Header },
+	}, nil)
+	r.do("POST", "/async-function/hello", "hi", "X-Callback-Url: http://gateway:8080/async-function/other")
+	if h := <-asked; h.Get("X-Callback-Url") != "" {
+		t.Errorf("%v", h)
+	}
+	r.Close() // all calls are done
+	if len(told) > 0 {
+		t.Errorf("%+v", <-told)
+	}
+}
+
+func TestDamagedLetters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]http.HandlerFunc{"hello": statuses(500, 500, 500)}, nil)
+	r.do("POST", "/async-function/hello", "hi")
+	c := r.wantLetter("500")
+	file := filepath.Join(r.folder, lettersFolder, c.ID)
+	for text, why := range map[string]string{
+		"": "it is empty", `{"v":1`: "its first line has no end", "{\n": "its first line: unexpected end of JSON input", `{"v":2}` + "\n": "v 2, and this fnb reads 1",
+		`{"v":1,"id":"x"}` + "\n": "has the id x", "null\n": "v 0",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{second(r.Resend(t.Context(), c.ID)), second(r.letters.List(""))} {
+			var damaged *DamagedLetterError
+			if !errors.As(err, &damaged) || damaged.File != file || !strings.Contains(err.Error(), why) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestOpenKey(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "fnb", "calls.key")
+	key, err := OpenKey(t.Context(), file)
+	if err != nil || len(key) != keySize {
+		t.Fatal(key, err)
+	}
+	if again, err := OpenKey(t.Context(), file); string(again) != string(key) || err != nil {
+		t.Errorf("%x is now %x, %v", key, again, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(file, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenKey(t.Context(), file); err == nil || !strings.Contains(err.Error(), file) {
+		t.Error(err)
+	}
+}
+
 func TestAnswerTooLarge(t *testing.T) {
 	t.Parallel()
 	url, _ := listener(t)

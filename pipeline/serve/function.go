@@ -31,7 +31,7 @@ const stopGrace = 10 * time.Second
 type served struct {
 	job      *pipeline.Job
 	listener net.Listener
-	server   *http.Server
+	server   *gateway.Server
 	socket   net.Listener    // of fnb invoke; nil where another fnb run has it
 	saved    <-chan struct{} // has a value when something was saved; nil where nobody watches
 	unwatch  func()
@@ -119,7 +119,11 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				}
 			}
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if status, why := gateway.Unsent(r); status != 0 {
+				http.Error(w, "fnb run: "+plain.Line(why), status)
+				return
+			}
 			http.Error(w, "fnb run: "+plain.Line(err.Error()), http.StatusBadGateway)
 		},
 	}
@@ -156,19 +160,19 @@ func listen(ctx context.Context, j *pipeline.Job, port int) (*served, error) {
 		return nil, err
 	}
 	s := &served{job: j, listener: l, starting: true, changed: make(chan struct{})}
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
+	s.server = gateway.NewServer(s)
 	return s, nil
 }
 
 // open begins to answer at the port, and at a socket for fnb invoke.
 func (s *served) open(ctx context.Context, path string) (err error) {
-	go func() { _ = s.server.Serve(s.listener) }() // it ends with close
+	go s.server.Serve(s.listener) // it ends with close
 	if s.socket, err = listenPrivate(ctx, path); err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, s.shut)
 	if s.socket != nil {
-		go func() { _ = s.server.Serve(s.socket) }() // the same
+		go s.server.Serve(s.socket) // the same
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type GatewayOptions struct {
 	Port    int    // of this machine; 0 is any
 	Socket  string // by which dead letters are sent again
 	Version string // of fnb
+	Key     []byte // by which it knows the user's calls
 }
 
 // A GatewayError is of a gateway that cannot be started.
@@ -48,7 +49,7 @@ func (f *Functions) openFront(ctx context.Context) (err error) {
 	if front.listener, err = listenLocal(ctx, o.Port); err != nil {
 		return &GatewayError{err}
 	}
-	options := gateway.Options{Folder: filepath.Dir(f.p.Stack.File), Version: o.Version, Reach: front.reach, Refused: f.obs.Refused, Kept: f.obs.Kept}
+	options := gateway.Options{Folder: filepath.Dir(f.p.Stack.File), Version: o.Version, Key: o.Key, Reach: front.reach, Refused: f.obs.Refused, Kept: f.obs.Kept}
 	for _, s := range f.all {
 		options.Functions = append(options.Functions, gateway.Function{Function: s.job.Function, Backend: s})
 	}

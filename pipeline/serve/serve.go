@@ -240,6 +240,9 @@ func (f *Functions) start(ctx context.Context, s *served) error {
 		back()
 		return pipeline.While("running", err)
 	}
+	if s.debug != nil {
+		s.debug.Listens()
+	}
 	if old := s.swap(&instance{Container: c, replaced: make(chan struct{})}); old != nil {
 		go old.retire(ctx)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type Options struct {
 	// Say is told what becomes of a service; nil is nobody. What is news only to somebody who
 	// waits is usual.
 	Say func(service, text string, usual bool)
+	// Fresh are services that begin without the data that they have kept.
+	Fresh []string
 }
 
 // Services are those of one run. A service is started when the first function that uses it
@@ -74,7 +77,7 @@ func (s *Services) start(of services.Service) *service {
 	if one, ok := s.all[of.Name]; ok {
 		return one
 	}
-	one := &service{Service: of, set: s, changed: make(chan struct{})}
+	one := &service{Service: of, set: s, fresh: slices.Contains(s.o.Fresh, of.Name), changed: make(chan struct{})}
 	s.all[of.Name] = one
 	s.running.Go(func() { one.run(s.life) })
 	return one
@@ -89,7 +92,8 @@ func (s *Services) Close() {
 // A service is one that was started.
 type service struct {
 	services.Service
-	set *Services
+	set   *Services
+	fresh bool // its data is to be dropped before it starts; of the goroutine of run
 
 	mu      sync.Mutex
 	now     *containers.Container // that may be used

@@ -16,6 +16,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/containers"
 	"fnb/internal/disk"
+	"fnb/internal/plain"
 	"fnb/packaging"
 )
 
@@ -42,7 +43,7 @@ func (s *service) launch(ctx context.Context, seen *sight) (*containers.Containe
 		Stdout:  seen.over(s.log()), Stderr: seen.over(s.log()),
 	}
 	if s.Keep {
-		req.Service.Keep = s.kept
+		req.Service.Keep = func(volumes []string) (map[string]string, error) { return s.keep(ctx, volumes) }
 	}
 	c, err := containers.Run(ctx, p.Machine, req)
 	if err != nil && ctx.Err() == nil {
@@ -77,6 +78,25 @@ func (s *service) hold() (release func(), err error) {
 		return nil, failure(p, s.Service, "keep", "starting it", err)
 	}
 	return unlock, nil
+}
+
+// keep returns what kept does, once its data was dropped if that is wanted.
+func (s *service) keep(ctx context.Context, volumes []string) (map[string]string, error) {
+	kept, err := s.kept(volumes)
+	if err != nil || !s.fresh {
+		return kept, err
+	}
+	var all int64
+	for folder, name := range kept {
+		freed, err := s.set.p.Machine.DropMount(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("dropping its data of %s: %w", folder, err)
+		}
+		all += freed
+	}
+	s.fresh = false
+	s.set.o.Say(s.Name, "dropped its data, "+plain.Size(all), true)
+	return kept, nil
 }
 
 // kept are the folders that are kept, and what the builder calls what it keeps them in.

@@ -32,7 +32,8 @@ type Options struct {
 	Talk      containers.Talk
 }
 
-// Open starts a program that somebody talks to, in a job's image or in a stage of its build.
+// Open starts a program that somebody talks to, in a job's image or in a stage of its build. In
+// the image it has the ways out that the options give the function.
 // What edit puts into the request is where its output goes.
 func Open(ctx context.Context, p *pipeline.Pipeline, j *pipeline.Job, o Options, edit func(*containers.Request)) (*containers.Container, error) {
 	const doing = "opening a shell"
@@ -40,11 +41,14 @@ func Open(ctx context.Context, p *pipeline.Pipeline, j *pipeline.Job, o Options,
 	if err != nil {
 		return nil, err
 	}
-	req.Service.Talk, req.Tunnel = &o.Talk, builder.Watchdog{}
+	req.Service.Talk = &o.Talk
 	if o.Stage != "" {
 		stage := *req.Build
 		stage.Watchdog, stage.Config = builder.Watchdog{}, schema.ImageConfig{}
 		req.Build, req.Env, req.Secrets, req.Service.Talk.Stage = &stage, o.Container.Env, nil, true
+		req.Tunnel = builder.Watchdog{}
+	} else if err := o.Container.Route(ctx, &req, j.Function); err != nil {
+		return nil, pipeline.While(doing, err)
 	}
 	edit(&req)
 	running, err := containers.Run(ctx, p.Machine, req)

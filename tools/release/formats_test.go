@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
 )
 
@@ -129,6 +130,54 @@ func TestFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	scoopFormat().check(t, "fnb.json", doc)
+}
+
+// published prints a JSON Schema of the catalogue that the Python package schemastore carries.
+const published = `
+import json, pathlib, sqlite3, sys, sysconfig
+cache = pathlib.Path(sysconfig.get_path("purelib"), "schemastore", "cache.sqlite")
+for (blob,) in sqlite3.connect(cache).execute("SELECT value FROM responses"):
+    body = blob[blob.find(b"{", 2):]  # of a saved answer
+    try:
+        schema, _ = json.JSONDecoder().raw_decode(body.decode("utf-8", "replace"))
+    except ValueError:
+        continue
+    if schema.get("$id") == sys.argv[1]:
+        print(json.dumps(schema))
+        break
+`
+
+// TestSchemas holds manifests to schemas that Scoop and winget have published, as far as those go: that of Scoop is older
+// than arm64, and that of winget the first one, which has addresses and checksums.
+func TestSchemas(t *testing.T) {
+	t.Parallel()
+	const python = "../cfn/venv/bin/python3" // skips the test if it is missing
+	if _, err := os.Stat(python); err != nil && slices.Contains(strings.Split(os.Getenv("FNB_REQUIRE"), ","), "cfn") {
+		t.Fatalf("%v: make cfn", err)
+	}
+	r := packed(t, "v1.2.3", "github.com/acme/fnb", 0o600, time.Now())
+	for file, id := range map[string]string{"fnb.json": "http://scoop.sh/draft/schema#", "acme.fnb.installer.yaml": "https://aka.ms/winget-manifest.installer.1.0.0.schema.json"} {
+		source, err := jsonschema.UnmarshalJSON(strings.NewReader(command(t, python, "-c", published, id)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compiler := jsonschema.NewCompiler()
+		if err := compiler.AddResource("schema.json", source); err != nil {
+			t.Fatal(err)
+		}
+		var doc map[string]any
+		if err := yaml.Unmarshal(read(t, filepath.Join(r.manifests(), file)), &doc); err != nil { // JSON is YAML
+			t.Fatal(err)
+		}
+		if file == "fnb.json" {
+			for _, in := range []any{doc, doc["autoupdate"]} {
+				delete(in.(map[string]any)["architecture"].(map[string]any), "arm64")
+			}
+		}
+		if err := compiler.MustCompile("schema.json").Validate(doc); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
 }
 
 // homebrew stands for Homebrew: it knows the stanzas of a cask, and follows those of one system.

@@ -1,6 +1,6 @@
 // Package wire reads and writes the bytes of HTTP/1.1. ReadAnswer reads what a function answers, HeadParser the plain
-// requests of clients, Framing follows the bytes of those that net/http reads, and AppendRequest writes a request to a
-// function. Nothing here reads from a connection on its own or knows a time limit, so that all of it can be fuzzed.
+// requests of clients, and AppendRequest writes a request to a function. Nothing here reads from a connection on its own or
+// knows a time limit, so that all of it can be fuzzed.
 //
 // What it takes is stricter than it has to be: a message that two readers may read differently is refused, or is the last
 // one of its connection.
@@ -14,9 +14,8 @@ import (
 
 // The bounds of messages.
 const (
-	HeadMost   = 1 << 20  // bytes of one head, and of one trailer
-	SmallBody  = 16 << 10 // a body up to this size is read before it is answered, and sent with its head
-	EmptyLines = 2        // are ignored before a request line, for clients that send one after a body (RFC 9112, 2.2)
+	HeadMost  = 1 << 20  // bytes of one head, and of one trailer
+	SmallBody = 16 << 10 // a body up to this size is read before it is answered, and sent with its head
 )
 
 // UnknownLength is the length of a body that is known only at its end.

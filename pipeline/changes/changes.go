@@ -1,4 +1,6 @@
-package pipeline
+// Package changes says which functions of a stack are not what they were at a git revision
+// ([Since]): by git alone where that knows, else by the digests of their inputs.
+package changes
 
 import (
 	"bytes"
@@ -6,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,16 +19,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/gitrepo"
-	"fnb/packaging/lists"
+	"fnb/pipeline"
 	"fnb/schema"
-	"fnb/templates/tree"
 )
 
-// Changed returns the names of the functions whose inputs differ from those that a git
-// revision has; all are new since git's null commit. The settings have to be CompareOnly.
-// Open opens the repository that the stack file is in.
-func (p *Pipeline) Changed(ctx context.Context, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) ([]string, error) {
-	then, err := p.at(ctx, fns, revision, open)
+// Since returns the names of the functions whose inputs differ from those that a git
+// revision has; all are new since git's null commit. The pipeline's settings have to be
+// CompareOnly. Open opens the repository that the stack file is in.
+func Since(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) ([]string, error) {
+	then, err := at(ctx, p, fns, revision, open)
 	if err != nil {
 		return nil, fmt.Errorf("comparing with %s: %w", revision, err)
 	}
@@ -40,9 +40,11 @@ func (p *Pipeline) Changed(ctx context.Context, fns []schema.Function, revision 
 		if fn.SkipBuild {
 			continue
 		}
-		differs, err := p.differs(ctx, then, fn)
+		differs, err := differ(ctx, p, then, fn)
 		if err != nil {
-			errs = append(errs, &FunctionError{Name: fn.Name, Place: PlaceOf(p.Stack, fn), Doing: "comparing with " + revision, Err: err})
+			failed := (&pipeline.Job{Function: fn, Place: pipeline.PlaceOf(p.Stack, fn)}).Failed(err)
+			failed.Doing = "comparing with " + revision
+			errs = append(errs, failed)
 		}
 		if differs {
 			changed = append(changed, fn.Name)
@@ -58,7 +60,7 @@ func IsNullCommit(revision string) bool { return strings.Trim(revision, "0") == 
 // An oldProject is the project as a revision has it. Of its files those are written to a
 // folder that are read.
 type oldProject struct {
-	*Pipeline
+	*pipeline.Pipeline
 	dir   string // where its files are
 	repo  *gitrepo.Repo
 	tree  *gitrepo.Tree
@@ -71,7 +73,7 @@ type oldProject struct {
 
 // at opens the project of an earlier revision; nil where the revision is
 // git's null commit, or has no such stack file, so that everything is new.
-func (p *Pipeline) at(ctx context.Context, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) (_ *oldProject, err error) {
+func at(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, revision string, open func() (*gitrepo.Repo, error)) (_ *oldProject, err error) {
 	if IsNullCommit(revision) {
 		return nil, nil
 	}
@@ -86,7 +88,7 @@ func (p *Pipeline) at(ctx context.Context, fns []schema.Function, revision strin
 	tree := sync.OnceValues(func() (*gitrepo.Tree, error) { return repo.Tree(ctx, revision) })
 	var both errgroup.Group
 	both.Go(func() (err error) {
-		then.checkout, err = repo.Checkout(ctx, tree, p.repositoryPaths(repo, fns))
+		then.checkout, err = repo.Checkout(ctx, tree, repositoryPaths(p, repo, fns))
 		return err
 	})
 	both.Go(func() (err error) {
@@ -107,9 +109,9 @@ func (p *Pipeline) at(ctx context.Context, fns []schema.Function, revision strin
 }
 
 // open reads the stack file and the lock of the revision.
-func (t *oldProject) open(ctx context.Context, now *Pipeline) error {
+func (t *oldProject) open(ctx context.Context, now *pipeline.Pipeline) error {
 	stackFile := filepath.Base(now.Stack.File)
-	for _, name := range []string{stackFile, filepath.Base(LockFile(now.Stack.File))} {
+	for _, name := range []string{stackFile, filepath.Base(pipeline.LockFile(now.Stack.File))} {
 		if err := t.write(ctx, name); err != nil && (name == stackFile || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
@@ -119,16 +121,13 @@ func (t *oldProject) open(ctx context.Context, now *Pipeline) error {
 	if err != nil {
 		return err
 	}
-	s := now.settings
-	s.Allow = slices.Clone(now.Reach.Allow)
+	allow := slices.Clone(now.Reach.Allow)
 	for _, path := range now.Reach.Allow { // in the checkout that is where it was
 		if below, ok := t.below(path); ok {
-			s.Allow = append(s.Allow, filepath.Join(t.dir, filepath.FromSlash(below)))
+			allow = append(allow, filepath.Join(t.dir, filepath.FromSlash(below)))
 		}
 	}
-	m := now.Means
-	m.CacheDir = "" // nothing is kept of files that are about to be removed
-	t.Pipeline, err = New(stack, s, m)
+	t.Pipeline, err = now.At(stack, allow)
 	return err
 }
 
@@ -193,9 +192,9 @@ func (t *oldProject) write(ctx context.Context, path string) error {
 // writeInputs writes what a function of the revision is made of. What the revision does not
 // have is for whoever reads it to miss.
 func (t *oldProject) writeInputs(ctx context.Context, fn schema.Function) error {
-	paths, perhaps := t.inputPaths(fn)
+	paths, perhaps := t.InputPaths(fn)
 	around, _ := t.around(fn) // what cannot be told, packaging will say
-	for _, path := range slices.Concat(paths, perhaps, around, secretsOf(t.Stack)) {
+	for _, path := range slices.Concat(paths, perhaps, around, t.Stack.BuildSecretFiles()) {
 		if err := t.write(ctx, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -203,28 +202,12 @@ func (t *oldProject) writeInputs(ctx context.Context, fn schema.Function) error 
 	return nil
 }
 
-// inputPaths are the paths of the stack that a function's image is made of, and those that
-// need not be there: where its template may be.
-func (p *Pipeline) inputPaths(fn schema.Function) (paths, perhaps []string) {
-	paths = slices.Concat([]string{fn.Handler}, p.Stack.Configuration.Copy, p.settings.Inputs.Copies)
-	sources := []string{fn.Lang}
-	for _, src := range p.Stack.Configuration.Templates {
-		sources = append(sources, src.Source)
-	}
-	for _, src := range sources {
-		if ref, err := schema.ParseTemplateRef(src); err == nil && ref.Kind == schema.RefFolder {
-			perhaps = append(perhaps, ref.Dir)
-		}
-	}
-	return paths, append(append(perhaps, "template"), versionFiles(fn.Handler)...)
-}
-
 // repositoryPaths are the paths in a repository of what functions are made of.
-func (p *Pipeline) repositoryPaths(repo *gitrepo.Repo, fns []schema.Function) []string {
+func repositoryPaths(p *pipeline.Pipeline, repo *gitrepo.Repo, fns []schema.Function) []string {
 	var all []string
 	for _, fn := range fns {
-		paths, perhaps := p.inputPaths(fn)
-		around, _ := p.around(fn)
+		paths, perhaps := p.InputPaths(fn)
+		around, _ := p.Around(fn)
 		for _, path := range slices.Concat(paths, perhaps, around) {
 			if name, ok := repo.Path(path); ok {
 				all = append(all, name)
@@ -238,22 +221,18 @@ func (p *Pipeline) repositoryPaths(repo *gitrepo.Repo, fns []schema.Function) []
 // unchanged reports whether a function surely is what it was, without reading its files:
 // what the stack file, the lock and the command line say of it is the same, and git knows
 // that nothing has changed where it is made of.
-func (t *oldProject) unchanged(now *Pipeline, fn, was schema.Function) bool {
-	is, had := now.Pins.File(), t.Pins.File() // what was found out since is no difference
-	if !t.alike {                             // whose titles depend on one another
-		fn, was = now.titled(fn), t.titled(was)
+func (t *oldProject) unchanged(now *pipeline.Pipeline, fn, was schema.Function) bool {
+	is, had := fn, was
+	if !t.alike { // whose titles depend on one another
+		is, had = now.Titled(fn), t.Titled(was)
 	}
-	fn.Line, was.Line = 0, 0
-	if !reflect.DeepEqual(fn, was) || !reflect.DeepEqual(now.Stack.Configuration, t.Stack.Configuration) ||
-		!reflect.DeepEqual(is.Templates[fn.Lang], had.Templates[fn.Lang]) || !reflect.DeepEqual(is.Bases, had.Bases) ||
-		!reflect.DeepEqual(is.Watchdogs, had.Watchdogs) || !reflect.DeepEqual(is.Settings, had.Settings) ||
-		now.ofOpenFaaS() != t.ofOpenFaaS() || !reflect.DeepEqual(secretsOf(now.Stack), secretsOf(t.Stack)) {
+	if !now.Same(is, t.Pipeline, had) {
 		return false
 	}
 	if len(fn.BuildSecrets)+len(fn.EnvironmentFile) > 0 && now.CheckPaths(fn) != nil {
 		return false
 	}
-	paths, perhaps := now.inputPaths(fn)
+	paths, perhaps := now.InputPaths(fn)
 	for i, path := range slices.Concat(paths, perhaps) {
 		if !t.untouchedOnce(now, path, i >= len(paths)) {
 			return false
@@ -263,7 +242,7 @@ func (t *oldProject) unchanged(now *Pipeline, fn, was schema.Function) bool {
 }
 
 // untouchedOnce is untouched, which it asks once for each path.
-func (t *oldProject) untouchedOnce(now *Pipeline, path string, perhaps bool) bool {
+func (t *oldProject) untouchedOnce(now *pipeline.Pipeline, path string, perhaps bool) bool {
 	key := fmt.Sprint(perhaps, path)
 	same, known := t.same[key]
 	if !known {
@@ -275,7 +254,7 @@ func (t *oldProject) untouchedOnce(now *Pipeline, path string, perhaps bool) boo
 
 // untouched reports whether what is at a path of the stack is surely as it was, and where the
 // stack says it is: not by way of a link.
-func (t *oldProject) untouched(now *Pipeline, path string, perhaps bool) bool {
+func (t *oldProject) untouched(now *pipeline.Pipeline, path string, perhaps bool) bool {
 	name, ok := t.repo.Path(path)
 	if !ok || filepath.IsAbs(path) || !t.checkout.Same(name) {
 		return false
@@ -299,19 +278,9 @@ func (t *oldProject) leftOut(path string) bool {
 	return ok && t.checkout.LeftOut(name)
 }
 
-// secretsOf are the files of the build secrets of all functions, which no image has.
-func secretsOf(stack *schema.Stack) []string {
-	var files []string
-	for _, fn := range stack.Functions {
-		files = slices.AppendSeq(files, maps.Values(fn.BuildSecrets))
-	}
-	slices.Sort(files)
-	return slices.Compact(files)
-}
-
-// differs reports whether a function is not what it was. One that could not be
+// differ reports whether a function is not what it was. One that could not be
 // built then is new now.
-func (p *Pipeline) differs(ctx context.Context, then *oldProject, fn schema.Function) (bool, error) {
+func differ(ctx context.Context, p *pipeline.Pipeline, then *oldProject, fn schema.Function) (bool, error) {
 	at := -1
 	if then != nil {
 		at = slices.IndexFunc(then.Stack.Functions, func(f schema.Function) bool { return f.Name == fn.Name })
@@ -319,8 +288,7 @@ func (p *Pipeline) differs(ctx context.Context, then *oldProject, fn schema.Func
 	if at >= 0 && then.unchanged(p, fn, then.Stack.Functions[at]) {
 		return false, nil
 	}
-	is, err := p.Prepare(ctx, &Job{Function: fn})
-	err = cause(err)
+	is, err := p.Prepare(ctx, &pipeline.Job{Function: fn})
 	if missing, ok := errors.AsType[*schema.MissingError](err); ok && then.leftOut(missing.Path) {
 		return true, nil // git knows that it changed, and it is not checked out
 	}
@@ -330,48 +298,21 @@ func (p *Pipeline) differs(ctx context.Context, then *oldProject, fn schema.Func
 	if err := then.writeInputs(ctx, then.Stack.Functions[at]); err != nil {
 		return false, err
 	}
-	was, err := then.Prepare(ctx, &Job{Function: then.Stack.Functions[at]})
+	was, err := then.Prepare(ctx, &pipeline.Job{Function: then.Stack.Functions[at]})
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	return err != nil || is.Digest != was.Digest, nil
 }
 
-// around are the paths of the stack that a function's packages are installed from, beside
-// its handler: members of its workspace. Sure is false where that cannot be told.
-func (p *Pipeline) around(fn schema.Function) (paths []string, sure bool) {
-	handler, ok := stackPath(fn.Handler)
-	if !ok {
-		return nil, true
-	}
-	root, err := os.OpenRoot(p.Reach.Root)
-	if err != nil {
-		return nil, false
-	}
-	paths, err = lists.Around(tree.Folder(root), handler)
-	return paths, err == nil && root.Close() == nil
-}
-
-// around is that of the revision, as git has it.
+// around is what is around a function of the revision, as git has it.
 func (t *oldProject) around(fn schema.Function) (paths []string, sure bool) {
-	handler, ok := stackPath(fn.Handler)
-	if !ok {
-		return nil, true
-	}
-	paths, err := lists.Around(t.tree.Files(path.Clean(filepath.ToSlash(t.repo.Prefix))), handler)
-	return paths, err == nil
-}
-
-// stackPath is a path below the stack's folder, cleaned; false for that folder itself, and
-// for what is elsewhere.
-func stackPath(name string) (string, bool) {
-	clean := path.Clean(filepath.ToSlash(name))
-	return clean, clean != "." && filepath.IsLocal(filepath.FromSlash(clean))
+	return pipeline.Around(t.tree.Files(path.Clean(filepath.ToSlash(t.repo.Prefix))), fn)
 }
 
 // sameAround reports whether what is around a function is surely what it was.
-func (t *oldProject) sameAround(now *Pipeline, fn, was schema.Function) bool {
-	is, sure := now.around(fn)
+func (t *oldProject) sameAround(now *pipeline.Pipeline, fn, was schema.Function) bool {
+	is, sure := now.Around(fn)
 	had, known := t.around(was)
 	return sure && known && slices.Equal(is, had) && !slices.ContainsFunc(is, func(name string) bool { return !t.untouchedOnce(now, name, false) })
 }

@@ -1,4 +1,6 @@
-package wire
+// Package framing follows the bytes of HTTP/1.1 that net/http reads of a connection, with [Framing], to know of each
+// request whether two readers may see different ends of it.
+package framing
 
 import (
 	"bytes"
@@ -7,48 +9,52 @@ import (
 	"strings"
 )
 
+// EmptyLines are how many are ignored before a request line, for clients that send one after a body (RFC 9112, 2.2).
+const EmptyLines = 2
+
 const (
-	framingLine  = 8 << 10 // a longer line of a head is not followed
-	framingAhead = 512     // heads that the server has read and not yet answered; it reads 4 KiB ahead
+	mostLine  = 8 << 10 // a longer line of a head is not followed
+	mostAhead = 512     // heads that the server has read and not yet answered; it reads 4 KiB ahead
 )
 
-// Framing follows the bytes that net/http reads of one connection, to know of each request's head whether it names
-// both a length and chunks. The server drops that length before a handler could see it, and reads ahead, so that
+// A Framing follows one connection. Its zero value does so from the first request. It knows of each head whether that
+// names both a length and chunks. The server drops that length before a handler could see it, and reads ahead, so that
 // neither the request nor one piece of what was read tells. What is not strictly formed is not followed: from there on
 // every request with chunks is in doubt.
 type Framing struct {
 	lost  bool
-	state framingState
+	state state
 	line  []byte // begun and not ended
 	skip  int64  // bytes of a body or chunk still to come
-	head  framedHead
-	heads []framedHead // whose requests have not come to the handler yet
+	head  head
+	heads []head // whose requests have not come to the handler yet
 
 	empty    int  // lines before the request line
 	held     bool // a carriage return before the request line, which may be an empty line's
 	upgrades bool // a request has asked for an upgrade
 }
 
-// framedHead is what matters of one head.
-type framedHead struct {
+// head is what matters of one head.
+type head struct {
 	line    string // the request line
 	length  int64
 	lengths int // Content-Length fields
 	chunks  bool
+	folded  bool // a line may go on the one before
 }
 
-// framingState is what the next line of a connection is.
-type framingState int
+// state is what the next line of a connection is.
+type state int
 
 const (
-	lineOfHead framingState = iota
+	lineOfHead state = iota
 	lineOfChunkSize
 	lineAfterChunk
 	lineOfTrailer
 )
 
-// NewFraming follows a connection from its first request, before which empty lines have been taken out already.
-func NewFraming() *Framing { return &Framing{empty: EmptyLines} }
+// AfterEmptyLines follows a connection from its first request, before which empty lines have been taken out already.
+func AfterEmptyLines() *Framing { return &Framing{empty: EmptyLines} }
 
 // Feed takes the next bytes of the connection, and returns how many are left in p for the server: empty lines before a
 // request line are taken out, since a client may end a body with one (RFC 9112, 2.2).
@@ -94,7 +100,7 @@ func (f *Framing) take(rest []byte) (n int, drop bool) {
 		n = len(rest)
 	}
 	f.line = append(f.line, rest[:n]...)
-	f.lost = len(f.line) > framingLine || end > 0 && !f.endLine()
+	f.lost = len(f.line) > mostLine || end > 0 && !f.endLine()
 	switch {
 	case f.lost:
 		f.line = nil
@@ -140,6 +146,7 @@ func (f *Framing) headLine(text string) bool {
 	if text == "" {
 		return f.endHead()
 	}
+	h.folded = h.folded || text[0] == ' ' || text[0] == '\t'
 	name, value, _ := strings.Cut(text, ":")
 	switch {
 	case strings.EqualFold(strings.TrimSpace(name), "Content-Length"):
@@ -159,10 +166,10 @@ func (f *Framing) headLine(text string) bool {
 
 func (f *Framing) endHead() bool {
 	h := f.head
-	f.head, f.empty = framedHead{}, 0
+	f.head, f.empty = head{}, 0
 	f.heads = append(f.heads, h)
 	switch {
-	case h.chunks && !strings.HasSuffix(h.line, " HTTP/1.1"), len(f.heads) > framingAhead:
+	case h.chunks && !strings.HasSuffix(h.line, " HTTP/1.1"), len(f.heads) > mostAhead:
 		return false
 	case h.chunks:
 		f.state = lineOfChunkSize
@@ -185,10 +192,11 @@ func (f *Framing) chunkSize(text string) bool {
 	return true
 }
 
-// Ambiguous reports whether r, the next request that comes to the handler, names both a length and chunks, or may.
-func (f *Framing) Ambiguous(r *http.Request) bool {
+// Ambiguous reports of r, the next request that comes to the handler, whether it names both a length and chunks, and
+// whether it may.
+func (f *Framing) Ambiguous(r *http.Request) (is, may bool) {
 	if len(f.heads) == 0 {
-		return r.TransferEncoding != nil
+		return false, r.TransferEncoding != nil
 	}
 	h := f.heads[0]
 	f.heads = f.heads[1:]
@@ -196,7 +204,8 @@ func (f *Framing) Ambiguous(r *http.Request) bool {
 		f.heads = nil
 	}
 	if r.TransferEncoding == nil {
-		return false
+		return false, false
 	}
-	return h.lengths > 0 || !h.chunks || h.line != r.Method+" "+r.RequestURI+" "+r.Proto
+	sure := h.chunks && !h.folded && h.line == r.Method+" "+r.RequestURI+" "+r.Proto
+	return sure && h.lengths > 0, !sure || h.lengths > 0
 }

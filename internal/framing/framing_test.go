@@ -1,4 +1,4 @@
-package wire
+package framing
 
 import (
 	"bufio"
@@ -42,10 +42,9 @@ func FuzzFraming(f *testing.F) {
 				return
 			}
 			both := r.TransferEncoding != nil && length.Match(in[begin:at()])
-			if both && !follow.Ambiguous(r) {
-				t.Fatalf("%q has both a length and chunks, and is not in doubt", in[begin:at()])
-			} else if !both {
-				follow.Ambiguous(r) // as for every request
+			is, may := follow.Ambiguous(r)
+			if both && !may || is && !both {
+				t.Fatalf("%q: both a length and chunks is %v, and it is %v, or may be: %v", in[begin:at()], both, is, may)
 			}
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				return
