@@ -76,22 +76,7 @@ func (c *inspectorClient) call(method string, params any) (json.RawMessage, erro
 // breakpoint is set where its source map says.
 func inspectorSession(t *testing.T, d debugged) session {
 	t.Helper()
-	list := getDebugger(t, "http://"+d.Debugger.Address+"/json/list")
-	var targets []struct {
-		URL string `json:"webSocketDebuggerUrl"`
-	}
-	if err := json.Unmarshal(list, &targets); err != nil || len(targets) != 1 {
-		t.Fatalf("%s: %v", list, err)
-	}
-	config, err := websocket.NewConfig(targets[0].URL, "http://localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ws, err := websocket.NewClient(config, dialDebugger(t, d.Debugger.Address))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &inspectorClient{ws: ws, maps: map[string]string{}}
+	c := &inspectorClient{ws: openInspector(t, d.Debugger.Address, ""), maps: map[string]string{}}
 	if _, err := c.call("Debugger.enable", map[string]any{}); err != nil {
 		t.Fatal(err)
 	}

@@ -138,9 +138,7 @@ func isTimeout(err error) bool { return strings.Contains(err.Error(), "i/o timeo
 // answers; stop is Ctrl-C.
 func serveDebugged(t *testing.T, u *fnbUser) (d debugged, stop func() error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), u.bin, "run", "--watch", "--debug=0", "--editor", "vscode", "--port", "0", "--json", "--progress", "plain")
-	cmd.Dir, cmd.Env = u.dir, u.env
-	out := serving(t, cmd)
+	out, stop := startDebugged(t, u, "0")
 	if err := json.NewDecoder(out).Decode(&d); err != nil || d.Debugger.Address == "" {
 		t.Fatalf("%+v: %v", d, err)
 	}
@@ -152,5 +150,14 @@ func serveDebugged(t *testing.T, u *fnbUser) (d debugged, stop func() error) {
 	if !strings.Contains(string(launch), fmt.Sprintf("%q", "fnb: "+d.Function)) || !strings.Contains(string(launch), ": "+port) {
 		t.Errorf("%s at %s is not in\n%s", d.Function, port, launch)
 	}
-	return d, func() error { return cmd.Process.Signal(os.Interrupt) }
+	return d, stop
+}
+
+// startDebugged starts a project's one function under its debugger at a port, and returns what
+// fnb run prints; stop is Ctrl-C.
+func startDebugged(t *testing.T, u *fnbUser, port string) (out io.Reader, stop func() error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), u.bin, "run", "--watch", "--debug="+port, "--editor", "vscode", "--port", "0", "--json", "--progress", "plain")
+	cmd.Dir, cmd.Env = u.dir, u.env
+	return serving(t, cmd), func() error { return cmd.Process.Signal(os.Interrupt) }
 }
