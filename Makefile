@@ -206,8 +206,8 @@ bench: standins $(rivals) ## measure builds against buildctl and ko, and write d
 bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-run: standins ## measure fnb invoke, fnb run, --watch and --changed-since; two minutes
-	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|SaveToServing|ChangedSince' -benchtime 10x
+bench-run: standins ## measure fnb invoke, fnb run, --watch, a local life and --changed-since; some minutes
+	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|SaveToServing|LocalLife|ReachQuery|ChangedSince' -benchtime 10x
 
 bench-templates: standins ## measure the templates beside the servers that people would take instead, and write docs/benchmarks.md; fifteen minutes
 	@tools/setup wrk
