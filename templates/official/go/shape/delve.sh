@@ -12,4 +12,5 @@ if [ -n "$DELVE_SUM" ] && [ "$sum" != "$DELVE_SUM" ]; then
 fi
 cp -R "$(printf %s "$got" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')" delve
 cd delve
-CGO_ENABLED=0 GOOS="$TARGETOS" GOARCH="$TARGETARCH" go build -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -buildid=' -o /out/dlv ./cmd/dlv
+echo "compiling Delve $DELVE_VERSION, which takes some minutes the first time"
+CGO_ENABLED=0 GOOS="$TARGETOS" GOARCH="$TARGETARCH" go build -v -mod=readonly -trimpath -buildvcs=false '-ldflags=-s -w -buildid=' -o /out/dlv ./cmd/dlv
