@@ -28,7 +28,7 @@ func newRun(g *globals) *cobra.Command {
 
 For each function a line is printed once it answers: its name and its URL, or with --json an object of both. With several functions the ports follow one another, in the order of the stack file. Logs go to standard error, each line behind the function's name. Ctrl-C stops the functions with SIGTERM, a second one at once.
 
-With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. A file around the handler that chooses the version of its runtime counts too. After a save of the stack file start fnb run again, as a line then says. The old one serves until the new one is ready, and goes on if the build fails.
+With --watch a function is built anew when its handler, its template in a folder, an environment file or a copied path is saved. A file around the handler that chooses the version of its runtime counts too. After a save of the stack file a line says what of it the run does not go by, until you start it again. The old one serves until the new one is ready, and goes on if the build fails.
 
 With --gateway one more port has the routes of OpenFaaS's gateway: /function/NAME, /async-function/NAME, /system/functions and /healthz. Without --port the functions' own ports follow it. Functions reach it as gateway:8080 and gateway.openfaas:8080, and so one another. A call to /async-function/NAME is tried again with growing pauses. One that is given up, or not done when Ctrl-C comes, is kept in .fnb/dead-letters; fnb invoke --dead-letters lists those.
 
@@ -83,7 +83,10 @@ func (g *globals) runRun(ctx context.Context, o *runOptions, names []string) err
 	if so.Gateway, err = o.gateway.options(ctx, p.Stack); err != nil {
 		return err
 	}
-	r := &runner{g: g, o: o, p: p}
+	r := &runner{g: g, o: o, p: p, names: names}
+	if r.used, err = g.useStack(names, o.choice); err != nil {
+		return err
+	}
 	defer g.serviced(ctx, p, &so.Container, o.fresh, &r.out, !g.quiet).Close()
 	fns, err := serve.Listen(ctx, p.Pipeline, jobs, so, r)
 	if err != nil {

@@ -19,6 +19,9 @@ type runner struct {
 	out sync.Mutex // held while anything is printed
 
 	refused firsts // callbacks
+
+	names []string  // of the command line
+	used  usedStack // when the run began
 }
 
 // Begins implements [serve.Observer].
@@ -53,11 +56,6 @@ func (r *runner) Serves(function, url string) error {
 // Again implements [serve.Observer].
 func (r *runner) Again(function string, took time.Duration) {
 	r.g.say(&r.out, function, "serving again after %s", took.Round(time.Millisecond))
-}
-
-// StackSaved implements [serve.Observer].
-func (r *runner) StackSaved() {
-	r.g.say(&r.out, relative(r.p.Stack.File), "it was saved; start fnb run again to use it")
 }
 
 // DebuggerEnded implements [serve.Observer].

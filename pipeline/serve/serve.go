@@ -45,7 +45,7 @@ type Observer interface {
 	// Unbuilt is called with what could not be built while others are served.
 	Unbuilt(err error)
 	// StackSaved is called when the stack file was saved, of which nothing is used before
-	// the next run.
+	// the next run. It is not called again before it returns.
 	StackSaved()
 	// Failed is called with what went wrong with one function while others go on.
 	Failed(err *pipeline.FunctionError)
