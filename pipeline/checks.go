@@ -20,8 +20,7 @@ import (
 // TestOptions say how functions are tested.
 type TestOptions struct {
 	Container ContainerOptions
-	Listen    time.Duration    // how long a function may take to begin to listen
-	Skip      []string         // checks that are left out, as [ChecksNamed] has them
+	Contract  probe.Options    // of each contract test; Skip is as [ChecksNamed] has it
 	Platforms schema.Platforms // for a template: those to test on; none is what it claims
 }
 
@@ -54,7 +53,7 @@ func (p *Pipeline) Test(ctx context.Context, jobs []*Job, o TestOptions) ([]Test
 		r := &results[i]
 		pl, err := p.Prepare(ctx, j)
 		if err == nil {
-			*r, err = p.test(ctx, pl, o.Container, probe.Options{Listen: o.Listen, Skip: o.Skip})
+			*r, err = p.test(ctx, pl, o.Container, o.Contract)
 		}
 		if err != nil && ctx.Err() == nil { // a report in which it is missing would look well
 			r.Function, r.place = j.Function.Name, j.Place
@@ -107,7 +106,8 @@ func (p *Pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templat
 	if platform != (schema.Platform{}) {
 		pl.req.Platforms = []schema.Platform{platform}
 	}
-	return p.test(ctx, pl, o.Container, probe.Options{Listen: o.Listen, Skip: o.Skip, Exact: tmpl.Manifest.Test != nil && tmpl.Manifest.Test.Request != nil})
+	o.Contract.Exact = tmpl.Manifest.Test != nil && tmpl.Manifest.Test.Request != nil
+	return p.test(ctx, pl, o.Container, o.Contract)
 }
 
 // test makes all checks of one function. It is given what its function.yml says that the
@@ -125,7 +125,7 @@ func (p *Pipeline) test(ctx context.Context, pl *Plan, with ContainerOptions, o 
 	if err := with.Route(ctx, &req, pl.Job.Function); err != nil {
 		return r, While("testing", err)
 	}
-	o.Examples = about.Examples
+	o.Examples, o.Function = about.Examples, pl.Job.Function
 	err = p.testInto(ctx, &r, pl, req, o)
 	return r, While("testing", err)
 }
@@ -190,7 +190,7 @@ func (p *Pipeline) testInto(ctx context.Context, r *TestResult, pl *Plan, req co
 	}
 	for _, c := range checks {
 		if c.Status == probe.Failed {
-			r.problem(fmt.Errorf("%s: %s", c.Name, c.Detail))
+			r.problem(fmt.Errorf("%s: %s", c.Title(), c.Detail))
 		}
 	}
 	r.Checks = append(r.Checks, checks...)

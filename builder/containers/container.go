@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +117,9 @@ func (r *Container) begin(ctx context.Context, ctr gw.Container, req *Request) e
 	c := r.image.Config
 	if req.Service.Command != nil {
 		c.Cmd = req.Service.Command
+	}
+	if req.Service.User != "" {
+		c.User = req.Service.User
 	}
 	args := slices.Concat(c.Entrypoint, c.Cmd)
 	if len(args) == 0 {
@@ -308,8 +313,27 @@ func (r *Container) Close() {
 const closePatience = 5 * time.Second
 
 // ReadFile reads a file of the container.
-func (r *Container) ReadFile(ctx context.Context, path string) ([]byte, error) {
-	return r.ctr.ReadFile(ctx, gw.ReadContainerRequest{ReadRequest: gw.ReadRequest{Filename: path}})
+func (r *Container) ReadFile(ctx context.Context, name string) ([]byte, error) {
+	return r.ctr.ReadFile(ctx, gw.ReadContainerRequest{ReadRequest: gw.ReadRequest{Filename: name}})
+}
+
+// Size is how many bytes the container's files have, those of the image and those that it has written.
+func (r *Container) Size(ctx context.Context) (int64, error) { return r.sizeOf(ctx, "/") }
+
+func (r *Container) sizeOf(ctx context.Context, folder string) (size int64, err error) {
+	all, err := r.ctr.ReadDir(ctx, gw.ReadDirContainerRequest{ReadDirRequest: gw.ReadDirRequest{Path: folder}})
+	for _, f := range all {
+		if !os.FileMode(f.Mode).IsDir() {
+			size += f.Size
+			continue
+		}
+		more, err := r.sizeOf(ctx, path.Join(folder, f.Path))
+		if err != nil {
+			return 0, err
+		}
+		size += more
+	}
+	return size, err
 }
 
 // healthPath is where the watchdog says whether the function takes requests.

@@ -71,13 +71,18 @@ type Request struct {
 	Progress *display.Progress // of making or pulling the image; nil is that of Build
 	// Access is to the registry of Image.
 	builder.Access
-	// Service is how a container runs that is no function's.
+	// Service is how the container runs otherwise than as its image says.
 	Service Service
 }
 
-// A Service is how a container of an image runs that is no function. The zero value is as the
-// image says.
+// A Service is how a container runs otherwise than as its image says: one that is no function's, or a function's as a platform
+// runs it. The zero value is as the image says.
 type Service struct {
+	// User is a user, and after a colon a group, in place of the image's; "" is the image's.
+	User string
+	// ReadOnly lets the container write to an empty /tmp alone.
+	ReadOnly bool
+
 	// Command is run in place of the image's, behind its entrypoint.
 	Command []string
 	// Talk is a program that somebody talks to, in the place of the image's; nil is the
@@ -254,6 +259,13 @@ func (r *runner) run(ctx context.Context, s *builder.Session, run *Container) er
 	kept, err := r.kept(ctx, s, run.image.Config)
 	if err != nil {
 		return err
+	}
+	if r.Service.ReadOnly {
+		var folders []gw.Mount
+		if root, folders, err = r.locked(ctx, s, root); err != nil {
+			return err
+		}
+		kept = append(kept, folders...)
 	}
 	ctr, err := s.Gateway.NewContainer(ctx, gw.NewContainerRequest{
 		Mounts: append(r.mounts(root, tunnel), kept...), NetMode: pb.NetMode_NONE, Hostname: hostname(r.Name), ExtraHosts: run.ways.hosts(),

@@ -32,6 +32,12 @@ func (r *Container) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	return r.dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
+// DialOther connects to the container's port at another address than 127.0.0.1: what listens at
+// that one alone refuses.
+func (r *Container) DialOther(ctx context.Context) (net.Conn, error) {
+	return r.dial(ctx, net.JoinHostPort("127.0.0.2", strconv.Itoa(r.port)))
+}
+
 // dial is Dial to an address that the container knows.
 func (r *Container) dial(ctx context.Context, address string) (net.Conn, error) {
 	if !r.reach {

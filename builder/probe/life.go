@@ -100,7 +100,7 @@ const (
 	// drainTries is how often SIGTERM is tried where the exit code gets lost, and
 	// cutTries where the request does: it may have come too late.
 	drainTries = 5
-	cutTries   = 3
+	cutTries   = 4
 )
 
 // errCut is of a request whose connection was closed before its answer.
@@ -133,7 +133,7 @@ func (p *prober) drain(ctx context.Context) error {
 
 // terminate sends SIGTERM in the middle of a request, and returns the exit code.
 func (p *prober) terminate(ctx context.Context, r *containers.Container, pause time.Duration) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.o.Drain)
+	ctx, cancel := context.WithTimeout(ctx, p.o.Drain+pause) // what comes before the signal does not count
 	defer cancel()
 	// A body of at least two bytes, so that there are two halves; JSON stays what it is.
 	e := p.o.Request

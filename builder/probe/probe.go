@@ -41,6 +41,7 @@ const (
 
 // A Check is the result of one check.
 type Check struct {
+	As      string  `json:"as,omitempty"` // the platform under whose rules it was made
 	Name    string  `json:"check"`
 	Status  string  `json:"status"` // passed, failed, skipped or warning
 	Detail  string  `json:"detail,omitempty"`
@@ -57,6 +58,31 @@ type Options struct {
 	Watchdog string         // what the image's watchdog is called, where it is not fnb's; "" is its own
 
 	Examples []schema.Example // without any, there is no such check
+
+	// As are the platforms under whose rules the checks are made, one after the other; without
+	// any they are made once, under those of the builder.
+	As []Platform
+	// Function is the stack's. Refused says what of it a platform does not take; nil is not known.
+	Function schema.Function
+	Refused  func(Asked) error
+}
+
+// Asked is a function as a platform is asked to take it.
+type Asked struct {
+	Platform string // whose manifests, as schema/deploy calls it
+	Function schema.Function
+	Env      map[string]string // that it is given
+
+	User    string   // the image's
+	Environ []string // the image's
+}
+
+// Title names a check, and the platform that it is of.
+func (c Check) Title() string {
+	if c.As == "" {
+		return c.Name
+	}
+	return c.As + ": " + c.Name
 }
 
 // Optional are the checks that can be left out.
@@ -72,6 +98,17 @@ const logLine = 70 << 10
 func Run(ctx context.Context, c *builder.Client, req containers.Request, o Options) ([]Check, error) {
 	o.Listen = cmp.Or(o.Listen, 30*time.Second)
 	o.Drain = cmp.Or(o.Drain, 20*time.Second)
+	if len(o.As) > 0 {
+		var checks []Check
+		for _, as := range o.As {
+			more, err := runAs(ctx, c, req, o, as)
+			if err != nil {
+				return nil, err
+			}
+			checks = append(checks, more...)
+		}
+		return checks, nil
+	}
 	r, err := containers.Run(ctx, c, req)
 	if err != nil {
 		return nil, err
@@ -114,14 +151,30 @@ type prober struct {
 	o      Options
 	r      *containers.Container
 	status int // of the answer to the request
-	checks []Check
-	failed int
+
+	transport http.RoundTripper // in place of the container's; nil is that
+	checks    []Check
+	failed    int
 }
 
 // errSkip says why a check does not apply.
 type errSkip string
 
 func (e errSkip) Error() string { return string(e) }
+
+func (p *prober) close() {
+	if p.r != nil {
+		p.r.Close()
+	}
+}
+
+// way is how requests reach the function.
+func (p *prober) way(r *containers.Container) http.RoundTripper {
+	if p.transport != nil {
+		return p.transport
+	}
+	return r.Transport()
+}
 
 func (p *prober) check(name string, do func() error) {
 	began := time.Now()
@@ -222,7 +275,7 @@ func (p *prober) judge(status int, answer string) error {
 
 // examples sends the function's examples, one after the other.
 func (p *prober) examples(ctx context.Context) error {
-	results, failed := Caller{Transport: p.r.Transport(), UserAgent: "fnb"}.RunExamples(ctx, p.o.Examples)
+	results, failed := Caller{Transport: p.way(p.r), UserAgent: "fnb"}.RunExamples(ctx, p.o.Examples)
 	if failed == 0 {
 		return ctx.Err()
 	}
@@ -261,7 +314,7 @@ func (p *prober) newLog(ctx context.Context, before []string) []string {
 
 // send sends an example to a container of the function.
 func (p *prober) send(ctx context.Context, r *containers.Container, e schema.Example) (status int, answer string, err error) {
-	return Caller{Transport: r.Transport(), Patience: p.o.Listen}.Send(ctx, e)
+	return Caller{Transport: p.way(r), Patience: p.o.Listen}.Send(ctx, e)
 }
 
 // nonRoot looks at the image's user, and where that is a name at what it means.

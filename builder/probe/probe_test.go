@@ -45,3 +45,25 @@ func TestNewRequest(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 }
+
+func TestPlatformsNamed(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		names []string
+		want  string // names, or a part of the error
+	}{
+		{nil, ""},
+		{[]string{"docker", "lambda", "docker"}, "docker lambda"},
+		{[]string{"docker", "all"}, strings.Join(PlatformNames(), " ")},
+		{[]string{"azure"}, `"azure" is not a platform whose rules fnb knows: it must be one of lambda, cloudrun, `},
+	} {
+		all, err := PlatformsNamed(tt.names)
+		var names []string
+		for _, p := range all {
+			names = append(names, p.Name)
+		}
+		if got := strings.Join(names, " "); err == nil && got != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: %v %v", tt.names, got, err)
+		}
+	}
+}

@@ -47,7 +47,7 @@ func junitXML(results []pipeline.TestResult) ([]byte, error) {
 		total := 0.0
 		for _, c := range r.Checks {
 			total += c.Seconds
-			k := junitCase{Class: r.Function, Name: c.Name, Time: fmt.Sprintf("%.3f", c.Seconds)}
+			k := junitCase{Class: r.Function, Name: c.Title(), Time: fmt.Sprintf("%.3f", c.Seconds)}
 			first, _, _ := strings.Cut(c.Detail, "\n")
 			switch c.Status {
 			case probe.Failed:

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"fnb/builder/probe"
-	"fnb/internal/disk"
 	"fnb/internal/plain"
 	"fnb/pipeline"
 )
@@ -21,6 +19,9 @@ type testOptions struct {
 	choice
 	junit string
 	skip  []string
+	as    []string
+
+	platforms []probe.Platform // of as
 }
 
 // ofStack is what fnb test tests.
@@ -51,8 +52,10 @@ If function.yml beside the handler has examples, they are sent too, and the answ
 
 --skip leaves checks out, and so does test.skip of a function in the stack file; test.target names the stage that runs its tests, if the template names none. What an image's own watchdog cannot do is a warning.
 
+With --as the contract test is made under the rules of platforms, such as AWS Lambda's events, the port in PORT, or a user that the image does not know. Each rule is a check, and so is what fnb generate would refuse.
+
 A table is printed, or with --json a list. The exit code is 3 where a check failed.`,
-		Example:           "  # all functions, for a CI system\n  fnb test --junit report.xml\n\n  # without a check that an image cannot pass\n  fnb test hello --skip drain\n\n  # no progress: the table, and the log of what failed\n  fnb test -q",
+		Example:           "  # all functions, for a CI system\n  fnb test --junit report.xml\n\n  # without a check that an image cannot pass\n  fnb test hello --skip drain\n\n  # will it run on Lambda and on OpenShift?\n  fnb test --as lambda,openshift\n\n  # no progress: the table, and the log of what failed\n  fnb test -q",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.parse(cmd.CommandPath()); err != nil {
@@ -72,18 +75,24 @@ func (o *testOptions) parse(command string) (err error) {
 	if o.skip, err = pipeline.ChecksNamed(o.skip); err != nil {
 		return usagef(command, "--skip %w", err)
 	}
+	if o.platforms, err = probe.PlatformsNamed(o.as); err != nil {
+		return usagef(command, "--as %w", err)
+	}
 	return o.containerFlags.parse(command)
 }
 
 func (o *testOptions) addTestFlags(cmd *cobra.Command) {
 	o.containerFlags.addFlags(cmd.Flags())
 	cmd.Flags().StringSliceVar(&o.skip, "skip", nil, "leave out the check `NAME`: tests, ready, request, examples, non-root, log-line or drain (repeatable)")
+	cmd.Flags().StringSliceVar(&o.as, "as", nil, "make the contract test under the rules of `PLATFORM`: "+strings.Join(probe.PlatformNames(), ", ")+" or all (repeatable)")
 	cmd.Flags().StringVar(&o.junit, "junit", "", "write the results to `FILE` as JUnit XML")
 }
 
 // options say how functions are tested.
 func (o *testOptions) options() pipeline.TestOptions {
-	return pipeline.TestOptions{Container: o.container, Listen: o.timeout, Skip: o.skip, Platforms: o.settings.Inputs.Platforms}
+	return pipeline.TestOptions{Container: o.container, Platforms: o.settings.Inputs.Platforms, Contract: probe.Options{
+		Listen: o.timeout, Skip: o.skip, As: o.platforms, Refused: refused,
+	}}
 }
 
 func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) error {
@@ -102,58 +111,4 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 	beside.Close()
 	p.Close()
 	return errors.Join(err, p.WriteLock(), g.tested(ofStack, results, o.junit))
-}
-
-// tested prints the results, and is an error where a check failed.
-func (g *globals) tested(what string, results []pipeline.TestResult, junit string) error {
-	e := &testError{what: what}
-	for _, r := range results {
-		e.problems = append(e.problems, r.Problems...)
-		for _, c := range r.Checks {
-			if c.Status == probe.Failed {
-				e.failed = append(e.failed, r.Title()+" "+c.Name)
-				e.unasked = e.unasked || what == ofStack && c.Name == probe.Request && !r.Asked
-			}
-		}
-	}
-	if junit != "" {
-		raw, err := junitXML(results)
-		if err != nil {
-			return err
-		}
-		if err := disk.ReplaceFile(junit, raw, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := g.printTests(results); err != nil {
-		return err
-	}
-	if len(e.failed) > 0 {
-		return e
-	}
-	return nil
-}
-
-func (g *globals) printTests(results []pipeline.TestResult) error {
-	if g.json {
-		if results == nil {
-			results = []pipeline.TestResult{}
-		}
-		return g.printJSON(results)
-	}
-	tw := tabwriter.NewWriter(g.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "FUNCTION\tCHECK\tRESULT\tSECONDS\tDETAIL")
-	for _, r := range results {
-		for _, c := range r.Checks {
-			first, rest, _ := strings.Cut(c.Detail, "\n")
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%.2f\t%s\n", plain.Line(r.Title()), c.Name, c.Status, c.Seconds, plain.Line(first))
-			if (c.Status == probe.Failed || c.Status == probe.Warning && !g.quiet) && rest != "" {
-				fmt.Fprintf(g.err, "--- %s: %s\n", plain.Line(r.Title()), c.Name)
-				for line := range strings.SplitSeq(rest, "\n") {
-					fmt.Fprintf(g.err, "    %s\n", plain.Line(line))
-				}
-			}
-		}
-	}
-	return tw.Flush()
 }
