@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn kubernetes standins layers vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn kubernetes standins layers engines vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -150,6 +150,9 @@ layers: setup
 
 standins: setup build tools ## make the stand-ins for base images, where the registries cannot be reached
 	go run ./internal/servers/up -prepare
+
+engines: ## unpack Debian's Docker Engine and podman for the tests, once, without installing them
+	FNB_REQUIRE=engines go test -count=1 -vet=off ./internal/servers/engines
 
 vet: watchdog ## run go vet
 	go vet ./...

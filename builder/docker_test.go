@@ -1,84 +1,25 @@
 package builder_test
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"fnb/builder"
 	"fnb/builder/buildertest"
-	"fnb/builder/managed"
 	"fnb/internal/fixture"
-	"fnb/internal/servers"
+	"fnb/internal/servers/engines"
 )
-
-// dockerFor starts a Docker Engine on a socket of its own, without a network.
-func dockerFor(t *testing.T) string {
-	t.Helper()
-	bin, err := managed.LookPath("dockerd")
-	if err == nil {
-		err = buildertest.Needs()
-	}
-	servers.Require(t, "docker", err)
-	dir, err := os.MkdirTemp("", "fnb-docker-") //nolint:usetesting // a test's own folder is too long for its sockets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { buildertest.RemoveState(t, dir) })
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	socket := filepath.Join(dir, "d.sock")
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), bin,
-		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
-		"--host", "unix://"+socket, "--bridge=none", "--iptables=false", "--ip6tables=false")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // its log says more
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
-		_ = syscall.Unmount(filepath.Join(dir, "data"), syscall.MNT_DETACH)
-	})
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		c, err := builder.Dial(t.Context(), builder.Options{Address: "docker://" + socket})
-		if err == nil {
-			_ = c.Close()
-			return "docker://" + socket
-		}
-		select {
-		case <-ended:
-			servers.Require(t, "docker", fmt.Errorf("it ended: %w\n%s", err, fixture.Read(t, log.Name())))
-		default:
-		}
-		if time.Now().After(end) {
-			servers.Require(t, "docker", fmt.Errorf("%w\n%s", err, fixture.Read(t, log.Name())))
-		}
-	}
-}
 
 // A Docker Engine with graph drivers has neither merge, nor OCI layouts, nor
 // exporters for images. What it can do works; what not says so.
 func TestDockerEngine(t *testing.T) {
 	t.Parallel()
 	base := buildertest.SmallBase(t)
-	c := buildertest.Connect(t, builder.Options{Address: dockerFor(t)})
+	c := buildertest.Connect(t, builder.Options{Address: engines.DockerFor(t).Address()})
 	info, err := c.Info(t.Context())
 	if err != nil || len(info.Platforms) == 0 {
 		t.Errorf("%+v %v", info, err)

@@ -10,8 +10,8 @@ import (
 // Require deals with a server that could not be had: with a nil err it does
 // nothing; otherwise it skips the test, or fails it when FNB_REQUIRE, a
 // comma-separated list, names the server. The names are git, registry, registries
-// (Debian's, and nginx before one), buildkit, runc, rootless, bases, chromium, ssh
-// and kubernetes.
+// (Debian's, and nginx before one), buildkit, runc, rootless, bases, chromium, ssh,
+// kubernetes, and engines (Debian's Docker Engine and podman).
 func Require(tb testing.TB, name string, err error) {
 	tb.Helper()
 	if err == nil {
