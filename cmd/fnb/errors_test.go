@@ -17,6 +17,8 @@ import (
 	"fnb/pipeline/serve"
 	"fnb/pipeline/updates"
 	"fnb/registry"
+	"fnb/rollout"
+	"fnb/schema/deploy"
 	"fnb/store"
 	"fnb/store/git"
 )
@@ -58,6 +60,9 @@ func TestExitCode(t *testing.T) {
 		{"a program that is not there", failed(&containers.NoProgramError{Program: "x"}), exitNotThere},
 		{"a program that is none", &containers.NoProgramError{Program: "x", There: true}, exitNoProgram},
 		{"something newer", &outdatedError{n: 1}, exitNewer},
+		{"a difference to what runs", &differsError{n: 1}, exitNewer},
+		{"a platform that refuses", failed(&deployError{err: &rollout.Error{Kind: rollout.Quota}}), exitDeploy},
+		{"an image that is not there to be deployed", failed(&deployError{err: &registry.NotFoundError{}}), exitNotFound},
 		{"a function's template", failed(&pipeline.TemplateError{Err: &store.NotFoundError{Name: "x"}}), exitNotFound},
 		{"of several a failed build decides", failed(&store.NotFoundError{Name: "x"}, step), exitBuild},
 		{"of several the first, where no build failed", failed(&store.NotFoundError{Name: "x"}, refused), exitNotFound},
@@ -93,6 +98,9 @@ func TestHints(t *testing.T) {
 		{&containers.ExitError{Log: []string{`error: Import "ms" not a dependency and not in import map`}}, "add ms to imports in the handler's deno.json, and make its lock with: fnb lock --packages"},
 		{&store.NotFoundError{Name: "python3@3.12", Err: &store.VersionError{Range: "3.12", File: ".python-version"}}, "if 3.12 is the version of the language, leave out @3.12, and write it into the handler's .python-version"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
+		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
+		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},
+		{&deployError{to: "openfaas", err: &rollout.Error{Kind: rollout.Unready}, placement: placement{namespace: "dev", function: deploy.Function{Name: "f", Previous: "x@y"}}}, "run the image before again with: fnb deploy f --to openfaas --namespace dev --rollback"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
 		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
 	} {

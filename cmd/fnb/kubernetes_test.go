@@ -50,7 +50,7 @@ func (r *rig) hasKubernetes() (bool, error) {
 //
 //	kubernetes namespace LEVEL      makes a namespace of Pod Security's level, $NAMESPACE, and leads kubectl there
 //	kubernetes builders COUNT       starts pods of buildkitd there, with the label app=buildkitd
-//	kubernetes role ACCOUNT         gives an account the Role of docs/builder.md there, and leads kubectl there as that
+//	kubernetes role ACCOUNT [PAGE]  gives an account the Role of a page, docs/builder.md, there, and leads kubectl there as that
 //	kubernetes builder VARIABLE REPORT  has $VARIABLE be the builder of a build report's first function
 //	kubernetes delete REPORT        deletes that one's pod at once
 //	kubernetes replace              replaces all builders, as an update of theirs does
@@ -72,7 +72,9 @@ func (r *rig) cmdKubernetes(ts *testscript.TestScript, neg bool, args []string) 
 	case "builders 1":
 		s.builders(args[0])
 	case "role 1":
-		s.role(args[0])
+		s.role(args[0], "builder.md")
+	case "role 2":
+		s.role(args[0], args[1])
 	case "builder 2":
 		ts.Setenv(args[0], s.builder(args[1]))
 	case "delete 1":
@@ -179,19 +181,19 @@ func (s kubernetesScript) builder(report string) string {
 	return r.Functions[0].Builders[0]
 }
 
-var roleBlock = regexp.MustCompile("(?s)```yaml\n(apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n.*?)```")
+var roleBlock = regexp.MustCompile("(?s)```yaml[^\n]*\n(apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: ([a-z-]+).*?)```")
 
-// role applies the Role that the page of builders shows, but for its namespace.
-func (s kubernetesScript) role(account string) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "builder.md"))
+// role applies the Role that a page shows, but for its namespace.
+func (s kubernetesScript) role(account, page string) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	s.ts.Check(err)
-	m := roleBlock.FindSubmatch(page)
+	m := roleBlock.FindSubmatch(text)
 	if m == nil {
-		s.ts.Fatalf("docs/builder.md shows no Role")
+		s.ts.Fatalf("docs/%s shows no Role", page)
 	}
 	namespace := s.ts.Getenv("NAMESPACE")
 	s.kubectl(strings.ReplaceAll(string(m[1]), "namespace: build}", "namespace: "+namespace+"}"), "apply", "--server-side", "-f", "-")
 	s.kubectl("", "create", "serviceaccount", account)
-	s.kubectl("", "create", "rolebinding", account, "--role=fnb-build", "--serviceaccount="+namespace+":"+account)
+	s.kubectl("", "create", "rolebinding", account, "--role="+string(m[2]), "--serviceaccount="+namespace+":"+account)
 	s.as(account, strings.TrimSpace(s.kubectl("", "create", "token", account)))
 }
