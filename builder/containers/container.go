@@ -106,7 +106,7 @@ func newContainer(address string, r *Request, end context.CancelCauseFunc) *Cont
 		ending: ending{end: end, leave: make(chan struct{}), gone: make(chan struct{})},
 		reach:  r.hasTunnel(), tail: tail{begun: make(chan struct{}), held: len(r.Routes) > 0 && r.Service.Talk == nil},
 		tunnel: tunnel{begun: make(chan struct{}), ended: make(chan struct{})},
-		ways:   ways{routes: r.Routes, tell: r.Unreached, told: map[string]bool{}},
+		ways:   ways{routes: r.Routes, tell: r.Unreached},
 	}
 	run.peer = newPeer(run.Dial)
 	return run
@@ -161,7 +161,9 @@ func (r *Container) wait(ctx context.Context, g gw.Client) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-r.leave:
-			r.err = context.Canceled
+			if r.err = r.broken(false); r.err == nil {
+				r.err = context.Canceled
+			}
 			// What it has written is on its way still, and ends when the process has.
 			if err := r.proc.Signal(ctx, syscall.SIGKILL); err == nil {
 				select {
@@ -182,6 +184,8 @@ func (r *Container) wait(ctx context.Context, g gw.Client) error {
 				return ctx.Err()
 			case err == nil:
 				r.exited = true
+			case errors.As(err, &exit) && exit.ExitCode == uint32(killed) && r.broken(true) != nil:
+				r.err = r.broken(false) // BuildKit ends a container in which any process fails
 			case errors.As(err, &exit):
 				r.exited, r.code = true, int(exit.ExitCode)
 				// The end of the process kills the tunnel, and BuildKit may take how that ended for

@@ -11,18 +11,14 @@ import (
 	"fnb/builder"
 )
 
-// saysExit runs a command and writes its exit code behind what it wrote. BuildKit ends a
-// container in which any process fails.
-const saysExit = `"$@" 2>&1; printf '\n%s\n' "$?"`
-
 // Exec runs a command in the container, as its process is run, and returns its exit code and
-// the last lines that it wrote. It needs a shell in the image. It ends with the container; the
-// end of ctx ends Exec only.
+// the last lines that it wrote. It needs the tunnel's watchdog, and no shell in the image. It ends
+// with the container; the end of ctx ends Exec only.
 func (r *Container) Exec(ctx context.Context, args []string) (code int, output []string, err error) {
 	said := tail{begun: make(chan struct{})}
 	c := r.image.Config
 	proc, err := r.ctr.Start(r.life, gw.StartRequest{
-		Args: slices.Concat([]string{"sh", "-c", saysExit, "sh"}, args), Env: r.env, User: c.User, Cwd: c.WorkingDir,
+		Args: slices.Concat([]string{r.Program(), "exec"}, args), Env: r.env, User: c.User, Cwd: c.WorkingDir,
 		Stdout: said.under(nil), Stderr: said.under(nil),
 	})
 	if err != nil {

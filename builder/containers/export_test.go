@@ -6,7 +6,10 @@ import (
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 )
 
-const TailLines = tailLines
+const (
+	TailLines = tailLines
+	MostOut   = mostOut
+)
 
 // Tunnels is how many connections lead to the container.
 func (r *Container) Tunnels() int { return r.tunnel.mux.Streams() }

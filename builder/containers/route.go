@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/moby/buildkit/solver/pb"
 
@@ -46,9 +45,6 @@ const (
 type ways struct {
 	routes []Route
 	tell   func(Unreached) // or nil
-
-	mu   sync.Mutex
-	told map[string]bool
 }
 
 // wantsNames reports whether the container has a server of names.
@@ -124,17 +120,9 @@ func (w *ways) route(number string) (Route, bool) {
 	return w.routes[i], true
 }
 
-// unreached tells of what the container looks for in vain, the first time.
+// unreached tells of what the container looks for in vain.
 func (w *ways) unreached(u Unreached) {
-	if w.tell == nil {
-		return
-	}
-	key := u.Name + ":" + strconv.Itoa(u.Port)
-	w.mu.Lock()
-	known := w.told[key] || len(w.told) > 2*mostRoutes
-	w.told[key] = true
-	w.mu.Unlock()
-	if !known {
+	if w.tell != nil {
 		w.tell(u)
 	}
 }

@@ -130,7 +130,7 @@ echo nameserver 127.0.0.1 2>/dev/null >/etc/resolv.conf || echo "it stays"
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
 	}
-	if !slices.Equal(unreached, []string{"nobody80 connection refused", "other.example.com0 <nil>"}) {
+	if !slices.Equal(slices.Compact(unreached), []string{"nobody80 connection refused", "other.example.com0 <nil>"}) {
 		t.Errorf("unreached: %q", unreached)
 	}
 	if strings.HasPrefix(got, "\x00") {
@@ -243,6 +243,56 @@ func TestManyConnections(t *testing.T) {
 	fixture.Eventually(t, time.Minute, "all were answered", func() bool { return strings.Contains(out.String(), "200 1 <nil>\n") })
 	close(stalled)
 	fixture.Eventually(t, time.Minute, "the last one was answered", func() bool { return strings.Contains(out.String(), "4000000 <nil>\ndone\n") })
+}
+
+// More connections than may lead out are refused, which is said once.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	c := buildertest.Stock(t)
+	said := make(chan containers.Unreached, 10)
+	release := make(chan struct{})
+	var out fixture.Buffer
+	req := peer(t, fmt.Sprintf("ulimit -Hn\n/peer many many:2 %d &\n/peer many many:2 200\nwait\n", containers.MostOut-100))
+	req.Routes = []containers.Route{serving(t, "many", 2, func(conn *net.TCPConn) { <-release; answering(conn) })}
+	req.Stdout, req.Stderr, req.Unreached = &out, &out, func(what containers.Unreached) { said <- what }
+	running(t, c, req)
+	select {
+	case what := <-said:
+		if what.Name != "many" || what.Port != 2 || what.Err.Error() != "1024 connections lead out of the container already" {
+			t.Errorf("%+v", what)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Errorf("nothing is said\n%s", out.String())
+	}
+	close(release)
+	if len(said) > 0 {
+		t.Errorf("it is said again: %+v", <-said)
+	}
+}
+
+// A container whose tunnel breaks cannot be reached any more: it ends, and says why.
+func TestTunnelBreaks(t *testing.T) {
+	t.Parallel()
+	c := buildertest.Stock(t)
+	const each = `for p in /proc/[0-9]*; do read -r line <$p/cmdline; case "$line" in /.fnb/*tunnel*) %s;; esac; done; true`
+	for name, do := range map[string]string{
+		"ended":     "kill -TERM ${p#/proc/}",
+		"disturbed": "echo what is no frame >$p/fd/1",
+	} {
+		r := running(t, c, shell(t, "exec sleep 600\n"))
+		if _, err := r.DialPort(t.Context(), 1); !errors.Is(err, streams.Refused) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := r.Process(nil, nil, "sh", "-c", fmt.Sprintf(each, do)); err != nil {
+			t.Logf("%s: %v", name, err) // it may have ended with the container
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		_, err := r.Wait(ctx)
+		cancel()
+		if !errors.As(err, new(*containers.TunnelError)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestRoutesRefused(t *testing.T) {

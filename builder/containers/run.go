@@ -65,7 +65,7 @@ type Request struct {
 	// Routes lead out of the container, by the same watchdog. Nothing else does. The process
 	// is started when they are there.
 	Routes []Route
-	// Unreached is told once of each host that the container looked for in vain; it may be nil.
+	// Unreached is told of each host that the container looked for in vain, each time; it may be nil.
 	Unreached func(Unreached)
 
 	Progress *display.Progress // of making or pulling the image; nil is that of Build

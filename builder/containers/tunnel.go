@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gw "github.com/moby/buildkit/frontend/gateway/client"
+	gwpb "github.com/moby/buildkit/frontend/gateway/pb"
 
 	"fnb/builder"
 	"fnb/internal/streams"
@@ -89,6 +91,74 @@ type tunnel struct {
 	mux   *streams.Mux
 	stdin *io.PipeWriter
 	ended chan struct{} // closed when the process has ended
+	ends  atomic.Bool   // since nobody needs it any more
+
+	mu    sync.Mutex
+	broke error // a [*TunnelError]
+}
+
+// A TunnelError says that what carries a container's connections has broken while the container
+// ran, which ends that.
+type TunnelError struct{ Err error }
+
+func (e *TunnelError) Error() string { return "what carries its connections broke: " + e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *TunnelError) Unwrap() error { return e.Err }
+
+// brokePatience is how long the end of a container may take to be known, which ends its tunnel too.
+const brokePatience = 2 * time.Second
+
+// breaks ends a container that nobody can reach any more, unless it has ended itself.
+func (r *Container) breaks(err error) {
+	t := &r.tunnel
+	if t.ends.Load() {
+		return
+	}
+	t.mu.Lock()
+	if t.broke == nil {
+		t.broke = &TunnelError{err}
+	}
+	t.mu.Unlock()
+	go func() {
+		select {
+		case <-r.gone:
+		case <-time.After(brokePatience):
+			r.leaving.Do(func() { close(r.leave) })
+		}
+	}()
+}
+
+// broken is why the container's tunnel has broken; nil if it has not. With ended it waits for the
+// end of one that was ended with the container.
+func (r *Container) broken(ended bool) error {
+	if ended {
+		select {
+		case <-r.tunnel.begun:
+			select {
+			case <-r.tunnel.ended:
+			case <-time.After(brokePatience):
+			}
+		default: // there is none
+		}
+	}
+	r.tunnel.mu.Lock()
+	defer r.tunnel.mu.Unlock()
+	return r.tunnel.broke
+}
+
+// ownEnd reports whether a tunnel's process has ended by itself: the end of the container kills it,
+// and one without an exit code was lost with the builder.
+func ownEnd(err error) bool {
+	var exit *gwpb.ExitError
+	return err == nil || errors.As(err, &exit) && exit.ExitCode != uint32(killed) && exit.ExitCode <= 255
+}
+
+// disturbed reports whether a tunnel has said what is none of its words. One that nobody can write
+// to was lost with the builder.
+func (t *tunnel) disturbed() bool {
+	err := t.mux.Err()
+	return err != nil && !errors.Is(err, io.ErrClosedPipe)
 }
 
 // startTunnel starts it. Nothing is written to it before it says that it is there, nor after
@@ -100,7 +170,7 @@ func (r *Container) startTunnel() {
 	in, out := io.Pipe()
 	t.stdin = out
 	t.mux = streams.New(streams.Options{
-		First: true, Out: out, Most: mostOut, Opened: r.lead,
+		First: true, Out: out, Most: mostOut, Opened: r.lead, Full: r.full,
 		Said: func(text string) {
 			what, rest, _ := strings.Cut(text, " ")
 			switch what {
@@ -117,12 +187,15 @@ func (r *Container) startTunnel() {
 		r.awaitOutput(r.life)
 	}
 	var errs stderr
+	broke := false
 	proc, err := r.ctr.Start(r.life, gw.StartRequest{
 		Args: append([]string{r.Program(), "tunnel"}, r.ways.args()...), Env: []string{"PATH=/"}, Cwd: "/", User: "0",
 		Stdin: in, Stdout: comes{t.mux}, Stderr: &errs,
 	})
 	if err == nil {
+		go r.watchTunnel()
 		err = proc.Wait()
+		broke = ownEnd(err) || t.disturbed()
 	}
 	switch why := errs.String(); {
 	case why != "":
@@ -131,9 +204,37 @@ func (r *Container) startTunnel() {
 		err = fmt.Errorf("reaching into the container: %w", builder.WithoutGRPC(err))
 	}
 	t.mux.End(err)
+	if broke {
+		r.breaks(t.mux.Err())
+	}
 	_ = in.Close() // a pipe's never fails
 	close(t.ended)
 	tell(t.mux.Err())
+}
+
+// watchTunnel notices a tunnel that has broken while its process goes on.
+func (r *Container) watchTunnel() {
+	t := &r.tunnel
+	select {
+	case <-t.mux.Done():
+	case <-r.gone:
+		return
+	}
+	select {
+	case <-t.ended:
+	case <-r.gone:
+	case <-time.After(brokePatience):
+		if t.disturbed() {
+			r.breaks(t.mux.Err())
+		}
+	}
+}
+
+// full says once that no more connections lead out of the container.
+func (r *Container) full(where string) {
+	if route, ok := r.ways.route(where); ok {
+		r.ways.unreached(Unreached{route.Name, route.Port, fmt.Errorf("%d connections lead out of the container already", mostOut)})
+	}
 }
 
 // comes is what the process writes.
@@ -193,6 +294,7 @@ func (r *Container) hangUpIdle() {
 	for {
 		r.peer.transport.CloseIdleConnections()
 		if r.tunnel.mux.Streams() == 0 {
+			r.tunnel.ends.Store(true)
 			_ = r.tunnel.stdin.Close() // a pipe's never fails
 			return
 		}

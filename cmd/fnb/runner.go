@@ -58,6 +58,11 @@ func (r *runner) Again(function string, took time.Duration) {
 	r.g.say(&r.out, function, "serving again after %s", took.Round(time.Millisecond))
 }
 
+// Lost implements [serve.Observer].
+func (r *runner) Lost(function string, err error, pause time.Duration) {
+	r.g.say(&r.out, function, "%s; %s", plain.Line(err.Error()), containers.Again(pause))
+}
+
 // DebuggerEnded implements [serve.Observer].
 func (r *runner) DebuggerEnded(function string) {
 	again := "start fnb run again"

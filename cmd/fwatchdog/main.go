@@ -35,7 +35,7 @@ import (
 // version is set at link time with -X main.version=…
 var version = ""
 
-const usage = `usage: fwatchdog [--version | --run-healthcheck | tunnel [--names ADDRESS] [NAME=ADDRESS…] | hold ADDRESS COMMAND… | longline BYTES COMMAND…]
+const usage = `usage: fwatchdog [--version | --run-healthcheck | tunnel [--names ADDRESS] [NAME=ADDRESS…] | hold ADDRESS COMMAND… | exec COMMAND… | longline BYTES COMMAND…]
 
 Without arguments it serves the function that the environment describes.
 
@@ -43,6 +43,7 @@ Without arguments it serves the function that the environment describes.
   --run-healthcheck  exit 0 if the watchdog of this container is healthy, 1 if not
   tunnel [--names ADDRESS] [NAME=ADDRESS…]  carry connections over standard input and output, into the container and from each ADDRESS out of it (fnb run)
   hold ADDRESS COMMAND…    wait until something listens at ADDRESS and become the command (fnb run)
+  exec COMMAND…            run the command and write its exit code behind what it writes (fnb run)
   longline BYTES COMMAND…  write a long line to standard error and become the command (fnb test)
 `
 
@@ -65,6 +66,8 @@ func command(args []string, in io.Reader, out, errs io.Writer) int {
 		return tunnel.Run(context.Background(), args[1:], in, out)
 	case "hold":
 		return report(errs, tunnel.Hold(context.Background(), args[1:], os.Environ(), out))
+	case "exec":
+		return report(errs, tunnel.Exec(args[1:], os.Stdout))
 	case "longline":
 		return report(errs, runLongLine(args[1:], errs))
 	case "-h", "-help", "--help", "help":

@@ -142,6 +142,26 @@ func TestHold(t *testing.T) {
 	}
 }
 
+func TestExec(t *testing.T) {
+	ours(t)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sh", "-c", "echo one; echo two >&2; exit 3"}, "one\ntwo\n\n3\n"},
+		{[]string{"true"}, "\n0\n"},
+		{[]string{"sh", "-c", "kill -KILL $$"}, "\n137\n"},
+		{[]string{"/no/such"}, "exec: \"/no/such\": stat /no/such: no such file or directory\n\n127\n"},
+	} {
+		if code, out, errs := once(t, append([]string{"exec"}, tt.args...), nil); code != 0 || out != tt.want || errs != "" {
+			t.Errorf("%q: exit %d, %q, %q", tt.args, code, out, errs)
+		}
+	}
+	if code, _, errs := once(t, []string{"exec"}, nil); code != 1 || !strings.Contains(errs, "exec: takes a command") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
 func TestLongLine(t *testing.T) {
 	ours(t)
 	if code, out, errs := once(t, []string{"longline", "70000", "echo", "hi"}, nil); code != 0 || out != "hi\n" || len(errs) != 70000 {

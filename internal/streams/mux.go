@@ -21,6 +21,9 @@ type Options struct {
 	Said func(text string)
 	// Most is how many streams the other end may have open at a time.
 	Most int
+	// Full is called once, in a goroutine of its own, with where the first stream was to lead that
+	// was one too many; nil is nobody.
+	Full func(where string)
 }
 
 const (
@@ -246,6 +249,10 @@ func (m *Mux) takeOpen(id uint32, where string) error {
 	}
 	m.last = id
 	if m.theirs >= m.o.Most || m.o.Opened == nil {
+		if full := m.o.Full; full != nil {
+			m.o.Full = nil
+			go full(where)
+		}
 		return m.queue(frame{refused, id, 1}, []byte{byte(Full)})
 	}
 	s := newStream(m, id, true)

@@ -26,6 +26,8 @@ func ReasonOf(err error) Reason {
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return Full
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return Unresolved
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
@@ -65,6 +67,8 @@ func (r Reason) Is(target error) bool {
 		return target == syscall.EHOSTUNREACH
 	case TimedOut:
 		return target == syscall.ETIMEDOUT || target == os.ErrDeadlineExceeded
+	case Full:
+		return target == syscall.EMFILE
 	default:
 		return false
 	}

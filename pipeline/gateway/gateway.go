@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"fnb/internal/plain"
@@ -248,10 +249,18 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, rest string) {
 				refuse(w, status, why)
 				return
 			}
-			refuse(w, http.StatusBadGateway, "function "+m.Name+": "+err.Error())
+			refuse(w, StatusOf(err), "function "+m.Name+": "+err.Error())
 		},
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// StatusOf is the status that says why a function could not be asked.
+func StatusOf(err error) int {
+	if errors.Is(err, syscall.EMFILE) { // as many connections lead there as may
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
 }
 
 // OpenFaaS's headers.

@@ -37,6 +37,7 @@ type served struct {
 	unwatch  func()
 
 	announced bool // its address was printed
+	lives
 
 	debug  *debugger.Port // nil without a debugger
 	debugs schema.Debug
@@ -46,6 +47,12 @@ type served struct {
 	now      *instance     // nil before the first is ready
 	starting bool          // one is on its way
 	changed  chan struct{} // closed when one of the two has changed
+}
+
+// Lives are those of a function whose container was lost.
+type lives struct {
+	since  time.Time // its container serves
+	pauses containers.Pause
 }
 
 // An instance is a container and the requests that are under way in it.
@@ -103,14 +110,14 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "fnb run: "+why, http.StatusForbidden)
 		return
 	}
-	in, done, err := s.take()
+	rt, done, err := s.Take(r.Context())
 	if err != nil {
 		http.Error(w, "fnb run: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	defer done()
 	proxy := httputil.ReverseProxy{
-		Transport: in.Transport(), FlushInterval: -1,
+		Transport: rt, FlushInterval: -1,
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL.Scheme, pr.Out.URL.Host = "http", "function"
 			for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
@@ -124,7 +131,7 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				http.Error(w, "fnb run: "+plain.Line(why), status)
 				return
 			}
-			http.Error(w, "fnb run: "+plain.Line(err.Error()), http.StatusBadGateway)
+			http.Error(w, "fnb run: "+plain.Line(err.Error()), gateway.StatusOf(err))
 		},
 	}
 	proxy.ServeHTTP(w, r)

@@ -49,6 +49,9 @@ type Observer interface {
 	StackSaved()
 	// Failed is called with what went wrong with one function while others go on.
 	Failed(err *pipeline.FunctionError)
+	// Lost is called when a function that served is started again after a pause, since it could
+	// not be reached any more.
+	Lost(function string, err error, pause time.Duration)
 	// Refused is called when a function names a callback that it does not reach.
 	Refused(function, host string, port int)
 	// DebuggerEnded is called when a function's debugger takes nobody any more while the
@@ -198,7 +201,9 @@ func (f *Functions) serve(ctx context.Context, s *served, failed bool) (err erro
 		}
 		err = f.follow(ctx, s)
 	case err == nil:
-		err = f.outlive(ctx, s)
+		for err == nil && ctx.Err() == nil {
+			err = f.revive(ctx, s, f.outlive(ctx, s))
+		}
 	}
 	if err != nil && ctx.Err() == nil && len(f.all) > 1 {
 		f.obs.Failed(s.job.Failed(err))
@@ -243,6 +248,7 @@ func (f *Functions) start(ctx context.Context, s *served) error {
 	if s.debug != nil {
 		s.debug.Listens()
 	}
+	s.since = time.Now()
 	if old := s.swap(&instance{Container: c, replaced: make(chan struct{})}); old != nil {
 		go old.retire(ctx)
 	}
@@ -263,12 +269,36 @@ func (f *Functions) outlive(ctx context.Context, s *served) error {
 		return nil
 	case <-in.Gone():
 	}
-	s.swap(nil)
 	code, err := in.Wait(ctx)
 	if err == nil {
 		err = &containers.ExitError{Code: code, Log: in.Tail()}
 	}
+	s.starts(is[*containers.TunnelError](err)) // requests wait for another
+	s.swap(nil)
 	return pipeline.While("running", err)
+}
+
+// revive starts a function again that has ended since it could not be reached any more, which it
+// has not done itself. It returns err of another one.
+func (f *Functions) revive(ctx context.Context, s *served, err error) error {
+	broke, ok := errors.AsType[*containers.TunnelError](err)
+	if !ok {
+		return err
+	}
+	defer s.starts(false)
+	pause := s.pauses.After(time.Since(s.since))
+	f.obs.Lost(s.job.Function.Name, broke, pause)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+	}
+	return f.start(ctx, s)
+}
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
 }
 
 // Close stops everything that runs.
@@ -298,11 +328,15 @@ func (f *Functions) follow(ctx context.Context, s *served) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-gone:
-			err := f.outlive(ctx, s)
-			if errors.As(err, new(*builder.UnreachableError)) {
+			err := f.revive(ctx, s, f.outlive(ctx, s))
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case is[*builder.UnreachableError](err):
 				return err
+			case err != nil:
+				f.obs.Failed(s.job.Failed(err))
 			}
-			f.obs.Failed(s.job.Failed(err))
 			continue
 		case <-s.saved:
 		}

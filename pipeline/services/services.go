@@ -156,27 +156,18 @@ func ending(ctx context.Context, c *containers.Container) bool {
 	return false
 }
 
-const (
-	mostStarts = 5                // in succession that come to nothing
-	lasting    = 30 * time.Second // how long a service runs that was started to some end
-	firstPause = 100 * time.Millisecond
-	longest    = 10 * time.Second
-)
-
-// run starts the service, and again each time that it ends, until ctx does.
+// run starts the service, and again each time that one ends that could be used, until ctx does:
+// after pauses that grow, as Docker Compose does with restart: unless-stopped.
 func (s *service) run(ctx context.Context) {
-	pause, starts, served := firstPause, 0, false
+	var pauses containers.Pause
+	served := false
 	for {
-		began := time.Now()
-		ready, err := s.once(ctx)
+		used, err := s.once(ctx)
 		if ctx.Err() != nil {
 			s.settle(nil, ctx.Err())
 			return
 		}
-		if served = served || ready; ready && time.Since(began) > lasting {
-			pause, starts = firstPause, 0
-		}
-		if starts++; !served || starts > mostStarts || gaveUp(err) {
+		if served = served || used > 0; !served || gaveUp(err) {
 			s.settle(nil, err)
 			if served {
 				s.set.o.Say(s.Name, "it is not started again: "+err.Error(), false)
@@ -184,14 +175,14 @@ func (s *service) run(ctx context.Context) {
 			return
 		}
 		s.settle(nil, nil)
-		s.set.o.Say(s.Name, endOf(err)+"; it is started again"+s.loss(), false)
+		pause := pauses.After(used)
+		s.set.o.Say(s.Name, endOf(err)+"; "+containers.Again(pause)+s.loss(), false)
 		select {
 		case <-ctx.Done():
 			s.settle(nil, ctx.Err())
 			return
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, longest)
 	}
 }
 
@@ -203,34 +194,36 @@ func (s *service) loss() string {
 	return ", without the data that it had: keep is not set"
 }
 
-// once runs the service until it ends, and reports whether it could be used. The error is
+// once runs the service until it ends, and returns for how long it could be used. The error is
 // why it ended.
-func (s *service) once(ctx context.Context) (ready bool, err error) {
+func (s *service) once(ctx context.Context) (used time.Duration, err error) {
 	began := time.Now()
 	release, err := s.hold()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer release()
 	seen := newSight(s.Ready.Text)
 	c, err := s.launch(ctx, seen)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer s.stop(c)
 	if err := s.await(ctx, c, seen); err != nil {
-		return false, err
+		return 0, err
 	}
 	s.settle(c, nil)
 	s.set.o.Say(s.Name, fmt.Sprintf("ready after %s", time.Since(began).Round(time.Millisecond)), true)
+	began = time.Now()
 	select {
 	case <-ctx.Done():
-		return true, ctx.Err()
+		return time.Since(began), ctx.Err()
 	case <-c.Gone():
 	}
+	used = max(time.Since(began), 1)
 	code, err := c.Wait(ctx)
 	if err == nil {
 		err = s.exited(&containers.ExitError{Code: code, Log: c.Tail()})
 	}
-	return true, err
+	return used, err
 }
