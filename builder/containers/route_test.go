@@ -23,6 +23,7 @@ import (
 	"fnb/builder/containers"
 	"fnb/builder/watchdog"
 	"fnb/internal/fixture"
+	"fnb/internal/servers"
 	"fnb/internal/streams"
 	"fnb/schema"
 )
@@ -243,6 +244,27 @@ func TestManyConnections(t *testing.T) {
 	fixture.Eventually(t, time.Minute, "all were answered", func() bool { return strings.Contains(out.String(), "200 1 <nil>\n") })
 	close(stalled)
 	fixture.Eventually(t, time.Minute, "the last one was answered", func() bool { return strings.Contains(out.String(), "4000000 <nil>\ndone\n") })
+}
+
+// Ways lead out of a plain buildkitd too, which is reached over TCP with certificates.
+func TestRouteOutOfBuildkitd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certs, err := servers.MakeCerts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{certs.CA: "ca.pem", certs.ClientCert: "cert.pem", certs.ClientKey: "key.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, to), []byte(fixture.Read(t, from)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := servers.BuildkitdFor(t, servers.BuildkitdOptions{TCP: true, TLS: certs})
+	c := buildertest.Connect(t, builder.Options{Address: d.Address, TLSDir: dir})
+	got := within(t, c, peer(t, "/peer ask db:5432 question\n"), serving(t, "db", 5432, answering))
+	if got != "8 <nil>\n" {
+		t.Errorf("%q", got)
+	}
 }
 
 // More connections than may lead out are refused, which is said once.
