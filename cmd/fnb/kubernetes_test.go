@@ -126,7 +126,8 @@ func (s kubernetesScript) kubectl(stdin string, args ...string) string {
 func (s kubernetesScript) namespace(level string) {
 	name := strings.ReplaceAll(s.ts.Getenv("NAME"), "_", "-") + "-" + level
 	s.ts.Setenv("NAMESPACE", name)
-	s.ts.Setenv("PATH", s.ts.Getenv("PATH")+string(os.PathListSeparator)+s.cluster.Bin)
+	// Behind fnb, and before another kubectl of the machine's.
+	s.ts.Setenv("PATH", s.rig.bin+string(os.PathListSeparator)+s.cluster.Bin+string(os.PathListSeparator)+s.ts.Getenv("PATH"))
 	s.kubectl(fmt.Sprintf(`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": %q, "labels": {"pod-security.kubernetes.io/enforce": %q}}}`, name, level), "apply", "--server-side", "-f", "-")
 	s.ts.Defer(func() { s.kubectl("", "delete", "namespace", name, "--wait=false") })
 	s.as("admin", "")
