@@ -87,12 +87,17 @@ release-test: watchdog $(servers) ## make two releases, compare them, and do wit
 	@tools/setup release
 	@tools/release-test
 
-watchdog: ## build the watchdog for each platform, and the layers that fnb embeds
+watchdog: ## build the watchdog and the init for each platform, and what fnb embeds of them
 	GOOS=linux GOARCH=amd64 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-amd64 ./cmd/fwatchdog
 	GOOS=linux GOARCH=arm64 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-arm64 ./cmd/fwatchdog
 	GOOS=linux GOARCH=arm GOARM=7 $(call static,$(WATCHDOG)) $(small) -o bin/fwatchdog-linux-arm-v7 ./cmd/fwatchdog
 	go run ./packaging/mkwatchdog -o packaging/watchdog \
 	  linux/amd64=bin/fwatchdog-linux-amd64 linux/arm64=bin/fwatchdog-linux-arm64 linux/arm/v7=bin/fwatchdog-linux-arm-v7
+	GOOS=linux GOARCH=amd64 $(call static) -o bin/fnbinit-linux-amd64 ./cmd/fnbinit
+	GOOS=linux GOARCH=arm64 $(call static) -o bin/fnbinit-linux-arm64 ./cmd/fnbinit
+	GOOS=linux GOARCH=arm GOARM=7 $(call static) -o bin/fnbinit-linux-arm-v7 ./cmd/fnbinit
+	@mkdir -p packaging/watchdog/init
+	@for p in linux-amd64 linux-arm64 linux-arm-v7; do gzip -9nc bin/fnbinit-$$p >packaging/watchdog/init/$$p.gz; done
 
 setup: ## install the system packages that the tests need and that are missing, or say what to type
 	@tools/setup tests
@@ -221,4 +226,4 @@ bench-watchdog: ## measure the watchdog with wrk, against its upstream and a Rev
 	go run ./cmd/fwatchdog/bench -rounds 5 -seconds 3
 
 clean: ## remove what was built; the stand-ins' cache stays
-	rm -rf bin dist packaging/watchdog/blobs packaging/watchdog/index.json packaging/watchdog/oci-layout
+	rm -rf bin dist packaging/watchdog/blobs packaging/watchdog/index.json packaging/watchdog/oci-layout packaging/watchdog/init

@@ -2,11 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"fnb/builder"
 	"fnb/builder/target"
+	"fnb/pipeline/machine"
+	"fnb/schema/words"
 )
 
 // An Output is a kind of file or folder that images can be written to.
@@ -37,6 +40,13 @@ func Outputs() []Output {
 		{Kind: ToFolder, Operand: "DIR", ask: func(_ context.Context, path string, out *builder.Output) (*target.Fresh, error) {
 			out.Local = path
 			return target.New(func() (target.Target, error) { return target.Folder(path) })
+		}},
+		{Kind: toRootFS, Operand: "FILE", OnePlatform: true, ask: func(ctx context.Context, path string, out *builder.Output) (*target.Fresh, error) {
+			t, err := target.New(func() (target.Target, error) {
+				return target.Made(path, func(image, to *os.File) error { return machine.Write(ctx, image, to) })
+			})
+			out.Docker = t.Open
+			return t, err
 		}},
 	}
 }
@@ -70,6 +80,23 @@ func (p *Pipeline) output(ctx context.Context, j *Job) (builder.Output, *target.
 	out := builder.Output{Names: textsOf(j.Refs)}
 	t, err := ask(ctx, filepath.Clean(perFunction(d.Path, j)), &out)
 	return out, t, err
+}
+
+// deliverable refuses what an output does not take, before anything is built.
+func (d Destination) deliverable(req *builder.Request) error {
+	for _, o := range Outputs() {
+		if o.Kind == d.Kind && o.OnePlatform && len(req.Platforms) > 1 {
+			var names []string
+			for _, p := range req.Platforms {
+				names = append(names, p.String())
+			}
+			return &target.OnePlatformError{Kind: string(d.Kind), Platforms: names}
+		}
+	}
+	if d.Kind == toRootFS {
+		return machine.Check(req.Config.Labels[words.LabelWatchdog], req.Platforms)
+	}
+	return nil
 }
 
 // perFunction gives each function a file of its own: "%s" in the path is

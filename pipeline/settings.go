@@ -99,6 +99,7 @@ const (
 	ToOCI       DestinationKind = "oci"       // a file with an OCI image layout
 	ToArchive   DestinationKind = "docker"    // a file for docker load
 	ToFolder    DestinationKind = "local"     // a folder with the root file system
+	toRootFS    DestinationKind = "rootfs"    // a file with a root file system that a virtual machine boots of
 	ToContainer DestinationKind = "container" // it only runs, in the builder
 	ToContexts  DestinationKind = "context"   // nothing is built: build contexts are written
 )

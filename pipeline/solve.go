@@ -136,6 +136,9 @@ func isHere(store string) bool { return strings.HasPrefix(store, ".") || filepat
 // deliver solves, and lets what receives the image keep it only when it is
 // whole.
 func (p *Pipeline) deliver(ctx context.Context, b fleet.Builder, j *Job, req builder.Request) (*builder.Result, error) {
+	if err := p.settings.Destination.deliverable(&req); err != nil {
+		return nil, err
+	}
 	out, t, err := p.output(ctx, j)
 	if err != nil {
 		return nil, err

@@ -227,7 +227,7 @@ func (o *destinationFlags) destination(platforms int) (pipeline.Destination, err
 		case path == "-":
 			return pipeline.Destination{}, fmt.Errorf("--output %s: images are written to files only; name one", o.output)
 		case all[i].OnePlatform && platforms > 1:
-			return pipeline.Destination{}, fmt.Errorf("--output %s: that format has one platform; write several with: --output oci=%s", o.output, path)
+			return pipeline.Destination{}, fmt.Errorf("--output %s: that format has one platform; name one with --platform, or write several with: --output oci=%s", o.output, path)
 		}
 		ds = append(ds, pipeline.Destination{Kind: all[i].Kind, Path: path})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,4 +228,35 @@ func (g *globals) printDeployed(o *deployOptions, all []*placement) error {
 		return g.printJSON(out)
 	}
 	return nil
+}
+
+// deployed is what a platform is told of a function. Its image is the one that a reference with a digest
+// names, or with "" what its tag is now.
+func (p *shownPipeline) deployed(ctx context.Context, fn schema.Function, namespace, image string) (deploy.Function, error) {
+	f, err := p.ofStack(ctx, fn, namespace, image)
+	if err != nil {
+		return f, err
+	}
+	if image == "" {
+		refs, err := p.References(ctx, fn)
+		if err != nil {
+			return deploy.Function{}, err
+		}
+		image = refs[0].Text
+	}
+	f.Image, f.Built, err = p.pinned(ctx, image)
+	return f, err
+}
+
+// ofStack is what the stack says of a function, with an image as it is given.
+func (p *shownPipeline) ofStack(_ context.Context, fn schema.Function, namespace, image string) (deploy.Function, error) {
+	if err := p.CheckPaths(fn); err != nil {
+		return deploy.Function{}, err
+	}
+	env, err := fn.ReadEnvironment(p.Reach)
+	return deploy.Function{
+		Name: fn.Name, Namespace: cmp.Or(namespace, fn.Namespace), Image: image, FProcess: fn.FProcess,
+		Environment: env, Secrets: fn.Secrets, Labels: fn.Labels, Annotations: fn.Annotations,
+		Constraints: fn.Constraints, Limits: fn.Limits, Requests: fn.Requests, ReadOnlyRoot: fn.ReadOnlyRootFilesystem,
+	}, err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,22 +26,22 @@ type generateOptions struct {
 
 func newGenerate(g *globals) *cobra.Command {
 	o := &generateOptions{}
-	names := deploy.Names(deploy.Clusters())
+	names := deploy.Names(written())
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(names, "|") + " [FUNCTION…]",
 		Short: "write manifests that deploy functions by digest",
-		Long: `Generate prints what runs the stack's functions, or those that are named. OpenFaaS gets a Function, plain Kubernetes a Deployment and a Service, and Knative, Cloud Run and Code Engine a Service. Lambda gets an AWS SAM template, the Serverless Framework a serverless.yml, and Compose a Compose file. Each names its image by the digest that the registry has for it; an image that is not there is an error.
+		Long: `Generate prints what runs the stack's functions, or those that are named. OpenFaaS gets a Function, plain Kubernetes a Deployment and a Service, and Knative, Cloud Run and Code Engine a Service. Lambda gets an AWS SAM template, the Serverless Framework a serverless.yml, and Compose a Compose file. Firecracker gets the JSON of one function's machine, QEMU a command; both take the root file system NAME.ext4 that "fnb build --output rootfs=NAME.ext4" makes. The others name their image by the digest that the registry has for it; an image that is not there is an error.
 
 Environment, secrets, labels, annotations, limits, requests, constraints and readonly_root_filesystem are the stack's. Secrets are named, never read: they must be in the cluster. What the platform would refuse, such as more memory than it has, is an error; a key that the platform does not take as it stands is a note.
 
 The pods have time for the watchdog's drain, so that a rollout loses no request, and satisfy Pod Security "restricted" where the image's user is a number. The labels com.openfaas.scale.* become replicas, an autoscaler, or Knative's annotations; constraints become a selector of nodes.
 
 With --offline the digests are those of the local image store.`,
-		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -\n\n  # run all of them on this machine\n  fnb generate compose | docker compose -f - up -d\n\n  # deploy to AWS Lambda\n  fnb generate lambda > template.yaml && sam deploy --guided",
+		Example:           "  # deploy what was pushed\n  fnb generate kubernetes --namespace prod | kubectl apply -f -\n\n  # run all of them on this machine\n  fnb generate compose | docker compose -f - up -d\n\n  # deploy to AWS Lambda\n  fnb generate lambda > template.yaml && sam deploy --guided\n\n  # run one as a virtual machine\n  fnb build hello --output rootfs=hello.ext4\n  fnb generate firecracker hello > vm.json && firecracker --no-api --config-file vm.json",
 		Args:              between(1, math.MaxInt),
 		ValidArgsFunction: g.completePlatforms,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			platform, ok := deploy.Find(deploy.Clusters(), args[0])
+			platform, ok := deploy.Find(written(), args[0])
 			if !ok {
 				return usagef("fnb generate", "%q is not a platform that fnb writes for: it must be one of %s", args[0], strings.Join(names, ", "))
 			}
@@ -58,10 +57,13 @@ With --offline the digests are those of the local image store.`,
 	return cmd
 }
 
+// written are the platforms that fnb writes for.
+func written() []deploy.Platform { return append(deploy.Clusters(), deploy.Machines()...) }
+
 // completePlatforms completes a platform, then functions.
 func (g *globals) completePlatforms(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		return deploy.Names(deploy.Clusters()), cobra.ShellCompDirectiveNoFileComp
+		return deploy.Names(written()), cobra.ShellCompDirectiveNoFileComp
 	}
 	return g.completeFunctions(cmd, args, word)
 }
@@ -76,7 +78,10 @@ func (g *globals) runGenerate(ctx context.Context, o *generateOptions, platform 
 	if err != nil {
 		return err
 	}
-	if g.offline {
+	if platform.Disk && len(fns) > 1 {
+		return usagef("fnb generate", "%s runs one function as a machine, and the stack has %d: name one", platform.Title, len(fns))
+	}
+	if g.offline && !platform.Disk {
 		if p.Images, err = openImages(p.Stack.File); err != nil {
 			return err
 		}
@@ -107,40 +112,15 @@ func (g *globals) runGenerate(ctx context.Context, o *generateOptions, platform 
 
 // manifests is what one function adds to what the platform reads.
 func (p *shownPipeline) manifests(ctx context.Context, fn schema.Function, platform deploy.Platform, namespace string) (deploy.Part, error) {
-	f, err := p.deployed(ctx, fn, namespace, "")
+	from := p.deployed
+	if platform.Disk {
+		from = p.ofStack
+	}
+	f, err := from(ctx, fn, namespace, "")
 	if err != nil {
 		return deploy.Part{}, err
 	}
 	return platform.Write(f)
-}
-
-// deployed is what a platform is told of a function. Its image is the one that a reference with a digest
-// names, or with "" what its tag is now.
-func (p *shownPipeline) deployed(ctx context.Context, fn schema.Function, namespace, image string) (deploy.Function, error) {
-	if err := p.CheckPaths(fn); err != nil {
-		return deploy.Function{}, err
-	}
-	env, err := fn.ReadEnvironment(p.Reach)
-	if err != nil {
-		return deploy.Function{}, err
-	}
-	if image == "" {
-		refs, err := p.References(ctx, fn)
-		if err != nil {
-			return deploy.Function{}, err
-		}
-		image = refs[0].Text
-	}
-	image, built, err := p.pinned(ctx, image)
-	if err != nil {
-		return deploy.Function{}, err
-	}
-	return deploy.Function{
-		Name: fn.Name, Namespace: cmp.Or(namespace, fn.Namespace), Image: image, FProcess: fn.FProcess,
-		Environment: env, Secrets: fn.Secrets, Labels: fn.Labels, Annotations: fn.Annotations,
-		Constraints: fn.Constraints, Limits: fn.Limits, Requests: fn.Requests, ReadOnlyRoot: fn.ReadOnlyRootFilesystem,
-		Built: built,
-	}, nil
 }
 
 // pinned adds its digest to a reference that has none, and says what its image says of itself: as the registry

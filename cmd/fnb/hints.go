@@ -23,6 +23,7 @@ import (
 	"fnb/packaging"
 	"fnb/pipeline"
 	"fnb/pipeline/debugger"
+	"fnb/pipeline/machine"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/serve"
 	"fnb/pipeline/services"
@@ -153,6 +154,7 @@ func hints(err error) []string {
 	out = append(out, deployHints(err)...)
 	out = append(out, startHints(err)...)
 	out = append(out, shellHints(err)...)
+	out = append(out, outputHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
@@ -160,6 +162,17 @@ func hints(err error) []string {
 		out = append(out, "free disk space with: fnb builder prune")
 	}
 	return out
+}
+
+// outputHints say what to do about an output that does not take an image.
+func outputHints(err error) []string {
+	if e, ok := errors.AsType[*target.OnePlatformError](err); ok {
+		return []string{"choose one: --platform " + e.Platforms[0]}
+	}
+	if is[*machine.NoWatchdogError](err) {
+		return []string{"have fnb put its own in: --watchdog default"}
+	}
+	return nil
 }
 
 // gitHints say what to do about the user's own git repository.

@@ -57,10 +57,11 @@ func Rooms() []Room {
 		{Path: "builder/daemon", MayImport: []string{"builder/authority", "builder/buildcache", "builder/managed", "builder/protocol", "builder/stepnet", "registry/answers", "schema"}},
 		{Path: "builder/stepnet", MayImport: []string{"schema"}},
 		{Path: "builder/buildertest", MayImport: []string{"builder", "builder/daemon", "builder/display", "builder/managed", "internal/fixture", "internal/servers", "schema"}},
-		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/steps", "builder/target", "gitrepo", "images", "internal/disk", "internal/framing", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "schema", "schema/languages", "store", "templates"}},
+		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/steps", "builder/target", "gitrepo", "images", "images/rootfs", "internal/disk", "internal/framing", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "schema", "schema/languages", "store", "templates"}},
 		{Path: "rollout", MayImport: []string{"internal/plain", "origin", "schema", "schema/deploy"}},
 		{Path: "cmd/fnb", KnowsRooms: true},
 		{Path: "cmd/fwatchdog", MayImport: []string{"internal/framing", "internal/streams"}},
+		{Path: "cmd/fnbinit"},
 		{Path: "internal/servers"},
 		{Path: "internal/bench", MayImport: []string{"internal/servers"}},
 		{Path: "internal/ci", MayImport: []string{"internal/disk", "internal/plain", "origin", "schema"}},
@@ -86,7 +87,7 @@ func Rooms() []Room {
 
 // tools are the rooms that only tests and the Makefile use.
 func tools() []string {
-	return []string{"builder/buildertest", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/pages", "internal/servers"}
+	return []string{"builder/buildertest", "cmd/fnbinit", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/pages", "internal/servers"}
 }
 
 // Libraries says which rooms may import an outside library, by the prefix of its

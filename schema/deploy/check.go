@@ -63,8 +63,17 @@ func (f Function) check() error {
 	return errors.Join(errors.Join(errs...), f.checkAny())
 }
 
-// checkAny reports what no platform takes.
+// checkAny reports what no platform that takes images takes.
 func (f Function) checkAny() error {
+	var err error
+	if !strings.Contains(f.Image, "@sha256:") {
+		err = fmt.Errorf("the image %q has no digest", f.Image)
+	}
+	return errors.Join(err, f.checkValues())
+}
+
+// checkValues reports what no platform takes.
+func (f Function) checkValues() error {
 	api := accepted()
 	var errs []error
 	fail := func(ok bool, format string, args ...any) {
@@ -72,7 +81,6 @@ func (f Function) checkAny() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	fail(strings.Contains(f.Image, "@sha256:"), "the image %q has no digest", f.Image)
 	for _, k := range slices.Sorted(maps.Keys(f.Environment)) {
 		fail(api.envName.MatchString(k), "%q is not the name of an environment variable", k)
 	}

@@ -59,6 +59,7 @@ type Platform struct {
 	Apply   string // the command that what is written is given to
 	Command bool   // it is a command for a shell, not manifests
 	Shown   bool   // a store shows it for each of its functions
+	Disk    bool   // it takes one function, as a file of fnb build --output rootfs=FILE, and no image
 
 	// Write returns what runs a function. What the platform would refuse is an error.
 	Write func(Function) (Part, error)
