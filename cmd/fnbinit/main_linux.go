@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -195,14 +196,14 @@ func powerButtons(stops chan<- os.Signal) {
 			continue
 		}
 		go func() {
-			defer f.Close()
+			defer func() { _ = f.Close() }() // it was only read
 			buf := make([]byte, 2*unsafeLong+8)
 			for {
 				if _, err := io.ReadFull(f, buf); err != nil {
 					return
 				}
 				e := buf[2*unsafeLong:]
-				if native.Uint16(e) == keyEvent && native.Uint16(e[2:]) == keyPower && native.Uint32(e[4:]) == 1 {
+				if binary.NativeEndian.Uint16(e) == keyEvent && binary.NativeEndian.Uint16(e[2:]) == keyPower && binary.NativeEndian.Uint32(e[4:]) == 1 {
 					stops <- unix.SIGPWR
 				}
 			}

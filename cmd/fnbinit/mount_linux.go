@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +10,6 @@ import (
 )
 
 const unsafeLong = strconv.IntSize / 8 // bytes of C's long
-
-var native = binary.NativeEndian
 
 // mounts are the file systems that programs expect, by where they stand.
 func mounts() map[string]struct {

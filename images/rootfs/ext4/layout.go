@@ -1,13 +1,10 @@
 package ext4
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 )
-
-var le = binary.LittleEndian
 
 const (
 	blockSize    = 4096

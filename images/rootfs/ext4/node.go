@@ -1,6 +1,7 @@
 package ext4
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -117,8 +118,8 @@ func (n *Node) entries() []byte {
 			out = closeBlock(out, last)
 		}
 		last = len(out)
-		out = le.AppendUint32(out, of.number)
-		out = le.AppendUint16(out, uint16(size)) //nolint:gosec // a name has 255 bytes at most
+		out = binary.LittleEndian.AppendUint32(out, of.number)
+		out = binary.LittleEndian.AppendUint16(out, uint16(size)) //nolint:gosec // a name has 255 bytes at most
 		out = append(out, byte(len(name)), of.direntType())
 		out = append(out, name...)
 		out = append(out, make([]byte, size-8-len(name))...)
@@ -137,6 +138,6 @@ func closeBlock(out []byte, last int) []byte {
 	if last < 0 || rest == 0 {
 		return out
 	}
-	le.PutUint16(out[last+4:], uint16(len(out)-last+rest)) //nolint:gosec // a block at most
+	binary.LittleEndian.PutUint16(out[last+4:], uint16(len(out)-last+rest)) //nolint:gosec // a block at most
 	return append(out, make([]byte, rest)...)
 }

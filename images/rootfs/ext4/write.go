@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"time"
@@ -64,12 +65,12 @@ func (fs *FS) Finish(w io.WriterAt) error {
 		if err != nil {
 			return err
 		}
-		le.PutUint32(d, fs.blockAt[g])
-		le.PutUint32(d[4:], fs.inodeAt[g])
-		le.PutUint32(d[8:], fs.tableAt[g])
-		le.PutUint16(d[12:], uint16(f))       //nolint:gosec // of a group
-		le.PutUint16(d[14:], uint16(fi))      //nolint:gosec // of a group
-		le.PutUint16(d[16:], uint16(dirs[g])) //nolint:gosec // of a group
+		binary.LittleEndian.PutUint32(d, fs.blockAt[g])
+		binary.LittleEndian.PutUint32(d[4:], fs.inodeAt[g])
+		binary.LittleEndian.PutUint32(d[8:], fs.tableAt[g])
+		binary.LittleEndian.PutUint16(d[12:], uint16(f))       //nolint:gosec // of a group
+		binary.LittleEndian.PutUint16(d[14:], uint16(fi))      //nolint:gosec // of a group
+		binary.LittleEndian.PutUint16(d[16:], uint16(dirs[g])) //nolint:gosec // of a group
 		free, freeInodes = free+f, freeInodes+fi
 	}
 	for g := range fs.groups {
@@ -159,21 +160,21 @@ func (n *Node) inode() []byte {
 	if n.IsDir() && links >= 65000 {
 		links = 1 // dir_nlink: too many to count
 	}
-	le.PutUint16(b, n.Mode)
-	le.PutUint16(b[2:], uint16(n.UID))        //nolint:gosec // the lower half
-	le.PutUint32(b[4:], uint32(n.Size))       //nolint:gosec // the lower half
-	le.PutUint16(b[24:], uint16(n.GID))       //nolint:gosec // the lower half
-	le.PutUint16(b[26:], uint16(links))       //nolint:gosec // Lay has checked it
-	le.PutUint32(b[108:], uint32(n.Size>>32)) //nolint:gosec // the upper half
-	le.PutUint16(b[120:], uint16(n.UID>>16))  //nolint:gosec // the upper half
-	le.PutUint16(b[122:], uint16(n.GID>>16))  //nolint:gosec // the upper half
-	le.PutUint16(b[128:], inodeUsed-128)
+	binary.LittleEndian.PutUint16(b, n.Mode)
+	binary.LittleEndian.PutUint16(b[2:], uint16(n.UID))        //nolint:gosec // the lower half
+	binary.LittleEndian.PutUint32(b[4:], uint32(n.Size))       //nolint:gosec // the lower half
+	binary.LittleEndian.PutUint16(b[24:], uint16(n.GID))       //nolint:gosec // the lower half
+	binary.LittleEndian.PutUint16(b[26:], uint16(links))       //nolint:gosec // Lay has checked it
+	binary.LittleEndian.PutUint32(b[108:], uint32(n.Size>>32)) //nolint:gosec // the upper half
+	binary.LittleEndian.PutUint16(b[120:], uint16(n.UID>>16))  //nolint:gosec // the upper half
+	binary.LittleEndian.PutUint16(b[122:], uint16(n.GID>>16))  //nolint:gosec // the upper half
+	binary.LittleEndian.PutUint16(b[128:], inodeUsed-128)
 	seconds, more := stamp(n.Time)
 	for _, at := range []int{8, 12, 16, 144} { // access, change, modification, birth
-		le.PutUint32(b[at:], seconds)
+		binary.LittleEndian.PutUint32(b[at:], seconds)
 	}
 	for _, at := range []int{132, 136, 140, 148} {
-		le.PutUint32(b[at:], more)
+		binary.LittleEndian.PutUint32(b[at:], more)
 	}
 	blocks := uint64(0)
 	for _, e := range n.extents {
@@ -184,14 +185,14 @@ func (n *Node) inode() []byte {
 	}
 	if n.attrs.block != nil {
 		blocks++
-		le.PutUint32(b[104:], n.attrs.at)
+		binary.LittleEndian.PutUint32(b[104:], n.attrs.at)
 	}
-	le.PutUint32(b[28:], uint32(blocks*blockSize/512))      //nolint:gosec // the lower half
-	le.PutUint16(b[116:], uint16(blocks*blockSize/512>>32)) //nolint:gosec // the upper half
+	binary.LittleEndian.PutUint32(b[28:], uint32(blocks*blockSize/512))      //nolint:gosec // the lower half
+	binary.LittleEndian.PutUint16(b[116:], uint16(blocks*blockSize/512>>32)) //nolint:gosec // the upper half
 	copy(b[inodeUsed:], n.attrs.inode)
 	switch place := b[40:100]; n.Mode & typeMask {
 	case TypeChar, TypeBlock:
-		le.PutUint32(place[4:], n.Device)
+		binary.LittleEndian.PutUint32(place[4:], n.Device)
 	case TypeFile, TypeDir:
 		n.putRoot(b, place)
 	case TypeLink:
@@ -206,28 +207,28 @@ func (n *Node) inode() []byte {
 
 // putRoot writes the root of a node's extents: themselves, or the block that lists them.
 func (n *Node) putRoot(inode, place []byte) {
-	le.PutUint32(inode[32:], usesExtents)
+	binary.LittleEndian.PutUint32(inode[32:], usesExtents)
 	if n.index == 0 {
 		putExtents(place, n.extents, inInode)
 		return
 	}
 	putExtents(place, nil, inInode)
-	le.PutUint16(place[2:], 1) // entry
-	le.PutUint16(place[6:], 1) // level above the extents
-	le.PutUint32(place[16:], n.index)
+	binary.LittleEndian.PutUint16(place[2:], 1) // entry
+	binary.LittleEndian.PutUint16(place[6:], 1) // level above the extents
+	binary.LittleEndian.PutUint32(place[16:], n.index)
 }
 
 // putExtents writes a list of extents with room for most of them.
 func putExtents(b []byte, list []extent, most uint16) {
-	le.PutUint16(b, 0xF30A)
-	le.PutUint16(b[2:], uint16(len(list))) //nolint:gosec // allocate has checked it
-	le.PutUint16(b[4:], most)
+	binary.LittleEndian.PutUint16(b, 0xF30A)
+	binary.LittleEndian.PutUint16(b[2:], uint16(len(list))) //nolint:gosec // allocate has checked it
+	binary.LittleEndian.PutUint16(b[4:], most)
 	logical := uint32(0)
 	for i, e := range list {
 		x := b[12+12*i:]
-		le.PutUint32(x, logical)
-		le.PutUint16(x[4:], uint16(e.count)) //nolint:gosec // longestRun at most
-		le.PutUint32(x[8:], e.start)
+		binary.LittleEndian.PutUint32(x, logical)
+		binary.LittleEndian.PutUint16(x[4:], uint16(e.count)) //nolint:gosec // longestRun at most
+		binary.LittleEndian.PutUint32(x[8:], e.start)
 		logical += e.count
 	}
 }
@@ -251,19 +252,32 @@ func (fs *FS) super(group, free, freeInodes uint32) []byte {
 	b := make([]byte, 1024)
 	now := uint32(min(max(fs.o.Time.Unix(), 0), 1<<32-1)) //nolint:gosec // bounded
 	for _, f := range []struct{ at, value uint32 }{
-		{0, fs.groups * fs.inodes}, {4, fs.blocks}, {12, free}, {16, freeInodes},
-		{24, 2}, {28, 2}, {32, perGroup}, {36, perGroup}, {40, fs.inodes}, // sizes as powers of two above 1024
-		{48, now}, {64, now}, {264, now},
-		{76, 1}, {84, firstInode}, {92, compatible}, {96, incompatible}, {100, readOnlyToo},
+		{0, fs.groups * fs.inodes},
+		{4, fs.blocks},
+		{12, free},
+		{16, freeInodes},
+		{24, 2},
+		{28, 2},
+		{32, perGroup},
+		{36, perGroup},
+		{40, fs.inodes}, // sizes as powers of two above 1024
+		{48, now},
+		{64, now},
+		{264, now},
+		{76, 1},
+		{84, firstInode},
+		{92, compatible},
+		{96, incompatible},
+		{100, readOnlyToo},
 		{352, 1}, // hashes of names are of signed bytes
 	} {
-		le.PutUint32(b[f.at:], f.value)
+		binary.LittleEndian.PutUint32(b[f.at:], f.value)
 	}
 	for _, f := range []struct {
 		at    uint32
 		value uint16
 	}{{54, 0xffff}, {56, 0xEF53}, {58, 1}, {60, 1}, {88, inodeSize}, {90, uint16(group)}, {348, inodeUsed - 128}, {350, inodeUsed - 128}} { //nolint:gosec // mostGroups bounds it
-		le.PutUint16(b[f.at:], f.value)
+		binary.LittleEndian.PutUint16(b[f.at:], f.value)
 	}
 	copy(b[104:120], fs.o.UUID[:])
 	copy(b[120:136], fs.o.Label)

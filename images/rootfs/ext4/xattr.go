@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,16 +28,18 @@ type xattr struct {
 }
 
 // prefixes are those that the file system abbreviates. What the kernel keeps in another form, such as access lists, has none.
-var prefixes = []struct {
+func prefixes() []prefix { return []prefix{{"user.", 1}, {"trusted.", 4}, {"security.", 6}} }
+
+type prefix struct {
 	text  string
 	index byte
-}{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
+}
 
 // layAttributes decides where a node's attributes stand. One that a file system keeps in no such form is left out.
 func (n *Node) layAttributes() error {
 	var list []xattr
 	for _, full := range slices.Sorted(maps.Keys(n.Xattrs)) {
-		for _, p := range prefixes {
+		for _, p := range prefixes() {
 			if name, ok := strings.CutPrefix(full, p.text); ok && name != "" {
 				if len(name) > longestName {
 					return fmt.Errorf("the attribute %.40s… has a name of %d bytes", name, len(name))
@@ -53,7 +56,7 @@ func (n *Node) layAttributes() error {
 		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
 	})
 	inode := make([]byte, inodeXattrs)
-	le.PutUint32(inode, xattrMagic)
+	binary.LittleEndian.PutUint32(inode, xattrMagic)
 	if packAttributes(inode[4:], 0, list) {
 		n.attrs.inode = inode
 		return nil
@@ -63,14 +66,14 @@ func (n *Node) layAttributes() error {
 	if !packAttributes(block[head:], head, list) {
 		return fmt.Errorf("its extended attributes do not fit into %d bytes", blockSize)
 	}
-	le.PutUint32(block, xattrMagic)
-	le.PutUint32(block[4:], 1) // references
-	le.PutUint32(block[8:], 1) // blocks
+	binary.LittleEndian.PutUint32(block, xattrMagic)
+	binary.LittleEndian.PutUint32(block[4:], 1) // references
+	binary.LittleEndian.PutUint32(block[8:], 1) // blocks
 	var hash uint32
-	for at := head; le.Uint32(block[at:]) != 0; at += 16 + (int(block[at])+3)&^3 {
-		hash = hash<<16 ^ hash>>16 ^ le.Uint32(block[at+12:])
+	for at := head; binary.LittleEndian.Uint32(block[at:]) != 0; at += 16 + (int(block[at])+3)&^3 {
+		hash = hash<<16 ^ hash>>16 ^ binary.LittleEndian.Uint32(block[at+12:])
 	}
-	le.PutUint32(block[12:], hash)
+	binary.LittleEndian.PutUint32(block[12:], hash)
 	n.attrs.block = block
 	return nil
 }
@@ -87,11 +90,11 @@ func packAttributes(room []byte, before int, list []xattr) bool {
 		end -= padded
 		e := room[at:]
 		e[0], e[1] = byte(len(x.name)), x.index
-		le.PutUint16(e[2:], uint16(end+before))   //nolint:gosec // a block at most
-		le.PutUint32(e[8:], uint32(len(x.value))) //nolint:gosec // a block at most
+		binary.LittleEndian.PutUint16(e[2:], uint16(end+before))   //nolint:gosec // a block at most
+		binary.LittleEndian.PutUint32(e[8:], uint32(len(x.value))) //nolint:gosec // a block at most
 		copy(e[16:], x.name)
 		copy(room[end:], x.value)
-		le.PutUint32(e[12:], hashAttribute(x.name, room[end:end+padded]))
+		binary.LittleEndian.PutUint32(e[12:], hashAttribute(x.name, room[end:end+padded]))
 		at += size
 	}
 	return true
@@ -104,7 +107,7 @@ func hashAttribute(name string, padded []byte) uint32 {
 		h = h<<5 ^ h>>27 ^ uint32(name[i])
 	}
 	for ; len(padded) > 0; padded = padded[4:] {
-		h = h<<16 ^ h>>16 ^ le.Uint32(padded)
+		h = h<<16 ^ h>>16 ^ binary.LittleEndian.Uint32(padded)
 	}
 	return h
 }
