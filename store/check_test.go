@@ -71,6 +71,11 @@ func TestCheck(t *testing.T) {
 		"a bad name":            {storeTree(recs[0]) + namespace + "-- templates/acme/Echo/v/1.0.0.json --\n{}\n", ann, "templates/acme/Echo: error: "},
 		"not JSON":              {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.json --\n{\n", ann, "2.0.0.json: error: "},
 		"a link":                {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.json!l --\n1.0.0.json\n", ann, "2.0.0.json: error: it is not a plain file"},
+		"a link that describes": {storeTree(recs[0]) + namespace + "-- templates/acme/echo/package.json!l --\n/etc/passwd\n", ann, "templates/acme/echo/package.json: error: it is not a plain file"},
+		"a link alone":          {storeTree(recs[0]) + namespace + "-- templates/acme/other/package.json!l --\n../echo/package.json\n", ann, "templates/acme/other/package.json: error: it is not a plain file"},
+		"a link that withdraws": {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/1.0.0.yank.json!l --\nx\n", ann, "1.0.0.yank.json: error: it is not a plain file"},
+		"a link that owns":      {storeTree(recs[0]) + namespace + "-- namespaces/eve.json!l --\nacme.json\n", ann, "namespaces/eve.json: error: it is not a plain file"},
+		"a link for functions":  {storeTree(recs[0]) + namespace + "-- functions!l --\ntemplates\n", ann, "functions: error: is not a folder"},
 		"nothing to withdraw":   {storeTree(recs[0]) + namespace + "-- templates/acme/echo/v/2.0.0.yank.json --\n{\"v\": 1, \"reason\": \"x\"}\n", ann, "error: withdraws a version that is not there"},
 		"another format":        {strings.Replace(storeTree(recs[0]), `{"v": 1}`, `{"v": 7}`, 1) + namespace, ann, "store.json: error: "},
 		"a control character":   {storeTree(recs[0]) + namespace + "-- templates/acme/echo/\x1b[31m --\nx\n", ann, `"templates/acme/echo/\x1b[31m": error: `},
@@ -146,6 +151,35 @@ func TestCheckDecides(t *testing.T) {
 }
 
 // generateFrom writes the index of the store in a folder.
+// TestCheckSubmodules: git has what is neither a file nor a link, and none of it is a file of a store.
+func TestCheckSubmodules(t *testing.T) {
+	t.Parallel()
+	g := gitServer(t, servers.GitOptions{})
+	recs := published(t, g, "1.0.0")
+	const deprecated = "-- templates/acme/echo/package.json --\n{\"v\": 1, \"deprecated\": {\"reason\": \"malware\"}}\n"
+	commit(t, g, "store", servers.Commit{Files: storeTree(recs[0]) + "-- namespaces/acme.json --\n{\"v\": 1, \"owners\": [\"ann\"]}\n" + deprecated, Tag: "base"})
+	for file, want := range map[string]string{
+		"templates/acme/echo/package.json":      "it is not a plain file",
+		"templates/acme/new/package.json":       "it is not a plain file",
+		"templates/acme/new":                    "has no place in a store",
+		"templates/acme/echo/v/1.0.0.yank.json": "it is not a plain file",
+		"templates/acme/echo/v/2.0.0.json":      "it is not a plain file",
+		"namespaces/new.json":                   "it is not a plain file",
+		"functions":                             "is not a folder",
+		"store.json":                            "it is not a plain file",
+	} {
+		dir := clone(t, g.RepoURL("store"))
+		runGit(t, dir, "rm", "-q", "--cached", "--ignore-unmatch", file)
+		runGit(t, dir, "update-index", "--add", "--cacheinfo", "160000,"+recs[0].commit+","+file)
+		runGit(t, dir, "-c", "user.name=ann", "-c", "user.email=ann@example.com", "commit", "-q", "-m", "a submodule")
+		v, err := publish.Check(t.Context(), newStore(t, store.Options{}), publish.CheckRequest{Dir: dir, Base: "base", Authors: []string{"ann"}})
+		fixture.Must(t, err)
+		if got := fmt.Sprint(v.Problems); v.Decision != publish.DecisionRefuse || !strings.Contains(got, file+": error: "+want) {
+			t.Errorf("%s: %s: %s", file, v.Decision, got)
+		}
+	}
+}
+
 func generateFrom(t *testing.T, dir, out string) (records.Generated, error) {
 	t.Helper()
 	r, err := records.Open(t.Context(), dir)

@@ -40,6 +40,7 @@ type Tree struct {
 type Entry struct {
 	Name   string
 	Folder bool
+	Plain  bool // a file; links and submodules are neither
 }
 
 // openTree returns the files of a commit, or of what a tag names.
@@ -129,6 +130,8 @@ func entryOf(t *object.Tree, name string) (object.TreeEntry, bool) {
 	return t.Entries[i], true
 }
 
+func isPlain(e object.TreeEntry) bool { return e.Mode.IsFile() && e.Mode != filemode.Symlink }
+
 // List returns what is in a folder, sorted by name; a folder that is not there is
 // [fs.ErrNotExist].
 func (t *Tree) List(dir string) ([]Entry, error) {
@@ -138,7 +141,7 @@ func (t *Tree) List(dir string) ([]Entry, error) {
 	}
 	var all []Entry
 	for _, e := range sub.Entries {
-		all = append(all, Entry{e.Name, e.Mode == filemode.Dir})
+		all = append(all, Entry{e.Name, e.Mode == filemode.Dir, isPlain(e)})
 	}
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
@@ -152,7 +155,7 @@ func (t *Tree) Read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	e, ok := entryOf(dir, path.Base(name))
-	if !ok || !e.Mode.IsFile() || e.Mode == filemode.Symlink {
+	if !ok || !isPlain(e) {
 		return nil, fs.ErrNotExist
 	}
 	blob, err := object.GetBlob(t.objects, e.Hash)

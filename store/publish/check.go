@@ -166,6 +166,18 @@ func (k *check) change(c gitrepo.Change) {
 
 // layout reports what has no place in a store.
 func (k *check) layout() error {
+	top, err := k.tree.List(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range top {
+		switch isFolder := e.Name == records.NamespacesDir || records.HasPackages(e.Name); {
+		case isFolder && !e.Dir:
+			k.fail(e.Name, "is not a folder")
+		case e.Name == records.StoreFileName && !e.Plain:
+			k.fail(e.Name, "%v", records.ErrNotPlain)
+		}
+	}
 	for _, kind := range records.Kinds() {
 		if err := k.layoutIn(records.KindDir(kind)); err != nil {
 			return err
@@ -213,8 +225,11 @@ func (k *check) layoutOf(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name != records.PackageFile && e.Name != records.VersionsDir || e.Dir != (e.Name == records.VersionsDir) {
-			k.fail(path.Join(dir, e.Name), "has no place in a store")
+		switch file := path.Join(dir, e.Name); {
+		case e.Name == records.PackageFile && !e.Dir:
+			k.plain(file, e)
+		case e.Name != records.VersionsDir || !e.Dir:
+			k.fail(file, "has no place in a store")
 		}
 	}
 	versions, err := k.tree.List(path.Join(dir, records.VersionsDir))
@@ -238,9 +253,18 @@ func (k *check) layoutOf(dir string) error {
 			k.fail(file, "%v", err)
 		case isYank && !has[version+records.RecordSuffix]:
 			k.fail(file, "withdraws a version that is not there")
+		default:
+			k.plain(file, e)
 		}
 	}
 	return nil
+}
+
+// plain reports a file that is none: what a link or a submodule leads to is not of the store, and nobody reads it.
+func (k *check) plain(file string, e records.TreeEntry) {
+	if !e.Plain {
+		k.fail(file, "%v", records.ErrNotPlain)
+	}
 }
 
 // content reads every file of the store.
@@ -273,7 +297,10 @@ func (k *check) content(ctx context.Context) error {
 			k.fail(file, "%v", err)
 		}
 		data, err := k.tree.Read(file)
-		if err == nil {
+		switch {
+		case !e.Plain:
+			err = records.ErrNotPlain
+		case err == nil:
 			_, err = schema.ParseNamespace(file, data)
 		}
 		if err != nil {

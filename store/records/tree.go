@@ -56,10 +56,14 @@ type Tree interface {
 	Read(name string) ([]byte, error)     // of a plain file; all else is missing
 }
 
+// ErrNotPlain says that what should be a file of a store is a link, a submodule or a pipe.
+var ErrNotPlain = errors.New("it is not a plain file")
+
 // A TreeEntry is a file or folder of a store.
 type TreeEntry struct {
-	Name string
-	Dir  bool
+	Name  string
+	Dir   bool
+	Plain bool // a file that Read reads; a link, a submodule or a pipe is neither
 }
 
 // A GitTree is the files of a store at one commit of a repository elsewhere.
@@ -73,7 +77,7 @@ func (t GitTree) List(dir string) ([]TreeEntry, error) {
 	}
 	all := make([]TreeEntry, 0, len(entries))
 	for _, e := range entries {
-		all = append(all, TreeEntry{e.Name, e.Folder})
+		all = append(all, TreeEntry{e.Name, e.Folder, e.Plain})
 	}
 	return all, nil
 }
@@ -107,7 +111,7 @@ func (t OwnTree) List(dir string) ([]TreeEntry, error) {
 	}
 	all := make([]TreeEntry, 0, len(entries))
 	for _, e := range entries {
-		all = append(all, TreeEntry{e.Name, e.Mode == gitrepo.Folder})
+		all = append(all, TreeEntry{e.Name, e.Mode == gitrepo.Folder, e.Mode.IsFile()})
 	}
 	slices.SortFunc(all, func(a, b TreeEntry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
@@ -142,7 +146,7 @@ func (t *FolderTree) List(dir string) ([]TreeEntry, error) {
 	}
 	var all []TreeEntry
 	for _, e := range entries {
-		all = append(all, TreeEntry{e.Name(), e.IsDir()})
+		all = append(all, TreeEntry{e.Name(), e.IsDir(), e.Type().IsRegular()})
 	}
 	return all, nil
 }
@@ -274,17 +278,26 @@ func (s *Scanner) packagesOf(ctx context.Context, kind string, each func(StoredP
 	return nil
 }
 
+// isThere reports whether a folder has a name, whatever that is.
+func (s *Scanner) isThere(dir, name string) bool {
+	entries, err := s.Tree.List(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e TreeEntry) bool { return e.Name == name })
+}
+
 // readPackage reads one package.
 func (s *Scanner) readPackage(kind, name string) (StoredPackage, error) {
 	p := StoredPackage{Name: name}
 	dir := path.Join(KindDir(kind), name)
 	data, err := s.Tree.Read(path.Join(dir, PackageFile))
+	if errors.Is(err, fs.ErrNotExist) && s.isThere(dir, PackageFile) {
+		err = ErrNotPlain
+	}
 	switch {
 	case err == nil:
 		if p.About, err = schema.ParsePackage(path.Join(dir, PackageFile), data); err != nil {
 			s.problem(path.Join(dir, PackageFile), err)
 		}
-	case isTooLarge(err):
+	case isTooLarge(err), errors.Is(err, ErrNotPlain):
 		s.problem(path.Join(dir, PackageFile), err)
 	case !errors.Is(err, fs.ErrNotExist):
 		return p, err
@@ -312,7 +325,7 @@ func (s *Scanner) readPackage(kind, name string) (StoredPackage, error) {
 		data, err := s.Tree.Read(file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			err = errors.New("it is not a plain file")
+			err = ErrNotPlain
 		case err != nil && !isTooLarge(err):
 			return p, err
 		}
