@@ -68,7 +68,8 @@ read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
     --to | --base | --sha256)
-      [ $# -gt 1 ] || misuse "$1 needs a value"
+      # A variable that is not set must not take a checksum away.
+      [ -n "${2:-}" ] || misuse "$1 needs a value"
       case $1 in
       --to) to=$2 ;;
       --base) base=$2 ;;
@@ -126,7 +127,7 @@ check_folder() {
     [ -n "${HOME:-}" ] || misuse 'HOME is not set, so name the folder: --to DIR'
     to=$HOME/.local/bin
   fi
-  case $to in -*) to=./$to ;; esac
+  case $to in /* | [A-Za-z]:*) ;; *) to=$PWD/$to ;; esac
 }
 
 find_platform() {
@@ -187,13 +188,14 @@ get() {
       case $1 in http:*) protocols='=http,https' ;; esac
       [ -z "$expected" ] || redirects=$protocols
       curl --fail --silent --show-error --location --proto "$protocols" --proto-redir "$redirects" --retry 3 --connect-timeout 20 \
-        --speed-limit 1000 --speed-time 30 --output "$2" "$1"
+        --speed-limit 1000 --speed-time 30 --output "$2" "$1" 2>"$work/said"
     elif wget --version >/dev/null 2>&1; then
       wget -nv -S --tries=3 --timeout=30 -O "$2" "$1" 2>"$work/said" && stayed
     else
       wget -q -S -O "$2" "$1" 2>"$work/said" && stayed
     fi || {
-      grep -v '^  ' "$work/said" >&2
+      # What a server answered is in it.
+      grep -v '^  ' "$work/said" | LC_ALL=C tr -cd '\n -~' >&2
       return 1
     }
     ;;
@@ -204,7 +206,7 @@ get() {
 # follows a redirect wherever it leads.
 stayed() {
   [ -z "$expected" ] || return 0
-  ! grep -i '^  *location: ' "$work/said" | grep -iqv -e '^  *location: *https://' -e '^  *location: */[^/]' || {
+  ! grep -i '^[[:space:]]*location:' "$work/said" | grep -iqv -e '^[[:space:]]*location:[[:space:]]*https://' -e '^[[:space:]]*location:[[:space:]]*/[^/]' || {
     echo 'it redirects to an address that is not encrypted: give --sha256 too' >>"$work/said"
     return 1
   }
@@ -230,6 +232,13 @@ what() {
   fi
 }
 
+# listed prints the checksums that checksums.txt has of a file, whatever ends its lines.
+listed() {
+  tr -d '\r' <"$work/checksums.txt" | while read -r hex file || [ -n "$hex" ]; do
+    case $file in "$1" | "*$1") printf '%s\n' "$hex" | tr A-F a-f ;; esac
+  done
+}
+
 # get_archive gets the archive and checks it: against the checksum that the caller expects,
 # or against checksums.txt, which the caller's may also be of.
 get_archive() {
@@ -243,7 +252,7 @@ get_archive() {
     [ "$list" = "$expected" ] ||
       fail "$name has the SHA-256 $got$(what "$work/$name") and checksums.txt $list$(what "$work/checksums.txt"): neither has $expected, so nothing was installed"
   fi
-  wanted=$(sed -n "s/^\([0-9a-f]*\) [ *]$name\$/\1/p" "$work/checksums.txt")
+  wanted=$(listed "$name")
   is_sum "$wanted" || fail "$page/checksums.txt has no checksum of $name$(what "$work/checksums.txt")"
   [ "$got" = "$wanted" ] ||
     fail "$name has the SHA-256 $got$(what "$work/$name"), and checksums.txt wants $wanted: nothing was installed"
@@ -254,22 +263,30 @@ get_archive() {
 unpack() {
   case $kind in
   zip) unzip -Z1 "$work/$name" >"$work/list" 2>/dev/null ;;
-  *) tar -tzf "$work/$name" >"$work/list" 2>/dev/null ;;
+  *) tar -tzf - <"$work/$name" >"$work/list" 2>/dev/null ;; # by name, host:file would be another machine's
   esac || fail "$name is no archive that can be read: nothing was installed"
   while IFS= read -r path; do
     case /$path/ in //* | */../*) fail "$name has a path that leads out of it: nothing was installed" ;; esac
   done <"$work/list"
-  [ "$(grep -cx "$program" "$work/list")" = 1 ] || fail "$name does not have the program $program once, at its top: nothing was installed"
+  [ "$(grep -cxF "$program" "$work/list")" = 1 ] || fail "$name does not have the program $program once, at its top: nothing was installed"
   case $kind in
   zip) unzip -p "$work/$name" "$program" >"$work/$program" 2>/dev/null ;;
-  *) tar -xzOf "$work/$name" "$program" >"$work/$program" 2>/dev/null ;;
+  *) tar -xzOf - "$program" <"$work/$name" >"$work/$program" 2>/dev/null ;;
   esac || fail "$name is no archive that can be read: nothing was installed"
   chmod 0755 "$work/$program"
-  said=$("$work/$program" version 2>/dev/null) || fail "the program in $name does not run here: nothing was installed (may $to hold programs?)"
+  ask_version || fail "the program in $name does not run here: nothing was installed (may $to hold programs?)"
+  said=$(cat "$work/version")
   case ${said#fnb } in
   "$version" | "v$version") ;;
   *) fail "the program in $name says that it is another version: nothing was installed" ;;
   esac
+}
+
+# ask_version has the program say its version. Where there is a timeout, none hangs.
+ask_version() {
+  set -- "$work/$program" version
+  ! have timeout || set -- timeout 60 "$@"
+  "$@" </dev/null >"$work/version" 2>/dev/null
 }
 
 advise() {

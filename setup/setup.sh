@@ -10,6 +10,13 @@ bin=${RUNNER_TEMP:-$HOME/.local}/fnb
 # Windows has two ways to write a path: one for this shell, and one for the runner.
 if command -v cygpath >/dev/null; then bin=$(cygpath -u "$bin"); fi
 
+case $version in
+'' | [0-9]* | v[0-9]*) ;;
+*)
+  echo "::error::version must be one such as 1.2.3"
+  exit 1
+  ;;
+esac
 if [ -n "$version" ]; then
   set -- "$version" --to "$bin"
   [ -z "$sha256" ] || set -- "$@" --sha256 "$sha256"

@@ -290,6 +290,10 @@ func TestInstall(t *testing.T) {
 	good("the archive's checksum", installation{args: []string{testVersion, "--base", server, "--sha256", strings.ToUpper(sumOf(page[archiveName("amd64")]))}})
 	good("the list's checksum", installation{args: []string{testVersion, "--base", server, "--sha256", sumOf(page["checksums.txt"])}})
 	unlisted := pageOfReleases{archiveName("amd64"): page[archiveName("amd64")], archiveName("arm64"): page[archiveName("arm64")]}
+	windows := newPage(page[archiveName("amd64")])
+	windows["checksums.txt"] = []byte(strings.ReplaceAll(strings.ReplaceAll(strings.ToUpper(string(page["checksums.txt"])), "\n", "\r\n"), "FNB_1.2.3_LINUX_AMD64.TAR.GZ", archiveName("amd64")))
+	windows["checksums.txt"] = []byte(strings.ReplaceAll(string(windows["checksums.txt"]), "FNB_1.2.3_LINUX_ARM64.TAR.GZ", archiveName("arm64")))
+	good("a list that Windows wrote", installation{args: []string{testVersion, "--base", windows.serve(t)}})
 	good("a mirror without a list", installation{args: []string{testVersion, "--base", unlisted.serve(t), "--sha256", sumOf(page[archiveName("amd64")])}})
 }
 
@@ -311,6 +315,12 @@ func TestInstallRefuses(t *testing.T) {
 	portal["checksums.txt"] = html
 	twice := newPage(good)
 	twice["checksums.txt"] = append([]byte(strings.ReplaceAll(string(twice["checksums.txt"]), sumOf(good), wrong)), twice["checksums.txt"]...)
+	impatient := openFolder(t)
+	if err := os.WriteFile(impatient+"/timeout", []byte("#!/bin/sh\nshift\nexec /usr/bin/timeout 5 \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dotted := newPage(good)
+	dotted["checksums.txt"] = []byte(strings.ReplaceAll(string(dotted["checksums.txt"]), ".tar.gz", "-tar-gz"))
 	unlisted := newPage(good)
 	delete(unlisted, "checksums.txt")
 
@@ -337,6 +347,8 @@ func TestInstallRefuses(t *testing.T) {
 		"two programs":                 {with(member{name: "fnb", body: program("6.6.6")}), nil, "does not have the program fnb once, at its top"},
 		"a program that is elsewhere":  {newPage(tarOf(t, []member{{name: "bin/fnb", body: program(testVersion)}})), nil, "does not have the program fnb once, at its top"},
 		"a program that does not run":  {newPage(tarOf(t, []member{{name: "fnb", body: "#!/nowhere\n"}})), nil, "does not run here: nothing was installed"},
+		"a name that only looks alike": {dotted, nil, "checksums.txt has no checksum of fnb_"},
+		"a program that hangs":         {newPage(tarOf(t, []member{{name: "fnb", body: "#!/bin/sh\nexec sleep 600\n"}})), nil, "does not run here: nothing was installed"},
 		"another version":              {newPage(tarOf(t, []member{{name: "fnb", body: program("1.2.4")}})), nil, "says that it is another version"},
 		"a version that is not there":  {newPage(good), []string{"9.9.9"}, "is there a version 9.9.9, for linux on "},
 	} {
@@ -347,7 +359,7 @@ func TestInstallRefuses(t *testing.T) {
 				if len(tt.args) != 1 {
 					args = append(args, testVersion)
 				}
-				got := installation{args: args}.run(t)
+				got := installation{args: args, env: []string{"PATH=" + impatient + ":" + os.Getenv("PATH")}}.run(t)
 				if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, tt.stderr) {
 					t.Errorf("%s: %+v", base, got)
 				}
@@ -403,6 +415,33 @@ func TestInstallRedirects(t *testing.T) {
 	}
 }
 
+// TestInstallAnswers: a redirect is seen however a server writes it, and what a server says drives no terminal.
+func TestInstallAnswers(t *testing.T) {
+	t.Parallel()
+	elsewhere := newPage(tarOf(t, testRelease)).serve(t)
+	for name, tools := range map[string]string{
+		"curl":         toolsOnly(t, false, "curl", "sha256sum", "tar"),
+		"wget":         toolsOnly(t, false, "wget", "sha256sum", "tar"),
+		"BusyBox wget": toolsOnly(t, true, "wget", "sha256sum", "tar"),
+	} {
+		for _, head := range []string{"302 Found\r\nLocation:%s", "302 Found\r\nLocation:\t%s", "302 Found\r\nlocation:  %s", "404 \x1b[31mGone\a\r\nX: %s"} {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return
+				}
+				fmt.Fprintf(conn, "HTTP/1.1 "+head+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", strings.TrimSuffix(elsewhere, "/fnb")+r.URL.Path)
+				_ = conn.Close()
+			}))
+			t.Cleanup(s.Close)
+			got := installation{shell: []string{"/bin/sh"}, args: []string{testVersion, "--base", s.URL + "/fnb"}, env: []string{tools}}.run(t)
+			if got.code != 1 || !strings.Contains(got.stderr, "cannot get "+s.URL) || left(t, got.home) != "" || strings.ContainsAny(got.stderr, "\x1b\a\r") || strings.Contains(got.stderr, "No such file") {
+				t.Errorf("%s, %q: %+v", name, head, got)
+			}
+		}
+	}
+}
+
 // TestInstallMisused: what was typed wrong is said before anything is asked of a server.
 func TestInstallMisused(t *testing.T) {
 	t.Parallel()
@@ -423,9 +462,15 @@ func TestInstallMisused(t *testing.T) {
 		"1.2.3 --base http://127.0.0.1.example.com:80/x":  "is not encrypted: give --sha256 too",
 		"1.2.3 --base http://127.0.0.1:80#@192.0.2.2/":    "is not encrypted: give --sha256 too",
 		"1.2.3 --sha256 abc":                              "--sha256 abc: it must be 64 hexadecimal digits",
+		"1.2.3 --sha256 \"\"":                             "--sha256 needs a value",
+		"1.2.3 --to \"\"":                                 "--to needs a value",
 		"1.2.3 --prefix /usr":                             "there is no flag --prefix",
 	} {
-		got := installation{args: strings.Fields(args)}.run(t)
+		words := strings.Fields(args)
+		for i := range words {
+			words[i] = strings.Trim(words[i], `"`)
+		}
+		got := installation{args: words}.run(t)
 		if got.code != 2 || !strings.Contains(got.stderr, want) || !strings.HasSuffix(got.stderr, "install.sh: see: sh install.sh --help\n") {
 			t.Errorf("%q: %+v", args, got)
 		}
@@ -527,6 +572,10 @@ func TestInstallWhere(t *testing.T) {
 		if got.code != 0 || left(t, got.home) != "bin/fnb" {
 			t.Errorf("as root, --to bin: %+v", got)
 		}
+	}
+	relative := installation{args: []string{testVersion, "--base", base, "--to", "host.example:dir"}}.run(t)
+	if relative.code != 0 || left(t, relative.home) != "host.example:dir/fnb" || !strings.Contains(relative.stderr, `export PATH="/`) {
+		t.Errorf("a folder that could be another machine's: %+v", relative)
 	}
 	closed := openFolder(t)
 	if err := os.Chmod(closed, 0o555); err != nil {

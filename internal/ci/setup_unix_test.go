@@ -77,6 +77,12 @@ func TestSetup(t *testing.T) {
 		t.Errorf("a release: %v, %q told %q", err, printed, told)
 	}
 
+	for _, version := range []string{"--help", "-h", "--dry-run", "latest", "\n::warning::1"} {
+		if printed, told, err = a.run(t, "VERSION="+version, "BASE="+page.serve(t)); err == nil || printed != "::error::version must be one such as 1.2.3\n" {
+			t.Errorf("VERSION=%q: %v, %q", version, err, printed)
+		}
+	}
+
 	if printed, told, err = newAction(t, "github.com/OWNER/fnb", nil).run(t, "VERSION="+testVersion); err == nil || told != "" || !strings.Contains(printed, "no page of releases is known here") {
 		t.Errorf("before there is a repository: %v, %q told %q", err, printed, told)
 	}
