@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"fnb/internal/plain"
+	_ "fnb/internal/start/colours"
 	"fnb/store"
 )
 

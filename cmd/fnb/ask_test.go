@@ -56,7 +56,7 @@ func TestAsk(t *testing.T) {
 
 var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 
-// waitFor waits for a text. The prompt first asks the terminal for its colours, which a pty does not answer.
+// waitFor waits for a text.
 func waitFor(t *testing.T, screen *fixture.Buffer, text string) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {

@@ -32,11 +32,11 @@ func openImages(stack string) (*images.Store, error) {
 
 // completeImages lists the references of the image store for the shell.
 func completeImages(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var refs []string
+	var refs offers
 	if s, err := openImages(""); err == nil {
 		all, _ := s.List() // what cannot be read cannot be completed
 		for _, e := range all {
-			refs = append(refs, e.Reference)
+			refs.add(e.Reference, "")
 		}
 	}
 	return refs, cobra.ShellCompDirectiveNoFileComp

@@ -204,11 +204,11 @@ func (p *shownPipeline) Close() {
 
 // completeFunctions lists the stack's functions for the shell.
 func (g *globals) completeFunctions(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
+	var names offers
 	if file, err := g.stackFile(); err == nil {
 		if stack, err := schema.ReadStack(file, os.LookupEnv); err == nil {
 			for _, fn := range stack.Functions {
-				names = append(names, fn.Name)
+				names.add(fn.Name, "")
 			}
 		}
 	}

@@ -34,11 +34,11 @@ func (g *globals) tell(notes []string) {
 
 // completeStores lists stores for the shell.
 func (g *globals) completeStores(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
+	var names offers
 	if st, err := g.newStore(); err == nil {
 		all, _ := st.Stores() // what cannot be read cannot be completed
 		for _, c := range all {
-			names = append(names, c.Name+"\t"+plain.Line(c.URL))
+			names.add(c.Name, c.URL)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -81,11 +81,11 @@ func (g *globals) listStores() error {
 
 // completeStoreFunctions lists functions for the shell.
 func (g *globals) completeStoreFunctions(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var names []string
+	var names offers
 	if st, err := g.newStore(); err == nil && len(args) == 0 {
 		found, _, _ := st.Functions(cmd.Context(), store.Query{}) // what cannot be read cannot be completed
 		for _, m := range found {
-			names = append(names, m.Name+"\t"+plain.Line(m.Description))
+			names.add(m.Name, m.Description)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

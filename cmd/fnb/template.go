@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"fnb/internal/plain"
 	"fnb/pipeline"
 	"fnb/schema"
 	"fnb/store"
@@ -79,9 +78,9 @@ func (g *globals) completeTemplates() []string {
 	if err != nil {
 		return nil
 	}
-	var names []string
+	var names offers
 	for _, e := range entries {
-		names = append(names, e.Name+"\t"+plain.Line(e.Description))
+		names.add(e.Name, e.Description)
 	}
 	return names
 }

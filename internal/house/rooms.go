@@ -79,6 +79,7 @@ func Rooms() []Room {
 		{Path: "internal/spelling"},
 		{Path: "internal/stall"},
 		{Path: "internal/start"},
+		{Path: "internal/start/colours"},
 		{Path: "internal/streams"},
 		{Path: "internal/terminal"},
 		{Path: "internal/watch"},
