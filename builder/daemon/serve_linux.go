@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
@@ -56,11 +57,13 @@ func Serve(ctx context.Context, m managed.Builder, opts Options) error {
 	syscall.Umask(0)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	release, err := m.Claim(ctx)
+	lock, err := m.Claim(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
+	// Its end is the process's: what BuildKit does beside a solve may write to the folder until then, and
+	// whoever stops the builder may remove that once the lock is free.
+	defer runtime.KeepAlive(lock)
 	// Solves make much garbage that lives shortly: a quarter of the builder's time
 	// went into collecting it.
 	debug.SetGCPercent(300)

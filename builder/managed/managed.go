@@ -414,7 +414,7 @@ func LookPath(name string) (string, error) {
 
 // Claim makes the process that calls it the running builder: it makes the builder's
 // folders, takes the lock that shows that it runs, and removes what one that was killed
-// has left. The lock ends with release, or with the process.
+// has left. The lock ends with release, or with the process; whoever keeps it must keep release.
 func (m Builder) Claim(ctx context.Context) (release func(), err error) {
 	if err := m.folders(); err != nil {
 		return nil, err
