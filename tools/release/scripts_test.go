@@ -68,7 +68,8 @@ func TestRenameModule(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range [][]string{nil, {"fnb"}, {"https://github.com/acme/fnb"}, {"github.com/acme"}, {"github.com/acme/fnb", "x"}, {"github.com/a b/fnb"}, {"github.com/acme/f#nb"}} {
+	for _, args := range [][]string{nil, {"fnb"}, {"https://github.com/acme/fnb"}, {"github.com/acme"}, {"github.com/acme/fnb", "x"}, {"github.com/a b/fnb"}, {"github.com/acme/f#nb"},
+		{"github.com/acme/fnb."}, {"-x.y/a/b"}, {"x-.y/a/b"}, {"x.y/a..b/c"}, {"x..y/a/b"}, {"x.y/.a/b"}, {"github.com/acme/fnb/v1"}, {"github.com/acme/fnb/v2"}} {
 		var exit *exec.ExitError
 		if out, err := run("tools/rename-module", args...); !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(out, "such as: tools/rename-module github.com/acme/fnb") {
 			t.Errorf("%q: %v\n%s", args, err, out)
@@ -90,6 +91,9 @@ func TestReleaseCommit(t *testing.T) {
 		}
 	}
 	want("say which version", "tools/release-commit", "1.2.3")
+	for _, version := range []string{"v1.2.3-..", "v1.2.3-x.lock", "v01.2.3", "v1.2.3-01", "v1.2", "v1.2.3-", "v1.2.3+x"} {
+		want("say which version", "tools/release-commit", version)
+	}
 	want("v1.2.3 is ", "tools/release-commit", "v1.2.3")
 	want("there is a tag v1.2.3 already", "tools/release-commit", "v1.2.3")
 	want("layer\n", "git", "show", "v1.2.3:packaging/watchdog/blobs/one")
@@ -110,4 +114,34 @@ func TestReleaseCommit(t *testing.T) {
 	want(strings.TrimSpace(first), "tools/release-commit", "v1.2.3")
 	want("", "git", "rm", "--quiet", ".gitignore")
 	want("the checkout has changes; commit them first", "tools/release-commit", "v1.2.4")
+}
+
+// TestPreCommit: the hook looks at each file, whatever its name.
+func TestPreCommit(t *testing.T) {
+	t.Parallel()
+	dir, run := repositoryOf(t, "hooks/pre-commit", map[string]string{
+		"go.mod": "module fnb\n\ngo 1.26\n", "internal/house/house_test.go": "package house\n",
+	})
+	for _, name := range []string{"ü.go", "-l.go", "with space.go", "it's/x.go", "it's/testdata/x.go"} {
+		path := filepath.Join(dir, name)
+		for _, step := range []struct{ text, want string }{{"package  x\n", "not formatted; type: gofmt -w ./"}, {"package x\n", ""}} {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(step.text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(step.text, "package x\n") {
+				step.want = map[string]string{"it's/x.go": "it's", "-l.go": "invalid input file name"}[name]
+			}
+			if out, err := run("git", "add", "--", name); err != nil {
+				t.Fatal(out)
+			}
+			out, err := run("tools/hooks/pre-commit")
+			// Of two Go takes no package, and says so.
+			if bad := step.want != ""; bad != (err != nil) || !strings.Contains(out, step.want) {
+				t.Errorf("%s, %q: %v\n%s", name, step.text, err, out)
+			}
+		}
+		if out, err := run("git", "rm", "--quiet", "--force", "--", name); err != nil {
+			t.Fatal(out)
+		}
+	}
 }
