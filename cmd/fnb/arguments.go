@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 )
 
 // between takes from least to most arguments. Any other number is a usage error that
-// shows how the command is written.
+// shows how the command is written, and so is an empty one.
 func between(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		written := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
@@ -21,6 +22,8 @@ func between(least, most int) cobra.PositionalArgs {
 			return usagef(cmd.CommandPath(), "an argument is missing: %s", written)
 		case len(args) > most:
 			return usagef(cmd.CommandPath(), "unexpected argument %q: %s", args[most], written)
+		case slices.Contains(args, ""): // such as a variable that is not set
+			return usagef(cmd.CommandPath(), "an argument is empty: %s", written)
 		}
 		return nil
 	}

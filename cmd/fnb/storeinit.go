@@ -59,7 +59,7 @@ func (g *globals) initStore(ctx context.Context, dir string, s ci.NewStore, from
 	if err := checkNewStore(s, from); err != nil {
 		return err
 	}
-	if err := emptyFolder(dir); err != nil {
+	if err := emptyFolder(abs); err != nil {
 		return fmt.Errorf("starting a store in %s: %w", dir, err)
 	}
 	var notes []string
@@ -145,7 +145,7 @@ func emptyFolder(dir string) error {
 	}
 	for _, e := range entries {
 		if e.Name() != ".git" {
-			return hint(fmt.Errorf("it is not empty: it has %s", plain.Path(e.Name())), "start it in a new folder: fnb store init "+plain.ShellWord(dir+"-store"))
+			return hint(fmt.Errorf("it is not empty: it has %s", plain.Path(e.Name())), "start it in a new folder: fnb store init "+plain.ShellWord(relative(dir+"-store")))
 		}
 	}
 	return nil

@@ -36,6 +36,13 @@ func TestSystems(t *testing.T) {
 		if err != nil || !bytes.Contains(text, []byte("functions/stack.yaml")) || !bytes.Contains(text, []byte(BuildKitImage)) {
 			t.Errorf("%s: %v\n%s", s.Name, err, text)
 		}
+		for _, dir := range []string{"a\nb", "a\rb", "a\u0085b", "a\u2028b", "a\x00b", "a\x1bb", "a\xffb", "${{ github.token }}", "$[[ inputs.x ]]", "$(params.x)", "$CI_JOB_TOKEN"} {
+			odd := *stack
+			odd.File = "/src/" + dir + "/stack.yaml"
+			if _, err := New(s, &odd, "/src", Options{}); err == nil || strings.ContainsAny(err.Error(), "\n\r\x1b") {
+				t.Errorf("%s, %q: %v", s.Name, dir, err)
+			}
+		}
 		stack.Functions[0].Image = "UPPER"
 		if _, err := New(s, stack, "/src", Options{}); err == nil || !strings.Contains(err.Error(), `its image "UPPER": `) {
 			t.Errorf("%s: %v", s.Name, err)

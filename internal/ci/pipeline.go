@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/template"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
@@ -61,12 +62,23 @@ func (e *ImageError) Error() string { return fmt.Sprintf("its image %q: %v", e.I
 
 func (e *ImageError) Unwrap() error { return e.Err }
 
+// A PathError says that no pipeline can name a stack file: a control character would end its line, and each system
+// evaluates some of what begins with a dollar sign.
+type PathError struct{ Path string }
+
+func (e *PathError) Error() string {
+	return fmt.Sprintf("a pipeline cannot name %q: its path must have no control characters and no $", e.Path)
+}
+
 // New is the pipeline of a stack in the repository at root. A function's image that is no
-// reference is an [*ImageError].
+// reference is an [*ImageError], a path that no pipeline can name a [*PathError].
 func New(s System, stack *schema.Stack, root string, o Options) (Pipeline, error) {
 	rel, err := filepath.Rel(root, stack.File)
 	if err != nil {
 		return Pipeline{}, err
+	}
+	if strings.ContainsFunc(rel, plain.Acts) || strings.Contains(rel, "$") || strings.ToValidUTF8(rel, "") != rel {
+		return Pipeline{}, &PathError{Path: rel}
 	}
 	p := Pipeline{
 		Stack: quoteYAML(filepath.ToSlash(rel)), Branch: o.Branch, Fnb: o.Fnb, Variable: s.variable, BuildKit: o.BuildKit, Image: JobImage,
