@@ -206,7 +206,20 @@ func (g *gitlabAPI) list(call gitlabCall) (int, any, error) {
 			found = append(found, c)
 		}
 	}
-	return http.StatusOK, found, nil
+	return http.StatusOK, pageOf(call, found), nil
+}
+
+// pageOf is the page of a list that is asked for: of 20 if nothing is said, of 100 at most.
+func pageOf[T any](call gitlabCall, all []T) []T {
+	number := func(name string, otherwise int) int {
+		if n, err := strconv.Atoi(call.values[name]); err == nil && n > 0 {
+			return n
+		}
+		return otherwise
+	}
+	size := min(number("per_page", 20), 100)
+	first := min((number("page", 1)-1)*size, len(all))
+	return all[first:min(first+size, len(all))]
 }
 
 func (g *gitlabAPI) open(call gitlabCall) (int, any, error) {
@@ -261,7 +274,7 @@ func (g *gitlabAPI) merge(call gitlabCall) (int, any, error) {
 }
 
 func (g *gitlabAPI) listNotes(call gitlabCall) (int, any, error) {
-	return http.StatusOK, append([]gitlabNote{}, call.change.notes...), nil
+	return http.StatusOK, pageOf(call, append([]gitlabNote{}, call.change.notes...)), nil
 }
 
 func (g *gitlabAPI) addNote(call gitlabCall) (int, any, error) {
