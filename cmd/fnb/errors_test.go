@@ -21,6 +21,7 @@ import (
 	"fnb/schema/deploy"
 	"fnb/store"
 	"fnb/store/git"
+	"fnb/store/records"
 )
 
 // failed is a run in which functions failed.
@@ -85,6 +86,7 @@ func TestHints(t *testing.T) {
 		{usagef("fnb build", "x"), "see: fnb build --help"},
 		{&pipeline.TemplateError{Err: &git.LimitError{Source: "https://git.test/x"}}, "use a copy of the template with less in it, as a folder: --lang ./FOLDER"},
 		{&serve.PortError{Port: 80}, "take another with: --port N, or any free one with --port 0"},
+		{&records.OccupiedError{Dir: "public"}, "write it to a folder of its own: --out public/index"},
 		{&pins.NotLockedError{What: "watchdogs"}, "add them to the lock with: fnb lock"},
 		{&pins.OtherWatchdogError{}, "move the pin with: fnb update default"},
 		{&pipeline.ContextError{Dir: "ctx", Err: &fs.PathError{Op: "write", Path: "ctx", Err: errors.New("the folder is not empty")}}, "remove what is there first: rm -r ctx"},

@@ -52,6 +52,9 @@ func storeHints(err error) []string {
 	if i, ok := errors.AsType[*store.IncompatibleError](err); ok {
 		return []string{"see the versions with: " + showCommand(i.Kind) + i.Name}
 	}
+	if o, ok := errors.AsType[*records.OccupiedError](err); ok {
+		return []string{"write it to a folder of its own: --out " + plain.ShellWord(filepath.Join(o.Dir, "index"))}
+	}
 	if is[*publish.ConflictError](err) {
 		return []string{"publish it under another version with: --version V"}
 	}

@@ -159,6 +159,13 @@ func OpenTree(ctx context.Context, dir string) (Tree, func(), error) {
 	return OwnTree{Tree: t}, func() { _ = t.Close() }, nil // as above
 }
 
+// An OccupiedError says that a folder has something else than an index, which nothing replaces.
+type OccupiedError struct{ Dir string }
+
+func (e *OccupiedError) Error() string {
+	return plain.Path(e.Dir) + " is not empty, and not the index of a store"
+}
+
 // mayReplace returns an error unless out is missing, empty or an index.
 func mayReplace(out string) error {
 	entries, err := os.ReadDir(out)
@@ -173,7 +180,7 @@ func mayReplace(out string) error {
 	}
 	data, err := os.ReadFile(filepath.Join(out, generatedFile))
 	if err != nil || json.Unmarshal(data, &mark) != nil || mark.API != "static" {
-		return fmt.Errorf("%s is not empty, and not the index of a store", out)
+		return &OccupiedError{Dir: out}
 	}
 	return nil
 }
