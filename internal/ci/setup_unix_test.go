@@ -78,7 +78,7 @@ func TestSetup(t *testing.T) {
 	}
 
 	for _, version := range []string{"--help", "-h", "--dry-run", "latest", "\n::warning::1"} {
-		if printed, told, err = a.run(t, "VERSION="+version, "BASE="+page.serve(t)); err == nil || printed != "::error::version must be one such as 1.2.3\n" {
+		if printed, _, err = a.run(t, "VERSION="+version, "BASE="+page.serve(t)); err == nil || printed != "::error::version must be one such as 1.2.3\n" {
 			t.Errorf("VERSION=%q: %v, %q", version, err, printed)
 		}
 	}
