@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+const (
+	adapterDebugpy = "debugpy"
+	debugpyRest    = time.Second // within which it has seen that its client has gone
+)
+
 // A visit is all connections to one debugger.
 type visit struct {
 	Target
@@ -75,7 +80,16 @@ func (v *visit) leave() {
 	v.conns.Add(-1) // before whoever waits in reach is done
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.conns.Load() > 0 || v.Adapter != adapterDelve {
+	switch {
+	case v.conns.Load() > 0:
+		return
+	case v.Adapter == adapterDebugpy: // who comes before it has seen that the last one has gone is refused, or never answered
+		select {
+		case <-v.life.Done():
+		case <-time.After(debugpyRest):
+		}
+		return
+	case v.Adapter != adapterDelve:
 		return
 	}
 	patience := releasePatience
