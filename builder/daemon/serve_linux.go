@@ -85,7 +85,7 @@ func Serve(ctx context.Context, m managed.Builder, opts Options) error {
 	if err != nil {
 		return err
 	}
-	defer settler.settle()
+	defer settler.finish()
 	defer func() { _ = ctl.Close() }() // the process ends
 	settler.end()
 

@@ -152,13 +152,28 @@ func (s *settler) end() {
 	}
 }
 
-// settle writes the databases to the disk.
+// settle writes the databases to the disk, if nothing changes them.
 func (s *settler) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dirty && s.busy == 0 && s.flush() == nil && os.Rename(s.marker(), s.spare()) == nil {
 		s.dirty = false
 	}
+}
+
+// finish settles when what changes the databases without a client, such as the collection of
+// garbage, is done, which it gives a while.
+func (s *settler) finish() {
+	for end := time.Now().Add(settleAfter); time.Now().Before(end) && s.isBusy(); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.settle()
+}
+
+func (s *settler) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy > 0
 }
 
 func (s *settler) flush() error {
