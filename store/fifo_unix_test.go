@@ -31,7 +31,7 @@ func TestPipes(t *testing.T) {
 	if !fixture.Is[*git.UnreachableError](err) || !strings.Contains(err.Error(), "is not a plain file") {
 		t.Errorf("a list: %v", err)
 	}
-	// In a store's folder: one version, and why another was withdrawn.
+	// In a store's folder: one version, why another was withdrawn, and what a template says of itself.
 	g := gitServer(t, servers.GitOptions{})
 	recs := published(t, g, "1.0.0", "1.1.0")
 	folder := filepath.Join(dir, "store")
@@ -46,7 +46,7 @@ func TestPipes(t *testing.T) {
 	pipe("store/templates/acme/echo/v/1.1.0.yank.json")
 	pipe("store/templates/acme/echo/package.json")
 	_, notes, err := s.AddStore(t.Context(), "main", folder, nil)
-	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "2 files were skipped") || !strings.Contains(notes[0], "it is not a plain file") {
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "3 files were skipped") || !strings.Contains(notes[0], "it is not a plain file") {
 		t.Errorf("%q %v", notes, err)
 	}
 	if _, pin, _, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()}); err != nil || pin.Version != "1.0.0" {
