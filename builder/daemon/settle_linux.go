@@ -35,7 +35,11 @@ type settler struct {
 	mu    sync.Mutex
 	dirty bool
 	busy  int // begin without end
+	over  bool
 }
+
+// errOver is why nothing may begin any more.
+var errOver = errors.New("the builder is ending")
 
 func newSettler(root string) (*settler, error) {
 	boot, err := os.ReadFile(bootFile)
@@ -130,6 +134,9 @@ func (s *settler) state() ([]string, error) {
 func (s *settler) begin() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return errOver
+	}
 	s.timer.Stop()
 	if s.dirty {
 		s.busy++ // the timer may have fired already
@@ -161,9 +168,12 @@ func (s *settler) settle() {
 	}
 }
 
-// finish settles when what changes the databases without a client, such as the collection of
-// garbage, is done, which it gives a while.
+// finish has nothing begin any more, and settles when what goes on without a client, such as the
+// collection of garbage, is done, which it gives a while.
 func (s *settler) finish() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	for end := time.Now().Add(settleAfter); time.Now().Before(end) && s.isBusy(); {
 		time.Sleep(10 * time.Millisecond)
 	}
