@@ -3,12 +3,12 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/packaging"
 	"fnb/registry"
@@ -33,13 +33,7 @@ func newProject(t *testing.T, files map[string]string) *project {
 
 func (p *project) write(name, text string) {
 	p.t.Helper()
-	file := filepath.Join(p.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
+	fixture.Write(p.t, text, p.dir, filepath.FromSlash(name))
 }
 
 // open is a pipeline that asks no builder.

@@ -37,9 +37,7 @@ func TestPipes(t *testing.T) {
 	folder := filepath.Join(dir, "store")
 	for _, part := range strings.Split(storeTree(recs...), "-- ")[1:] {
 		if name, content, ok := strings.Cut(part, " --\n"); ok {
-			file := filepath.Join(folder, filepath.FromSlash(name))
-			fixture.Must(t, os.MkdirAll(filepath.Dir(file), 0o755))
-			fixture.Must(t, os.WriteFile(file, []byte(content), 0o600))
+			fixture.Write(t, content, folder, filepath.FromSlash(name))
 		}
 	}
 	pipe("store/templates/acme/echo/v/1.2.0.json")

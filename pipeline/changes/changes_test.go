@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fnb/gitrepo"
+	"fnb/internal/fixture"
 	"fnb/pipeline"
 	"fnb/registry"
 	"fnb/schema"
@@ -41,13 +41,7 @@ func newProject(t *testing.T) *project {
 
 func (p *project) write(name, text string) {
 	p.t.Helper()
-	file := filepath.Join(p.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
+	fixture.Write(p.t, text, p.dir, filepath.FromSlash(name))
 }
 
 func (p *project) git(args ...string) {
