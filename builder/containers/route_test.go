@@ -144,7 +144,7 @@ func TestRouteAtTheFunctionsPort(t *testing.T) {
 	t.Parallel()
 	c := buildertest.Stock(t)
 	req := peer(t, `/peer ask gateway:8080 "$(cat)"; id -u`)
-	w := realWatchdog(t)
+	w := buildertest.BuiltWatchdog(t)
 	req.Build.Watchdog = w
 	req.Build.Config = schema.ImageConfig{Entrypoint: []string{watchdog.Path}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}}
 	req.Routes = []containers.Route{serving(t, "gateway", 8080, answering), serving(t, "other", 8081, answering)}

@@ -2,7 +2,6 @@ package containers_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,30 +26,10 @@ import (
 	"fnb/schema"
 )
 
-// realWatchdog is the one that make builds.
-func realWatchdog(t *testing.T) builder.Watchdog {
-	t.Helper()
-	w := builder.Watchdog{Layout: os.DirFS("../../packaging/watchdog"), Manifests: map[string]string{}}
-	var index struct {
-		Manifests []struct {
-			Digest   string
-			Platform struct{ OS, Architecture, Variant string }
-		}
-	}
-	if err := json.Unmarshal([]byte(fixture.Read(t, "../../packaging/watchdog/index.json")), &index); err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range index.Manifests {
-		p := schema.Platform{OS: m.Platform.OS, Architecture: m.Platform.Architecture, Variant: m.Platform.Variant}
-		w.Manifests[builder.PlatformName(p)] = m.Digest
-	}
-	return w
-}
-
 // function is a function that runs a shell script for each request.
 func function(t *testing.T, script string) containers.Request {
 	t.Helper()
-	w := realWatchdog(t)
+	w := buildertest.BuiltWatchdog(t)
 	r := containers.Request{Name: "f", Tunnel: w, Build: &builder.Request{
 		Name: "f", Context: fixture.Files("Dockerfile", buildertest.SmallBase(t)+"COPY f.sh /f.sh\nRUN mkdir -m 1777 /tmp\nWORKDIR /work\nUSER 1000\n", "f.sh", script),
 		Watchdog: w, Config: schema.ImageConfig{Entrypoint: []string{watchdog.Path}, Env: map[string]string{"fprocess": "sh /f.sh", "mode": "streaming"}},
@@ -61,7 +40,7 @@ func function(t *testing.T, script string) containers.Request {
 // shell is an image whose process is a shell script, without a watchdog.
 func shell(t *testing.T, script string) containers.Request {
 	t.Helper()
-	return containers.Request{Name: "f", Tunnel: realWatchdog(t), Build: &builder.Request{
+	return containers.Request{Name: "f", Tunnel: buildertest.BuiltWatchdog(t), Build: &builder.Request{
 		Name: "f", Context: fixture.Files("Dockerfile", buildertest.SmallBase(t)+"COPY f.sh /f.sh\nCMD [\"sh\", \"/f.sh\"]\n", "f.sh", script),
 	}}
 }
@@ -165,7 +144,7 @@ func TestRunImage(t *testing.T) {
 		Context: fixture.Files("Dockerfile", buildertest.SmallBase(t)+"ENV WHO=you\nEXPOSE 9000/udp 7000\nCMD [\"sh\", \"-c\", \"echo hello $WHO; exit 7\"]\n"),
 	})
 	var out fixture.Buffer
-	r := running(t, c, containers.Request{Name: "plain", Image: ref + "@" + res.Digest, Tunnel: realWatchdog(t), Stdout: &out})
+	r := running(t, c, containers.Request{Name: "plain", Image: ref + "@" + res.Digest, Tunnel: buildertest.BuiltWatchdog(t), Stdout: &out})
 	if code, err := r.Wait(t.Context()); code != 7 || err != nil || out.String() != "hello you\n" {
 		t.Errorf("%d %v %q", code, err, out.String())
 	}

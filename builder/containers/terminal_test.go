@@ -89,7 +89,7 @@ func TestTalkRoutes(t *testing.T) {
 func TestTalkStage(t *testing.T) {
 	t.Parallel()
 	from := strings.TrimSuffix(buildertest.SmallBase(t), "\n")
-	req := containers.Request{Name: "f", Tunnel: realWatchdog(t), Build: &builder.Request{
+	req := containers.Request{Name: "f", Tunnel: buildertest.BuiltWatchdog(t), Build: &builder.Request{
 		Name: "f", Recipe: builder.Recipe{Target: "deps"}, Inputs: builder.Inputs{Secrets: map[string][]byte{"key": []byte("s3cret-key\n")}},
 		Context: fixture.Files("Dockerfile", from+` AS base
 RUN mkdir /from && echo from >/from/file

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -15,6 +16,7 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/buildertest"
+	"fnb/builder/containers"
 	"fnb/builder/managed"
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
@@ -147,8 +149,47 @@ func TestRootless(t *testing.T) {
 	if got := buildertest.Reached(t, c, four.String(), six.String(), abstract); got != "" {
 		t.Errorf("a step reached %s of the machine", got)
 	}
+	if got := routed(t, c); got != "from this machine\n" {
+		t.Errorf("a container read %q by the way that leads out of it", got)
+	}
 	w := buildertest.NewWatchdog(t, "linux/amd64")
 	if got, want := buildertest.DigestOf(t, c, buildertest.Everything(t), w.Watchdog), buildertest.DigestOf(t, buildertest.Stock(t), buildertest.Everything(t), w.Watchdog); got != want {
 		t.Errorf("without root %s, with root %s", got, want)
 	}
+}
+
+// routed is what a container reads from a server of this machine by the one way that leads out of it.
+func routed(t *testing.T, c *builder.Client) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("from this machine\n")) // the test compares what arrives
+			_ = conn.Close()
+		}
+	}()
+	var out fixture.Buffer
+	r, err := containers.Run(t.Context(), c, containers.Request{
+		Name: "f", Tunnel: buildertest.BuiltWatchdog(t), Stdout: &out, Stderr: &out,
+		Routes: []containers.Route{{Name: "db", Port: 5432, Open: func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		}}},
+		Build: &builder.Request{Name: "f", Context: fixture.Files("Dockerfile", buildertest.Debian+`CMD ["bash", "-c", "cat </dev/tcp/db/5432"]`+"\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return out.String()
 }
