@@ -66,6 +66,10 @@ type Client struct {
 
 	// contents are the blobs of stored images: v1.Hash to []v1.Hash.
 	contents sync.Map
+
+	speakers    sync.Map // *http.Client by repository
+	noReferrers sync.Map // registries without the referrers API
+	listing     named    // lists of referrers that are being written
 }
 
 // New returns a client. It speaks to nobody yet.
@@ -115,6 +119,7 @@ func (c *Client) reset() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pusher, c.puller = pusher, puller
+	c.speakers.Clear()
 	return nil
 }
 

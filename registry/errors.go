@@ -200,6 +200,12 @@ func ours(err error) error {
 	if e, ok := errors.AsType[*PlatformError](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[*ReferrersError](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*AttachedError](err); ok {
+		return e
+	}
 	if e, ok := errors.AsType[*helperError](err); ok {
 		return e
 	}

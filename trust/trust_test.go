@@ -29,7 +29,7 @@ func need(t *testing.T, program, name string) string {
 	return path
 }
 
-func run(t *testing.T, in, program string, args ...string) string {
+func run(t *testing.T, in, program string, args ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), program, args...)
 	c.Stdin = strings.NewReader(in)
@@ -37,7 +37,6 @@ func run(t *testing.T, in, program string, args ...string) string {
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
 	}
-	return string(out)
 }
 
 func password(p string) func(context.Context, string) ([]byte, error) {
@@ -155,7 +154,7 @@ func write(t *testing.T, file string, data []byte) {
 // TestAgent signs with OpenSSH's agent, and asks ones that refuse, and that are not there.
 func TestAgent(t *testing.T) {
 	keygen, program := need(t, "ssh-keygen", "ssh"), need(t, "ssh-agent", "ssh")
-	dir, err := os.MkdirTemp("", "fnb-agent-") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "fnb-agent-") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
