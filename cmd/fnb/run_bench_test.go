@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,8 +197,16 @@ func BenchmarkLocalLife(b *testing.B) {
 	for _, lang := range []string{"python3", "node", "typescript", "go"} {
 		b.Run(lang, func(b *testing.B) {
 			x := newBench(b, lang)
-			x.write(map[string]string{
-				"stack.yaml": `version: 1.0
+			x.threeAndDatabase(lang)
+			x.saveToServing(lang, x.serve("hello", "one", "two", "--watch", "--gateway=0")+"/function/hello")
+		})
+	}
+}
+
+// threeAndDatabase is a stack of the function hello, two more and a database.
+func (x *bench) threeAndDatabase(lang string) {
+	x.write(map[string]string{
+		"stack.yaml": `version: 1.0
 functions:
   hello: {lang: ` + lang + `, handler: ./hello, image: hello, run: {services: [db]}}
   one: {lang: dockerfile, handler: ./one, image: one, fprocess: cat, run: {services: [db]}}
@@ -205,11 +214,95 @@ functions:
 services:
   db: {image: postgres:17, port: 5432, environment: {POSTGRES_PASSWORD: test}, timeout: 5m}
 `,
-				"one/Dockerfile": "FROM debian:bookworm-slim\nUSER 1000\n",
-			})
-			x.saveToServing(lang, x.serve("hello", "one", "two", "--watch", "--gateway=0")+"/function/hello")
-		})
+		"one/Dockerfile": "FROM debian:bookworm-slim\nUSER 1000\n",
+	})
+}
+
+// BenchmarkRunEnds is from Ctrl-C to the end of fnb run, with three functions, a gateway and a database.
+func BenchmarkRunEnds(b *testing.B) {
+	x := newBench(b, "python3")
+	x.threeAndDatabase("python3")
+	var times []float64
+	for x.Loop() {
+		cmd := x.command("run", "hello", "one", "two", "--port", "0", "--gateway=0")
+		out := serving(b, cmd)
+		var name, url string
+		if _, err := fmt.Fscanln(out, &name, &url); err != nil {
+			b.Fatal(err)
+		}
+		if got := x.post(url + "/function/hello"); !strings.Contains(got, "hi") {
+			b.Fatal(url, got)
+		}
+		began := time.Now()
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, out) // to its end
+		_ = cmd.Wait()                  // 130
+		times = append(times, float64(time.Since(began).Microseconds())/1000)
 	}
+	slices.Sort(times)
+	b.ReportMetric(times[len(times)/2], "median-ms")
+	b.ReportMetric(times[len(times)-1], "most-ms")
+}
+
+// BenchmarkRunMemory is how much memory fnb run has after 10,000 requests at 200 connections beside what it
+// has after the first 2,000 of them, of which it has as many at once.
+func BenchmarkRunMemory(b *testing.B) {
+	x := newBench(b, "go")
+	cmd := x.command("run", "hello", "--port", "0", "--gateway=0")
+	out := serving(b, cmd)
+	var name, url string
+	if _, err := fmt.Fscanln(out, &name, &url); err != nil {
+		b.Fatal(err)
+	}
+	url += "/function/hello"
+	const connections = 200
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	send := func(n int) {
+		var all sync.WaitGroup
+		for range connections {
+			all.Go(func() {
+				for range n / connections {
+					res, err := client.Post(url, "text/plain", strings.NewReader("hi"))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, res.Body) // its status counts
+					if res.Body.Close(); res.StatusCode != http.StatusOK {
+						b.Error(res.Status)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	for x.Loop() {
+		send(2_000)
+		before := resident(b, cmd.Process.Pid)
+		send(10_000)
+		after := resident(b, cmd.Process.Pid)
+		b.ReportMetric(before, "before-MB")
+		b.ReportMetric(after, "after-MB")
+		b.ReportMetric(after/before, "ratio")
+	}
+}
+
+// resident is how much memory a process has, in megabytes.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var kilobytes float64
+	_, rest, _ := strings.Cut(string(data), "VmRSS:")
+	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+		b.Fatal(err)
+	}
+	return kilobytes / 1000
 }
 
 // BenchmarkSaveToServing is from the save of a handler to the answer that it
