@@ -201,13 +201,21 @@ func TestManyNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
+	again := 0
 	for i := range 2 * maxFlows {
-		c, err := dialWithin(t, n, "udp", net.JoinHostPort(Nameserver, "53"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := exchange(t, c, "question"); got != "question answered" {
-			t.Fatalf("question %d: %q", i, got)
+		for {
+			c, err := dialWithin(t, n, "udp", net.JoinHostPort(Nameserver, "53"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := exchanged(t, c, "question")
+			if err == nil && got == "question answered" {
+				break
+			}
+			// A resolver asks again: a datagram may be lost, and an answer comes late on a machine with much to do.
+			if again++; !errors.Is(err, os.ErrDeadlineExceeded) || again > 5 {
+				t.Fatalf("question %d: %q %v; %d were put again", i, got, err, again)
+			}
 		}
 	}
 	c, err := dialWithin(t, n, "udp", server.LocalAddr().String())
@@ -222,6 +230,16 @@ func TestManyNames(t *testing.T) {
 // exchange sends a datagram and returns the next; "" where there is nobody.
 func exchange(t *testing.T, c net.Conn, text string) string {
 	t.Helper()
+	got, err := exchanged(t, c, text)
+	if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// exchanged is exchange, with why nothing came.
+func exchanged(t *testing.T, c net.Conn, text string) (string, error) {
+	t.Helper()
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -231,10 +249,7 @@ func exchange(t *testing.T, c net.Conn, text string) string {
 	}
 	buf := make([]byte, 512)
 	n, err := c.Read(buf)
-	if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Fatal(err)
-	}
-	return string(buf[:n])
+	return string(buf[:n]), err
 }
 
 // Networks do not see one another, and what is closed leaves nothing behind.
