@@ -13,6 +13,7 @@ import (
 	"fnb/images"
 	"fnb/packaging"
 	"fnb/pipeline/history"
+	"fnb/pipeline/inventory"
 	"fnb/pipeline/pins"
 	"fnb/registry"
 	"fnb/schema"
@@ -51,6 +52,9 @@ type Means struct {
 	Proxy    map[string]string // proxy variables for RUN steps, which are no inputs
 	// Authorities are certificates in PEM that RUN steps trust, which are no inputs either.
 	Authorities []byte
+	// Pushed is called with each image of one platform that has been pushed, and what it is made of.
+	// nil has no image looked into.
+	Pushed func(ctx context.Context, image inventory.List) error
 	// Failed is called with a step that failed, whose build waits until it returns; nil is
 	// nobody.
 	Failed func(ctx context.Context, function string, f *steps.Failure)

@@ -29,6 +29,7 @@ type image struct {
 	context   int64 // bytes sent to the builder
 	sent      int64 // bytes that went to the registry
 	builders  []string
+	looked    *looked // into; nil is not
 }
 
 // solve has the builder make the image, once it is the function's turn, and push or keep
@@ -79,6 +80,7 @@ func (p *Pipeline) makeImage(ctx context.Context, b fleet.Builder, img *image, p
 		defer release()
 	}
 	pl.req.Turn = p.turn(pl, there, solved)
+	img.looked = p.lookInto(&pl.req)
 	exported := p.claimCache(pl)
 	res, err := p.whileAllowed(ctx, pl.Job, func(ctx context.Context) (*builder.Result, error) {
 		return p.deliver(ctx, b, pl.Job, pl.req)
@@ -190,5 +192,8 @@ func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, res *bu
 	for _, pl := range res.Platforms {
 		img.platforms = append(img.platforms, schema.PlatformReport{Platform: pl.String()})
 	}
-	return p.tagInputs(ctx, img, pl, res)
+	if err := p.tagInputs(ctx, img, pl, res); err != nil {
+		return err
+	}
+	return p.tell(ctx, img.looked, pl, res)
 }

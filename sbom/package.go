@@ -97,7 +97,7 @@ type Watchdog struct {
 // A Template is what an image was made by; the zero value is none.
 type Template struct {
 	Name, Version, Checksum string
-	Store, Commit           string // where it is from, where that is known
+	Commit                  string // of the repository that it is from, where that is known
 }
 
 // Sort brings a document into its order: packages sorted, each once, with everything that is

@@ -58,7 +58,7 @@ func Rooms() []Room {
 		{Path: "builder/daemon", MayImport: []string{"builder/authority", "builder/buildcache", "builder/managed", "builder/protocol", "builder/stepnet", "registry/answers", "schema"}},
 		{Path: "builder/stepnet", MayImport: []string{"schema"}},
 		{Path: "builder/buildertest", MayImport: []string{"builder", "builder/daemon", "builder/display", "builder/managed", "internal/fixture", "internal/servers", "schema"}},
-		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/steps", "builder/target", "gitrepo", "images", "images/rootfs", "internal/disk", "internal/framing", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "sbom", "schema", "schema/languages", "store", "templates"}},
+		{Path: "pipeline", MayImport: []string{"builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/steps", "builder/target", "gitrepo", "images", "images/rootfs", "internal/disk", "internal/framing", "internal/plain", "internal/private", "internal/spelling", "packaging", "registry", "sbom", "schema", "schema/languages", "store", "templates", "trust"}},
 		{Path: "sbom", MayImport: []string{"internal/plain", "schema"}},
 		{Path: "rollout", MayImport: []string{"internal/plain", "origin", "schema", "schema/deploy"}},
 		{Path: "cmd/fnb", KnowsRooms: true},

@@ -110,10 +110,13 @@ func (l *List) asks(ecosystem, of string) { l.direct[name{ecosystem, of}] = true
 // program, and the list is all that is known of it.
 func Join(installed []sbom.Package, l List, home string) []sbom.Package {
 	there, visible := map[string]bool{}, map[string]bool{}
+	if home = strings.Trim(home, "/"); home != "" {
+		home += "/"
+	}
 	for _, p := range installed {
 		there[p.PURL] = true
 		for _, w := range p.Where {
-			if strings.HasPrefix(w, strings.Trim(home, "/")+"/") {
+			if strings.HasPrefix(w, home) {
 				visible[p.Ecosystem] = true
 			}
 		}

@@ -38,20 +38,6 @@ func (f *finder) osRelease(c *content) error {
 	return nil
 }
 
-// ecosystem is what OSV calls the packages of a distribution.
-func ecosystem(s sbom.System) string {
-	name := map[string]string{"debian": sbom.Debian, "ubuntu": sbom.Ubuntu, "alpine": sbom.Alpine}[s.ID]
-	version := s.Version
-	switch {
-	case name == "" || version == "":
-		return name
-	case name == sbom.Alpine: // 3.20.1 is of v3.20
-		parts := strings.SplitN(version, ".", 3)
-		version = "v" + strings.Join(parts[:min(len(parts), 2)], ".")
-	}
-	return name + ":" + version
-}
-
 // Marks of packages of a distribution, until it is known which that is.
 const (
 	fromDpkg = "\x00deb"
@@ -177,7 +163,7 @@ func (f *finder) finish(p *sbom.Package) {
 	default:
 		return
 	}
-	if e := ecosystem(s); e != "" {
+	if e := sbom.Ecosystem(s); e != "" {
 		p.Ecosystem = e
 	}
 	distro := s.ID

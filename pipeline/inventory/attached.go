@@ -1,0 +1,121 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"fnb/registry"
+	"fnb/sbom"
+	"fnb/trust/attestation"
+)
+
+// A Statement is an SBOM that somebody has made of an image.
+type Statement struct {
+	Predicate string // its type
+	SBOM      []byte
+	Signed    bool // it has a signature, which nobody has checked
+}
+
+// Attached returns the SBOMs that are attached to an image in its registry, and those that BuildKit has put into
+// its index. What is about another image, or cannot be read, is left out, and why is among the notes.
+func Attached(ctx context.Context, c *registry.Client, of *registry.Contents) (found []Statement, notes []string, err error) {
+	digest := of.Descriptor.Digest.String()
+	all, err := c.Referrers(ctx, of.Reference, digest, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range all {
+		if p := attestation.PredicateOf(d.Annotations); p != "" && !isSBOM(p) {
+			continue
+		}
+		if d.ArtifactType != "" && !attestation.Carries(d.ArtifactType) {
+			continue
+		}
+		s, err := attached(ctx, c, of.Reference, digest, d)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case err != nil:
+			notes = append(notes, err.Error())
+		case s != nil:
+			found = append(found, *s)
+		}
+	}
+	for _, p := range []string{attestation.PredicateSPDX, attestation.PredicateCycloneDX} {
+		raw, err := of.Statement(ctx, p, sbom.MaxBytes)
+		if err != nil {
+			return nil, nil, err
+		}
+		if raw == nil {
+			continue
+		}
+		s, err := attestation.ParseStatement(raw)
+		if err != nil {
+			notes = append(notes, "what BuildKit says of the image: "+err.Error())
+			continue
+		}
+		found = append(found, Statement{Predicate: p, SBOM: s.Predicate})
+	}
+	return found, notes, nil
+}
+
+func isSBOM(predicate string) bool {
+	return predicate == attestation.PredicateSPDX || predicate == attestation.PredicateCycloneDX
+}
+
+func attached(ctx context.Context, c *registry.Client, ref, digest string, d v1.Descriptor) (*Statement, error) {
+	a, err := c.Attached(ctx, ref, digest, d, attestation.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if !attestation.Carries(a.ArtifactType) {
+		return nil, nil //nolint:nilnil // it is something else
+	}
+	f, err := attestation.Read(a.ArtifactType, a.Blob)
+	if err != nil {
+		return nil, err
+	}
+	if f.Statement == nil || !isSBOM(f.Statement.PredicateType) {
+		return nil, nil //nolint:nilnil // the same
+	}
+	if err := f.Says(digest, f.Statement.PredicateType); err != nil {
+		return nil, err
+	}
+	if len(f.Statement.Predicate) > sbom.MaxBytes {
+		return nil, errors.New("an SBOM of the image is larger than what is read")
+	}
+	return &Statement{Predicate: f.Statement.PredicateType, SBOM: f.Statement.Predicate, Signed: attestation.IsBundle(a.ArtifactType)}, nil
+}
+
+// In returns the first of the SBOMs that can be read, in a format; those that were written in it are
+// preferred, and are returned as they are. nil is none.
+func In(found []Statement, f sbom.Format) (data []byte, notes []string) {
+	for _, asIs := range []bool{true, false} {
+		for _, s := range found {
+			if asIs != (s.Predicate == predicateOf(f)) {
+				continue
+			}
+			d, err := sbom.Read(s.SBOM)
+			if err == nil && asIs {
+				return s.SBOM, notes
+			}
+			if err == nil {
+				data, err = d.Write(f)
+			}
+			if err == nil {
+				return data, notes
+			}
+			notes = append(notes, err.Error())
+		}
+	}
+	return nil, notes
+}
+
+func predicateOf(f sbom.Format) string {
+	if f == sbom.FormatCycloneDX {
+		return attestation.PredicateCycloneDX
+	}
+	return attestation.PredicateSPDX
+}
