@@ -28,10 +28,10 @@ servers = bin/tools/registry bin/tools/buildkitd bin/tools/buildctl bin/tools/cr
 clouds  = bin/tools/actionscache bin/tools/versitygw
 checkers = bin/tools/actionlint bin/tools/manifests bin/tools/compose
 linters = bin/tools/golangci-lint bin/tools/govulncheck
-grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./store/records ./store/site
+grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn kubernetes standins layers engines vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom kubernetes standins layers engines vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -141,6 +141,13 @@ $(cfn): tools/cfn/requirements.txt
 	@if python3 -m venv tools/cfn/venv 2>/dev/null; then tools/cfn/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
 	else echo "cfn: python3-venv is missing; its checks are left out" >&2; fi
 
+bills = tools/sbom/venv/bin/ntia-checker
+sbom: $(bills) ## fetch the validators of SBOMs: spdx-tools, ntia-conformance-checker, cyclonedx-python-lib
+
+$(bills): tools/sbom/requirements.txt
+	@if python3 -m venv tools/sbom/venv 2>/dev/null; then tools/sbom/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
+	else echo "sbom: python3-venv is missing; its checks are left out" >&2; fi
+
 $(rivals): tools/bench/go.mod tools/bench/go.sum
 	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ github.com/google/ko
 	@touch $(rivals)
@@ -178,7 +185,7 @@ beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EX
 # Pictures of the store's page are kept there.
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
-	$(call beside,setup axe cfn,build)
+	$(call beside,setup axe cfn sbom,build)
 	$(call beside,layers,tools vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...

@@ -37,6 +37,8 @@ func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
 		err = runChecker("manifests", data)
 	case "compose":
 		err = runChecker("compose", data)
+	case "spdx", "cyclonedx":
+		err = runBillChecker(args[0], data)
 	case "lambda":
 		err = errors.Join(matchSchema("lambda", data), runCloudFormation(data))
 	default:
@@ -54,6 +56,23 @@ func runChecker(name string, data []byte, args ...string) error {
 		return err
 	}
 	cmd := exec.Command(path, args...)
+	cmd.Stdin = bytes.NewReader(data)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// runBillChecker gives an SBOM to the validators of SPDX and CycloneDX, if they are there: FNB_REQUIRE=sbom says that they must be.
+func runBillChecker(kind string, data []byte) error {
+	python, program, err := servers.BillsOfMaterials()
+	if err != nil {
+		if servers.Required("sbom") {
+			return err
+		}
+		return nil
+	}
+	cmd := exec.Command(python, program, kind)
 	cmd.Stdin = bytes.NewReader(data)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)

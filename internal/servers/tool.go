@@ -73,6 +73,21 @@ func CloudFormation() (string, error) {
 	return path, nil
 }
 
+// BillsOfMaterials returns a Python that has the validators of SBOMs, and the program that uses them. "make sbom"
+// fetches them.
+func BillsOfMaterials() (python, program string, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", "", err
+	}
+	dir := filepath.Join(root, "tools", "sbom")
+	python = filepath.Join(dir, "venv", "bin", "python")
+	if !executable(python) {
+		return "", "", fmt.Errorf("%s is missing: make sbom", python)
+	}
+	return python, filepath.Join(dir, "check.py"), nil
+}
+
 // Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
 // "make kubernetes" fills it.
 func Kubernetes() (string, error) {

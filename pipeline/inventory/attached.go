@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -90,7 +92,7 @@ func attached(ctx context.Context, c *registry.Client, ref, digest string, d v1.
 }
 
 // In returns the first of the SBOMs that can be read, in a format; those that were written in it are
-// preferred, and are returned as they are. nil is none.
+// preferred, and are returned with all that they say. nil is none.
 func In(found []Statement, f sbom.Format) (data []byte, notes []string) {
 	for _, asIs := range []bool{true, false} {
 		for _, s := range found {
@@ -99,7 +101,7 @@ func In(found []Statement, f sbom.Format) (data []byte, notes []string) {
 			}
 			d, err := sbom.Read(s.SBOM)
 			if err == nil && asIs {
-				return s.SBOM, notes
+				return indented(s.SBOM), notes
 			}
 			if err == nil {
 				data, err = d.Write(f)
@@ -113,9 +115,41 @@ func In(found []Statement, f sbom.Format) (data []byte, notes []string) {
 	return nil, notes
 }
 
+// indented is JSON on many lines, as people read it; in a statement it is on one.
+func indented(data []byte) []byte {
+	var b bytes.Buffer
+	if json.Indent(&b, data, "", "  ") != nil {
+		return data
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
 func predicateOf(f sbom.Format) string {
 	if f == sbom.FormatCycloneDX {
 		return attestation.PredicateCycloneDX
 	}
 	return attestation.PredicateSPDX
+}
+
+// Attach attaches what an image is made of to it in its registry, as SPDX. Where the registry has the same already,
+// nothing is sent. What seal makes of the statement is attached; nil is that nobody signs it.
+func Attach(ctx context.Context, c *registry.Client, l List, seal func(*attestation.Statement) (attestation.Artifact, error)) error {
+	data, err := l.Document.SPDX()
+	if err != nil {
+		return err
+	}
+	s, err := attestation.New(attestation.PredicateSPDX, json.RawMessage(data), attestation.Image(l.Subject.Digest.String()))
+	if err != nil {
+		return err
+	}
+	if seal == nil {
+		seal = attestation.Unsigned
+	}
+	a, err := seal(s)
+	if err != nil {
+		return err
+	}
+	_, err = c.Attach(ctx, l.Reference, l.Subject, registry.Attachment(a))
+	return err
 }

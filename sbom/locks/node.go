@@ -31,6 +31,9 @@ func integrities(s string) []sbom.Hash {
 	return out
 }
 
+// maxPath is how long the path of a package is, in packages that are in packages: each of them is looked into.
+const maxPath = 2000
+
 // npmLock reads a package-lock.json.
 func npmLock(l *List, file string, data []byte) error {
 	type entry struct {
@@ -67,7 +70,7 @@ func npmLock(l *List, file string, data []byte) error {
 	}
 	for _, at := range slices.Sorted(maps.Keys(lock.Packages)) {
 		e := lock.Packages[at]
-		if !strings.Contains(at, "node_modules/") || e.Link || e.Dev {
+		if !strings.Contains(at, "node_modules/") || e.Link || e.Dev || len(at) > maxPath {
 			continue
 		}
 		p := npmPackage(file, nameOf(at), e.Version, e.Integrity)
@@ -151,7 +154,7 @@ func pnpmLock(l *List, file string, data []byte) error {
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimRight(line, "\r\n")
 		switch {
-		case line == "" || strings.HasPrefix(strings.TrimSpace(line), "#"):
+		case strings.TrimSpace(line) == "" || strings.HasPrefix(strings.TrimSpace(line), "#"):
 		case line[0] != ' ':
 			inside = line == "packages:"
 		case inside && strings.HasPrefix(line, "  ") && line[2] != ' ':

@@ -86,8 +86,13 @@ func needs(v any) []string {
 		}
 	case []any:
 		for _, e := range v {
-			if s, ok := e.(string); ok {
-				out = append(out, specified(s))
+			switch e := e.(type) {
+			case string:
+				out = append(out, specified(e))
+			case map[string]any:
+				if s, ok := e["name"].(string); ok {
+					out = append(out, sbom.PythonName(s))
+				}
 			}
 		}
 	case []map[string]any:
