@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom kubernetes standins layers engines vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom kubernetes standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -166,6 +166,9 @@ standins: setup build tools ## make the stand-ins for base images, where the reg
 engines: ## unpack Debian's Docker Engine and podman for the tests, once, without installing them
 	FNB_REQUIRE=engines go test -count=1 -vet=off ./internal/servers/engines
 
+vm: ## unpack Debian's QEMU and kernel for the tests, once, without installing them
+	FNB_REQUIRE=vm go test -count=1 -vet=off ./internal/servers/vm
+
 vet: watchdog ## run go vet
 	go vet ./...
 	for os in darwin windows; do GOOS=$$os go list -deps ./cmd/fnb >/dev/null; done # its packages are whole there
@@ -178,6 +181,8 @@ lint: watchdog bin/tools/golangci-lint ## run the linters and check the formatti
 	bin/tools/golangci-lint run --allow-parallel-runners
 
 # What comes over the network is fetched beside what is compiled.
+comma := ,
+required = $(filter $(1),$(subst $(comma), ,$(FNB_REQUIRE)))
 beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EXIT; $(MAKE) $(2); wait $$beside
 
 # cmd/fnb's tests drive a built fnb: as users have it for all of them, under the race detector for
@@ -186,7 +191,7 @@ beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EX
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
 	$(call beside,setup axe cfn sbom,build)
-	$(call beside,layers,tools vet)
+	$(call beside,layers $(call required,vm),tools vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...
 	CGO_ENABLED=1 go test -race -vet=off -timeout 30m -skip '^TestGrowth$$' $$(go list ./... | grep -v '/cmd/fnb$$')

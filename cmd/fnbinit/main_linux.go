@@ -36,6 +36,10 @@ func main() {
 		os.Exit(2)
 	}
 	out := io.Writer(os.Stderr)
+	if inMemory() {
+		fmt.Fprintf(out, "fnb: %v\n", fromMemory())
+		off(false)
+	}
 	c, err := run(&out)
 	if err != nil {
 		fmt.Fprintf(out, "fnb: %v\n", err)

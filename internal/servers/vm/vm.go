@@ -1,0 +1,123 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"fnb/internal/servers"
+)
+
+// A Kit is what machines are started with.
+type Kit struct {
+	// Kernel and Initrd are files.
+	Kernel, Initrd string
+
+	root string // the unpacked packages
+}
+
+// Prepare fetches the programs if they were never fetched, and FNB_REQUIRE wants them, and writes an initrd into a folder, whose init is given.
+func Prepare(ctx context.Context, dir string, init []byte) (*Kit, error) {
+	root, err := programs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := &Kit{root: root, Initrd: filepath.Join(dir, "initrd.img")}
+	file, modules, err := kernel(root)
+	if err != nil {
+		return nil, err
+	}
+	k.Kernel = file
+	if err := writeInitrd(k.Initrd, init, modules); err != nil {
+		return nil, fmt.Errorf("writing an initrd: %w", err)
+	}
+	return k, nil
+}
+
+// Version says what the machines are of.
+func (k *Kit) Version(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(k.root, "usr/bin/qemu-system-x86_64"), "--version")
+	cmd.Env = environ(k.root)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("QEMU: %w\n%s", err, out)
+	}
+	f := strings.Fields(string(out)) // QEMU emulator version N (…)
+	if len(f) < 4 {                  //nolint:mnd // the words before the number, and it
+		return "", fmt.Errorf("QEMU says %q", out)
+	}
+	return f[3] + ", Linux " + strings.TrimPrefix(filepath.Base(k.Kernel), "vmlinuz-"), nil
+}
+
+// For is Prepare for one test.
+func For(tb testing.TB, init []byte) *Kit {
+	tb.Helper()
+	k, err := Prepare(tb.Context(), tb.TempDir(), init)
+	servers.Require(tb, "vm", err)
+	return k
+}
+
+// fetch unpacks QEMU with the libraries that this machine lacks, and the kernel for clouds.
+const fetch = `
+apt-cache show qemu-system-x86 >/dev/null 2>&1 || apt-get update -q >&2
+kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+apt-get download $(apt-get -s --no-install-recommends install qemu-system-x86 | sed -n 's/^Inst \([^ ]*\).*/\1/p') qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu $kernel
+for p in *.deb; do dpkg-deb -x $p root; done
+rm -rf *.deb root/usr/share/doc root/usr/share/man root/usr/bin/qemu-system-i386
+chmod 755 root
+`
+
+// programs is the folder of the unpacked packages. They are fetched once, and only if FNB_REQUIRE wants vm, as "make vm" does.
+func programs(ctx context.Context) (string, error) {
+	if runtime.GOARCH != "amd64" {
+		return "", errors.New("machines of tests are for amd64")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Join(cache, "fnb-tests", "vm-1")
+	if _, err := os.Stat(root); err == nil {
+		return root, nil
+	}
+	if !servers.Required("vm") {
+		return "", fmt.Errorf("%s is not there; make it with: make vm", root)
+	}
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // programs, which anybody may read
+		return "", err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(root), "vm-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp) //nolint:errcheck // it has been moved, or is of no use
+	cmd := exec.CommandContext(ctx, "sh", "-ec", fetch)
+	cmd.Dir = temp
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("fetching QEMU and a kernel: %w\n%s", err, out)
+	}
+	if err := os.Rename(filepath.Join(temp, "root"), root); err != nil {
+		if _, there := os.Stat(root); there != nil { // somebody else was not faster
+			return "", err
+		}
+	}
+	return root, nil
+}
+
+// environ leads to the programs and libraries below root.
+func environ(root string) []string {
+	paths := func(names ...string) string {
+		for i, n := range names {
+			names[i] = filepath.Join(root, n)
+		}
+		return strings.Join(names, ":")
+	}
+	return append(os.Environ(), "PATH="+paths("usr/bin")+":"+os.Getenv("PATH"),
+		"LD_LIBRARY_PATH="+paths("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"))
+}
