@@ -38,8 +38,8 @@ var sayings = sync.OnceValue(func() []saying { //nolint:gochecknoglobals // cons
 	}
 })
 
-// cause is why something was not done, by what was said.
-func cause(text string) (kind Kind, subject string) {
+// Cause is why something was not done, by what kubectl or an API server said of it.
+func Cause(text string) (kind Kind, subject string) {
 	for _, s := range sayings() {
 		if m := s.text.FindStringSubmatch(text); m != nil {
 			if len(m) > 1 {

@@ -38,7 +38,7 @@ func TestCause(t *testing.T) {
 		{`unable to pull image ghcr.io/acme/x: cannot pull image: pull access denied`, Pull, "ghcr.io/acme/x"},
 		{`something else`, Other, ""},
 	} {
-		kind, subject := cause(tt.said)
+		kind, subject := Cause(tt.said)
 		if kind != tt.kind || subject != tt.subject {
 			t.Errorf("%s:\nkind %d of %q, want %d of %q", tt.said, kind, subject, tt.kind, tt.subject)
 		}

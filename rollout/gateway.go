@@ -277,7 +277,7 @@ func (g *Gateway) refusal(res *http.Response, raw []byte) error {
 	case code == http.StatusBadGateway || code == http.StatusServiceUnavailable || code == http.StatusGatewayTimeout:
 		return fail(Unavailable, at, fmt.Sprintf("%s answers %s: what deploys functions behind it does not answer", at, res.Status))
 	default:
-		kind, subject := cause(told)
+		kind, subject := Cause(told)
 		return fail(kind, subject, fmt.Sprintf("%s answers %s", at, res.Status))
 	}
 }

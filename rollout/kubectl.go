@@ -171,7 +171,7 @@ func complaint(said string) error {
 		lines = strings.Split(strings.TrimSpace(said), "\n")
 	}
 	text := plain.Line(strings.Join(lines[:min(len(lines), 6)], "; "))
-	kind, subject := cause(text)
+	kind, subject := Cause(text)
 	return &Error{Kind: kind, Subject: subject, Text: "kubectl: " + text}
 }
 

@@ -227,7 +227,7 @@ func (e *Error) with(said string) *Error {
 
 // refusal is why the cluster makes no pod.
 func refusal(message string) *Error {
-	kind, subject := cause(message)
+	kind, subject := Cause(message)
 	return (&Error{Kind: kind, Subject: subject, Text: "the cluster makes no pod of it"}).with(message)
 }
 
@@ -240,7 +240,7 @@ func served(o object) stage {
 		return stage{ready: true}
 	}
 	if c, ok := o.condition("Ready", "False"); ok {
-		kind, subject := cause(c.Message)
+		kind, subject := Cause(c.Message)
 		return stage{stuck: true, why: (&Error{Kind: kind, Subject: subject, Text: "Knative says " + plain.Line(cmp.Or(c.Reason, "no"))}).with(c.Message)}
 	}
 	c, _ := o.condition("Ready", "Unknown")

@@ -11,6 +11,7 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/containers"
+	"fnb/builder/fleet"
 	"fnb/packaging"
 	"fnb/pipeline"
 	"fnb/pipeline/pins"
@@ -79,6 +80,9 @@ func TestExitCode(t *testing.T) {
 // Errors of libraries know no command line: what to type is added here.
 func TestHints(t *testing.T) {
 	t.Parallel()
+	pods := func(address, said string) error {
+		return &builder.UnreachableError{Address: "kube-pod://" + address, Err: errors.New(said)}
+	}
 	for _, tt := range []struct {
 		err  error
 		want string
@@ -103,6 +107,13 @@ func TestHints(t *testing.T) {
 		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},
 		{&deployError{to: "openfaas", err: &rollout.Error{Kind: rollout.Unready}, placement: placement{namespace: "dev", function: deploy.Function{Name: "f", Previous: "x@y"}}}, "run the image before again with: fnb deploy f --to openfaas --namespace dev --rollback"},
+		{pods("?selector=app=bk&context=x", `kubectl: error: context "x" does not exist`), "see the contexts that there are with: kubectl config get-contexts"},
+		{pods("?selector=app=bk&namespace=b", `kubectl: Error from server (Forbidden): pods is forbidden: User "a" cannot list resource "pods" in API group "" in the namespace "b"`), "see what you may do there with: kubectl auth can-i list pods --namespace b; docs/builder.md has the Role that fnb needs"},
+		{&fleet.NoneLeftError{Lost: []error{pods("x", `kubectl: The connection to the server 127.0.0.1:1 was refused`)}}, "see which cluster kubectl means with: kubectl config current-context, and whether it answers: kubectl cluster-info"},
+		{pods("?selector=a=b", "kubectl: error: You must be logged in to the server (Unauthorized)"), "log in to the cluster again, and see who it takes you for with: kubectl auth whoami"},
+		{pods("?selector=a=b,c&namespace=n", "of 2 pods with a=b,c none is ready"), "see what they wait for with: kubectl describe pods --selector a=b,c --namespace n"},
+		{pods("?selector=a=b", "of 0 pods with a=b none is ready"), "see which pods there are, with their labels, with: kubectl get pods --show-labels"},
+		{pods("gone", `kubectl: Error from server (NotFound): pods "gone" not found`), "see which pods there are, and what they wait for, with: kubectl describe pods"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
 		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
 	} {

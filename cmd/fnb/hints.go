@@ -474,6 +474,9 @@ func builderHints(err error) []string {
 	if is[*fleet.ApartError](err) {
 		return []string{"keep it in the image store with: fnb build, without --output and --load; or push it with: fnb build --push"}
 	}
+	if out := podHints(err); out != nil {
+		return out
+	}
 	if is[*fleet.NoneLeftError](err) {
 		return []string{"see which builders answer with: fnb builder status"}
 	}
