@@ -63,11 +63,15 @@ func For(tb testing.TB, init []byte) *Kit {
 	return k
 }
 
-// fetch unpacks QEMU with the libraries that this machine lacks, and the kernel for clouds.
+// fetch unpacks QEMU with the libraries that this machine lacks, and the kernel for clouds. A fresh machine has no lists of packages
+// yet, and old lists name what is gone.
 const fetch = `
-apt-cache show qemu-system-x86 >/dev/null 2>&1 || apt-get update -q >&2
-kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-apt-get download $(apt-get -s --no-install-recommends install qemu-system-x86 | sed -n 's/^Inst \([^ ]*\).*/\1/p') qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu $kernel
+fetch() {
+  apt-get download $(apt-get -s --no-install-recommends install qemu-system-x86 | sed -n 's/^Inst \([^ ]*\).*/\1/p') \
+    qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu \
+    $(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+}
+fetch || { apt-get update -q && fetch; }
 for p in *.deb; do dpkg-deb -x $p root; done
 rm -rf *.deb root/usr/share/doc root/usr/share/man root/usr/bin/qemu-system-i386
 chmod 755 root
