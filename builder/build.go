@@ -30,6 +30,7 @@ type build struct {
 	made       atomic.Bool            // all images are made; what is left is to deliver them
 	first      atomic.Pointer[string] // platform that failed first
 	failures   <-chan string          // has the name of a step that failed, as its status says it
+	gate       *gatekeeper            // nil lets everything be read
 	trusted    *authority.Trusted     // what each step is described with, for a builder that cannot do it; else nil
 }
 

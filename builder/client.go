@@ -51,6 +51,9 @@ type Options struct {
 	Patience time.Duration
 	// OnClose is called once the connection is closed; nil is nothing.
 	OnClose func()
+	// Accept is asked about a builder that answers; its error is that of Dial. nil accepts
+	// each.
+	Accept func(ctx context.Context, c *Client) error
 }
 
 // A Client talks to one builder.
@@ -129,6 +132,11 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	bc.meet(workers)
 	if bc.docker {
 		bc.store = engine.Ask(dctx, u)
+	}
+	if opts.Accept != nil {
+		if err := opts.Accept(ctx, bc); err != nil {
+			return nil, errors.Join(err, bc.Close())
+		}
 	}
 	return bc, nil
 }

@@ -45,7 +45,7 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (diges
 		var eg errgroup.Group
 		for _, ref := range refs {
 			eg.Go(func() error {
-				_, digest, _, err := g.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
+				_, digest, config, err := g.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
 					LogName:  "[internal] load metadata for " + ref,
 					ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: mode},
 				})
@@ -53,6 +53,7 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (diges
 				defer mu.Unlock()
 				if err == nil {
 					digests[ref] = digest.String()
+					req.Gate.dated(ref, config)
 				} else {
 					failed[ref] = w.unresolved(ref, err)
 				}

@@ -91,7 +91,7 @@ type Caches struct {
 	CacheTo   []buildcache.Cache
 }
 
-// Access says which credentials a builder may have.
+// Access says which credentials a builder may have, and what it may read.
 type Access struct {
 	// Registries are further hosts that the builder may have credentials for, such as
 	// its mirrors.
@@ -99,6 +99,8 @@ type Access struct {
 	// Credentials returns the user name and password or token for a
 	// registry's host, both "" for none. nil is no credentials.
 	Credentials func(ctx context.Context, host string) (user, secret string, err error)
+	// Gate, when not nil, is asked about all that is read from elsewhere.
+	Gate *Gate
 }
 
 // An SSHAgent is an agent socket or keys that a build may use.

@@ -48,7 +48,7 @@ func (c *Client) Session(ctx context.Context, r SessionRequest, do func(context.
 		Internal: true, FrontendAttrs: map[string]string{}, CacheImports: cacheEntries(r.Image.CacheFrom),
 		SourcePolicy: policy(r.Image.Bases), OCIStores: map[string]content.Store{}, LocalMounts: map[string]fsutil.FS{},
 	}
-	image := &build{req: r.Image, configs: &c.configs}
+	image := &build{req: r.Image, configs: &c.configs, gate: r.Image.attend(&opt)}
 	if err := image.trust(&opt, c.trusts); err != nil {
 		return err
 	}
@@ -72,10 +72,16 @@ func (c *Client) Session(ctx context.Context, r SessionRequest, do func(context.
 	attended, leave := c.watchSilence(ctx)
 	defer leave()
 	_, err := c.c.Build(attended, opt, "fnb", func(ctx context.Context, g gw.Client) (*gw.Result, error) {
+		if err := image.gate.holds(c, g); err != nil {
+			return nil, err
+		}
 		s.Gateway = g
 		return gw.NewResult(), do(ctx, s)
 	}, status)
 	<-shown
+	if denied := image.gate.explained(err); denied != err { //nolint:errorlint // it is either
+		return denied
+	}
 	if ue := (*UnreachableError)(nil); errors.As(err, &ue) {
 		return ue
 	}

@@ -48,7 +48,7 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 		OCIStores:     map[string]content.Store{},
 		LocalMounts:   map[string]fsutil.FS{},
 	}
-	b := &build{req: &req, configs: &c.configs}
+	b := &build{req: &req, configs: &c.configs, gate: req.attend(&opt)}
 	if err := b.trust(&opt, c.trusts); err != nil {
 		return nil, err
 	}
@@ -97,6 +97,9 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		if err := c.stopped(ctx); err != nil {
 			return nil, err
 		}
+		if b.gate.explained(err) != err { //nolint:errorlint // it is either
+			return nil, b.gate.explained(err)
+		}
 		return nil, c.explainOwnNetwork(c.explainForeign(c.explain(err, w, b.made.Load()), b))
 	}
 	res, err := result(resp, b.req, w)
@@ -122,11 +125,17 @@ func (c *Client) follow(ctx context.Context, opt client.SolveOpt, b *build, w *w
 		defer close(done)
 		w.run(status)
 	}()
-	run := b.run
+	run := func(ctx context.Context, g gw.Client) (*gw.Result, error) {
+		if err := b.gate.holds(c, g); err != nil {
+			return nil, err
+		}
+		return b.run(ctx, g)
+	}
 	var end func(error)
 	if b.req.Turn != nil {
+		all := run
 		run = func(ctx context.Context, g gw.Client) (*gw.Result, error) {
-			res, err := b.run(ctx, g)
+			res, err := all(ctx, g)
 			if err != nil {
 				return nil, err
 			}

@@ -15,6 +15,7 @@ import (
 	"fnb/pipeline/history"
 	"fnb/pipeline/inventory"
 	"fnb/pipeline/pins"
+	"fnb/policy"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
@@ -36,6 +37,8 @@ type Pipeline struct {
 	templates resolutions
 	remotes   registries
 	queue     queue
+	pinning   bool     // the lock is what is made, so that it may lack anything
+	cooling   sayings  // of what was too young
 	claimed   sync.Map // references of shared caches that somebody writes in this run
 }
 
@@ -46,6 +49,7 @@ type Means struct {
 	Images   *images.Store // nil where images are kept in none
 	Builder  *fleet.OnDemand
 	Machine  *builder.Client   // runs containers
+	Policy   *policy.Policy    // says what may be used; nil is everything
 	Progress *display.Progress // nil shows nothing
 	CacheDir string            // for checksums of files, and what images were made of; "" keeps neither
 	Mirrors  []string          // hosts that builders ask in the place of registries

@@ -13,6 +13,13 @@ import (
 // images and watchdogs. There is a plan for each function that is built, whatever the error
 // is. The lock's file stays as it is: see [Pipeline.WriteLock].
 func (p *Pipeline) Pin(ctx context.Context, fns []schema.Function) ([]*Plan, error) {
+	p.pinning = true
+	return p.PinAsIs(ctx, fns)
+}
+
+// PinAsIs is Pin for who asks what a build would do: what the lock lacks is to a policy what
+// it is to a build.
+func (p *Pipeline) PinAsIs(ctx context.Context, fns []schema.Function) ([]*Plan, error) {
 	var jobs []*Job
 	var plans []*Plan
 	for _, fn := range fns {

@@ -9,6 +9,7 @@ import (
 	"fnb/builder"
 	"fnb/packaging"
 	"fnb/pipeline/pins"
+	"fnb/policy"
 	"fnb/schema"
 )
 
@@ -36,7 +37,7 @@ func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 		return nil, "", &pins.NotLockedError{What: "base images", Refs: missing, Offline: !p.settings.Pinning.Frozen}
 	}
 	if len(missing) > 0 {
-		found, missed, err := p.digests(ctx, req, missing)
+		found, missed, err := p.digests(ctx, req, policy.KindBase, missing, p.Pins.File().Bases)
 		if err != nil {
 			return nil, "", fmt.Errorf("looking up base images: %w", err)
 		}
@@ -58,6 +59,9 @@ func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 // what it lacks, as it is done with base images. They are no input of any image.
 func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
 	defer p.Pins.Looking()()
+	if err := p.mayRun(refs); err != nil {
+		return err
+	}
 	missing := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {
 		return p.Pins.Service(ref) != "" && !p.settings.Pinning.Pull || p.Pins.WasAsked(pins.Service, ref)
 	})
@@ -68,23 +72,13 @@ func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
 		return &pins.NotLockedError{What: "images of services", Refs: missing, Offline: !p.settings.Pinning.Frozen}
 	}
 	found, missed, err := p.digests(ctx, builder.Request{
-		Recipe: builder.Recipe{Pull: p.settings.Pinning.Pull}, Progress: p.Progress,
-		Access: builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
-	}, missing)
+		Recipe: builder.Recipe{Pull: p.settings.Pinning.Pull}, Progress: p.Progress, Access: p.Access(),
+	}, policy.KindImage, missing, p.Pins.File().Services)
 	if err != nil {
 		return fmt.Errorf("looking up the images of services: %w", err)
 	}
 	p.Pins.SetServices(found, missed)
 	return nil
-}
-
-// digests has the builder look images up, which asks registries as its solves do.
-func (p *Pipeline) digests(ctx context.Context, req builder.Request, refs []string) (found map[string]string, missed map[string]error, err error) {
-	b, err := p.Builder.Get(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b.Digests(ctx, req, refs)
 }
 
 // imagesOf are the images that a solve reads from, as the Dockerfile has them, and that

@@ -8,6 +8,7 @@ import (
 	"fnb/builder"
 	"fnb/packaging"
 	"fnb/pipeline/pins"
+	"fnb/policy"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -57,7 +58,7 @@ func (p *Pipeline) watchdogDigest(ctx context.Context, req *builder.Request, ref
 	}
 	look := digest == "" || (p.settings.Pinning.Pull || p.settings.Pinning.Upgrade) && !p.settings.Pinning.Offline && !p.Pins.WasAsked(pins.Watchdog, ref)
 	if look {
-		found, missed, err := p.digests(ctx, *req, []string{ref})
+		found, missed, err := p.digests(ctx, *req, policy.KindBase, []string{ref}, map[string]string{ref: digest})
 		if err != nil {
 			return "", fmt.Errorf("looking up the watchdog: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"fnb/builder/steps"
 	"fnb/packaging"
 	"fnb/pipeline/debugger"
+	"fnb/policy"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -70,7 +71,7 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(bc.Target), Images: imagesOf(bc),
 		},
 		Inputs: builder.Inputs{SSH: in.SSH, Proxy: p.Proxy, Authorities: slices.Concat(p.Authorities, p.settings.Authorities)},
-		Access: builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
+		Access: p.access(policy.KindBase),
 	}
 	req := &pl.req
 	if failed := p.Failed; failed != nil {
@@ -111,6 +112,10 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 
 // pin holds what the image is made of against the lock, and adds what that lacks.
 func (p *Pipeline) pin(ctx context.Context, pl *Plan) (err error) {
+	if err := p.mayRead(pl); err != nil {
+		return err
+	}
+	defer func() { pl.Notes = append(pl.Notes, notesOf(p.cooling.take())...) }()
 	if pl.req.Bases, pl.unpinned, err = p.pinBases(ctx, pl.req, pl.context); err != nil {
 		return err
 	}

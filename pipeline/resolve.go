@@ -110,7 +110,7 @@ func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found Resol
 
 // Scope says what the stack and a lock mean for templates.
 func (p *Pipeline) Scope(lock *schema.Lock) store.Scope {
-	return store.Scope{Root: p.Reach.Root, Allow: p.Reach.Allow, Sources: p.Stack.Configuration.Templates, Lock: lock, OpenFaaS: p.ofOpenFaaS()}
+	return store.Scope{Root: p.Reach.Root, Allow: p.Reach.Allow, Sources: p.Stack.Configuration.Templates, Lock: lock, OpenFaaS: p.ofOpenFaaS(), Policy: p.Policy}
 }
 
 // ofOpenFaaS reports whether the names of OpenFaaS's template store are found.
@@ -122,7 +122,7 @@ func (p *Pipeline) ofOpenFaaS() bool {
 func (p *Pipeline) find(ctx context.Context, fn schema.Function, r *resolution) (err error) {
 	defer p.templates.lock(fn.Lang)()
 	scope := p.Scope(p.Pins.Now())
-	scope.Frozen, scope.Platforms = p.settings.Pinning.Frozen, fn.Platforms
+	scope.Frozen, scope.Platforms, scope.Before = p.settings.Pinning.Frozen, fn.Platforms, p.Pins.File().Templates[fn.Lang]
 	r.tmpl, r.pin, r.notes, err = p.Store.Resolve(ctx, fn.Lang, scope)
 	if err != nil {
 		return &TemplateError{Reference: fn.Lang, Err: err}

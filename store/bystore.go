@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -229,8 +230,10 @@ func (l *lookup) noteIfYanked() {
 		return // a damaged cache says nothing
 	}
 	for _, v := range versions {
-		if v.Checksum == l.pin.Checksum && v.Version == l.pin.Version && v.Yanked != nil {
-			l.noteYanked(v)
+		if v.Checksum == l.pin.Checksum && v.Version == l.pin.Version {
+			if l.record = &v; v.Yanked != nil {
+				l.noteYanked(v)
+			}
 		}
 	}
 }
@@ -285,6 +288,7 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 	}
 	missing := &VersionError{Range: l.parsed.Range, Where: "store " + c.Name}
 	var passed []string
+	var young *records.StoredVersion
 	for _, v := range slices.Backward(versions) {
 		if v.Yanked == nil {
 			missing.Have = append(missing.Have, v.Version)
@@ -301,6 +305,10 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 			passed = append(passed, v.Version+" because it was withdrawn: "+plain.Short(v.Yanked.Reason))
 		case why != "":
 			passed = append(passed, v.Version+" because it "+why)
+		case !exact && l.tooYoung(v) != "":
+			if passed = append(passed, v.Version+" because "+l.tooYoung(v)); young == nil {
+				young = &v
+			}
 		default:
 			for _, p := range passed {
 				l.note("%s %s: skipped %s", l.kind, l.ref, p)
@@ -309,6 +317,9 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 			return v, nil
 		}
 	}
+	if young != nil { // the policy says so
+		return *young, nil
+	}
 	for _, p := range passed {
 		l.note("%s %s: skipped %s", l.kind, l.ref, p)
 	}
@@ -316,6 +327,18 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 		missing.Range = "stable"
 	}
 	return records.StoredVersion{}, &NotFoundError{Kind: l.kind, Name: l.ref, Err: missing}
+}
+
+// tooYoung says why a template's version is not chosen yet, if there is an older one.
+func (l *lookup) tooYoung(v records.StoredVersion) string {
+	if l.kind != schema.KindTemplate || v.Checksum == l.scope.Before.Checksum {
+		return ""
+	}
+	var published time.Time
+	if v.Published != nil {
+		published = *v.Published
+	}
+	return l.scope.Policy.TooYoung(l.ref, published)
 }
 
 // wanted returns which versions the reference's range allows, and whether that is
@@ -386,6 +409,7 @@ func (l *lookup) unfit(v records.StoredVersion) string {
 
 // fromRecord gets the files of a version, which have to be those of its record.
 func (l *lookup) fromRecord(ctx context.Context, c Store, v records.StoredVersion) (resolution, error) {
+	l.record = &v
 	src := v.Source.Git
 	pin := schema.Pin{Store: c.Name, Version: v.Version, Checksum: v.Checksum, Commit: src.Commit, Source: pinSource(src)}
 	_, name, _ := strings.Cut(v.Name, "/")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"fnb/internal/plain"
+	"fnb/policy"
 	"fnb/schema"
 	"fnb/store/cache"
 	"fnb/store/git"
@@ -71,6 +73,11 @@ type Scope struct {
 	Frozen  bool                    // the lock must have the template
 	// Platforms are those that the template has to be for; none means any.
 	Platforms schema.Platforms
+	// Policy decides whether what was found may be used; nil allows everything.
+	Policy *policy.Policy
+	// Before is what the lock had before it was to be looked up anew: it was used, and may
+	// be again, however young it is.
+	Before schema.Pin
 	// OpenFaaS lets a name that nothing else has be that of a template of OpenFaaS's
 	// template store, whose repository is asked.
 	OpenFaaS bool
@@ -125,7 +132,30 @@ func (s *Finder) Resolve(ctx context.Context, ref string, scope Scope) (*templat
 	if err := l.check(found); err != nil {
 		return nil, schema.Pin{}, l.notes, err
 	}
+	notes, err := scope.Policy.Template(l.known(found))
+	if l.notes = append(l.notes, notes...); err != nil {
+		return nil, schema.Pin{}, l.notes, err
+	}
 	return found.template, found.pin, l.notes, nil
+}
+
+// known is what a policy is asked about.
+func (l *lookup) known(f resolution) policy.Template {
+	t := policy.Template{
+		Reference: l.ref, Store: f.pin.Store, Name: f.template.Name, Version: f.pin.Version,
+		Locked: l.pinned || f.pin.Checksum == l.scope.Before.Checksum, Here: f.folder || f.pin.Store == Official,
+	}
+	if l.record == nil {
+		return t
+	}
+	t.Name = l.record.Name
+	if l.record.Published != nil {
+		t.Published = *l.record.Published
+	}
+	if y := l.record.Yanked; y != nil {
+		t.Yanked, t.Use = plain.Short(y.Reason), y.Use
+	}
+	return t
 }
 
 // A resolution is a template and how it was found.

@@ -17,6 +17,7 @@ import (
 	"fnb/schema"
 	"fnb/schema/runtimes"
 	"fnb/store/cache"
+	"fnb/store/records"
 	"fnb/templates"
 )
 
@@ -37,8 +38,9 @@ type lookup struct {
 	pin    schema.Pin
 	pinned bool
 	notes  []string
-	asked  bool         // the store itself, and not the cache
-	index  *cache.Index // of the store that it is looked up in
+	asked  bool                   // the store itself, and not the cache
+	index  *cache.Index           // of the store that it is looked up in
+	record *records.StoredVersion // that was chosen, or that fnb.lock has; nil where none is known
 }
 
 func (l *lookup) note(format string, args ...any) {

@@ -37,6 +37,8 @@ type Choice struct {
 	// Settings name.
 	TLSDir    string
 	Plaintext bool
+	// Accept is that of [builder.Options], for all builders.
+	Accept func(ctx context.Context, c *builder.Client) error
 	// Managed is a client of the builder that is started where no setting names one.
 	// nil is none: a builder that runs on this machine is used then.
 	Managed func(ctx context.Context) (*builder.Client, error)
@@ -79,7 +81,7 @@ func (c Choice) options() (named []builder.Options, by string, err error) {
 	if address == "" {
 		return nil, "", nil
 	}
-	named, err = builder.ParseAddresses(address, builder.Options{TLSDir: c.TLSDir, Plaintext: c.Plaintext})
+	named, err = builder.ParseAddresses(address, builder.Options{TLSDir: c.TLSDir, Plaintext: c.Plaintext, Accept: c.Accept})
 	return named, by, err
 }
 
@@ -181,14 +183,23 @@ func FindAll(ctx context.Context, c Choice) ([]*builder.Client, error) {
 // this machine.
 func (c Choice) single(ctx context.Context, named []builder.Options, by string) (*builder.Client, error) {
 	if len(named) == 0 && c.Managed != nil {
-		return c.Managed(ctx)
+		client, err := c.Managed(ctx)
+		if err == nil && c.Accept != nil {
+			if err = c.Accept(ctx, client); err != nil {
+				err = errors.Join(err, client.Close())
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return client, nil
 	}
 	if len(named) == 0 {
 		address := running(usualSockets())
 		if address == "" {
 			return nil, &NoBuilderError{}
 		}
-		return builder.Dial(ctx, builder.Options{Address: address})
+		return builder.Dial(ctx, builder.Options{Address: address, Accept: c.Accept})
 	}
 	client, err := builder.Dial(ctx, named[0])
 	if err != nil {

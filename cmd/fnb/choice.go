@@ -30,7 +30,7 @@ func (g *globals) choice() (fleet.Choice, error) {
 			{By: "BUILDKIT_HOST", Address: os.Getenv("BUILDKIT_HOST")},
 			{By: "fnb's settings", Address: cfg.Builder.Address},
 		},
-		TLSDir: cfg.Builder.TLS, Plaintext: g.builder.plaintext,
+		TLSDir: cfg.Builder.TLS, Plaintext: g.builder.plaintext, Accept: g.accept,
 	}
 	if g.builder.tlsDir != "" {
 		c.TLSDir = g.builder.tlsDir

@@ -57,6 +57,9 @@ func (g *globals) draft(ctx context.Context, o *newOptions, name string) (*draft
 	if o.from == "" {
 		where = ownWord(where, o.lang)
 	}
+	if where.Policy, err = g.rules.read(); err != nil {
+		return nil, err
+	}
 	tmpl, pin, notes, err := st.Resolve(ctx, o.lang, where)
 	if err != nil {
 		return nil, resolving(o.lang, err)

@@ -23,6 +23,7 @@ const (
 	exitRegistry    = 5
 	exitBuilder     = 6
 	exitNewer       = 7
+	exitPolicy      = 8
 	exitDeploy      = 9
 	exitNoProgram   = 126
 	exitNotThere    = 127

@@ -124,14 +124,20 @@ func (p *shownPipeline) manifests(ctx context.Context, fn schema.Function, platf
 }
 
 // pinned adds its digest to a reference that has none, and says what its image says of itself: as the registry
-// has it, or with an image store that store.
+// has it, or with an image store that store. The policy says whether it may be deployed.
 func (p *shownPipeline) pinned(ctx context.Context, ref string) (string, *deploy.Built, error) {
 	bare, _, _ := strings.Cut(ref, "@")
 	if p.Images == nil {
 		d, err := p.Registry.Describe(ctx, ref)
+		if err == nil {
+			err = mayRun(p.Policy, bare+"@"+d.Digest)
+		}
 		return bare + "@" + d.Digest, &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 	}
 	desc, err := p.Images.Resolve(ref)
+	if err == nil {
+		err = mayRun(p.Policy, fmt.Sprintf("%s@%s", bare, desc.Digest))
+	}
 	if err != nil {
 		return "", nil, err
 	}

@@ -16,6 +16,7 @@ func helpTopics() []*cobra.Command {
     5  a registry refused, or does not answer
     6  the builder cannot be reached
     7  something newer exists, or fnb deploy --diff found something
+    8  the policy refuses it
     9  a platform does not run a function that is deployed to it
   126  fnb shell: COMMAND cannot be run
   127  fnb shell: COMMAND was not found

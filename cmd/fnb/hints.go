@@ -28,6 +28,7 @@ import (
 	"fnb/pipeline/serve"
 	"fnb/pipeline/services"
 	"fnb/pipeline/updates"
+	"fnb/policy"
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/schema/words"
@@ -58,6 +59,8 @@ func exitCode(err error) int {
 		return exitNoProgram
 	case noProgram:
 		return exitNotThere
+	case is[*policy.Refusal](err), is[*refusedError](err):
+		return exitPolicy
 	case is[*usageError](err), is[*builder.AddressError](err), is[*builder.PlaintextError](err):
 		return exitUsage
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):
@@ -142,6 +145,7 @@ func hints(err error) []string {
 	if t, ok := errors.AsType[*testError](err); ok && len(t.problems) > 0 {
 		out = append(out, hints(errors.Join(t.problems...))...)
 	}
+	out = append(out, policyHints(err)...)
 	out = append(out, copyHints(err)...)
 	out = append(out, functionHints(err)...)
 	out = append(out, packageHints(err)...)

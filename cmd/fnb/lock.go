@@ -49,6 +49,7 @@ With --packages fnb makes the locks of package managers instead, such as uv.lock
 	}
 	f := cmd.Flags()
 	addOutsideFlag(f, &o.outside)
+	g.addReviewedFlag(f)
 	f.BoolVar(&upgrade, "upgrade", false, "look everything up again")
 	f.BoolVar(&packages, "packages", false, "make the locks of package managers, in the builder")
 	f.StringArrayVar(&o.secrets, "secret", nil, "with --packages, let RUN steps mount a secret: `id=ID,src=FILE` or id=ID,env=VAR (repeatable)")

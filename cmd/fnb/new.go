@@ -60,6 +60,7 @@ The image of the function is NAME:latest, with the prefix of --prefix, FNB_PREFI
 	f.StringVar(&o.from, "from-store", "", "begin with the handler of the function `REF` of the store, and with its template")
 	_ = cmd.RegisterFlagCompletionFunc("from-store", g.completeStoreFunctions) // the flag exists
 	addOutsideFlag(f, &o.outside)
+	g.addReviewedFlag(f)
 	f.BoolVar(&o.list, "list", false, "list the templates and stop")
 	_ = cmd.RegisterFlagCompletionFunc("lang", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return g.completeTemplates(), cobra.ShellCompDirectiveNoFileComp

@@ -25,6 +25,10 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 	if f.registry, err = newRegistry(o.insecure); err != nil {
 		return f, err
 	}
+	rules, err := g.rules.read()
+	if err != nil {
+		return f, err
+	}
 	if g.offline {
 		return f, &store.OfflineError{What: "function " + rec.Name}
 	}
@@ -33,7 +37,7 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 			return f, err
 		}
 		f.image = rec.Image.Ref + "@" + rec.Image.Digest
-		return f, nil
+		return f, mayRun(rules, f.image)
 	}
 	ref, err := pullReference(rec)
 	if err != nil {
@@ -47,7 +51,7 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 		g.tell([]string{fmt.Sprintf("the list has no digest for %s; it is %s now", ref, has.Digest)})
 	}
 	f.image = has.Pinned
-	return f, nil
+	return f, mayRun(rules, f.image)
 }
 
 // functionLog is where a function's own log goes, which shares standard error with

@@ -160,6 +160,13 @@ func (p *publishing) describe(ctx context.Context) error {
 	if p.image, err = p.registry.Describe(ctx, p.o.image); err != nil {
 		return err
 	}
+	rules, err := p.rules.read()
+	if err == nil {
+		err = mayRun(rules, p.image.Pinned)
+	}
+	if err != nil {
+		return err
+	}
 	var has []string
 	image := schema.RecordImage{Ref: p.image.Reference, Digest: p.image.Digest, Platforms: map[string]schema.PlatformImage{}}
 	for _, one := range p.image.Platforms {

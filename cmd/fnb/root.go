@@ -32,6 +32,7 @@ type globals struct {
 	summary   string
 	ci        ci.Runner
 	config    func() (settings.Settings, error) // fnb's settings, which are read once
+	rules     ruling
 }
 
 // builderFlags say which builder a command uses.
@@ -44,6 +45,7 @@ type builderFlags struct {
 // newRoot makes the command tree.
 func newRoot(s streams) *cobra.Command {
 	g := &globals{streams: s, ci: ci.Here(), config: sync.OnceValues(readConfig)}
+	g.rules.read = sync.OnceValues(g.readPolicy)
 	root := group(&cobra.Command{
 		Use:           "fnb",
 		Short:         "build functions into container images",
@@ -55,6 +57,7 @@ func newRoot(s streams) *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return g.prepare(cmd)
 		},
+		PersistentPostRun: func(*cobra.Command, []string) { g.sayUntold() },
 	})
 	root.SetVersionTemplate("fnb {{.Version}}\n")
 	root.Flags().BoolP("version", "v", false, "print the version of fnb")
@@ -78,7 +81,7 @@ func newRoot(s streams) *cobra.Command {
 	root.AddCommand(
 		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g), newShell(g),
 		newLock(g), newOutdated(g), newUpdate(g),
-		newTemplate(g), newStoreCommand(g), newImage(g), newBuilder(g),
+		newTemplate(g), newStoreCommand(g), newImage(g), newBuilder(g), newPolicy(g),
 		newDeploy(g), newUp(g), newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(newPublish(g))

@@ -95,6 +95,9 @@ func (g *globals) means(insecure []string, memory string) (pipeline.Means, error
 	if m.Authorities, err = authorities(cfg); err != nil {
 		return pipeline.Means{}, err
 	}
+	if m.Policy, err = g.rules.read(); err != nil {
+		return pipeline.Means{}, err
+	}
 	m.Registry, err = newRegistry(insecure)
 	return m, err
 }

@@ -41,6 +41,9 @@ func (g *globals) pullTemplate(ctx context.Context, ref, dir string, outside []s
 	if err != nil {
 		return err
 	}
+	if where.Policy, err = g.rules.read(); err != nil {
+		return err
+	}
 	t, pin, notes, err := st.Resolve(ctx, ref, ownWord(where, ref))
 	g.tell(notes)
 	if err != nil {

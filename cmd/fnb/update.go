@@ -47,6 +47,7 @@ With --dry-run nothing is written.`,
 	}
 	f := cmd.Flags()
 	addOutsideFlag(f, &o.inputs.outside)
+	g.addReviewedFlag(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would change, and write nothing")
 	f.BoolVar(&o.noMerge, "no-merge", false, "leave the handlers as they are")
 	addInsecureFlag(f, &o.inputs.insecure)

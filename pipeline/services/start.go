@@ -38,7 +38,7 @@ func (s *service) launch(ctx context.Context, seen *sight) (*containers.Containe
 	req := containers.Request{
 		Name: s.Name, Image: image, Env: env, Port: s.Port,
 		Tunnel:  builder.Watchdog{Layout: watchdog.FS, Manifests: watchdog.Manifests},
-		Access:  builder.Access{Credentials: p.Registry.Credentials, Registries: p.Mirrors},
+		Access:  p.Access(),
 		Service: containers.Service{Command: s.Command},
 		Stdout:  seen.over(s.log()), Stderr: seen.over(s.log()),
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"fnb/internal/plain"
+	"fnb/policy"
+	"fnb/schema/words"
+)
+
+// policyHints say what would satisfy the rules that were broken.
+func policyHints(err error) []string {
+	if is[*refusedError](err) {
+		return nil
+	}
+	var out []string
+	for _, e := range deepest(err) {
+		if r, ok := errors.AsType[*policy.Refusal](e); ok {
+			out = append(out, satisfying(r))
+		}
+	}
+	return out
+}
+
+// deepest takes an error apart as far as it is several.
+func deepest(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart here
+		var out []error
+		for _, e := range several.Unwrap() {
+			out = append(out, deepest(e)...)
+		}
+		return out
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return deepest(inner)
+	}
+	return []error{err}
+}
+
+// satisfying is what to type so that one rule is satisfied.
+func satisfying(r *policy.Refusal) string {
+	_, key, _ := strings.Cut(r.Rule, ".")
+	ref := plain.ShellWord(r.Reference)
+	switch {
+	case key == "min-age" && r.Kind == policy.KindPackages:
+		return "lock what was reviewed by hand, or take a package manager that can wait: uv, npm"
+	case key == "min-age":
+		return "wait, or once somebody has reviewed it, pin it with: fnb lock --reviewed " + ref
+	case key == "digest":
+		return "pin it by its digest with: fnb lock"
+	case key == "yanked" && r.Use != "":
+		return "move the pin to another version, such as " + r.Use + ", with: fnb update " + ref
+	case key == "yanked":
+		return "move the pin to another version with: fnb update " + ref
+	case r.Kind == policy.KindWatchdog && r.Name == words.WatchdogDefault:
+		return "install a newer fnb, whose watchdog is its own"
+	case r.Kind == policy.KindWatchdog:
+		return "have fnb put its own in: --watchdog default"
+	case r.Kind == policy.KindBuilder:
+		return "let fnb start its own builder, which is new enough: leave out --builder, FNB_BUILDER and BUILDKIT_HOST"
+	case r.Kind == policy.KindTemplate && key == "allow":
+		return "see which templates there are with: fnb template list"
+	}
+	return "use another one, or see what else the policy would refuse with: fnb policy test"
+}

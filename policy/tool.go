@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"fnb/schema/rules"
+)
+
+// lower reports whether a version is lower than another one, which is a version; known is
+// false where it is none itself.
+func lower(version, least string) (is, known bool) {
+	v, err := semver.NewVersion(strings.TrimPrefix(version, "v"))
+	if err != nil {
+		return false, false
+	}
+	want, err := semver.NewVersion(least)
+	return err == nil && v.LessThan(want), err == nil
+}
+
+// Watchdog decides about the watchdog that is put into images: "default" is fnb's own, "none"
+// is none, and anything else an image, whose tag is its version.
+func (p *Policy) Watchdog(name string) (notes []string, err error) {
+	f := p.about(KindWatchdog, name)
+	version := p.versionOf(name)
+	for _, file := range p.each() {
+		least := file.Watchdog.Min
+		if least == "" || version == "" {
+			continue
+		}
+		if is, known := lower(version, least); is {
+			f.breach(file, "watchdog.min", "its version is "+version+", and must be "+least+" at least")
+		} else if !known {
+			f.breach(file, "watchdog.min", "nothing says its version, which must be "+least+" at least")
+		}
+	}
+	return f.result()
+}
+
+// versionOf is the version of a watchdog, "" where there is nothing to compare.
+func (p *Policy) versionOf(watchdog string) string {
+	switch watchdog {
+	case "", "none":
+		return ""
+	case "default":
+		if p == nil || !isRelease(p.version) {
+			return ""
+		}
+		return p.version
+	}
+	name, _, _ := strings.Cut(watchdog, "@")
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		return name[at+1:]
+	}
+	return "unknown"
+}
+
+// isRelease reports whether a version of fnb is that of a release.
+func isRelease(version string) bool {
+	_, err := semver.StrictNewVersion(strings.TrimPrefix(version, "v"))
+	return err == nil
+}
+
+// Builders reports whether any rule is about builders.
+func (p *Policy) Builders() bool {
+	for _, file := range p.each() {
+		if file.Builders.MinVersion != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Builder decides about a builder by its address and the version of its BuildKit, "" where
+// it does not say that.
+func (p *Policy) Builder(address, version string) error {
+	f := p.about(KindBuilder, address)
+	f.quiet = true
+	for _, file := range p.each() {
+		least := file.Builders.MinVersion
+		if least == "" {
+			continue
+		}
+		if is, known := lower(version, least); is {
+			f.breach(file, "builders.min-version", "its BuildKit is "+version+", and must be "+least+" at least")
+		} else if !known {
+			f.breach(file, "builders.min-version", "it does not say which BuildKit it is, which must be "+least+" at least")
+		}
+	}
+	return f.refused()
+}
+
+// Unasked decides about a builder that does not ask what its solves may read: only what fnb
+// itself sees of a build is looked at then.
+func (p *Policy) Unasked(address string) error {
+	f := p.about(KindBuilder, address)
+	f.quiet = true
+	for _, file := range p.each() {
+		for _, rule := range []string{"bases.allow", "bases.deny", "bases.digest", "images.allow", "images.deny", "images.digest", "sources.allow", "sources.deny"} {
+			if _, there := file.At[rule]; there {
+				f.breach(file, rule, "its BuildKit is too old to be held to it: it reads what a Dockerfile's frontend wants and asks nobody")
+				break
+			}
+		}
+	}
+	return f.refused()
+}
+
+// PackageAge is how old packages must be that a package manager chooses, and the rule that
+// says so; 0 where none does, or only one that warns.
+func (p *Policy) PackageAge() rules.Age {
+	var most rules.Age
+	for _, file := range p.each() {
+		if file.Mode == rules.Enforce {
+			most = max(most, file.Packages.MinAge)
+		}
+	}
+	return most
+}
+
+// Unheld decides about a package manager that cannot be kept from what is too young.
+func (p *Policy) Unheld(manager string) (notes []string, err error) {
+	f := p.about(KindPackages, "of "+manager)
+	for _, file := range p.each() {
+		if file.Packages.MinAge > 0 {
+			f.breach(file, "packages.min-age", manager+" chooses versions without regard to their age, as far as fnb can tell it")
+		}
+	}
+	return f.result()
+}
