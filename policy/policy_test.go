@@ -157,8 +157,8 @@ func TestSource(t *testing.T) {
 		"http://169.254.169.254/":                               "sources.allow",
 		"local://context":                                       "",
 		"oci-layout://fnb.local/watchdog" + digest:              "",
-		"":                                                      "sources.allow",
-		"new-kind://of-source":                                  "sources.allow",
+		"":                     "sources.allow",
+		"new-kind://of-source": "sources.allow",
 	} {
 		if got := broken(t, p.Source(KindBase, source)); got != want {
 			t.Errorf("%q: %q, want %q", source, got, want)

@@ -10,7 +10,7 @@ import (
 var jsonSchemas embed.FS
 
 // JSONSchema returns the JSON Schema (draft 2020-12) of a file: name is
-// "stack", "template", "function", "lock", "report", or one of a store's files: "store",
+// "stack", "template", "function", "lock", "report", "policy", or one of a store's files: "store",
 // "namespace", "package", "record", "yank". For another name the error wraps
 // [fs.ErrNotExist]. The schemas are made from the types of this package; an
 // editor can check a file with them as it is typed. They are a little more

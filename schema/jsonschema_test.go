@@ -15,6 +15,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"fnb/schema"
+	"fnb/schema/rules"
 	"fnb/schema/services"
 )
 
@@ -32,6 +33,7 @@ func TestJSONSchemasAreCurrent(t *testing.T) {
 		"function": {schema.FunctionFile{}, "yaml", "fnb function file"},
 		"lock":     {schema.Lock{}, "json", "fnb lock"},
 		"report":   {schema.Report{}, "json", "fnb build report"},
+		"policy":   {rules.Policy{}, "yaml", "fnb policy"},
 
 		"store":     {schema.StoreFile{}, "json", "fnb store"},
 		"namespace": {schema.Namespace{}, "json", "fnb store namespace"},
@@ -74,6 +76,10 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
 	case reflect.TypeFor[services.Duration]():
 		return text
+	case reflect.TypeFor[rules.Age]():
+		return &jsonschema.Schema{Type: "string", Pattern: "^[0-9]*[1-9][0-9]*[hdw]$"}
+	case reflect.TypeFor[rules.Mode]():
+		return &jsonschema.Schema{Type: "string", Enum: []any{rules.Warn, rules.Enforce}}
 	case reflect.TypeFor[map[string]string]():
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: scalar()}
 	case reflect.TypeFor[bool]():
@@ -125,6 +131,10 @@ func refine(name string, s *jsonschema.Schema) {
 	case "Service":
 		p := property("port")
 		p.Type, p.AnyOf = "", scalar().AnyOf
+	case "Templates":
+		property("yanked").Enum = []any{"refuse"}
+	case "Images":
+		property("digest").Enum = []any{"locked"}
 	case "Manifest":
 		property("mode").Enum = []any{"http", "streaming", "serializing", "static", "inproc"}
 	case "Pin":
@@ -144,6 +154,7 @@ func TestValidFilesMatchTheirJSONSchema(t *testing.T) {
 		{"function/valid", "function"},
 		{"lock/valid", "lock"},
 		{"report", "report"},
+		{"policy/valid", "policy"},
 		{"store/store", "store"},
 		{"store/namespace", "namespace"},
 		{"store/package", "package"},
@@ -169,6 +180,7 @@ func TestInvalidFilesDoNotMatchTheirJSONSchema(t *testing.T) {
 		"stack":    {"all-at-once.yaml", "missing.yaml", "not-a-mapping.yaml", "types.yaml", "provider.yaml", "version.yaml"},
 		"template": {"unknown.yml", "words.yml", "test.yml", "list.yml"},
 		"lock":     {"no-version.lock", "list.lock", "pins.lock"},
+		"policy":   {"all-at-once.yaml"},
 	} {
 		s := compile(t, kind)
 		for _, name := range names {

@@ -17,6 +17,7 @@ import (
 	"fnb/pipeline/pins"
 	"fnb/pipeline/serve"
 	"fnb/pipeline/updates"
+	"fnb/policy"
 	"fnb/registry"
 	"fnb/rollout"
 	"fnb/schema/deploy"
@@ -62,6 +63,8 @@ func TestExitCode(t *testing.T) {
 		{"a program that is not there", failed(&containers.NoProgramError{Program: "x"}), exitNotThere},
 		{"a program that is none", &containers.NoProgramError{Program: "x", There: true}, exitNoProgram},
 		{"something newer", &outdatedError{n: 1}, exitNewer},
+		{"what the policy refuses", failed(errors.Join(&policy.Refusal{})), exitPolicy},
+		{"what it would refuse", &refusedError{count: 2}, exitPolicy},
 		{"a difference to what runs", &differsError{n: 1}, exitNewer},
 		{"a platform that refuses", failed(&deployError{err: &rollout.Error{Kind: rollout.Quota}}), exitDeploy},
 		{"an image that is not there to be deployed", failed(&deployError{err: &registry.NotFoundError{}}), exitNotFound},
@@ -103,6 +106,11 @@ func TestHints(t *testing.T) {
 		{&builder.SolveError{Log: []string{`error: Cannot find package "@a/b" from "/home/app/function/handler.ts"`}}, "add @a/b to dependencies in the handler's package.json, and make its lock with: fnb lock --packages"},
 		{&containers.ExitError{Log: []string{`error: Import "ms" not a dependency and not in import map`}}, "add ms to imports in the handler's deno.json, and make its lock with: fnb lock --packages"},
 		{&store.NotFoundError{Name: "python3@3.12", Err: &store.VersionError{Range: "3.12", File: ".python-version"}}, "if 3.12 is the version of the language, leave out @3.12, and write it into the handler's .python-version"},
+		{errors.Join(&policy.Refusal{Rule: "bases.min-age", Kind: policy.KindBase, Reference: "docker.io/library/x:1"}), "wait, or once somebody has reviewed it, pin it with: fnb lock --reviewed docker.io/library/x:1"},
+		{&policy.Refusal{Rule: "bases.digest", Kind: policy.KindBase}, "pin it by its digest with: fnb lock"},
+		{&policy.Refusal{Rule: "templates.yanked", Kind: policy.KindTemplate, Reference: "acme/go@1", Use: "1.2.0"}, "move the pin to another version, such as 1.2.0, with: fnb update acme/go@1"},
+		{&policy.Refusal{Rule: "watchdog.min", Kind: policy.KindWatchdog, Name: "x:1"}, "have fnb put its own in: --watchdog default"},
+		{&policy.Refusal{Rule: "templates.allow", Kind: policy.KindTemplate}, "see which templates there are with: fnb template list"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
 		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},
