@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"maps"
-	"sync"
 	"time"
 )
 
@@ -61,24 +60,4 @@ func (f *findings) and(later findings) {
 		f.seconds = map[string]float64{}
 	}
 	maps.Copy(f.seconds, later.seconds)
-}
-
-// sayings are texts that whoever comes next takes along.
-type sayings struct {
-	mu    sync.Mutex
-	texts []string
-}
-
-func (s *sayings) add(texts []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.texts = append(s.texts, texts...)
-}
-
-func (s *sayings) take() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	texts := s.texts
-	s.texts = nil
-	return texts
 }

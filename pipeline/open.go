@@ -12,6 +12,7 @@ import (
 	"fnb/builder/steps"
 	"fnb/images"
 	"fnb/packaging"
+	"fnb/pipeline/allow"
 	"fnb/pipeline/history"
 	"fnb/pipeline/inventory"
 	"fnb/pipeline/pins"
@@ -37,8 +38,7 @@ type Pipeline struct {
 	templates resolutions
 	remotes   registries
 	queue     queue
-	pinning   bool     // the lock is what is made, so that it may lack anything
-	cooling   sayings  // of what was too young
+	allow     *allow.Asker
 	claimed   sync.Map // references of shared caches that somebody writes in this run
 }
 
@@ -76,6 +76,7 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 		Means: m, Stack: stack, Reach: schema.Reach{Root: dir, Allow: s.Allow},
 		Pins: pins.New(lock), settings: s, git: &checkedOut{dir: dir}, queue: newQueue(s.Parallel),
 	}
+	p.allow = &allow.Asker{Policy: m.Policy, Pins: p.Pins}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if m.CacheDir != "" {
 		p.stats = packaging.OpenStatCache(filepath.Join(m.CacheDir, "stats"), dir)

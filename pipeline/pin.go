@@ -13,7 +13,7 @@ import (
 // images and watchdogs. There is a plan for each function that is built, whatever the error
 // is. The lock's file stays as it is: see [Pipeline.WriteLock].
 func (p *Pipeline) Pin(ctx context.Context, fns []schema.Function) ([]*Plan, error) {
-	p.pinning = true
+	p.allow.Pinning = true
 	return p.PinAsIs(ctx, fns)
 }
 

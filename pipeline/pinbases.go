@@ -59,7 +59,7 @@ func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 // what it lacks, as it is done with base images. They are no input of any image.
 func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
 	defer p.Pins.Looking()()
-	if err := p.mayRun(refs); err != nil {
+	if err := p.allow.Run(refs); err != nil {
 		return err
 	}
 	missing := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool {

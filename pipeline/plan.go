@@ -112,10 +112,10 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 
 // pin holds what the image is made of against the lock, and adds what that lacks.
 func (p *Pipeline) pin(ctx context.Context, pl *Plan) (err error) {
+	defer func() { pl.Notes = append(pl.Notes, notesOf(p.allow.Notes())...) }()
 	if err := p.mayRead(pl); err != nil {
 		return err
 	}
-	defer func() { pl.Notes = append(pl.Notes, notesOf(p.cooling.take())...) }()
 	if pl.req.Bases, pl.unpinned, err = p.pinBases(ctx, pl.req, pl.context); err != nil {
 		return err
 	}
