@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"fnb/builder"
 	"fnb/builder/display"
 	"fnb/builder/fleet"
@@ -20,6 +22,7 @@ import (
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
+	"fnb/trust/attestation"
 )
 
 // A Pipeline carries the functions of a stack through the house: see [Pipeline.Build].
@@ -59,6 +62,9 @@ type Means struct {
 	// Pushed is called with each image of one platform that has been pushed, and what it is made of.
 	// nil has no image looked into.
 	Pushed func(ctx context.Context, image inventory.List) error
+	// Attach attaches a statement to an image that was pushed to a reference; nil attaches none.
+	Attach  func(ctx context.Context, ref string, subject v1.Descriptor, s *attestation.Statement) error
+	Version string // of fnb, for what is said of how an image was made
 	// Failed is called with a step that failed, whose build waits until it returns; nil is
 	// nobody.
 	Failed func(ctx context.Context, function string, f *steps.Failure)

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"fnb/builder"
 	"fnb/pipeline/inventory"
+	"fnb/pipeline/provenance"
 	"fnb/sbom/locks"
 	"fnb/sbom/scan"
 	"fnb/schema"
@@ -194,4 +196,33 @@ func (p *Pipeline) subject(ctx context.Context, ref Reference, res *builder.Resu
 		return v1.Descriptor{}, err
 	}
 	return got.Descriptor, nil
+}
+
+// attest attaches to an image that was pushed how it was made, and of what.
+func (p *Pipeline) attest(ctx context.Context, img *image, pl *Plan, res *builder.Result, began time.Time) error {
+	detail := p.settings.Destination.Provenance
+	if detail == "" || p.Attach == nil {
+		return nil
+	}
+	defer img.clock("attest")()
+	subject, err := descriptor(res)
+	if err != nil {
+		return err
+	}
+	m := provenance.Making{
+		Function: pl.Job.Function.Name, Reference: pl.Job.Function.Lang, Template: pl.Pin, Target: pl.req.Target,
+		Platforms: pl.req.Platforms, Bases: pl.req.Bases, Inputs: pl.inputs, Tested: pl.req.Test,
+		Version: p.Version, Builders: res.Builders, Began: began, Ended: time.Now(), Seconds: img.seconds, Labels: pl.req.Config.Labels,
+	}
+	statements, err := m.Statements(res.Digest, detail)
+	if err != nil {
+		return err
+	}
+	var eg errgroup.Group
+	for _, s := range statements {
+		eg.Go(func() error {
+			return While("attaching "+s.PredicateType, p.Attach(ctx, pl.Job.Refs[0].Text, subject, s))
+		})
+	}
+	return eg.Wait()
 }

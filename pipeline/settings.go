@@ -4,6 +4,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/buildcache"
 	"fnb/packaging"
+	"fnb/pipeline/provenance"
 	"fnb/schema"
 )
 
@@ -86,6 +87,8 @@ type Destination struct {
 	// Path is that of a file or folder; "%s" in it is the function's name. Build contexts
 	// are written to a folder below it for each function.
 	Path string
+	// Provenance is what is attached to an image that is pushed: how it was made, and of what.
+	Provenance provenance.Detail
 }
 
 // A DestinationKind is a kind of place where images go.

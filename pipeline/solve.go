@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -54,14 +55,14 @@ func (p *Pipeline) solveInto(ctx context.Context, img *image, pl *Plan, there lo
 	if err != nil {
 		return err
 	}
-	solving := img.clock("solve")
+	solving, began := img.clock("solve"), time.Now()
 	res, err := p.makeImage(ctx, b, img, pl, there, solved)
 	solving()
 	if err != nil {
 		return err
 	}
 	if p.pushes() {
-		return p.finishPush(ctx, img, pl, res)
+		return p.finishPush(ctx, img, pl, res, began)
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ func descriptor(img *builder.Result) (v1.Descriptor, error) {
 }
 
 // finishPush does what is left to do with an image that the builder has pushed.
-func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, res *builder.Result) error {
+func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, res *builder.Result, began time.Time) error {
 	img.status = "pushed"
 	for _, pl := range res.Platforms {
 		img.platforms = append(img.platforms, schema.PlatformReport{Platform: pl.String()})
@@ -195,5 +196,8 @@ func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, res *bu
 	if err := p.tagInputs(ctx, img, pl, res); err != nil {
 		return err
 	}
-	return p.tell(ctx, img.looked, pl, res)
+	if err := p.tell(ctx, img.looked, pl, res); err != nil {
+		return err
+	}
+	return p.attest(ctx, img, pl, res, began)
 }

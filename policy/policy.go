@@ -160,7 +160,7 @@ func (f *finding) age(file *rules.Policy, rule string, least rules.Age, made tim
 	case made.IsZero():
 		f.breach(file, rule, "nothing says how old it is, and it must be "+least.String()+" old")
 	case age < 0:
-		f.breach(file, rule, "it is dated "+made.UTC().Format(time.DateOnly)+", which by this machine's clock is to come, and it must be "+least.String()+" old")
+		f.breach(file, rule, "it is dated "+made.UTC().Format(time.DateOnly)+", which this machine's clock has not reached, and it must be "+least.String()+" old")
 	case age < time.Duration(least):
 		f.breach(file, rule, "it is "+old(age)+" old, and must be "+least.String()+" old")
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"fnb/builder/display"
@@ -15,7 +16,9 @@ import (
 	"fnb/internal/plain"
 	"fnb/internal/start"
 	"fnb/pipeline"
+	"fnb/registry"
 	"fnb/schema"
+	"fnb/trust/attestation"
 )
 
 // wanted is what a command wants of a stack.
@@ -98,7 +101,15 @@ func (g *globals) means(insecure []string, memory string) (pipeline.Means, error
 	if m.Policy, err = g.rules.read(); err != nil {
 		return pipeline.Means{}, err
 	}
+	m.Version = fnbVersion()
 	m.Registry, err = newRegistry(insecure)
+	m.Attach = func(ctx context.Context, ref string, subject v1.Descriptor, s *attestation.Statement) error {
+		a, err := attestation.Unsigned(s)
+		if err == nil {
+			_, err = m.Registry.Attach(ctx, ref, subject, registry.Attachment(a))
+		}
+		return err
+	}
 	return m, err
 }
 
