@@ -58,20 +58,6 @@ func Read(o Options, dirs ...string) (*Policy, error) {
 	return p, nil
 }
 
-// Files are the files whose rules hold.
-func (p *Policy) Files() []string {
-	var all []string
-	for _, f := range p.each() {
-		all = append(all, f.File)
-	}
-	return all
-}
-
-// Enforced reports whether what some rule refuses is an error.
-func (p *Policy) Enforced() bool {
-	return slices.ContainsFunc(p.each(), func(f *rules.Policy) bool { return f.Mode == rules.Enforce })
-}
-
 // Found are all breaches of rules that were met so far, each once: those that were refused,
 // those that were only told, and in a trial those that would have been.
 func (p *Policy) Found() []*Refusal {

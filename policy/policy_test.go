@@ -63,11 +63,10 @@ func TestNone(t *testing.T) {
 	_, second := p.Image(KindBase, Image{Reference: "docker.io/library/x:1"})
 	_, third := p.ImageAge(KindBase, "docker.io/library/x:1", time.Time{})
 	_, fourth := p.Watchdog("x:1")
-	_, fifth := p.Unheld("x")
-	if err := errors.Join(first, second, third, fourth, fifth, p.Source(KindBase, "https://x"), p.Builder("x", ""), p.Unasked("x")); err != nil {
+	if err := errors.Join(first, second, third, fourth, p.Packages("x"), p.Source(KindBase, "https://x"), p.Builder("x", ""), p.Unasked("x")); err != nil {
 		t.Error(err)
 	}
-	if p.Gates(KindBase) || p.Dates(KindBase) || p.Builders() || p.Enforced() || p.PackageAge() != 0 || p.TooYoung("x", time.Time{}) != "" || p.Found() != nil || p.Untold() != nil {
+	if p.Gates(KindBase) || p.Dates(KindBase) || p.Builders() || p.TooYoung("x", time.Time{}) != "" || p.Found() != nil || p.Untold() != nil {
 		t.Error("it has rules")
 	}
 }
@@ -190,8 +189,8 @@ func TestTools(t *testing.T) {
 			t.Errorf("builder %q: %q, want %q", version, got, want)
 		}
 	}
-	if _, err := p.Unheld("cargo"); broken(t, err) != "packages.min-age" || p.PackageAge().String() != "3d" {
-		t.Errorf("packages: %v, %s", err, p.PackageAge())
+	if got := broken(t, p.Packages("cargo")); got != "packages.min-age" {
+		t.Errorf("packages: %q", got)
 	}
 }
 

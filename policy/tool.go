@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-
-	"fnb/schema/rules"
 )
 
 // lower reports whether a version is lower than another one, which is a version; known is
@@ -107,25 +105,15 @@ func (p *Policy) Unasked(address string) error {
 	return f.refused()
 }
 
-// PackageAge is how old packages must be that a package manager chooses, and the rule that
-// says so; 0 where none does, or only one that warns.
-func (p *Policy) PackageAge() rules.Age {
-	var most rules.Age
-	for _, file := range p.each() {
-		if file.Mode == rules.Enforce {
-			most = max(most, file.Packages.MinAge)
-		}
-	}
-	return most
-}
-
-// Unheld decides about a package manager that cannot be kept from what is too young.
-func (p *Policy) Unheld(manager string) (notes []string, err error) {
+// Packages decides about a package manager that is about to choose versions: none of them is told
+// how old these must be.
+func (p *Policy) Packages(manager string) error {
 	f := p.about(KindPackages, "of "+manager)
+	f.quiet = true
 	for _, file := range p.each() {
 		if file.Packages.MinAge > 0 {
-			f.breach(file, "packages.min-age", manager+" chooses versions without regard to their age, as far as fnb can tell it")
+			f.breach(file, "packages.min-age", "fnb does not tell "+manager+" that versions must be "+file.Packages.MinAge.String()+" old")
 		}
 	}
-	return f.result()
+	return f.refused()
 }

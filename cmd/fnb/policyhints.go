@@ -44,7 +44,7 @@ func satisfying(r *policy.Refusal) string {
 	ref := plain.ShellWord(r.Reference)
 	switch {
 	case key == "min-age" && r.Kind == policy.KindPackages:
-		return "lock what was reviewed by hand, or take a package manager that can wait: uv, npm"
+		return "make the lock with the package manager itself, such as: npm install --package-lock-only --before DATE, or uv lock --exclude-newer DATE"
 	case key == "min-age":
 		return "wait, or once somebody has reviewed it, pin it with: fnb lock --reviewed " + ref
 	case key == "digest":

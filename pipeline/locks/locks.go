@@ -133,6 +133,9 @@ func (m *making) lock(ctx context.Context, fn schema.Function) error {
 	if manager, ok := languages.ManagerNamed(packages.Manager); ok && len(manager.Locks) == 0 {
 		return &LocklessError{manager.Name, manager.Manifest}
 	}
+	if err := m.p.Policy.Packages(packages.Manager); err != nil {
+		return err
+	}
 	if before, ok := m.made[packages.Dir]; ok {
 		for _, i := range before {
 			m.all[i].Functions = append(m.all[i].Functions, fn.Name)
