@@ -70,7 +70,7 @@ type Client struct {
 	configs sync.Map          // *imageConfig, of base images that were asked for
 	onClose func()            // as in Options
 	program *program.Program  // the program that leads to it; nil is none
-	docker  bool              // it is a part of a Docker Engine
+	docker  *engine.Dialer    // it is a part of a Docker Engine; nil is none
 	store   engine.Store      // of that engine
 }
 
@@ -104,11 +104,13 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		MinConnectTimeout: 2 * patience, // it must not end an attempt before the patience does, which says why
 	}))}
 	address := opts.Address
+	var docker *engine.Dialer
 	switch {
 	case via != nil:
 		copts = append(copts, client.WithContextDialer(via.Dial))
 	case u.Scheme == "docker":
-		copts = append(copts, engine.Options(u)...)
+		docker = engine.NewDialer(u)
+		copts = append(copts, docker.Options()...)
 	case u.Scheme == "tcp" && opts.TLSDir != "":
 		copts = append(copts,
 			client.WithServerConfig(opts.ServerName, filepath.Join(opts.TLSDir, "ca.pem")),
@@ -118,7 +120,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, &UnreachableError{Address: opts.Address, Err: err}
 	}
-	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, program: via, docker: u.Scheme == "docker"}
+	bc := &Client{c: c, address: opts.Address, silence: cmp.Or(opts.Silence, 30*time.Second), onClose: opts.OnClose, program: via, docker: docker}
 	dctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	workers, err := c.ListWorkers(dctx)
@@ -130,7 +132,7 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 		return nil, bc.unreachable(err)
 	}
 	bc.meet(workers)
-	if bc.docker {
+	if docker != nil {
 		bc.store = engine.Ask(dctx, u)
 	}
 	if opts.Accept != nil {
@@ -198,6 +200,9 @@ var programEnded = regexp.MustCompile(`EOF|broken pipe|error while dialing|file 
 func (c *Client) unreachable(err error) error {
 	err = WithoutGRPC(err)
 	said := c.program.Said()
+	if c.docker != nil {
+		err = cmp.Or(c.docker.Refused(), err)
+	}
 	switch {
 	case said == "":
 	case programEnded.MatchString(err.Error()):

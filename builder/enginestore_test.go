@@ -25,7 +25,7 @@ func TestExportToEngine(t *testing.T) {
 	if err := (&Client{}).deliverable(Output{Engine: true}); err == nil {
 		t.Error("a builder without an engine gives it images")
 	}
-	for _, c := range []*Client{{docker: true, store: engine.Containerd}, {docker: true}} {
+	for _, c := range []*Client{{docker: &engine.Dialer{}, store: engine.Containerd}, {docker: &engine.Dialer{}}} {
 		if err := c.deliverable(Output{Push: []string{"a"}}); err != nil {
 			t.Errorf("%q: %v", c.store, err)
 		}

@@ -61,7 +61,7 @@ func (c *Client) deliverable(out Output) error {
 			Unsupported: true,
 			Problem:     "this builder cannot write images itself: its Docker Engine keeps them in a store of its own, without containerd's",
 		}
-	case out.Engine && !c.docker:
+	case out.Engine && c.docker == nil:
 		return &ExportError{Unsupported: true, Problem: "this builder does not belong to a Docker Engine, which could take the image"}
 	}
 	return nil

@@ -81,7 +81,7 @@ func TestPodmanReads(t *testing.T) {
 	p := engines.PodmanFor(t)
 	t.Log(done(t, p.Command(t.Context(), "--version")))
 	file, name := archive(t)
-	done(t, p.Command(t.Context(), "load", "--signature-policy", p.Policy(), "--input", file))
+	done(t, p.Command(t.Context(), "load", "--input", file))
 	done(t, p.Command(t.Context(), append(append([]string{"run", "--detach", "--name", "fn"}, hardened()...), name)...))
 	awaitHealthy(t, func() *exec.Cmd {
 		return p.Command(t.Context(), "exec", "fn", watchdog.Path, "--run-healthcheck")

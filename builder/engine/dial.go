@@ -4,34 +4,65 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/moby/buildkit/client"
+
+	"fnb/internal/plain"
 )
 
-// Options reach the BuildKit inside a Docker Engine through two HTTP
-// upgrades of the Engine API: /grpc for the control API and /session for the
-// session. docker:///var/run/docker.sock names the socket, which is the default;
-// docker://host:port is TCP.
-func Options(u *url.URL) []client.ClientOpt {
+// A Dialer reaches the BuildKit inside a Docker Engine through two HTTP upgrades of the Engine API: /grpc for the
+// control API and /session for the session.
+type Dialer struct {
+	network, addr string
+	refused       atomic.Pointer[RefusedError]
+}
+
+// A RefusedError says that what answers as a Docker Engine has no BuildKit: it is too old, or another product.
+type RefusedError struct {
+	Status string // of its answer, such as "404 Not Found"
+	Path   string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the Docker Engine answers %s to %s: it has no BuildKit", plain.Line(e.Status), e.Path)
+}
+
+// NewDialer leads to an engine: docker:///var/run/docker.sock names the socket, which is the default; docker://host:port is TCP.
+func NewDialer(u *url.URL) *Dialer {
 	network, addr := address(u)
+	return &Dialer{network: network, addr: addr}
+}
+
+// Options are what a BuildKit's client needs to go this way.
+func (d *Dialer) Options() []client.ClientOpt {
 	return []client.ClientOpt{
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return hijack(ctx, network, addr, "/grpc", nil)
+			return d.hijack(ctx, "/grpc", nil)
 		}),
 		client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-			return hijack(ctx, network, addr, "/session", http.Header(meta))
+			return d.hijack(ctx, "/session", http.Header(meta))
 		}),
 	}
 }
 
+// Refused is why the engine has let nobody through, as a [*RefusedError]; nil if it has, or does not answer. A client loses it.
+func (d *Dialer) Refused() error {
+	if e := d.refused.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
 // hijack asks a Docker Engine to turn an HTTP request into a plain connection.
-func hijack(ctx context.Context, network, addr, path string, header http.Header) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, addr)
+func (d *Dialer) hijack(ctx context.Context, path string, header http.Header) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, d.network, d.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +70,9 @@ func hijack(ctx context.Context, network, addr, path string, header http.Header)
 	// the caller.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	upgraded, err := upgrade(conn, path, header)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		d.refused.Store(refused)
+	}
 	if err != nil || !stop() {
 		_ = conn.Close() // the other error says more
 		return nil, cmp.Or(ctx.Err(), err)
@@ -66,7 +100,7 @@ func upgrade(conn net.Conn, path string, header http.Header) (net.Conn, error) {
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		_ = res.Body.Close() // the connection is of no use
-		return nil, fmt.Errorf("the Docker Engine answers %s to %s", res.Status, path)
+		return nil, &RefusedError{res.Status, path}
 	}
 	return &bufferedConn{Conn: conn, r: br}, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/containers"
+	"fnb/builder/engine"
 	"fnb/builder/fleet"
 	"fnb/builder/managed"
 	"fnb/builder/target"
@@ -492,6 +493,9 @@ func builderHints(err error) []string {
 	}
 	if is[*fleet.NoBuilderError](err) {
 		return []string{"start buildkitd, or a Docker Engine"}
+	}
+	if is[*engine.RefusedError](err) {
+		return []string{"use a Docker Engine of 18.09 or later, or a buildkitd in a container with: --builder docker-container://NAME, or podman-container://NAME"}
 	}
 	if is[*builder.UnreachableError](err) {
 		return []string{

@@ -35,6 +35,7 @@ type rig struct {
 	config   string
 	mirrors  map[string]string
 	fleet    sync.Map // member by address
+	engines  sync.Map // containerEngine by the folder of a script
 	steady   sync.Map // what asks a script's functions all the time, by URL
 	builder  string
 	company  string // host:port that steps of the builder reach, for TestBuildAuthority
@@ -169,6 +170,8 @@ func TestScripts(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "kubernetes":
 				return r.hasKubernetes()
+			case "engines":
+				return hasEngines()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -179,7 +182,7 @@ func TestScripts(t *testing.T) {
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage,
+			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage,
 		},
 	})
 }

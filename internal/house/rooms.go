@@ -45,7 +45,7 @@ func Rooms() []Room {
 		{Path: "builder/watchdog", MayImport: []string{"builder/buildcontext"}},
 		{Path: "builder/protocol"},
 		{Path: "builder/program", MayImport: []string{"internal/plain"}},
-		{Path: "builder/engine"},
+		{Path: "builder/engine", MayImport: []string{"internal/plain"}},
 		{Path: "builder/steps"},
 		{Path: "builder/authority"},
 		{Path: "builder/buildcache", MayImport: []string{"schema"}},

@@ -83,6 +83,10 @@ func sshd() (string, error) {
 }
 
 func (s *SSH) start(ctx context.Context, bin, port string) error {
+	root, err := moduleRoot() // what logs in there finds the tests' programs, too
+	if err != nil {
+		return err
+	}
 	if os.Geteuid() == 0 {
 		if err := os.MkdirAll(privsepDir, 0o755); err != nil {
 			return err
@@ -91,7 +95,7 @@ func (s *SSH) start(ctx context.Context, bin, port string) error {
 	config := []string{
 		"ListenAddress 127.0.0.1", "AuthorizedKeysFile " + s.path("authorized_keys"), "PidFile none", "LogLevel VERBOSE",
 		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
-		"PermitRootLogin prohibit-password", "AllowTcpForwarding local", "PermitOpen 127.0.0.1:*", "X11Forwarding no", `SetEnv "PATH=` + os.Getenv("PATH") + `"`,
+		"PermitRootLogin prohibit-password", "AllowTcpForwarding local", "PermitOpen 127.0.0.1:*", "X11Forwarding no", `SetEnv "PATH=` + os.Getenv("PATH") + ":" + filepath.Join(root, "bin", "tools") + `"`,
 	}
 	for _, kind := range []string{"rsa", "ed25519"} {
 		file := s.path("host_" + kind)

@@ -1,5 +1,5 @@
 // Package engines starts container engines for tests: Debian's Docker Engine and podman, which are unpacked and not installed.
-// [DockerFor] and [PodmanFor] have folders and sockets of their own, no network, and change nothing of the machine.
+// [StartDocker] and [StartPodman] have folders and sockets of their own, no network, and change nothing of the machine.
 package engines
 
 import (
@@ -16,6 +16,12 @@ import (
 
 // packages are those of Debian 12 that the engines are in, with the libraries that not every machine has.
 const packages = "docker.io containerd podman conmon libassuan0 libdevmapper1.02.1 libgpgme11 libsubid4 golang-github-containers-common golang-github-containers-image"
+
+// Fetch returns why the engines cannot be had. If FNB_REQUIRE wants them, it unpacks them first.
+func Fetch(ctx context.Context) error {
+	_, err := programs(ctx)
+	return err
+}
 
 // programs is the folder of the unpacked packages. They are fetched once, and only if FNB_REQUIRE wants engines, as "make
 // engines" does.
@@ -42,7 +48,8 @@ func programs(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(temp) //nolint:errcheck // it has been moved, or is of no use
-	fetch := exec.CommandContext(ctx, "sh", "-ec", "apt-get download "+packages+"; for p in *.deb; do dpkg-deb -x $p root; done; rm *.deb; chmod 755 root")
+	// A fresh machine has no package lists yet.
+	fetch := exec.CommandContext(ctx, "sh", "-ec", "apt-get download "+packages+" || { apt-get update; apt-get download "+packages+"; }; for p in *.deb; do dpkg-deb -x $p root; done; rm *.deb; chmod 755 root")
 	fetch.Dir = temp
 	if out, err := fetch.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("fetching %s: %w\n%s", packages, err, out)
@@ -63,6 +70,5 @@ func environ(root string, more ...string) []string {
 		}
 		return strings.Join(names, ":")
 	}
-	return append(append(os.Environ(),
-		"PATH="+paths("usr/sbin", "usr/bin")+":"+os.Getenv("PATH"), "LD_LIBRARY_PATH="+paths("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")), more...)
+	return append(more, "PATH="+paths("usr/sbin", "usr/bin")+":"+os.Getenv("PATH"), "LD_LIBRARY_PATH="+paths("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"))
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/engines"
 )
 
 func main() {
@@ -41,8 +42,13 @@ func main() {
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "up: "+format+"\n", args...) }
 
-// prepareBases makes the stand-ins, so that tests need not.
+// prepareBases makes the stand-ins, so that tests need not, and unpacks the engines that FNB_REQUIRE wants.
 func prepareBases(ctx context.Context, opts servers.BasesOptions) error {
+	if opts.Layers && servers.Required("engines") {
+		if err := engines.Fetch(ctx); err != nil {
+			return err
+		}
+	}
 	bases, err := servers.StartBases(ctx, opts)
 	if err != nil {
 		return err
