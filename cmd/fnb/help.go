@@ -39,6 +39,7 @@ Where several functions fail for different reasons, 3 wins. fnb shell ends with 
   stop at a line of a function   fnb run NAME --watch --debug --editor vscode
   look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
   prove what an image is of      fnb verify --rebuild REF
+  list what is in an image       fnb sbom NAME
   deploy it                      fnb deploy --to kubernetes, and back with --rollback
   write what deploys it          fnb generate kubernetes
   have a store of your own       fnb store init DIR
