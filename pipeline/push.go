@@ -176,7 +176,7 @@ func (p *Pipeline) tell(ctx context.Context, l *looked, pl *Plan, res *builder.R
 			return err
 		}
 		about.Platform, about.Home, about.Digest = s.platform, path.Clean("/"+s.home), of.Digest.String()
-		made := inventory.List{Function: pl.Job.Function.Name, Reference: ref.Text, Subject: of, Document: inventory.New(s.found, about), Unread: s.found.Unread}
+		made := inventory.List{Function: pl.Job.Function.Name, Reference: ref.Text, Subject: of, Document: inventory.New(s.found, about), Unread: slices.Concat(s.found.Unread, about.Locks.Unread)}
 		if err := p.Pushed(ctx, made); err != nil {
 			return err
 		}

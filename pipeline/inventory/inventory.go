@@ -6,6 +6,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,7 @@ func watchdog(a About) sbom.Watchdog {
 	}
 }
 
-// Image says what an image of one platform is made of, and which of its files cannot be read. Of about it
+// Image says what an image of one platform is made of, and which of its files and of the locks cannot be read. Of about it
 // needs the repository, and the rest as far as the image does not say it.
 func Image(ctx context.Context, img v1.Image, about About) (sbom.Document, []string, error) {
 	config, err := img.ConfigFile()
@@ -92,7 +93,7 @@ func Image(ctx context.Context, img v1.Image, about About) (sbom.Document, []str
 	if d.Watchdog.Name == "fwatchdog" && !has(img, d.Watchdog.Digest) { // of another fnb
 		d.Watchdog.Digest = ""
 	}
-	return d, found.Unread, nil
+	return d, slices.Concat(found.Unread, about.Locks.Unread), nil
 }
 
 // has reports whether an image has a layer.
