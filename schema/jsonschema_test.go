@@ -15,6 +15,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"fnb/schema"
+	"fnb/schema/ownership"
 	"fnb/schema/rules"
 	"fnb/schema/services"
 )
@@ -40,6 +41,8 @@ func TestJSONSchemasAreCurrent(t *testing.T) {
 		"package":   {schema.Package{}, "json", "fnb store package"},
 		"record":    {schema.Record{}, "json", "fnb store record"},
 		"yank":      {schema.Yank{}, "json", "fnb store yank"},
+		"owners":    {ownership.Owners{}, "json", "fnb store owners"},
+		"signature": {ownership.Envelope{}, "json", "fnb store signatures"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -29,4 +29,5 @@ type Pin struct {
 	Checksum string `json:"checksum"`          // of the content: "fnb1:sha256:…"
 	Commit   string `json:"commit,omitempty"`  // git commit, 40 hex digits
 	Source   string `json:"source,omitempty"`  // git URL with the folder in it, where a store's record names it: for machines that have not added the store
+	Signer   string `json:"signer,omitempty"`  // fingerprint of the key that signed its record: SHA256:…, where the namespace has keys
 }

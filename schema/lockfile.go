@@ -137,6 +137,7 @@ func (r *lockReader) pin(lock *Lock, ref string, data json.RawMessage) {
 	r.take(keys, field, "version", &pin.Version)
 	r.take(keys, field, "checksum", &pin.Checksum)
 	r.take(keys, field, "commit", &pin.Commit)
+	r.take(keys, field, "signer", &pin.Signer)
 	if !checksumText.MatchString(pin.Checksum) {
 		r.fail(document.Below(field, "checksum"), fmt.Sprintf("%q is not a checksum such as fnb1:sha256:…", pin.Checksum))
 	}
@@ -221,6 +222,9 @@ func pinKeys(pin Pin, unknown map[string]json.RawMessage) map[string]any {
 	}
 	if pin.Commit != "" {
 		keys["commit"] = pin.Commit
+	}
+	if pin.Signer != "" {
+		keys["signer"] = pin.Signer
 	}
 	addUnknown(keys, unknown)
 	return keys

@@ -64,7 +64,7 @@ func (l *lookup) fromPin(ctx context.Context) (f resolution, ok bool, err error)
 		return resolution{}, true, fmt.Errorf("as fnb.lock has it: %w", err)
 	}
 	f.template.Name, f.template.Source = l.parsed.Name, l.pin.Store
-	return resolution{template: f.template, pin: schema.Pin{Store: l.pin.Store, Version: l.pin.Version, Checksum: f.template.Checksum, Commit: l.pin.Commit, Source: l.pin.Source}}, true, nil
+	return resolution{template: f.template, pin: schema.Pin{Store: l.pin.Store, Version: l.pin.Version, Checksum: f.template.Checksum, Commit: l.pin.Commit, Source: l.pin.Source, Signer: l.pin.Signer}}, true, nil
 }
 
 // chooseOrAsk is chooseVersion, which asks the store where its cache has no such version.
@@ -269,7 +269,7 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 					l.noteYanked(v)
 				}
 				l.noteReturned(c, v)
-				return v, nil
+				return v, l.signedAsPinned(c, v)
 			}
 		}
 		problem := fmt.Sprintf("the store %s has no version %s with the checksum that fnb.lock has", c.Name, l.pin.Version)
@@ -289,11 +289,22 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 	missing := &VersionError{Range: l.parsed.Range, Where: "store " + c.Name}
 	var passed []string
 	var young *records.StoredVersion
+	var refused *RefusedError
 	for _, v := range slices.Backward(versions) {
-		if v.Yanked == nil {
+		if v.Yanked == nil && v.Refused == "" {
 			missing.Have = append(missing.Have, v.Version)
 		}
 		if !fits(v) {
+			continue
+		}
+		if v.Refused != "" {
+			if refused == nil {
+				refused = &RefusedError{Kind: l.kind, Store: c.Name, Name: v.Name, Version: v.Version, Why: v.Refused}
+			}
+			if exact {
+				return records.StoredVersion{}, refused
+			}
+			passed = append(passed, v.Version+" because "+v.Refused)
 			continue
 		}
 		switch why := l.unfit(v); {
@@ -322,6 +333,9 @@ func (l *lookup) chooseVersion(c Store, versions []records.StoredVersion) (recor
 	}
 	for _, p := range passed {
 		l.note("%s %s: skipped %s", l.kind, l.ref, p)
+	}
+	if refused != nil {
+		return records.StoredVersion{}, refused
 	}
 	if missing.Range == "" {
 		missing.Range = "stable"
@@ -412,6 +426,9 @@ func (l *lookup) fromRecord(ctx context.Context, c Store, v records.StoredVersio
 	l.record = &v
 	src := v.Source.Git
 	pin := schema.Pin{Store: c.Name, Version: v.Version, Checksum: v.Checksum, Commit: src.Commit, Source: pinSource(src)}
+	if v.Signer != nil {
+		pin.Signer = v.Signer.Key
+	}
 	_, name, _ := strings.Cut(v.Name, "/")
 	t, ok := l.finder.cache.Open(v.Checksum)
 	if !ok {

@@ -44,6 +44,9 @@ type Options struct {
 	// StoresFile is the file of the stores that the user has added; "" means that
 	// there are none.
 	StoresFile string
+	// TrustFile is the file that keeps who owns the namespaces of stores; "" means that
+	// nothing is kept, and the owners are taken as a store has them.
+	TrustFile string
 	// TTL is how long what the cache has of a store is good without asking; 0 means
 	// five minutes.
 	TTL time.Duration
@@ -194,6 +197,7 @@ type Entry struct {
 	Description string `json:"description,omitempty"`
 	Tags        string `json:"tags,omitempty"`       // separated by spaces
 	Deprecated  string `json:"deprecated,omitempty"` // why it should not be used any more
+	Signer      string `json:"signer,omitempty"`     // who signed its version; "" where nobody must
 
 	// Of functions, and of templates where they are known.
 	Title      string   `json:"title,omitempty"`
@@ -292,7 +296,7 @@ func summaryEntry(m records.Summary, kind, store string) Entry {
 	return Entry{
 		Kind: kind, Name: m.Name, Version: m.Latest, Store: store, Language: m.Language, Description: m.Description, Tags: m.Tags,
 		Deprecated: m.Deprecated, Title: m.Title, Categories: strings.Fields(m.Categories), Platforms: strings.Fields(m.Platforms),
-		Published: m.Published.UTC(),
+		Published: m.Published.UTC(), Signer: m.Signer,
 	}
 }
 

@@ -85,6 +85,7 @@ type Function struct {
 	Package records.Package `json:"package"` // all there is of it
 	Record  schema.Record   `json:"record"`  // of the version
 	Yanked  *schema.Yank    `json:"yanked,omitempty"`
+	Signer  *records.Signer `json:"signer,omitempty"` // who signed the record; nil where nobody must
 }
 
 // Function finds the version of a function that ref means, as [Finder.Resolve] finds
@@ -123,7 +124,7 @@ func (l *lookup) function(ctx context.Context) (Function, error) {
 	if err != nil {
 		return Function{}, err
 	}
-	return Function{Package: l.packOf(c, versions), Record: v.Record, Yanked: v.Yanked}, nil
+	return Function{Package: l.packOf(c, versions), Record: v.Record, Yanked: v.Yanked, Signer: v.Signer}, nil
 }
 
 // A Query says which functions are wanted.

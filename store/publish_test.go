@@ -126,13 +126,13 @@ func TestPublish(t *testing.T) {
 		t.Errorf("%+v %v", pin, err)
 	}
 	for range 2 {
-		_, err = publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"})
+		_, err = publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@1.0.0", schema.Yank{Reason: "loud", Severity: "broken"}, publish.Signing{})
 		fixture.Must(t, err)
 	}
 	if _, _, _, err := s.Resolve(t.Context(), "acme/echo@1.0.0", store.Scope{Root: t.TempDir()}); !fixture.Is[*store.YankedError](err) {
 		t.Errorf("withdrawn: %v", err)
 	}
-	if _, err := publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@3.0.0", schema.Yank{Reason: "loud"}); !store.IsMissing(err) {
+	if _, err := publish.Yank(t.Context(), s, schema.KindTemplate, "acme/echo@3.0.0", schema.Yank{Reason: "loud"}, publish.Signing{}); !store.IsMissing(err) {
 		t.Errorf("withdrawing what is not there: %v", err)
 	}
 }

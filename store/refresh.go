@@ -24,10 +24,14 @@ func (s *Finder) index(ctx context.Context, c Store) (x *cache.Index, notes []st
 	if ok {
 		age = time.Since(x.State.Checked)
 	}
+	current, err := s.isCurrent(c, x)
+	if err != nil {
+		return nil, nil, false, err
+	}
 	switch {
 	case ok && s.opts.Offline && !c.isHere() && age >= staleAfter:
 		return x, append(indexNotes(x, c), fmt.Sprintf("store %s: used as it was %s ago", c.Name, ageText(age))), false, nil
-	case ok && s.opts.Offline && !c.isHere(), ok && !c.isHere() && age >= 0 && age < s.opts.TTL:
+	case ok && s.opts.Offline && !c.isHere(), ok && current && !c.isHere() && age >= 0 && age < s.opts.TTL:
 		return x, indexNotes(x, c), false, nil
 	case s.opts.Offline && !c.isHere():
 		return nil, nil, false, &OfflineError{What: "store " + c.Name}

@@ -24,7 +24,7 @@ func largeStore(tb testing.TB, templates int) *store.Finder {
 	s := newStore(tb, store.Options{StoresFile: filepath.Join(tb.TempDir(), "stores.json"), TTL: time.Hour, Offline: true})
 	c := store.Store{Name: "large", URL: "https://large.example.com/store.git", Namespaces: []string{}}
 	words := strings.Fields("http json queue image resize mail cron proxy cache stream table chart token parse render sort merge")
-	feed := func(add func(records.StoredPackage) error, _ func(string, error)) error {
+	feed := func(to records.Taker) error {
 		for i := range templates {
 			name := fmt.Sprintf("ns%03d/%s-%s-%05d", i*200/templates, words[i%len(words)], words[i/7%len(words)], i)
 			p := records.StoredPackage{Name: name, About: schema.Package{V: 1, Description: "does " + words[i%len(words)] + " and " + words[i/11%len(words)] + " well enough for most", Tags: []string{words[i%5]}}}
@@ -35,7 +35,7 @@ func largeStore(tb testing.TB, templates int) *store.Finder {
 					Language: "go", Platforms: []string{"linux/amd64", "linux/arm64"}, License: "MIT",
 				}})
 			}
-			if err := add(p); err != nil {
+			if err := to.Add(p); err != nil {
 				return err
 			}
 			if ns, _, _ := strings.Cut(name, "/"); len(c.Namespaces) == 0 || c.Namespaces[len(c.Namespaces)-1] != ns {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (folderSource) refresh(ctx context.Context, s *Finder, c Store, old *cache.
 	if err := sc.Check(c.URL); err != nil {
 		return nil, errors.Join(err, t.Root.Close())
 	}
-	x, err := s.cache.BuildIndex(cache.IndexState{URL: c.URL, Checked: time.Now().UTC()}, old, sc.Feed(ctx))
+	x, err := s.build(ctx, c, cache.IndexState{URL: c.URL, Checked: time.Now().UTC()}, old, sc.Feed(ctx))
 	return x, errors.Join(err, t.Root.Close())
 }
 
@@ -60,9 +61,12 @@ func (folderSource) addOnce(_ context.Context, _ *Finder, c Store, a Addition) (
 		names = append(names, name)
 	}
 	// The record comes last: once it is there, all is.
-	slices.SortFunc(names, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(strings.Count(a, "/")-strings.Count(b, "/"), cmp.Compare(path.Ext(b), path.Ext(a))) // .sig before .json
+	})
 	for _, name := range names {
-		err := linkFile(t.Root, name, files[name], a.Change && path.Base(name) == records.PackageFile)
+		changes := path.Base(name) == records.PackageFile || path.Base(name) == records.SignatureOf(records.PackageFile)
+		err := linkFile(t.Root, name, files[name], a.Change && changes)
 		if errors.Is(err, os.ErrExist) && path.Base(name) == records.PackageFile {
 			continue // somebody else has published the first version
 		}

@@ -26,7 +26,11 @@ func storeLimits(l git.Limits) git.Limits {
 }
 
 func (gitSource) refresh(ctx context.Context, s *Finder, c Store, old *cache.Index) (*cache.Index, error) {
-	tip, err := s.openTip(ctx, c.URL, func(commit string) bool { return old != nil && old.State.Commit == commit })
+	current, err := s.isCurrent(c, old)
+	if err != nil {
+		return nil, err
+	}
+	tip, err := s.openTip(ctx, c.URL, func(commit string) bool { return current && old.State.Commit == commit })
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +43,7 @@ func (gitSource) refresh(ctx context.Context, s *Finder, c Store, old *cache.Ind
 	if err := sc.Check(c.URL); err != nil {
 		return nil, err
 	}
-	return s.cache.BuildIndex(cache.IndexState{URL: c.URL, Commit: tip.commit, Checked: time.Now().UTC(), Reach: tip.remote.Reach()}, old, sc.Feed(ctx))
+	return s.build(ctx, c, cache.IndexState{URL: c.URL, Commit: tip.commit, Checked: time.Now().UTC(), Reach: tip.remote.Reach()}, old, sc.Feed(ctx))
 }
 
 // A tip is the newest commit of a store's repository.

@@ -100,7 +100,11 @@ func isNoStore(err error) bool {
 // still the one that old is of.
 func (indexSource) refresh(ctx context.Context, s *Finder, c Store, old *cache.Index) (*cache.Index, error) {
 	st := cache.IndexState{URL: c.URL, Checked: time.Now().UTC()}
-	if old != nil {
+	current, err := s.isCurrent(c, old)
+	if err != nil {
+		return nil, err
+	}
+	if current {
 		st.ETag = old.State.ETag
 	}
 	address := c.URL + records.SnapshotFile
@@ -114,11 +118,11 @@ func (indexSource) refresh(ctx context.Context, s *Finder, c Store, old *cache.I
 			return nil, err
 		}
 	}
-	if f == nil || old != nil && old.State.Commit == st.Commit {
+	if f == nil || current && old.State.Commit == st.Commit {
 		old.State.Checked, old.State.ETag, old.State.Reach = st.Checked, st.ETag, st.Reach
 		return old, s.cache.SaveState(old.State)
 	}
-	x, err := s.cache.BuildIndex(st, old, records.ReadSnapshot(ctx, address, f, s.git.Limits().Unpacked))
+	x, err := s.build(ctx, c, st, old, records.ReadSnapshot(ctx, address, f, s.git.Limits().Unpacked))
 	if errors.Is(err, records.ErrNoSnapshot) && old == nil {
 		err = &records.NoStoreError{Name: c.URL, Err: records.ErrNoSnapshot}
 	}

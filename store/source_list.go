@@ -43,12 +43,12 @@ func (listSource) refresh(ctx context.Context, s *Finder, c Store, _ *cache.Inde
 	}
 	st := cache.IndexState{URL: c.URL, Commit: records.Sum(data), Checked: time.Now().UTC(), Reach: reach}
 	// A list may change as it likes: it pins nothing.
-	return s.cache.BuildIndex(st, nil, func(add func(records.StoredPackage) error, pass func(string, error)) error {
+	return s.cache.BuildIndex(st, nil, func(to records.Taker) error {
 		for _, p := range problems {
-			pass(p.File, p.Err)
+			to.Pass(p.File, p.Err)
 		}
 		for _, p := range packs {
-			if err := add(p); err != nil {
+			if err := to.Add(p); err != nil {
 				return err
 			}
 		}

@@ -127,7 +127,7 @@ func cached(t *testing.T, s *store.Finder, url string) map[string]string {
 		t.Fatalf("the cache has nothing of %s", url)
 	}
 	files := map[string]string{}
-	for _, name := range []string{"versions.ndjson", "templates.2.tsv", "functions.2.tsv"} {
+	for _, name := range []string{"versions.ndjson", "templates.3.tsv", "functions.3.tsv"} {
 		data, err := os.ReadFile(filepath.Join(indexFolder(s, url), x.State.Dir, name))
 		fixture.Must(t, err)
 		files[name] = string(data)

@@ -304,6 +304,7 @@ func (s *Finder) UpdateStores(ctx context.Context, names ...string) (notes []str
 		if err == nil {
 			more, err = s.bind(ctx, c, x)
 			notes = append(notes, more...)
+			err = errors.Join(err, brokenOwners(c, x))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("store %s: %w", c.Name, err))

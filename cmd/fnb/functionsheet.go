@@ -52,6 +52,9 @@ func describeFunction(f store.Function) string {
 	s.row("Icon", describeIcon(rec.Icon))
 	s.row("Needs fnb", rec.FNB)
 	s.row("From", f.Package.Store)
+	if f.Signer != nil {
+		s.row("Signed by", f.Signer.String())
+	}
 	if rec.Published != nil {
 		s.row("Published", rec.Published.UTC().Format("2006-01-02"))
 	}
@@ -88,6 +91,9 @@ func describeFunction(f store.Function) string {
 		state := strings.Join(v.RunsOn(), " ")
 		if v.Yanked != nil {
 			state += "  withdrawn: " + v.Yanked.Reason
+		}
+		if v.Refused != "" {
+			state += "  refused: " + v.Refused
 		}
 		s.row("  "+v.Version, state)
 	}

@@ -15,6 +15,13 @@ import (
 func dataDir() (string, error)   { return xdg("XDG_DATA_HOME", ".local/share") }
 func configDir() (string, error) { return xdg("XDG_CONFIG_HOME", ".config") }
 func cacheDir() (string, error)  { return xdg("XDG_CACHE_HOME", ".cache") }
+func stateDir() (string, error)  { return xdg("XDG_STATE_HOME", ".local/state") }
+
+// trustFile is where fnb keeps whom it has seen as the owners of namespaces.
+func trustFile() (string, error) {
+	dir, err := stateDir()
+	return filepath.Join(dir, "trust.json"), err
+}
 
 func xdg(variable, below string) (string, error) {
 	if dir := os.Getenv(variable); filepath.IsAbs(dir) {

@@ -177,11 +177,15 @@ func (g *globals) newStore() (*store.Finder, error) {
 	if err != nil {
 		return nil, err
 	}
+	trusted, err := trustFile()
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := g.config()
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, Version: fnbVersion()})
+	st, err := store.New(store.Options{CacheDir: dir, CacheSize: cfg.Templates.Cache, Offline: g.offline, StoresFile: stores, TrustFile: trusted, Version: fnbVersion()})
 	g.openFaaS = cfg.Templates.OpenFaaS == nil || *cfg.Templates.OpenFaaS
 	g.stores = append(g.stores, st) // it keeps the cache from being pruned while the command runs
 	return st, err

@@ -15,7 +15,7 @@ func newStoreCommand(g *globals) *cobra.Command {
 		Short: "find and publish functions, and say where they and templates are looked up",
 		Long:  "Store finds functions that are published, shows how they are run, and publishes yours. It also says where templates and functions are looked up by namespace and name. A store is a git repository, or a folder, of records, one small file for each version, or the index of one at a server of files. OpenFaaS's templates.json and functions.json can be added as well. The functions that are part of fnb are there without any store.",
 	})
-	cmd.AddCommand(newStoreInit(g), newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreSearch(g), newStoreShow(g), newStoreTry(g), newStorePublish(g), newStoreYank(g), newStoreDeprecate(g), newStoreCheck(g), newStoreIndex(g), newStoreBrowse(g))
+	cmd.AddCommand(newStoreInit(g), newStoreAdd(g), newStoreRemove(g), newStoreUpdate(g), newStoreList(g), newStoreSearch(g), newStoreShow(g), newStoreTry(g), newStorePublish(g), newStoreYank(g), newStoreDeprecate(g), newStoreOwners(g), newStoreCheck(g), newStoreIndex(g), newStoreBrowse(g))
 	return cmd
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func newStoreDeprecate(g *globals) *cobra.Command {
-	why := schema.Deprecation{}
+	why, key := schema.Deprecation{}, ""
 	cmd := &cobra.Command{
 		Use:     "deprecate NAMESPACE/NAME --use OTHER",
 		Short:   "say that a function should not be used any more",
@@ -25,20 +25,25 @@ func newStoreDeprecate(g *globals) *cobra.Command {
 			if why.Reason == "" {
 				why.Reason = "use " + why.Replacement
 			}
-			return g.deprecate(cmd.Context(), args[0], why)
+			return g.deprecate(cmd.Context(), args[0], why, key)
 		},
 	}
+	addRecordKeyFlag(cmd, &key)
 	cmd.Flags().StringVar(&why.Replacement, "use", "", "the function `NAMESPACE/NAME` to use instead")
 	cmd.Flags().StringVar(&why.Reason, "reason", "", "say why in `TEXT`")
 	return cmd
 }
 
-func (g *globals) deprecate(ctx context.Context, ref string, why schema.Deprecation) error {
+func (g *globals) deprecate(ctx context.Context, ref string, why schema.Deprecation, key string) error {
 	st, err := g.newStore()
 	if err != nil {
 		return err
 	}
-	out, err := publish.Deprecate(ctx, st, schema.KindFunction, ref, why)
+	signing, err := g.signing(key)
+	if err != nil {
+		return err
+	}
+	out, err := publish.Deprecate(ctx, st, schema.KindFunction, ref, why, signing)
 	if err != nil {
 		return fmt.Errorf("deprecating %s: %w", ref, err)
 	}

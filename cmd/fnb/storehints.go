@@ -19,7 +19,7 @@ import (
 // isStoreError reports whether an error says that a store does not have what was
 // asked for, or not as it was.
 func isStoreError(err error) bool {
-	return is[*records.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*cache.RewrittenError](err) || is[*store.ImageError](err)
+	return is[*records.NoStoreError](err) || is[*store.YankedError](err) || is[*store.IncompatibleError](err) || is[*cache.RewrittenError](err) || is[*store.ImageError](err) || is[*store.RefusedError](err)
 }
 
 // showCommand shows what a name of a store stands for.
@@ -69,6 +69,9 @@ func storeHints(err error) []string {
 	}
 	if i, ok := errors.AsType[*store.ImageError](err); ok {
 		return []string{"see the other versions with: fnb store show " + i.Name}
+	}
+	if hints := signatureHints(err); hints != nil {
+		return hints
 	}
 	if is[*cache.RewrittenError](err) {
 		return []string{"ask whoever runs the store; if the change is wanted, remove the store and add it again"}

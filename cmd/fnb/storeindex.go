@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/store/owners"
 	"fnb/store/publish"
 	"fnb/store/records"
 	"fnb/store/site"
@@ -74,6 +75,9 @@ func (g *globals) indexStore(ctx context.Context, req indexRequest) (err error) 
 		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
 	}
 	defer reader.Close()
+	if err := reader.Judge(owners.All); err != nil {
+		return fmt.Errorf("generating the index of %s: %w", req.dir, err)
+	}
 	pages := site.Folder{Records: reader, Deploy: siteDeployments}
 	if !req.noFiles {
 		st, err := g.newStore()

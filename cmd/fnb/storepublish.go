@@ -17,6 +17,7 @@ type publishOptions struct {
 	platforms []string
 	secrets   []string
 	dry       bool
+	key       string
 	inputs    inputFlags // insecure registries, and paths outside
 }
 
@@ -31,7 +32,9 @@ Before that it asks the registry for the image, which must be there for every pl
 
 Without a stack file, or for an image that is not the stack's, --image names it, and --about the folder with function.yml and README.md.
 
-A version that is there already with the same record is a success; with another one it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge. With --dry-run everything is checked, the record printed, and nothing published.`,
+A version that is there already with the same record is a success; with another one it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge. With --dry-run everything is checked, the record printed, and nothing published.
+
+If the namespace has keys ("fnb store owners"), the record is signed with --key.`,
 		Example:           "  # see what would be published\n  fnb store publish shorten --store acme --version 1.0.0 --dry-run\n\n  # publish it as acme/shorten\n  fnb store publish shorten --store acme --version 1.0.0\n\n  # an image that something else has built\n  fnb store publish shorten --store acme --version 1.0.0 --image ghcr.io/acme/shorten:1.0.0 --about .",
 		Args:              exactly(1),
 		ValidArgsFunction: g.completeFunctions,
@@ -44,6 +47,7 @@ A version that is there already with the same record is a success; with another 
 		what: "function", of: "the function", manifest: "function.yml",
 		store: &o.Store, name: &o.Name, version: &o.Version, source: &o.Source, fnb: &o.FNB, tags: &o.Tags, propose: &o.Propose,
 	})
+	addRecordKeyFlag(cmd, &o.key)
 	f := cmd.Flags()
 	addOutsideFlag(f, &o.inputs.outside)
 	f.StringVar(&o.image, "image", "", "record the image `REF` instead of the stack's")
@@ -74,6 +78,9 @@ func (g *globals) publishFunction(ctx context.Context, o *publishOptions) error 
 		return doing(err)
 	}
 	p.tell(p.draft.Notes)
+	if *p.draft.Signing, err = p.signing(o.key); err != nil {
+		return err
+	}
 	p.passed("record", "%s %s", p.draft.Record.Name, p.draft.Record.Version)
 	if err := p.runIt(ctx); err != nil {
 		if o.dry {

@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"fnb/store"
 )
 
 func newTemplateList(g *globals) *cobra.Command {
@@ -35,9 +39,17 @@ func (g *globals) listTemplates(ctx context.Context) error {
 	}
 	out := bufio.NewWriter(g.out) // as in printMatches
 	tw := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "NAME\tVERSION\tSTORE\tDESCRIPTION")
+	signed := slices.ContainsFunc(entries, func(e store.Entry) bool { return e.Signer != "" })
+	row := func(name, version, from, signer, description string) {
+		cells := []string{name, version, from, signer, description}
+		if !signed {
+			cells = slices.Delete(cells, 3, 4)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	row("NAME", "VERSION", "STORE", "SIGNED BY", "DESCRIPTION")
 	for _, e := range entries {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", column(e.Name), column(e.Version), column(e.Store), column(e.Description))
+		row(column(e.Name), column(e.Version), column(e.Store), column(e.Signer), column(e.Description))
 	}
 	return errors.Join(tw.Flush(), out.Flush())
 }

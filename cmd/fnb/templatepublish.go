@@ -11,30 +11,36 @@ import (
 )
 
 func newTemplatePublish(g *globals) *cobra.Command {
-	p := publish.Publication{}
+	p, key := publish.Publication{}, ""
 	cmd := &cobra.Command{
 		Use:   "publish DIR --store NAME",
 		Short: "publish a version of a template in a store",
 		Long: `Publish records a version of the template in DIR in a store that was added. The store gets a small record. The files stay in the git repository that DIR is in, at the commit that is checked out. That commit must be pushed: publish fetches it as anybody would and compares. Lint may find no error.
 
-Many can publish at the same time: where somebody else was faster, publish begins anew. A version that is there already with the same files is a success; with other files it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge, and the page to ask for that is printed.`,
+Many can publish at the same time: where somebody else was faster, publish begins anew. A version that is there already with the same files is a success; with other files it is an error, and nothing is overwritten. With --pr a branch is pushed for somebody to merge, and the page to ask for that is printed.
+
+If the namespace has keys ("fnb store owners"), the record is signed with --key.`,
 		Example: "  # version 1.2.0 as acme/go in the store acme\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0\n\n  # propose it instead\n  fnb template publish ./template/go --store acme --name acme/go --version 1.2.0 --pr",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Dir = args[0]
-			return g.publishTemplate(cmd.Context(), p)
+			return g.publishTemplate(cmd.Context(), p, key)
 		},
 	}
 	g.addPublishFlags(cmd, publishFlags{
 		what: "template", of: "the folder", manifest: "template.yml",
 		store: &p.Store, name: &p.Name, version: &p.Version, source: &p.Source, fnb: &p.FNB, tags: &p.Tags, propose: &p.Propose,
 	})
+	addRecordKeyFlag(cmd, &key)
 	return cmd
 }
 
-func (g *globals) publishTemplate(ctx context.Context, p publish.Publication) error {
+func (g *globals) publishTemplate(ctx context.Context, p publish.Publication, key string) error {
 	st, err := g.newStore()
 	if err != nil {
+		return err
+	}
+	if p.Signing, err = g.signing(key); err != nil {
 		return err
 	}
 	out, err := publish.Template(ctx, st, p)

@@ -87,6 +87,7 @@ func describeTemplate(t *templates.Template, pin schema.Pin) string {
 	row("From", pin.Store)
 	row("Commit", pin.Commit)
 	row("Checksum", pin.Checksum)
+	row("Signed by", pin.Signer)
 	row("Platforms", t.Manifest.Platforms.String())
 	head("Dockerfile")
 	row("  Bases", strings.Join(t.Dockerfile.Bases, ", "))

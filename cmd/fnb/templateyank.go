@@ -21,15 +21,16 @@ func newTemplateYank(g *globals) *cobra.Command {
 
 // newYank completes a command that withdraws a version of a kind.
 func (g *globals) newYank(kind string, cmd *cobra.Command) *cobra.Command {
-	y := schema.Yank{}
+	y, key := schema.Yank{}, ""
 	cmd.Use, cmd.Args = "yank NAMESPACE/NAME@VERSION --reason TEXT", exactly(1)
 
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if y.Reason == "" {
 			return usagef(cmd.CommandPath(), "--reason is missing")
 		}
-		return g.yank(cmd.Context(), kind, args[0], y)
+		return g.yank(cmd.Context(), kind, args[0], y, key)
 	}
+	addRecordKeyFlag(cmd, &key)
 	f := cmd.Flags()
 	f.StringVar(&y.Reason, "reason", "", "say why in `TEXT`")
 	f.StringVar(&y.Severity, "severity", "", "how bad it is, `WORD`: broken, security or legal")
@@ -37,12 +38,16 @@ func (g *globals) newYank(kind string, cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func (g *globals) yank(ctx context.Context, kind, ref string, y schema.Yank) error {
+func (g *globals) yank(ctx context.Context, kind, ref string, y schema.Yank, key string) error {
 	st, err := g.newStore()
 	if err != nil {
 		return err
 	}
-	out, err := publish.Yank(ctx, st, kind, ref, y)
+	signing, err := g.signing(key)
+	if err != nil {
+		return err
+	}
+	out, err := publish.Yank(ctx, st, kind, ref, y, signing)
 	if err != nil {
 		return fmt.Errorf("withdrawing %s: %w", ref, err)
 	}

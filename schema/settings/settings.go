@@ -20,6 +20,12 @@ import (
 type Settings struct {
 	Builder   Builder   `yaml:"builder,omitempty"`
 	Templates Templates `yaml:"templates,omitempty"`
+	Sign      Sign      `yaml:"sign,omitempty"`
+}
+
+// A Sign says with which keys things are signed.
+type Sign struct {
+	Records string `yaml:"records,omitempty"` // the key for what gets into stores, as --key names it; "" is none
 }
 
 // A Templates says what is kept of templates.
@@ -72,6 +78,9 @@ func Read(path string) (Settings, error) {
 	if ok {
 		r.Object(v, document.Fields{
 			"builder": func(v document.Value) { r.Object(v, builderFields(r, &c.Builder)) },
+			"sign": func(v document.Value) {
+				r.Object(v, document.Fields{"records": r.Str(&c.Sign.Records, nil)})
+			},
 			"templates": func(v document.Value) {
 				r.Object(v, document.Fields{
 					"cache": r.Str(new(string), func(s string) (err error) {

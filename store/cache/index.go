@@ -30,8 +30,8 @@ const MaxProblems = 20
 // An Index is what the cache has of one store:
 //
 //	stores/HEX.json               an [IndexState], HEX the SHA-256 of the URL
-//	stores/HEX/…/templates.2.tsv  one line for each template, by name
-//	stores/HEX/…/functions.2.tsv  one line for each function, by name
+//	stores/HEX/…/templates.3.tsv  one line for each template, by name
+//	stores/HEX/…/functions.3.tsv  one line for each function, by name
 //	stores/HEX/…/versions.ndjson  one line for each version, by package
 //
 // The state has the checksums of the names, and each name that of its versions.
@@ -44,7 +44,7 @@ type Index struct {
 
 // namesFile is the file of an index that has the names of a kind. It has another name when
 // its lines have other fields: an index without it is read anew.
-func namesFile(kind string) string { return records.KindDir(kind) + ".2.tsv" }
+func namesFile(kind string) string { return records.KindDir(kind) + ".3.tsv" }
 
 // An IndexState says of what an index is, and when that was looked at.
 type IndexState struct {
@@ -57,6 +57,10 @@ type IndexState struct {
 	Passed   int       `json:"passed,omitempty"` // files that were passed over
 	// Reach is how far away the store was; 0 is this machine.
 	Reach origin.Reach `json:"reach,omitempty"`
+	// Trust is what was known of the owners of the store's namespaces when it was read.
+	Trust string `json:"trust,omitempty"`
+	// Broken are namespaces whose owners were not believed then, and why.
+	Broken map[string]string `json:"broken,omitempty"`
 	// Returned are versions that were withdrawn and are not any more, as
 	// "kind name@version", and why they had been.
 	Returned map[string]string `json:"returned,omitempty"`
@@ -252,7 +256,7 @@ func (c *Cache) BuildIndex(st IndexState, old *Index, packages records.Feed) (_ 
 	if err != nil {
 		return nil, err
 	}
-	err = packages(w.add, st.note)
+	err = packages(records.Taker{Add: w.add, Pass: st.note})
 	names, cerr := w.close()
 	if err = errors.Join(err, cerr); err != nil {
 		return nil, err
@@ -344,6 +348,9 @@ func (x *Index) continuesIn(kind string, old *Index) error {
 		for _, b := range before {
 			a, ok := versions[b.Version]
 			same := ok && records.Content(a.Record) == records.Content(b.Record) && a.Source.Git.Commit == b.Source.Git.Commit
+			if b.Refused != "" {
+				continue // nobody could use it, and whoever keeps the store may clean up
+			}
 			if b.OpenFaaS == nil && !same {
 				return &RewrittenError{URL: x.State.URL, Name: was.Name, Version: b.Version}
 			}

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"fnb/gitrepo"
@@ -16,6 +18,7 @@ import (
 	"fnb/schema"
 	"fnb/store"
 	"fnb/store/git"
+	"fnb/store/owners"
 	"fnb/store/records"
 	"fnb/templates"
 )
@@ -65,6 +68,7 @@ type check struct {
 	within   git.Restraint            // of all that records name
 	known    map[string]bool          // repositories that records of the base name
 	private  map[string]bool          // those that credentials were sent to
+	judge    *owners.Judge            // of signatures
 }
 
 func (k *check) fail(file, format string, args ...any) {
@@ -149,10 +153,13 @@ func (k *check) change(c gitrepo.Change) {
 	}
 	root, _, _ := strings.Cut(name, "/")
 	isVersion := records.HasPackages(root) && path.Base(path.Dir(name)) == records.VersionsDir
+	isOwners := root == records.NamespacesDir && strings.Count(name, "/") == 2
 	gone := c.To == 0
 	switch {
 	case isVersion && gone && strings.HasSuffix(name, records.YankSuffix):
 		k.warn(name, "makes a version that was withdrawn usable again")
+	case isOwners:
+		k.fail(name, "was changed or taken back, but owners with keys are only added")
 	case isVersion && gone:
 		k.fail(name, "was taken back, but versions are only added")
 	case isVersion:
@@ -226,7 +233,7 @@ func (k *check) layoutOf(dir string) error {
 	}
 	for _, e := range entries {
 		switch file := path.Join(dir, e.Name); {
-		case e.Name == records.PackageFile && !e.Dir:
+		case (e.Name == records.PackageFile || e.Name == records.SignatureOf(records.PackageFile)) && !e.Dir:
 			k.plain(file, e)
 		case e.Name != records.VersionsDir || !e.Dir:
 			k.fail(file, "has no place in a store")
@@ -242,15 +249,23 @@ func (k *check) layoutOf(dir string) error {
 	}
 	for _, e := range versions {
 		file := path.Join(dir, records.VersionsDir, e.Name)
-		version, isYank := strings.CutSuffix(e.Name, records.YankSuffix)
+		of, isSignature := strings.CutSuffix(e.Name, records.SignatureSuffix)
+		if isSignature {
+			of += records.RecordSuffix
+		} else {
+			of = e.Name
+		}
+		version, isYank := strings.CutSuffix(of, records.YankSuffix)
 		if !isYank {
-			version, _ = strings.CutSuffix(e.Name, records.RecordSuffix)
+			version, _ = strings.CutSuffix(of, records.RecordSuffix)
 		}
 		switch err := schema.ValidateVersion(version); {
-		case e.Dir || version == e.Name:
+		case e.Dir || version == of:
 			k.fail(file, "has no place in a store")
 		case err != nil:
 			k.fail(file, "%v", err)
+		case isSignature && !has[of]:
+			k.fail(file, "signs a file that is not there")
 		case isYank && !has[version+records.RecordSuffix]:
 			k.fail(file, "withdraws a version that is not there")
 		default:
@@ -269,16 +284,14 @@ func (k *check) plain(file string, e records.TreeEntry) {
 
 // content reads every file of the store.
 func (k *check) content(ctx context.Context) error {
-	err := k.scan.Packages(ctx, func(p records.StoredPackage) error {
+	k.judge = &owners.Judge{Known: baseKnown(k.base, time.Now()), Now: time.Now()}
+	err := k.judge.Feed(k.scan.Feed(ctx))(records.Taker{Pass: k.passed, Add: func(p records.StoredPackage) error {
 		for _, v := range p.Versions {
 			k.records[path.Join(records.KindDir(p.Kind()), p.Name, records.VersionsDir, v.Version+records.RecordSuffix)] = v.Record
+			k.signed(p, v)
 		}
 		return nil
-	}, func(file string, err error) {
-		for _, line := range strings.Split(err.Error(), "\n") {
-			k.fail(file, "%s", strings.TrimPrefix(line, file+": "))
-		}
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -288,6 +301,10 @@ func (k *check) content(ctx context.Context) error {
 	}
 	for _, e := range spaces {
 		file := path.Join(records.NamespacesDir, e.Name)
+		if e.Dir && schema.ValidateName(e.Name) == nil {
+			k.layoutOfOwners(e.Name)
+			continue
+		}
 		ns, ok := strings.CutSuffix(e.Name, records.RecordSuffix)
 		if !ok || e.Dir {
 			k.fail(file, "has no place in a store")
@@ -308,6 +325,56 @@ func (k *check) content(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// passed reports a file that is not what it should be. A signature that does not count any more is the owners'
+// doing; it is an error where the file is new, and to be looked at where the owners are.
+func (k *check) passed(file string, err error) {
+	if e, ok := errors.AsType[*owners.SignatureError](err); ok && !k.isNew(file) && !k.isNew(records.SignatureOf(file)) {
+		if chain := k.judge.Chain(e.Namespace); chain != nil && k.isNew(records.OwnersFile(e.Namespace, chain.Owners.Number)) {
+			k.warn(file, "does not count any more: "+plain.Short(err.Error()))
+		}
+		return
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		k.fail(file, "%s", strings.TrimPrefix(line, file+": "))
+	}
+}
+
+// signed reports a new version whose key has ended by now, whatever time its signature says.
+func (k *check) signed(p records.StoredPackage, v records.StoredVersion) {
+	file := path.Join(records.KindDir(p.Kind()), p.Name, records.VersionsDir, v.Version+records.RecordSuffix)
+	ns, _, _ := strings.Cut(p.Name, "/")
+	chain := k.judge.Chain(ns)
+	if chain == nil || v.Signer == nil || !k.isNew(file) || k.base == nil {
+		return
+	}
+	if until := chain.Until(v.Signer.Key); until != nil && time.Now().After(*until) {
+		k.fail(file, "is signed by %s, and this key was valid until %s", v.Signer, until.UTC().Format(time.RFC3339))
+	}
+}
+
+// layoutOfOwners reports what has no place among the owners of a namespace.
+func (k *check) layoutOfOwners(ns string) {
+	dir := path.Join(records.NamespacesDir, ns)
+	entries, err := k.tree.List(dir)
+	if err != nil {
+		k.fail(dir, "%v", err)
+	}
+	chain, err := k.scan.Owners(ns)
+	if err != nil {
+		k.fail(dir, "%v", err)
+	}
+	for _, e := range entries {
+		number, isOwners := strings.CutSuffix(e.Name, records.RecordSuffix)
+		if !isOwners {
+			number, _ = strings.CutSuffix(e.Name, records.SignatureSuffix)
+		}
+		n, err := strconv.Atoi(number)
+		if e.Dir || !e.Plain || err != nil || number != strconv.Itoa(n) || n < 1 || n > len(chain) {
+			k.fail(path.Join(dir, e.Name), "has no place among the owners of a namespace, which are numbered from 1")
+		}
+	}
 }
 
 // ownership reports what was changed in a namespace of somebody else. Who owns it

@@ -10,6 +10,7 @@ import (
 
 	"fnb/internal/plain"
 	"fnb/schema"
+	"fnb/schema/ownership"
 	"fnb/store"
 	"fnb/store/records"
 )
@@ -39,6 +40,8 @@ type FunctionPublication struct {
 type FunctionDraft struct {
 	Record schema.Record `json:"record"`
 	Notes  []string      `json:"notes,omitempty"` // what the record does not say, and why
+	// Signing says with which key it is signed; nil means that it is not.
+	Signing *Signing `json:"-"`
 
 	finder      *store.Finder
 	store       store.Store
@@ -49,7 +52,7 @@ type FunctionDraft struct {
 // fetch the handler's folder at the commit that is checked out; the notes say why it
 // is not.
 func Draft(ctx context.Context, s *store.Finder, p FunctionPublication) (*FunctionDraft, error) {
-	d := &FunctionDraft{finder: s, publication: p}
+	d := &FunctionDraft{finder: s, publication: p, Signing: &Signing{}}
 	var name string
 	var err error
 	if d.store, name, err = target(ctx, s, p.Store, p.Name, p.Own); err != nil {
@@ -119,18 +122,18 @@ func functionSource(ctx context.Context, s *store.Finder, c store.Store, p Funct
 // Try finds out whether Publish could add the record now, without adding
 // anything. Already says that the store has it.
 func (d *FunctionDraft) Try(ctx context.Context) (Published, error) {
-	return publish(ctx, d.finder, d.store, entryOfStore{record: d.Record, tags: d.publication.Tags, propose: d.publication.Propose, dry: true})
+	return publish(ctx, d.finder, d.store, entryOfStore{record: d.Record, tags: d.publication.Tags, propose: d.publication.Propose, dry: true, signing: d.Signing})
 }
 
 // Publish adds the record to the store. A version that the store has already
 // with the same content is no error; with another content it is a [*ConflictError].
 func (d *FunctionDraft) Publish(ctx context.Context) (Published, error) {
-	return publish(ctx, d.finder, d.store, entryOfStore{record: d.Record, tags: d.publication.Tags, propose: d.publication.Propose})
+	return publish(ctx, d.finder, d.store, entryOfStore{record: d.Record, tags: d.publication.Tags, propose: d.publication.Propose, signing: d.Signing})
 }
 
 // Deprecate says that a template or function, as kind says, should not be used any
 // more: ref is namespace/name. Its versions stay.
-func Deprecate(ctx context.Context, s *store.Finder, kind, ref string, why schema.Deprecation) (Published, error) {
+func Deprecate(ctx context.Context, s *store.Finder, kind, ref string, why schema.Deprecation, signing Signing) (Published, error) {
 	parsed, err := schema.ParseTemplateRef(ref)
 	if err != nil {
 		return Published{}, fmt.Errorf("%s %s: %w", kind, plain.Short(ref), err)
@@ -163,8 +166,12 @@ func Deprecate(ctx context.Context, s *store.Finder, kind, ref string, why schem
 		if data, err = p.Marshal(); err != nil {
 			return nil, err
 		}
-		_, err = schema.ParsePackage(file, data)
-		return map[string][]byte{file: data}, err
+		if _, err = schema.ParsePackage(file, data); err != nil {
+			return nil, err
+		}
+		files := map[string][]byte{file: data}
+		err = signing.add(ctx, tree, c.Name, ownership.File{Name: file, Data: data}, files, ownership.RolePublish, ownership.RoleYank)
+		return files, err
 	}}
 	done, err := s.Add(ctx, c, a)
 	return Published{Store: c.Name, Name: name, Already: !done.Wrote, Commit: done.Commit, Tries: done.Tries}, err

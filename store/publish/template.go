@@ -14,6 +14,7 @@ import (
 
 	"fnb/gitrepo"
 	"fnb/schema"
+	"fnb/schema/ownership"
 	"fnb/store"
 	"fnb/store/records"
 	"fnb/templates"
@@ -33,6 +34,7 @@ type Publication struct {
 	Tags    []string
 	Propose bool      // push a branch of its own, for somebody to look at
 	Now     time.Time // the time to record; zero for now
+	Signing Signing
 }
 
 // A Published is what came of a [Publication].
@@ -46,6 +48,7 @@ type Published struct {
 	Branch   string `json:"branch,omitempty"`  // that was proposed
 	Compare  string `json:"compare,omitempty"` // where to ask for it to be merged
 	Tries    int    `json:"tries,omitempty"`
+	Signed   bool   `json:"signed,omitempty"`
 }
 
 // Template records a version of a template in a store: as the folder is, as its
@@ -75,7 +78,7 @@ func Template(ctx context.Context, s *store.Finder, p Publication) (Published, e
 	if err := checkSource(ctx, s, src, t); err != nil {
 		return Published{}, err
 	}
-	return publish(ctx, s, c, entryOfStore{record: record(p, t, src), tags: p.Tags, propose: p.Propose})
+	return publish(ctx, s, c, entryOfStore{record: record(p, t, src), tags: p.Tags, propose: p.Propose, signing: &p.Signing})
 }
 
 // An entryOfStore is a record on its way into a store.
@@ -84,6 +87,7 @@ type entryOfStore struct {
 	tags    []string // of a new package
 	propose bool     // in a branch of its own
 	dry     bool     // find out only whether it could be
+	signing *Signing
 }
 
 // publish adds a record to a store.
@@ -101,7 +105,16 @@ func publish(ctx context.Context, s *store.Finder, c store.Store, e entryOfStore
 		a.Branch = publishBranch + rec.Kind + "/" + rec.Name + "/" + rec.Version
 		out.Branch = strings.TrimPrefix(a.Branch, "refs/heads/")
 	}
-	a.Files = func(tree records.Tree) (map[string][]byte, error) { return newRecord(s, tree, rec, e.tags) }
+	a.Files = func(tree records.Tree) (map[string][]byte, error) {
+		files, err := newRecord(s, tree, rec, e.tags)
+		if err != nil || len(files) == 0 || e.dry {
+			return files, err
+		}
+		file := recordFile(rec)
+		err = e.signing.add(ctx, tree, c.Name, ownership.RecordFile(file, files[file], rec), files, ownership.RolePublish)
+		_, out.Signed = files[records.SignatureOf(file)]
+		return files, err
+	}
 	done, err := s.Add(ctx, c, a)
 	if err != nil {
 		return out, err
@@ -268,11 +281,16 @@ func remarshal(rec schema.Record) ([]byte, error) {
 	return data, err
 }
 
+// recordFile is the file of a record in a store.
+func recordFile(rec schema.Record) string {
+	return path.Join(records.KindDir(rec.Kind), rec.Name, records.VersionsDir, rec.Version+records.RecordSuffix)
+}
+
 // newRecord returns the files that a record needs in a store beside those that
 // there are.
 func newRecord(s *store.Finder, tree records.Tree, rec schema.Record, tags []string) (map[string][]byte, error) {
-	dir := path.Join(records.KindDir(rec.Kind), rec.Name)
-	file := path.Join(dir, records.VersionsDir, rec.Version+records.RecordSuffix)
+	file := recordFile(rec)
+	dir := path.Dir(path.Dir(file))
 	if data, err := tree.Read(file); err == nil {
 		old, err := schema.ParseRecord(file, data)
 		if err == nil && records.Content(old) == records.Content(rec) {
@@ -309,7 +327,7 @@ func newRecord(s *store.Finder, tree records.Tree, rec schema.Record, tags []str
 // Yank withdraws a version of a template or function, as kind says: ref is
 // namespace/name@version. It is chosen no more, except where a lock has it. A
 // version that was withdrawn before stays as it was.
-func Yank(ctx context.Context, s *store.Finder, kind, ref string, yank schema.Yank) (Published, error) {
+func Yank(ctx context.Context, s *store.Finder, kind, ref string, yank schema.Yank, signing Signing) (Published, error) {
 	parsed, err := schema.ParseTemplateRef(ref)
 	if err != nil {
 		return Published{}, err
@@ -345,7 +363,9 @@ func Yank(ctx context.Context, s *store.Finder, kind, ref string, yank schema.Ya
 		if _, err := tree.Read(base + records.YankSuffix); !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		return map[string][]byte{base + records.YankSuffix: data}, nil
+		files := map[string][]byte{base + records.YankSuffix: data}
+		err := signing.add(ctx, tree, c.Name, ownership.File{Name: base + records.YankSuffix, Data: data}, files, ownership.RoleYank)
+		return files, err
 	}})
 	return Published{Store: c.Name, Name: name, Version: parsed.Range, Already: !done.Wrote, Commit: done.Commit, Tries: done.Tries}, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"fnb/gitrepo"
 	"fnb/internal/plain"
+	"fnb/schema"
 	"fnb/store"
 	"fnb/store/records"
 	"fnb/templates"
@@ -49,6 +50,7 @@ const (
 	changeWithdrawal  = "withdrawal"
 	changeDescription = "description"
 	changeOther       = "other"
+	changeSignature   = "signature"
 
 	changeAltered     = "changed version"
 	changeRemoved     = "removed version"
@@ -172,7 +174,11 @@ func (k *check) describe(c gitrepo.Change) Change {
 	switch {
 	case len(parts) == 2 && parts[0] == records.NamespacesDir:
 		change.Kind, change.Name = became(c, changeNamespace, changeOwners, changeNoNamespace), strings.TrimSuffix(parts[1], records.RecordSuffix)
+	case len(parts) == 3 && parts[0] == records.NamespacesDir && schema.ValidateName(parts[1]) == nil:
+		change.Kind, change.Name = changeOwners, parts[1]
 	case len(parts) < 4 || !records.HasPackages(parts[0]):
+	case strings.HasSuffix(c.Path, records.SignatureSuffix) && (len(parts) == 4 || len(parts) == 5 && parts[3] == records.VersionsDir):
+		change.Kind, change.Name = changeSignature, parts[1]+"/"+parts[2]
 	case len(parts) == 4 && parts[3] == records.PackageFile:
 		change.Kind, change.Name = became(c, changePackage, changeDescription, changeUndescribed), parts[1]+"/"+parts[2]
 	case len(parts) == 5 && parts[3] == records.VersionsDir:

@@ -51,6 +51,7 @@ type nameLine struct {
 type generator struct {
 	dir  string
 	each func(Package) error
+	show func(StoredPackage) Package
 	out  Generated
 
 	all       *snapshotWriter
@@ -83,7 +84,7 @@ func (r *Reader) Generate(ctx context.Context, out string, each func(Package) er
 		return Generated{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	g := &generator{dir: filepath.Join(temp, "new"), each: each}
+	g := &generator{dir: filepath.Join(temp, "new"), each: each, show: r.shown}
 	if err := r.write(ctx, g); err != nil {
 		return Generated{}, err
 	}
@@ -107,7 +108,11 @@ func (r *Reader) write(ctx context.Context, g *generator) (err error) {
 		return err
 	}
 	g.flat = flatNames(names)
-	if err := g.begin(); err != nil {
+	spaces, err := r.scan.Spaces()
+	if err != nil {
+		return err
+	}
+	if err := g.begin(spaces); err != nil {
 		return errors.Join(err, g.close())
 	}
 	err = r.scan.Packages(ctx, g.add, func(file string, err error) {
@@ -195,7 +200,7 @@ func (g *generator) create(name string) (*os.File, error) {
 }
 
 // begin begins the files that all packages get into.
-func (g *generator) begin() error {
+func (g *generator) begin(spaces Spaces) error {
 	all, err1 := g.create(SnapshotFile)
 	names, err2 := g.create("names.ndjson.gz")
 	templates, err3 := g.create("compat/templates.json")
@@ -206,7 +211,7 @@ func (g *generator) begin() error {
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	return g.all.begin()
+	return g.all.begin(spaces)
 }
 
 // finish completes what begin has begun.
@@ -227,7 +232,7 @@ func (g *generator) close() error {
 // add writes one package.
 func (g *generator) add(p StoredPackage) error {
 	if g.each != nil {
-		if err := g.each(p.Exported("")); err != nil {
+		if err := g.each(g.show(p)); err != nil {
 			return err
 		}
 	}

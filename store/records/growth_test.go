@@ -44,7 +44,7 @@ func snapshotOf(t *testing.T, packages, versions int, lines []byte) []byte {
 // readAll reads a snapshot, and returns how much of it was passed over.
 func readAll(ctx context.Context, data []byte) (passed int, err error) {
 	feed := records.ReadSnapshot(ctx, "http://x/", bytes.NewReader(data), git.New(git.Options{}).Limits().Unpacked)
-	err = feed(func(records.StoredPackage) error { return nil }, func(string, error) { passed++ })
+	err = feed(records.Taker{Add: func(records.StoredPackage) error { return nil }, Pass: func(string, error) { passed++ }})
 	return passed, err
 }
 
@@ -170,7 +170,7 @@ func TestIndexEndsWithItsContext(t *testing.T) {
 		}
 	}()
 	time.AfterFunc(50*time.Millisecond, stop)
-	err := records.ReadSnapshot(ctx, "http://x/", r, 1<<60)(func(records.StoredPackage) error { return nil }, func(string, error) {})
+	err := records.ReadSnapshot(ctx, "http://x/", r, 1<<60)(records.Taker{Add: func(records.StoredPackage) error { return nil }, Pass: func(string, error) {}})
 	fixture.Must(t, r.Close())
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -189,7 +189,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte(`{"index":{"v":2}}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		last, lastKind := "", ""
-		err := records.ReadSnapshot(t.Context(), "http://x/", bytes.NewReader(data), 1<<20)(func(p records.StoredPackage) error {
+		err := records.ReadSnapshot(t.Context(), "http://x/", bytes.NewReader(data), 1<<20)(records.Taker{Pass: func(string, error) {}, Add: func(p records.StoredPackage) error {
 			if lastKind != "" && records.ComparePackages(lastKind, last, p.Kind(), p.Name) >= 0 {
 				t.Errorf("%s is behind %s", p.Name, last)
 			}
@@ -210,7 +210,7 @@ func FuzzIndex(f *testing.F) {
 				t.Errorf("%q is no line of the names", line)
 			}
 			return nil
-		}, func(string, error) {})
+		}})
 		if err != nil && strings.ContainsAny(err.Error(), "\x1b\n\r") {
 			t.Errorf("control characters in %q", err)
 		}

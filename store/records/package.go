@@ -28,22 +28,33 @@ type Package struct {
 // versions have no number, and images no digest.
 type PackageVersion struct {
 	schema.Record
-	Yanked *schema.Yank `json:"yanked,omitempty"`
+	Yanked  *schema.Yank `json:"yanked,omitempty"`
+	Signer  *Signer      `json:"signer,omitempty"`  // who signed the record, and may
+	Refused string       `json:"refused,omitempty"` // why its signatures are not those that its namespace wants
+}
+
+// usable reports whether a version may be chosen by a name alone.
+func usable(version string, yanked *schema.Yank, refused string) bool {
+	return yanked == nil && refused == "" && IsStable(version)
 }
 
 // Newest is the version that speaks for the package: the highest stable one that is
-// not withdrawn, or else the highest.
+// neither withdrawn nor refused, or else the highest.
 func (p Package) Newest() PackageVersion {
-	return newest(p.Versions, func(v PackageVersion) bool { return v.Yanked == nil && IsStable(v.Version) })
+	return newest(p.Versions, func(v PackageVersion) bool { return usable(v.Version, v.Yanked, v.Refused) })
 }
 
 // Exported is the package as other rooms see it.
 func (p StoredPackage) Exported(store string) Package {
 	out := Package{Kind: p.Kind(), Name: p.Name, Store: store, About: p.About}
 	for _, v := range p.Versions {
-		out.Versions = append(out.Versions, PackageVersion{Record: v.Record, Yanked: v.Yanked})
+		out.Versions = append(out.Versions, v.exported())
 	}
 	return out
+}
+
+func (v StoredVersion) exported() PackageVersion {
+	return PackageVersion{Record: v.Record, Yanked: v.Yanked, Signer: v.Signer, Refused: v.Refused}
 }
 
 // A Summary is one line of the names.
@@ -58,6 +69,7 @@ type Summary struct {
 	Platforms   string // separated by spaces; "" for any
 	Description string
 	Published   time.Time // of Latest; zero if its record does not say
+	Signer      string    // of Latest; "" where nobody signed it
 
 	Offset, Size int64
 	Sum          string // of the versions' lines
@@ -72,19 +84,19 @@ func (m Summary) Line() string {
 	return strings.Join([]string{
 		m.Name, m.Latest, m.Language, m.Tags, m.Deprecated,
 		strconv.FormatInt(m.Offset, 10), strconv.FormatInt(m.Size, 10), m.Sum,
-		m.Title, m.Categories, m.Platforms, m.Description, published,
+		m.Title, m.Categories, m.Platforms, m.Description, published, m.Signer,
 	}, "\t") + "\n"
 }
 
 // ParseSummary reads a line of the names; false for what is none.
 func ParseSummary(line string) (Summary, bool) {
 	f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-	if len(f) != 13 {
+	if len(f) != 14 {
 		return Summary{}, false
 	}
 	m := Summary{
 		Name: f[0], Latest: f[1], Language: f[2], Tags: f[3], Deprecated: f[4], Sum: f[7],
-		Title: f[8], Categories: f[9], Platforms: f[10], Description: f[11],
+		Title: f[8], Categories: f[9], Platforms: f[10], Description: f[11], Signer: f[13],
 	}
 	var errs [3]error
 	m.Offset, errs[0] = strconv.ParseInt(f[5], 10, 64)
@@ -103,8 +115,11 @@ func Summarize(p StoredPackage) Summary {
 		Name: p.Name, Language: plain.Short(v.Language), Tags: plain.Short(strings.Join(p.About.Tags, " ")), Description: plain.Short(v.Description),
 		Title: plain.Short(v.Title), Categories: plain.Short(strings.Join(v.Categories, " ")), Platforms: plain.Short(strings.Join(v.RunsOn(), " ")),
 	}
-	if v.Yanked == nil {
+	if v.Yanked == nil && v.Refused == "" {
 		m.Latest = v.Version
+		if v.Signer != nil {
+			m.Signer = plain.Short(v.Signer.String())
+		}
 		if v.Published != nil {
 			m.Published = *v.Published
 		}
@@ -119,9 +134,9 @@ func Summarize(p StoredPackage) Summary {
 }
 
 // NewestOf is the version that speaks for a package: the highest stable one that is
-// not withdrawn, or else the highest.
+// neither withdrawn nor refused, or else the highest.
 func NewestOf(versions []StoredVersion) StoredVersion {
-	return newest(versions, func(v StoredVersion) bool { return v.Yanked == nil && IsStable(v.Version) })
+	return newest(versions, func(v StoredVersion) bool { return usable(v.Version, v.Yanked, v.Refused) })
 }
 
 // newest is the highest of versions, which ascend, that may be used, or else the

@@ -14,9 +14,30 @@ import (
 // git, as it is. They are read when they are asked for, since a store has very many,
 // and can be used at the same time.
 type Reader struct {
-	mu   sync.Mutex // git's objects are for one at a time
-	scan *Scanner
-	done func()
+	mu    sync.Mutex // git's objects are for one at a time
+	scan  *Scanner
+	done  func()
+	judge func(StoredPackage) StoredPackage // nil where nobody judges
+}
+
+// Judge has what the reader gives judged, which an index that it generates is not: whoever reads that
+// judges for himself. by gets the namespaces that have keys.
+func (r *Reader) Judge(by func(Spaces) func(StoredPackage) StoredPackage) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spaces, err := r.scan.Spaces()
+	if err == nil && len(spaces.Owners) > 0 {
+		r.judge = by(spaces)
+	}
+	return err
+}
+
+// shown is a package as the reader gives it.
+func (r *Reader) shown(p StoredPackage) Package {
+	if r.judge != nil {
+		p = r.judge(p)
+	}
+	return p.Exported("")
 }
 
 // Open opens the store in the folder dir, until ctx ends. Close has to be called.
@@ -52,7 +73,7 @@ func (r *Reader) About() (schema.StoreFile, error) {
 func (r *Reader) Each(ctx context.Context, each func(Package) error) (passed []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err = r.scan.Packages(ctx, func(p StoredPackage) error { return each(p.Exported("")) }, func(file string, err error) {
+	err = r.scan.Packages(ctx, func(p StoredPackage) error { return each(r.shown(p)) }, func(file string, err error) {
 		passed = append(passed, plain.Short(file+": "+err.Error()))
 	})
 	return passed, err
@@ -74,5 +95,5 @@ func (r *Reader) Package(kind, name string) (Package, error) {
 	if err != nil {
 		return Package{}, err
 	}
-	return p.Exported(""), nil
+	return r.shown(p), nil
 }

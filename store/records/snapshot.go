@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,20 +37,73 @@ const (
 // of the package before it, or the end. A line that is none of these is of a later fnb.
 type snapshotLine struct {
 	Index   *snapshotHead    `json:"index,omitempty"`
+	Owners  *snapshotOwners  `json:"owners,omitempty"`
 	Package *snapshotPackage `json:"package,omitempty"`
 	Record  json.RawMessage  `json:"record,omitempty"`
 	Yanked  json.RawMessage  `json:"yanked,omitempty"` // with Record
 	End     *snapshotEnd     `json:"end,omitempty"`
+
+	Signed       *signedLine `json:"signed,omitempty"`       // of Record
+	YankedSigned *signedLine `json:"yankedSigned,omitempty"` // of Yanked
 }
 
 type snapshotHead struct {
-	V int `json:"v"` // of the format: 1
+	V      int    `json:"v"` // of the format: 1
+	Origin string `json:"origin,omitempty"`
+}
+
+// A snapshotOwners is one of the owners of a namespace that has keys, from the first on.
+type snapshotOwners struct {
+	Namespace string          `json:"namespace"`
+	File      json.RawMessage `json:"file"`
+	Signed    *signedLine     `json:"signed,omitempty"`
 }
 
 type snapshotPackage struct {
-	Kind  string          `json:"kind"`
-	Name  string          `json:"name"`
-	About json.RawMessage `json:"about,omitempty"` // its package.json
+	Kind   string          `json:"kind"`
+	Name   string          `json:"name"`
+	About  json.RawMessage `json:"about,omitempty"`  // its package.json
+	Signed *signedLine     `json:"signed,omitempty"` // of About
+}
+
+// A signedLine is the signatures of a file that is in a line, and the file itself where its
+// spaces are not those that fnb writes: what is signed is every byte.
+type signedLine struct {
+	By   json.RawMessage `json:"by"`
+	File string          `json:"file,omitempty"`
+}
+
+// newSignedLine is what a line needs of a file beside it; nil where it is not signed.
+func newSignedLine(e Evidence, inLine json.RawMessage) *signedLine {
+	if e.Signature == nil || !json.Valid(e.Signature) {
+		return nil
+	}
+	l := &signedLine{By: e.Signature}
+	if !bytes.Equal(spaced(inLine), e.Data) {
+		l.File = string(e.Data)
+	}
+	return l
+}
+
+// evidence is the file of a line with its signatures.
+func (l *signedLine) evidence(inLine json.RawMessage) Evidence {
+	if l == nil {
+		return Evidence{Data: spaced(inLine)}
+	}
+	if l.File != "" {
+		return Evidence{Data: []byte(l.File), Signature: l.By}
+	}
+	return Evidence{Data: spaced(inLine), Signature: l.By}
+}
+
+// spaced is a document with the spaces and lines that fnb writes.
+func spaced(data json.RawMessage) []byte {
+	var b, out bytes.Buffer
+	if json.Compact(&b, data) != nil || json.Indent(&out, b.Bytes(), "", "  ") != nil {
+		return data
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
 }
 
 // A snapshotEnd is how many there were, by which a part of a snapshot is known.
@@ -64,8 +118,22 @@ type snapshotWriter struct {
 	end snapshotEnd
 }
 
-func (w *snapshotWriter) begin() error {
-	return w.packedLines.add(snapshotLine{Index: &snapshotHead{V: schema.RecordVersion}})
+func (w *snapshotWriter) begin(spaces Spaces) error {
+	if err := w.packedLines.add(snapshotLine{Index: &snapshotHead{V: schema.RecordVersion, Origin: spaces.Origin}}); err != nil {
+		return err
+	}
+	for _, ns := range slices.Sorted(maps.Keys(spaces.Owners)) {
+		for _, e := range spaces.Owners[ns] {
+			if !json.Valid(e.Data) {
+				continue // whoever reads it misses it, and says so
+			}
+			line := snapshotOwners{Namespace: ns, File: e.Data, Signed: newSignedLine(e, e.Data)}
+			if err := w.packedLines.add(snapshotLine{Owners: &line}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // add writes a package whose records were read from a store's files.
@@ -76,17 +144,19 @@ func (w *snapshotWriter) add(p StoredPackage) error {
 		if head.About, err = p.About.Marshal(); err != nil {
 			return err
 		}
+		head.Signed = newSignedLine(p.Evidence, head.About)
 	}
 	if err := w.packedLines.add(snapshotLine{Package: &head}); err != nil {
 		return err
 	}
 	for _, v := range p.Versions {
-		line := snapshotLine{Record: v.raw}
+		line := snapshotLine{Record: v.Evidence.Data, Signed: newSignedLine(v.Evidence, v.Evidence.Data)}
 		if v.Yanked != nil {
 			var err error
 			if line.Yanked, err = v.Yanked.Marshal(); err != nil {
 				return err
 			}
+			line.YankedSigned = newSignedLine(v.YankEvidence, line.Yanked)
 		}
 		if err := w.packedLines.add(line); err != nil {
 			return err
@@ -108,10 +178,10 @@ var ErrNoSnapshot = errors.New("it is not the index of a store")
 // A snapshotReader reads a snapshot. Nothing that it has is believed: each line goes
 // through the parser of the file of a store that it stands for.
 type snapshotReader struct {
-	url  string
-	add  func(StoredPackage) error
-	pass func(file string, err error)
+	url string
+	Taker
 
+	spaces Spaces
 	line   int
 	idle   int // lines that say nothing
 	seen   snapshotEnd
@@ -124,8 +194,8 @@ type snapshotReader struct {
 
 // ReadSnapshot gives the packages of a snapshot, of which unpacked is the most bytes.
 func ReadSnapshot(ctx context.Context, url string, file io.Reader, unpacked int64) Feed {
-	return func(add func(StoredPackage) error, pass func(string, error)) error {
-		r := &snapshotReader{url: url, add: add, pass: pass}
+	return func(to Taker) error {
+		r := &snapshotReader{url: url, Taker: to, spaces: Spaces{Owners: map[string][]Evidence{}}}
 		plain := bufio.NewReaderSize(file, 64<<10)
 		var all io.Reader = plain
 		// A server that takes the file for a compressed page may have unpacked it.
@@ -191,6 +261,8 @@ func (r *snapshotReader) read(data []byte) error {
 		return r.damagedf("it is after the end")
 	case r.line > maxSnapshotLines:
 		return &git.LimitError{Source: r.url, What: "the index has more lines", Limit: maxSnapshotLines}
+	case l.Owners != nil:
+		return r.owners(*l.Owners)
 	case l.Package != nil:
 		if err := r.flush(); err != nil {
 			return err
@@ -203,6 +275,9 @@ func (r *snapshotReader) read(data []byte) error {
 		r.ended = true
 		if *l.End != r.seen {
 			return r.damagedf("it has %d packages with %d versions, but must have %d with %d", r.seen.Packages, r.seen.Versions, l.End.Packages, l.End.Versions)
+		}
+		if err := r.tellSpaces(); err != nil {
+			return err
 		}
 		return r.flush()
 	}
@@ -224,17 +299,49 @@ func (r *snapshotReader) head(h *snapshotHead, err error) error {
 	case h.V > schema.RecordVersion:
 		return fmt.Errorf("reading %s: %w: its format is %d, and this fnb understands %d", r.url, schema.ErrNewerFormat, h.V, schema.RecordVersion)
 	}
+	r.spaces.Origin = h.Origin
 	return nil
+}
+
+// owners reads one of the owners of a namespace. They are before all packages.
+func (r *snapshotReader) owners(o snapshotOwners) error {
+	switch {
+	case r.seen.Packages > 0:
+		return r.damagedf("the owners of a namespace are behind a package")
+	case schema.ValidateName(o.Namespace) != nil || o.File == nil:
+		return r.damagedf("it has no owners of a namespace")
+	case len(r.spaces.Owners[o.Namespace]) >= maxOwners:
+		return &git.LimitError{Source: r.url, What: "a namespace has more owners, one after the other", Limit: maxOwners}
+	}
+	e := o.Signed.evidence(o.File)
+	if r.weight += len(e.Data) + len(e.Signature); r.weight > maxSpaces {
+		return &git.LimitError{Source: r.url, What: "the owners of all namespaces have more bytes", Limit: maxSpaces}
+	}
+	r.spaces.Owners[o.Namespace] = append(r.spaces.Owners[o.Namespace], e)
+	return nil
+}
+
+// tellSpaces gives the namespaces that have keys, before the first package and at the end.
+func (r *snapshotReader) tellSpaces() error {
+	spaces := r.spaces
+	r.spaces = Spaces{}
+	if r.Spaces == nil || len(spaces.Owners) == 0 {
+		return nil
+	}
+	return r.Spaces(spaces)
 }
 
 // begin begins a package. One that only a later fnb understands is passed over.
 func (r *snapshotReader) begin(p snapshotPackage) error {
+	if err := r.tellSpaces(); err != nil {
+		return err
+	}
 	r.seen.Packages++
 	last, lastKind := r.at.Name, r.kind
 	r.at, r.kind, r.weight = StoredPackage{Name: p.Name}, p.Kind, 0
 	place := fmt.Sprintf("line %d of the index", r.line)
 	if r.skip = !slices.Contains(Kinds(), p.Kind); r.skip {
-		r.pass(place, fmt.Errorf("this fnb does not know the kind %q", p.Kind))
+		r.Pass(place, fmt.Errorf("this fnb does not know the kind %q", p.Kind))
 		r.at.Name, r.kind = last, lastKind
 		return nil
 	}
@@ -247,8 +354,9 @@ func (r *snapshotReader) begin(p snapshotPackage) error {
 	if p.About != nil {
 		var err error
 		if r.at.About, err = schema.ParsePackage(place, p.About); err != nil {
-			r.pass(place, err)
+			r.Pass(place, err)
 		}
+		r.at.Evidence = p.Signed.evidence(p.About)
 	}
 	return nil
 }
@@ -278,16 +386,16 @@ func (r *snapshotReader) version(l snapshotLine) error {
 		err = fmt.Errorf("it is the record of the %s %s", rec.Kind, rec.Name)
 	}
 	if err != nil {
-		r.pass(place, err)
+		r.Pass(place, err)
 		if errors.Is(err, schema.ErrNewerFormat) {
 			return nil
 		}
 		return r.saysNothing()
 	}
-	v := StoredVersion{Record: rec, Deprecated: r.at.About.Deprecated}
+	v := StoredVersion{Record: rec, Deprecated: r.at.About.Deprecated, Evidence: l.Signed.evidence(l.Record)}
 	if l.Yanked != nil {
-		y := readYank(place, l.Yanked, r.pass)
-		v.Yanked = &y
+		y := readYank(place, l.Yanked, r.Pass)
+		v.Yanked, v.YankEvidence = &y, l.YankedSigned.evidence(l.Yanked)
 	}
 	if n := len(r.at.Versions); n > 0 && CompareVersions(r.at.Versions[n-1].Version, rec.Version) >= 0 {
 		return r.damagedf("version %s of %s is there twice, or not in order", rec.Version, rec.Name)
@@ -306,5 +414,5 @@ func (r *snapshotReader) flush() error {
 	}
 	p := r.at
 	r.at.Versions = nil
-	return r.add(p)
+	return r.Add(p)
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -31,7 +32,12 @@ const (
 	PackageFile   = "package.json"
 	RecordSuffix  = ".json"
 	YankSuffix    = ".yank.json"
+	// SignatureSuffix ends the name of the file with the signatures of another, in the place of .json.
+	SignatureSuffix = ".sig"
 )
+
+// SignatureOf is the name of the file with the signatures of a file of a store.
+func SignatureOf(file string) string { return strings.TrimSuffix(file, RecordSuffix) + SignatureSuffix }
 
 // Kinds are what a store has.
 func Kinds() []string { return []string{schema.KindTemplate, schema.KindFunction} }
@@ -176,8 +182,36 @@ type StoredVersion struct {
 	Yanked     *schema.Yank        `json:"yanked,omitempty"`
 	Deprecated *schema.Deprecation `json:"deprecated,omitempty"`
 	OpenFaaS   *OpenFaaSTemplate   `json:"openfaas,omitempty"` // instead of all else: an entry of OpenFaaS' list
+	// Signer is who signed the record, and may; nil where nobody has, or nobody must.
+	Signer *Signer `json:"signer,omitempty"`
+	// Refused is why the version is not to be used: it is not signed as its namespace wants it.
+	Refused string `json:"refused,omitempty"`
+	// Proof tells the record, its signatures and the owners that were compared from any other.
+	Proof string `json:"proof,omitempty"`
 
-	raw []byte // the record's file, where that was read
+	// Of the record and of its withdrawal, as far as they were read.
+	Evidence     Evidence `json:"-"`
+	YankEvidence Evidence `json:"-"`
+}
+
+// Evidence is a file of a store as it is, and the file with its signatures; nil for none.
+type Evidence struct{ Data, Signature []byte }
+
+// A Signer is whose signature a record has.
+type Signer struct {
+	Name string `json:"name,omitempty"` // as the namespace's owners call the key
+	Key  string `json:"key,omitempty"`  // its fingerprint, such as SHA256:…
+	// Vouched says that no key of now has signed, and that the namespace's owners say
+	// that the record is good.
+	Vouched bool `json:"vouched,omitempty"`
+}
+
+// String is the signer in words.
+func (s Signer) String() string {
+	if s.Vouched {
+		return "vouched for by the owners"
+	}
+	return s.Name + " " + s.Key
 }
 
 // A StoredPackage is one package of a store, its versions ascending and never none.
@@ -185,6 +219,7 @@ type StoredPackage struct {
 	Name     string // namespace/name
 	About    schema.Package
 	Versions []StoredVersion
+	Evidence Evidence // of About
 }
 
 // Kind is what the package's versions are.
@@ -217,8 +252,85 @@ func (s *Scanner) Check(where string) error {
 
 // Feed is the store's packages as an index takes them.
 func (s *Scanner) Feed(ctx context.Context) Feed {
-	return func(add func(StoredPackage) error, pass func(string, error)) error {
-		return s.Packages(ctx, add, pass)
+	return func(to Taker) error {
+		spaces, err := s.Spaces()
+		if err == nil && len(spaces.Owners) > 0 && to.Spaces != nil {
+			err = to.Spaces(spaces)
+		}
+		if err != nil {
+			return err
+		}
+		return s.Packages(ctx, to.Add, to.Pass)
+	}
+}
+
+// OwnersFile is the file with the owners of a namespace that have the number n.
+func OwnersFile(ns string, n int) string {
+	return path.Join(NamespacesDir, ns, strconv.Itoa(n)+RecordSuffix)
+}
+
+// Spaces reads who owns the namespaces that have keys. What is damaged is there as it is.
+func (s *Scanner) Spaces() (Spaces, error) {
+	all, total := Spaces{Owners: map[string][]Evidence{}}, 0
+	spaces, err := s.Tree.List(NamespacesDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return all, err
+	}
+	for _, ns := range spaces {
+		if !ns.Dir || schema.ValidateName(ns.Name) != nil {
+			continue
+		}
+		owners, err := s.Owners(ns.Name)
+		if err != nil {
+			return all, err
+		}
+		if len(owners) > 0 {
+			all.Owners[ns.Name] = owners
+		}
+		for _, e := range owners {
+			total += len(e.Data) + len(e.Signature)
+		}
+		if total > maxSpaces {
+			return all, &git.LimitError{Source: NamespacesDir, What: "the owners of all namespaces have more bytes", Limit: maxSpaces}
+		}
+	}
+	if len(all.Owners) == 0 {
+		return all, nil
+	}
+	data, err := s.Tree.Read(StoreFileName)
+	if err != nil {
+		return all, err
+	}
+	about, err := schema.ParseStoreFile(StoreFileName, data)
+	all.Origin = about.Origin
+	return all, err
+}
+
+const (
+	maxOwners = 1000     // bounds how often the owners of a namespace may change
+	maxSpaces = 64 << 20 // bounds the owners of all namespaces, in bytes: they are in memory at once
+)
+
+// Owners reads the owners of one namespace, from the first on; none where it has no keys.
+func (s *Scanner) Owners(ns string) ([]Evidence, error) {
+	var all []Evidence
+	for n := 1; ; n++ {
+		file := OwnersFile(ns, n)
+		data, err := s.Tree.Read(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return all, nil
+		}
+		if n > maxOwners {
+			err = &git.LimitError{Source: plain.Path(path.Dir(file)), What: "the namespace has more owners, one after the other", Limit: maxOwners}
+		}
+		if err != nil {
+			return all, err
+		}
+		signature, err := s.Tree.Read(SignatureOf(file))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !isTooLarge(err) {
+			return all, err
+		}
+		all = append(all, Evidence{Data: data, Signature: signature})
 	}
 }
 
@@ -288,18 +400,7 @@ func (s *Scanner) isThere(dir, name string) bool {
 func (s *Scanner) readPackage(kind, name string) (StoredPackage, error) {
 	p := StoredPackage{Name: name}
 	dir := path.Join(KindDir(kind), name)
-	data, err := s.Tree.Read(path.Join(dir, PackageFile))
-	if errors.Is(err, fs.ErrNotExist) && s.isThere(dir, PackageFile) {
-		err = ErrNotPlain
-	}
-	switch {
-	case err == nil:
-		if p.About, err = schema.ParsePackage(path.Join(dir, PackageFile), data); err != nil {
-			s.problem(path.Join(dir, PackageFile), err)
-		}
-	case isTooLarge(err), errors.Is(err, ErrNotPlain):
-		s.problem(path.Join(dir, PackageFile), err)
-	case !errors.Is(err, fs.ErrNotExist):
+	if err := s.readAbout(&p, dir); err != nil {
 		return p, err
 	}
 	files, err := s.Tree.List(path.Join(dir, VersionsDir))
@@ -309,19 +410,13 @@ func (s *Scanner) readPackage(kind, name string) (StoredPackage, error) {
 	if err != nil {
 		return p, err
 	}
-	yanks := map[string]*schema.Yank{}
+	yanks, signatures := map[string]StoredVersion{}, map[string][]byte{}
 	for _, f := range files {
-		file := path.Join(dir, VersionsDir, f.Name)
-		version, isYank := strings.CutSuffix(f.Name, YankSuffix)
-		if !isYank {
-			var isRecord bool
-			if version, isRecord = strings.CutSuffix(f.Name, RecordSuffix); !isRecord {
-				continue
-			}
-		}
-		if f.Dir || schema.ValidateVersion(version) != nil {
+		version, suffix := splitVersion(f.Name)
+		if f.Dir || suffix == "" || schema.ValidateVersion(version) != nil {
 			continue
 		}
+		file := path.Join(dir, VersionsDir, f.Name)
 		data, err := s.Tree.Read(file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -331,28 +426,75 @@ func (s *Scanner) readPackage(kind, name string) (StoredPackage, error) {
 		}
 		if err != nil {
 			s.problem(file, err)
-			if isYank {
-				yanks[version] = unreadableYank()
+			if suffix == YankSuffix {
+				yanks[version] = StoredVersion{Yanked: unreadableYank()}
 			}
 			continue
 		}
-		if isYank {
+		switch suffix {
+		case SignatureSuffix, yankSignatureSuffix:
+			signatures[f.Name] = data
+		case YankSuffix:
 			y := readYank(file, data, s.problem)
-			yanks[version] = &y
-			continue
+			yanks[version] = StoredVersion{Yanked: &y, YankEvidence: Evidence{Data: data}}
+		default:
+			rec, err := readRecord(file, data, schema.Record{Kind: kind, Name: name, Version: version})
+			if err != nil {
+				s.problem(file, err)
+				continue
+			}
+			p.Versions = append(p.Versions, StoredVersion{Record: rec, Deprecated: p.About.Deprecated, Evidence: Evidence{Data: data}})
 		}
-		rec, err := readRecord(file, data, schema.Record{Kind: kind, Name: name, Version: version})
-		if err != nil {
-			s.problem(file, err)
-			continue
-		}
-		p.Versions = append(p.Versions, StoredVersion{Record: rec, Deprecated: p.About.Deprecated, raw: data})
 	}
 	for i := range p.Versions {
-		p.Versions[i].Yanked = yanks[p.Versions[i].Version]
+		v := &p.Versions[i]
+		v.Yanked, v.YankEvidence = yanks[v.Version].Yanked, yanks[v.Version].YankEvidence
+		v.Evidence.Signature, v.YankEvidence.Signature = signatures[v.Version+SignatureSuffix], signatures[v.Version+yankSignatureSuffix]
 	}
 	slices.SortFunc(p.Versions, func(a, b StoredVersion) int { return CompareVersions(a.Version, b.Version) })
 	return p, nil
+}
+
+// yankSignatureSuffix ends the name of the file with the signatures of a withdrawal.
+const yankSignatureSuffix = ".yank" + SignatureSuffix
+
+// splitVersion splits the name of a file of versions into the version and what it is of it; ""
+// for what is none of them.
+func splitVersion(name string) (version, suffix string) {
+	for _, suffix := range []string{YankSuffix, yankSignatureSuffix, RecordSuffix, SignatureSuffix} {
+		if version, ok := strings.CutSuffix(name, suffix); ok {
+			return version, suffix
+		}
+	}
+	return "", ""
+}
+
+// readAbout reads what a package says of itself, and its signatures.
+func (s *Scanner) readAbout(p *StoredPackage, dir string) error {
+	file := path.Join(dir, PackageFile)
+	data, err := s.Tree.Read(file)
+	if errors.Is(err, fs.ErrNotExist) && s.isThere(dir, PackageFile) {
+		err = ErrNotPlain
+	}
+	switch {
+	case err == nil:
+		p.Evidence.Data = data
+		if p.About, err = schema.ParsePackage(file, data); err != nil {
+			s.problem(file, err)
+		}
+	case isTooLarge(err), errors.Is(err, ErrNotPlain):
+		s.problem(file, err)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if p.About.Deprecated == nil {
+		return nil // nobody asks who says so
+	}
+	p.Evidence.Signature, err = s.Tree.Read(SignatureOf(file))
+	if errors.Is(err, fs.ErrNotExist) || isTooLarge(err) {
+		err = nil // it is as if there were none
+	}
+	return err
 }
 
 // readYank reads why a version was withdrawn. Where that cannot be read, which pass is
@@ -396,9 +538,22 @@ func CompareVersions(a, b string) int {
 	return va.Compare(vb)
 }
 
-// A Feed gives each package of a store, by name, to add, and what it passes over to
-// pass.
-type Feed func(add func(StoredPackage) error, pass func(file string, err error)) error
+// A Feed gives what a store has to a [Taker]: the namespaces first, then each package by name.
+type Feed func(to Taker) error
+
+// A Taker takes what a store has.
+type Taker struct {
+	// Spaces takes the namespaces that have keys; it is not called where none has. It may be nil.
+	Spaces func(Spaces) error
+	Add    func(StoredPackage) error
+	Pass   func(file string, err error) // takes what is passed over
+}
+
+// Spaces are the namespaces of a store that have keys, and what the store calls itself.
+type Spaces struct {
+	Origin string
+	Owners map[string][]Evidence // by namespace: its owners from the first on
+}
 
 // A NoStoreError says that no configured store has a name, or that what is at an
 // address is no store.

@@ -65,6 +65,9 @@ func Describe(p records.Package, files *Files) Detail {
 		d.Versions = append(d.Versions, describeVersion(v))
 	}
 	d.Facts = recordFacts(newest.Record)
+	if newest.Signer != nil {
+		d.Facts = append(d.Facts, Fact{Name: "Signed by", Value: newest.Signer.String()})
+	}
 	if p.Kind == KindFunction {
 		d.function(newest.Record)
 		return d
@@ -129,7 +132,7 @@ func yankText(y schema.Yank) string {
 }
 
 func describeVersion(v records.PackageVersion) Version {
-	out := Version{Version: v.Version, Digest: v.Checksum}
+	out := Version{Version: v.Version, Digest: v.Checksum, Refused: v.Refused}
 	if v.Published != nil {
 		out.Published = v.Published.UTC().Format("2006-01-02")
 	}

@@ -48,7 +48,7 @@ func plainDetail(d Detail) Detail {
 	})
 	d.Versions = each(d.Versions, func(v Version) Version {
 		return Version{
-			Version: plain.Visible(v.Version), Published: plain.Visible(v.Published), Digest: plain.Visible(v.Digest), Yanked: plain.Visible(v.Yanked),
+			Version: plain.Visible(v.Version), Published: plain.Visible(v.Published), Digest: plain.Visible(v.Digest), Yanked: plain.Visible(v.Yanked), Refused: plain.Visible(v.Refused),
 			Platforms: each(v.Platforms, func(p Platform) Platform { return Platform{Name: plain.Visible(p.Name), Size: p.Size} }),
 		}
 	})

@@ -99,6 +99,7 @@ type Example struct {
 // A Version is one version of an entry.
 type Version struct {
 	Version, Published, Digest, Yanked string
+	Refused                            string // why it is not signed as it must be
 	Platforms                          []Platform
 }
 
