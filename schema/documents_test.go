@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fnb/schema"
+	"fnb/schema/rules"
 	"fnb/schema/settings"
 )
 
@@ -25,6 +26,10 @@ func TestFormatsDocumentIsTrue(t *testing.T) {
 				return err
 			}
 			_, err := settings.Read(path)
+			return err
+		},
+		"# policy.yaml": func(text string) error {
+			_, err := rules.Parse("policy.yaml", []byte(text))
 			return err
 		},
 		"# template.yml": func(text string) error {
