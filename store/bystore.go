@@ -213,29 +213,49 @@ func (l *lookup) nearInStores() []string {
 // noteIfYanked says that the version which the lock has was withdrawn, as far as
 // the cache knows.
 func (l *lookup) noteIfYanked() {
-	c, err := l.finder.Store(l.pin.Store)
-	if err != nil {
-		return // the store is not needed
-	}
-	x, ok := l.finder.cache.OpenIndex(c.URL)
-	if !ok {
-		return
-	}
-	m, ok := x.Find(l.kind, l.parsed.Namespace+"/"+l.parsed.Name)
-	if !ok {
-		return
-	}
-	versions, err := x.Versions(m)
-	if err != nil {
-		return // a damaged cache says nothing
-	}
-	for _, v := range versions {
+	for _, v := range l.cachedVersions(l.pin.Store) {
 		if v.Checksum == l.pin.Checksum && v.Version == l.pin.Version {
 			if l.record = &v; v.Yanked != nil {
 				l.noteYanked(v)
 			}
 		}
 	}
+}
+
+// cachedVersions are those of the package in a store, as far as the cache knows.
+func (l *lookup) cachedVersions(store string) []records.StoredVersion {
+	c, err := l.finder.Store(store)
+	if err != nil {
+		return nil // the store is not needed
+	}
+	x, ok := l.finder.cache.OpenIndex(c.URL)
+	if !ok {
+		return nil
+	}
+	m, ok := x.Find(l.kind, l.parsed.Namespace+"/"+l.parsed.Name)
+	if !ok {
+		return nil
+	}
+	versions, err := x.Versions(m)
+	if err != nil {
+		return nil // a damaged cache says nothing
+	}
+	return versions
+}
+
+// Withdrawn returns why the version of a template that a lock has was withdrawn, as far as
+// the cache knows; nil where it was not. Nobody is asked.
+func (s *Finder) Withdrawn(ref string, pin schema.Pin) *schema.Yank {
+	l, err := s.lookup(schema.KindTemplate, ref, Scope{})
+	if err != nil {
+		return nil // a folder or a git repository, where nothing is withdrawn
+	}
+	for _, v := range l.cachedVersions(pin.Store) {
+		if v.Checksum == pin.Checksum && v.Version == pin.Version && v.Yanked != nil {
+			return v.Yanked
+		}
+	}
+	return nil
 }
 
 func (l *lookup) noteYanked(v records.StoredVersion) {

@@ -202,12 +202,17 @@ func TestYankIsTakenBack(t *testing.T) {
 	if strings.Join(notes, "\n") != want {
 		t.Errorf("%q", notes)
 	}
+	var had schema.Pin
 	for range 2 { // it is told whenever it is chosen, also after the store was read again
 		_, pin, notes, err := s.Resolve(t.Context(), "acme/echo", store.Scope{Root: t.TempDir()})
 		fixture.Must(t, err)
 		if pin.Version != "1.1.0" || strings.Join(notes, "\n") != want {
 			t.Errorf("%s %q", pin.Version, notes)
 		}
+		if y := s.Withdrawn("acme/echo@^1", pin); y != nil {
+			t.Errorf("it counts as withdrawn: %+v", y)
+		}
+		had = pin
 		_, err = s.UpdateStores(t.Context())
 		fixture.Must(t, err)
 	}
@@ -217,6 +222,13 @@ func TestYankIsTakenBack(t *testing.T) {
 	fixture.Must(t, err)
 	if x, _ := s.Cache().OpenIndex(g.RepoURL("store")); len(x.State.Returned) != 0 {
 		t.Errorf("%v", x.State.Returned)
+	}
+	if y := s.Withdrawn("acme/echo@^1", had); y == nil || y.Reason != "again" {
+		t.Errorf("what a lock has is not known to be withdrawn: %+v", y)
+	}
+	had.Checksum = "fnb1:sha256:another"
+	if y := s.Withdrawn("acme/echo@^1", had); y != nil {
+		t.Errorf("another version counts as withdrawn: %+v", y)
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	exitNewer       = 7
 	exitPolicy      = 8
 	exitDeploy      = 9
+	exitFindings    = 10
 	exitNoProgram   = 126
 	exitNotThere    = 127
 	exitInterrupted = 130

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"fnb/audit/osv"
 	"fnb/builder"
 	"fnb/builder/containers"
 	"fnb/builder/fleet"
@@ -111,6 +112,8 @@ func TestHints(t *testing.T) {
 		{&policy.Refusal{Rule: "templates.yanked", Kind: policy.KindTemplate, Reference: "acme/go@1", Use: "1.2.0"}, "move the pin to another version, such as 1.2.0, with: fnb update acme/go@1"},
 		{&policy.Refusal{Rule: "watchdog.min", Kind: policy.KindWatchdog, Name: "x:1"}, "have fnb put its own in: --watchdog default"},
 		{&policy.Refusal{Rule: "templates.allow", Kind: policy.KindTemplate}, "see which templates there are with: fnb template list"},
+		{&osv.MissingError{Dir: "a b", Ecosystems: []string{"npm"}}, "fetch them: fnb audit --update-db --db 'a b'"},
+		{&osv.BrokenError{File: "all.zip", Err: errors.New("x")}, "fetch it again: fnb audit --update-db"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
 		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},

@@ -18,6 +18,7 @@ func helpTopics() []*cobra.Command {
     7  something newer exists, or fnb deploy --diff found something
     8  the policy refuses it
     9  a platform does not run a function that is deployed to it
+   10  fnb audit found what --fail-on does not allow
   126  fnb shell: COMMAND cannot be run
   127  fnb shell: COMMAND was not found
   130  interrupted
@@ -40,6 +41,7 @@ Where several functions fail for different reasons, 3 wins. fnb shell ends with 
   look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
   prove what an image is of      fnb verify --rebuild REF
   list what is in an image       fnb sbom NAME
+  find known holes               fnb audit --update-db, then fnb audit
   deploy it                      fnb deploy --to kubernetes, and back with --rollback
   write what deploys it          fnb generate kubernetes
   have a store of your own       fnb store init DIR
@@ -65,6 +67,8 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
   GH_TOKEN, GITHUB_TOKEN, GITLAB_TOKEN, CI_JOB_TOKEN
                                tokens for github.com, gitlab.com and, in its jobs, the GitLab that runs them
   NETRC                        file with logins of git's hosts (default .netrc below HOME)
+  OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY
+                               folder of the advisories for fnb audit, where --db names none
   FNB_PRIVATE_HOSTS            hosts with commas between that every store may name, though they are private
   NO_COLOR                     no colours
   XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR

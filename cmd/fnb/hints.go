@@ -80,6 +80,8 @@ func exitCode(err error) int {
 		return exitNewer
 	case is[*deployError](err):
 		return exitDeploy
+	case is[*findingsError](err):
+		return exitFindings
 	}
 	return exitError
 }
@@ -160,6 +162,7 @@ func hints(err error) []string {
 	out = append(out, startHints(err)...)
 	out = append(out, shellHints(err)...)
 	out = append(out, outputHints(err)...)
+	out = append(out, auditHints(err)...)
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
