@@ -1,11 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
-	"fmt"
-	"maps"
-	"slices"
-
 	"fnb/pipeline/history"
 	"fnb/schema"
 	"fnb/schema/words"
@@ -53,24 +48,5 @@ func (p *Pipeline) explainChanges(pl *Plan, earlier map[string]string) (changes 
 	case earlier[words.LabelInput] == "":
 		return nil, []string{"the image does not say what it was made of"}
 	}
-	return nil, labelChanges(earlier, pl)
+	return nil, history.LabelChanges(earlier, pl.req.Config.Labels, pl.req.Bases)
 }
-
-// labelChanges are what the labels of an image that somebody else built tell.
-func labelChanges(was map[string]string, pl *Plan) []string {
-	now := maps.Clone(pl.req.Config.Labels)
-	for _, ref := range slices.Sorted(maps.Keys(pl.req.Bases)) {
-		if ref == was[words.LabelBaseName] {
-			now[words.LabelBaseName], now[words.LabelBaseDigest] = ref, pl.req.Bases[ref]
-		}
-	}
-	out := []string{"the inputs changed; another machine made the image, and its labels say only this"}
-	for _, name := range []string{words.LabelTemplate, words.LabelTemplateChecksum, words.LabelWatchdog, words.LabelBaseName, words.LabelBaseDigest} {
-		if was[name] != now[name] {
-			out = append(out, fmt.Sprintf("changed: %s, from %s to %s", name, orNone(was[name]), orNone(now[name])))
-		}
-	}
-	return out
-}
-
-func orNone(s string) string { return cmp.Or(s, "none") }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"fnb/builder"
 	"fnb/builder/display"
 	"fnb/builder/fleet"
@@ -22,7 +20,7 @@ import (
 	"fnb/registry"
 	"fnb/schema"
 	"fnb/store"
-	"fnb/trust/attestation"
+	"fnb/trust"
 )
 
 // A Pipeline carries the functions of a stack through the house: see [Pipeline.Build].
@@ -54,6 +52,7 @@ type Means struct {
 	Machine  *builder.Client   // runs containers
 	Policy   *policy.Policy    // says what may be used; nil is everything
 	Progress *display.Progress // nil shows nothing
+	Signer   *trust.Signer     // signs what is pushed, and what is said of it; nil signs nothing
 	CacheDir string            // for checksums of files, and what images were made of; "" keeps neither
 	Mirrors  []string          // hosts that builders ask in the place of registries
 	Proxy    map[string]string // proxy variables for RUN steps, which are no inputs
@@ -61,9 +60,7 @@ type Means struct {
 	Authorities []byte
 	// Pushed is called with each image of one platform that has been pushed, and what it is made of.
 	// nil has no image looked into.
-	Pushed func(ctx context.Context, image inventory.List) error
-	// Attach attaches a statement to an image that was pushed to a reference; nil attaches none.
-	Attach  func(ctx context.Context, ref string, subject v1.Descriptor, s *attestation.Statement) error
+	Pushed  func(ctx context.Context, image inventory.List) error
 	Version string // of fnb, for what is said of how an image was made
 	// Failed is called with a step that failed, whose build waits until it returns; nil is
 	// nobody.

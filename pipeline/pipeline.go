@@ -12,7 +12,7 @@ import "context"
 
 // Build is the sentence: resolve the function's template, package template and handler
 // into a build context, solve it into an image with the watchdog layered in and push or
-// keep that, unless there is one of equal inputs, and record what came out.
+// keep that, unless there is one of equal inputs, sign it, and record what came out.
 func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
 	ahead := p.askAhead(ctx, j)
 	pl, err := p.Prepare(ctx, j)
@@ -23,6 +23,9 @@ func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
 	img := there.image
 	if img == nil && err == nil {
 		img, err = p.solve(ctx, pl, there)
+	}
+	if err == nil {
+		err = p.sign(ctx, pl, img)
 	}
 	return p.record(ctx, pl, there, img, err)
 }

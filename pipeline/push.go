@@ -19,6 +19,7 @@ import (
 	"fnb/sbom/scan"
 	"fnb/schema"
 	"fnb/schema/words"
+	"fnb/trust/evidence"
 )
 
 // Push sends the images of the jobs from the image store to their registries, several at a
@@ -201,7 +202,7 @@ func (p *Pipeline) subject(ctx context.Context, ref Reference, res *builder.Resu
 // attest attaches to an image that was pushed how it was made, and of what.
 func (p *Pipeline) attest(ctx context.Context, img *image, pl *Plan, res *builder.Result, began time.Time) error {
 	detail := p.settings.Destination.Provenance
-	if detail == "" || p.Attach == nil {
+	if detail == "" {
 		return nil
 	}
 	defer img.clock("attest")()
@@ -221,8 +222,33 @@ func (p *Pipeline) attest(ctx context.Context, img *image, pl *Plan, res *builde
 	var eg errgroup.Group
 	for _, s := range statements {
 		eg.Go(func() error {
-			return While("attaching "+s.PredicateType, p.Attach(ctx, pl.Job.Refs[0].Text, subject, s))
+			return While("attaching "+s.PredicateType, evidence.State(ctx, p.Registry, pl.Job.Refs[0].Text, subject, s, p.Signer))
 		})
 	}
 	return eg.Wait()
+}
+
+// sign signs what is at the registry, if that is wanted. What this machine has signed there before is
+// not asked for again.
+func (p *Pipeline) sign(ctx context.Context, pl *Plan, img *image) error {
+	s, ref := p.Signer, pl.Job.Refs[0]
+	if s == nil || !p.pushes() || img.digest == "" {
+		return nil
+	}
+	repository := ref.Says.Name()
+	if p.history.Signed(repository, img.digest, s.KeyID()) {
+		return nil
+	}
+	defer img.clock("sign")()
+	var err error
+	if img.status == "skipped" {
+		_, err = evidence.Sign(ctx, p.Registry, ref.Text, img.desc, s)
+	} else {
+		err = evidence.SignNew(ctx, p.Registry, ref.Text, img.desc, s)
+	}
+	if err != nil {
+		return While("signing "+ref.Text, err)
+	}
+	p.history.Sign(repository, img.digest, s.KeyID())
+	return nil
 }

@@ -23,7 +23,8 @@ func ParseReference(text string) (Reference, error) {
 
 // WithTag is a tag of the same repository, which stays as it was written.
 func (r Reference) WithTag(tag string) Reference {
-	return Reference{Text: strings.TrimSuffix(r.Text, ":"+r.Says.Tag) + ":" + tag, Says: r.Says.WithTag(tag)}
+	bare := strings.TrimSuffix(strings.TrimSuffix(r.Text, "@"+r.Says.Digest), ":"+r.Says.Tag)
+	return Reference{Text: bare + ":" + tag, Says: r.Says.WithTag(tag)}
 }
 
 // textsOf are references as they were written.

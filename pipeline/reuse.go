@@ -125,6 +125,7 @@ func (p *Pipeline) reusePushed(ctx context.Context, there *lookup, pl *Plan, ahe
 		reason = "the registry has it under " + found.Reference
 	}
 	there.image = p.skipped(pl, found.Descriptor.Digest, reason)
+	there.image.desc = v1.Descriptor{MediaType: found.Descriptor.MediaType, Digest: found.Descriptor.Digest, Size: found.Descriptor.Size}
 	there.image.platforms = platformsKnown(found, pl)
 	return nil
 }

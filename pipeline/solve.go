@@ -23,6 +23,7 @@ type image struct {
 	status    string // as the report has it
 	reason    Note
 	digest    string
+	desc      v1.Descriptor // of that digest, where it was pushed
 	reference string
 	tags      []string
 	platforms []schema.PlatformReport
@@ -108,6 +109,9 @@ func (p *Pipeline) describeImage(img *image, pl *Plan, res *builder.Result) {
 	}
 	if len(res.Builders) > 1 && len(p.settings.Cache.Exports) > 0 {
 		img.note("", "its platforms were built apart, so each but the first has a build cache of its own, with the platform behind its name")
+	}
+	if desc, err := descriptor(res); err == nil && res.MediaType != "" && res.Size > 0 {
+		img.desc = desc
 	}
 	img.digest, img.context, img.sent, img.builders = res.Digest, res.Sent, res.Pushed, res.Builders
 	img.reference, img.tags = pl.Job.Refs[0].Text, textsOf(pl.Job.Refs)

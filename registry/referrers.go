@@ -243,3 +243,18 @@ func (n *named) lock(name string) (unlock func()) {
 	m.Lock()
 	return m.Unlock
 }
+
+// HasTag reports whether ref's repository has a tag.
+func (c *Client) HasTag(ctx context.Context, ref, tag string) (bool, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return false, err
+	}
+	ctx, _ = withBudget(asking(ctx, r))
+	s := &session{client: c, ref: r}
+	got, err := s.do(ctx, http.MethodHead, "manifests/"+tag, nil, http.StatusOK, http.StatusNotFound)
+	if err != nil {
+		return false, c.explain(ctx, err, r)
+	}
+	return got.StatusCode == http.StatusOK, nil
+}

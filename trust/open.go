@@ -26,8 +26,8 @@ type Options struct {
 }
 
 // Forms says what a key may be named by, for help.
-const Forms = "a private key's file, of OpenSSH, cosign or PEM; an OpenSSH public key's file, whose private half the agent has; " +
-	"agent:FINGERPRINT or agent:COMMENT; env:VARIABLE; exec:COMMAND; or the name of a key of \"fnb key list\""
+const Forms = "a private key's file, of OpenSSH, cosign or PEM; or an OpenSSH public key's file, whose private half the agent has. " +
+	"It can also be agent:FINGERPRINT, agent:COMMENT, env:VARIABLE, exec:COMMAND or a name of \"fnb key list\""
 
 // Open opens a key to sign with. [Forms] says how keys are named. A key that is
 // encrypted asks for its password, and is a [*PasswordError] where that is wrong or nobody

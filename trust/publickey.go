@@ -93,8 +93,13 @@ func parsePublicPEM(block *pem.Block) (PublicKey, error) {
 func (k PublicKey) IsZero() bool { return k.ssh == nil }
 
 // Fingerprint is SHA256: and 43 characters, as ssh-keygen -l prints it: how people
-// compare keys. It is equal exactly for equal keys.
-func (k PublicKey) Fingerprint() string { return ssh.FingerprintSHA256(k.ssh) }
+// compare keys. It is equal exactly for equal keys, and empty for none.
+func (k PublicKey) Fingerprint() string {
+	if k.IsZero() {
+		return ""
+	}
+	return ssh.FingerprintSHA256(k.ssh)
+}
 
 // Type is OpenSSH's word, such as ssh-ed25519 or ecdsa-sha2-nistp256.
 func (k PublicKey) Type() string { return k.ssh.Type() }

@@ -29,6 +29,7 @@ type buildOptions struct {
 	reportFile  string
 	why         bool
 	shell       bool
+	sign        signFlags
 }
 
 func newBuild(g *globals) *cobra.Command {
@@ -45,6 +46,8 @@ Without a stack file one function is built that --lang, --handler and --image de
 Where there is an image of equal inputs already, nothing is built, and no builder is started. The image store is asked, and with --push the registry, for the reference and then for the tag that --push writes beside it, fnb-in- and the digest of the inputs. Inputs are the files of handler and template with their modes, build args and options, base images by digest, the watchdog, platforms, labels and what else decides an image. Values of secrets and the commit are none, so that an image that is found keeps the revision it was built from. --why names the inputs that changed since a function's last build. --no-cache builds whatever there is.
 
 With --shell-on-failure fnb opens a shell in this terminal at a step that fails. It has the files as the step left them, and the step's mounts, secrets, environment, user, folder and network. When the shell ends, the build fails as it would have. If several functions fail, their shells come one after another.
+
+With --sign what is pushed is signed too, once it is there, and so is the provenance that --attest attaches. The image and its digest stay what they are, and what this machine has had signed already costs no request.
 
 The RUN steps of build stages that have no cache mounts get some for their toolchain, if the image's files stay the same; --context-only shows them.
 
@@ -70,6 +73,11 @@ Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own
 			if err := g.openOnFailure(&want, o.shell); err != nil {
 				return err
 			}
+			unsign, err := g.signWith(cmd.Context(), &want, o.sign)
+			if err != nil {
+				return err
+			}
+			defer unsign()
 			if since := o.destination.changedSince; since != "" {
 				return g.runChanged(cmd.Context(), want, since)
 			}
@@ -85,6 +93,7 @@ func (o *buildOptions) addFlags(f *pflag.FlagSet) {
 	o.choice.addFlags(f, "build")
 	o.alone.addFlags(f)
 	o.destination.addFlags(f)
+	o.sign.addFlags(f)
 	o.cache.addFlags(f)
 	f.StringSliceVar(&o.inputs.platforms, "platform", nil, "build for `PLATFORMS`, such as linux/amd64,linux/arm64")
 	f.StringArrayVar(&o.tags.tags, "tag", nil, "tag the image by `RULE`: latest, sha, branch, describe, digest or a tag (repeatable)")
@@ -108,6 +117,7 @@ func (o *buildOptions) settings(command string) (pipeline.Settings, error) {
 	o.tags.fill(&s, bad)
 	o.cache.fill(&s, bad)
 	o.destination.fill(&s, bad)
+	o.sign.fill(&s, bad)
 	if o.frozen && o.pull {
 		bad.add("--frozen and --pull cannot be used together: one keeps to the lock, the other moves it")
 	}

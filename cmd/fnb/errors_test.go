@@ -25,6 +25,8 @@ import (
 	"fnb/store"
 	"fnb/store/git"
 	"fnb/store/records"
+	"fnb/trust"
+	"fnb/trust/evidence"
 )
 
 // failed is a run in which functions failed.
@@ -67,6 +69,7 @@ func TestExitCode(t *testing.T) {
 		{"what the policy refuses", failed(errors.Join(&policy.Refusal{})), exitPolicy},
 		{"what it would refuse", &refusedError{count: 2}, exitPolicy},
 		{"a difference to what runs", &differsError{n: 1}, exitNewer},
+		{"a signature that is not there", &evidence.MissingError{Want: evidence.Signature()}, exitPolicy},
 		{"a platform that refuses", failed(&deployError{err: &rollout.Error{Kind: rollout.Quota}}), exitDeploy},
 		{"an image that is not there to be deployed", failed(&deployError{err: &registry.NotFoundError{}}), exitNotFound},
 		{"a function's template", failed(&pipeline.TemplateError{Err: &store.NotFoundError{Name: "x"}}), exitNotFound},
@@ -125,6 +128,10 @@ func TestHints(t *testing.T) {
 		{pods("?selector=a=b,c&namespace=n", "of 2 pods with a=b,c none is ready"), "see what they wait for with: kubectl describe pods --selector a=b,c --namespace n"},
 		{pods("?selector=a=b", "of 0 pods with a=b none is ready"), "see which pods there are, with their labels, with: kubectl get pods --show-labels"},
 		{pods("gone", `kubectl: Error from server (NotFound): pods "gone" not found`), "see which pods there are, and what they wait for, with: kubectl describe pods"},
+		{&trust.PasswordError{Key: "k"}, "give it by standard input with --key-password-stdin, or in the variable FNB_KEY_PASSWORD"},
+		{&trust.TimeError{}, "if the clock is wrong, set it; see it with: date -u"},
+		{&evidence.MissingError{Reference: "r", Want: evidence.Signature()}, "if it is yours, sign it: fnb sign r --key KEY"},
+		{&registry.ReferrersError{Reference: "r", Lost: "sha256:1"}, "attach it again: fnb sign r --key KEY"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
 		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
 	} {

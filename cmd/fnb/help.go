@@ -16,7 +16,7 @@ func helpTopics() []*cobra.Command {
     5  a registry refused, or does not answer
     6  the builder cannot be reached
     7  something newer exists, or fnb deploy --diff found something
-    8  the policy refuses it
+    8  the policy refuses it, or a signature does not hold
     9  a platform does not run a function that is deployed to it
    10  fnb audit found what --fail-on does not allow
   126  fnb shell: COMMAND cannot be run
@@ -41,6 +41,7 @@ Where several functions fail for different reasons, 3 wins. fnb shell ends with 
   look into a build that fails   fnb build --progress plain --no-cache, fnb build --context-only DIR
   prove what an image is of      fnb verify --rebuild REF
   list what is in an image       fnb sbom NAME
+  sign an image, and verify it   fnb sign REF --key KEY, fnb verify REF --key KEY
   find known holes               fnb audit --update-db, then fnb audit
   deploy it                      fnb deploy --to kubernetes, and back with --rollback
   write what deploys it          fnb generate kubernetes
@@ -53,6 +54,8 @@ The documents have a page for each: docs/index.md in fnb's repository.`),
   FNB_PREFIX, OPENFAAS_PREFIX  registry and owner for the images of new functions
   OPENFAAS_URL                 the gateway that fnb deploy speaks to
   OPENFAAS_CONFIG              folder of faas-cli's config.yml, with the credentials of gateways (default ~/.openfaas)
+  FNB_KEY_PASSWORD, COSIGN_PASSWORD
+                               password of the key that signs
   DOCKER_CONFIG                folder of Docker's config.json, with the credentials
   DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE
                                credentials of registries, as GitLab's jobs and podman have them

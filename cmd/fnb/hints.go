@@ -37,6 +37,7 @@ import (
 	"fnb/store/credentials"
 	"fnb/store/git"
 	"fnb/templates"
+	"fnb/trust/evidence"
 )
 
 // is reports whether an error of type T is in err's tree.
@@ -76,6 +77,8 @@ func exitCode(err error) int {
 		return exitBuilder
 	case is[*unaskedError](err):
 		return exitRegistry
+	case is[*evidence.MissingError](err):
+		return exitPolicy
 	case is[*outdatedError](err), is[*differsError](err):
 		return exitNewer
 	case is[*deployError](err):
@@ -153,6 +156,7 @@ func hints(err error) []string {
 	out = append(out, functionHints(err)...)
 	out = append(out, packageHints(err)...)
 	out = append(out, gitHints(err)...)
+	out = append(out, keyHints(err)...)
 	out = append(out, templateHints(err)...)
 	out = append(out, registryHints(err)...)
 	out = append(out, builderHints(err)...)

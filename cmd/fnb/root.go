@@ -82,7 +82,7 @@ func newRoot(s streams) *cobra.Command {
 		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g), newShell(g),
 		newLock(g), newOutdated(g), newUpdate(g),
 		newTemplate(g), newStoreCommand(g), newTrust(g), newImage(g), newBuilder(g), newPolicy(g),
-		newDeploy(g), newUp(g), newGenerate(g), newCI(g), newDoctor(g), newVerify(g), newSBOM(g), newAudit(g), newLogin(g), newLogout(g), newVersion(g),
+		newDeploy(g), newUp(g), newGenerate(g), newCI(g), newDoctor(g), newSign(g), newVerify(g), newKey(g), newSBOM(g), newAudit(g), newLogin(g), newLogout(g), newVersion(g),
 	)
 	root.AddCommand(newPublish(g))
 	root.SetGlobalNormalizationFunc(flagOfFaasCLI)

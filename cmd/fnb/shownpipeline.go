@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"fnb/builder/display"
@@ -16,9 +15,8 @@ import (
 	"fnb/internal/plain"
 	"fnb/internal/start"
 	"fnb/pipeline"
-	"fnb/registry"
 	"fnb/schema"
-	"fnb/trust/attestation"
+	"fnb/trust"
 )
 
 // wanted is what a command wants of a stack.
@@ -29,6 +27,7 @@ type wanted struct {
 	names    []string       // of functions
 	keys     []string       // of functions, that the command uses
 	failures *failureShells // nil opens none
+	signer   *trust.Signer  // of what is pushed; nil signs nothing
 }
 
 // A shownPipeline is a pipeline with what a command shows of it.
@@ -70,7 +69,7 @@ func (g *globals) pipelineOf(stack *schema.Stack, want wanted) (*shownPipeline, 
 	if err != nil {
 		return nil, err
 	}
-	m.CacheDir = cache
+	m.CacheDir, m.Signer = cache, want.signer
 	if m.Store, err = g.newStore(); err != nil {
 		return nil, err
 	}
@@ -103,13 +102,6 @@ func (g *globals) means(insecure []string, memory string) (pipeline.Means, error
 	}
 	m.Version = fnbVersion()
 	m.Registry, err = newRegistry(insecure)
-	m.Attach = func(ctx context.Context, ref string, subject v1.Descriptor, s *attestation.Statement) error {
-		a, err := attestation.Unsigned(s)
-		if err == nil {
-			_, err = m.Registry.Attach(ctx, ref, subject, registry.Attachment(a))
-		}
-		return err
-	}
 	return m, err
 }
 

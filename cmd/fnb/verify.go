@@ -1,153 +1,89 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"os"
+	"errors"
 
 	"github.com/spf13/cobra"
 
-	"fnb/images"
-	"fnb/pipeline"
+	"fnb/internal/plain"
 	"fnb/schema"
 )
 
+// verifyOptions are the flags of fnb verify.
+type verifyOptions struct {
+	inputFlags
+	password         keyFlags
+	keys             []string
+	sbom, provenance bool
+	rebuild, frozen  bool
+}
+
 func newVerify(g *globals) *cobra.Command {
-	o := &inputFlags{}
-	rebuild, frozen := false, false
+	o := &verifyOptions{}
 	cmd := &cobra.Command{
 		Use:   "verify REF [FUNCTION]",
-		Short: "check that an image is what its source makes",
-		Long: `Verify --rebuild builds the function whose image REF is again, without any cache, and compares the result with the image in the registry. Equal digests prove that the image is this source and template, and nothing else: its digest is printed. Otherwise the first difference is named, down to the layer and the file, and the exit code is 1.
+		Short: "check who has signed an image, and that it is what its source makes",
+		Long: `Verify checks an image in its registry, and prints its reference and digest if all that is asked for holds.
 
-The function is the one of the stack file whose image REF is, or the only one whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image. What was given on the command line when it was built, such as --build-arg, must be given again. No image store and no registry is changed.`,
-		Example: "  # prove that what is deployed is what is in git\n  git checkout v1.2.0\n  fnb verify --rebuild ghcr.io/acme/hello:1.2.0",
+With --key the image must be signed by one of the keys. KEY is a file of public keys, in PEM or OpenSSH's form, or of allowed signers; or a public key itself; or what fnb sign takes. With --sbom and --provenance the image must also have a list of its packages or a provenance, each signed by one of the keys. Each of them is a statement of its own type: one is never taken for another. Nothing is asked but the registry, and no log. The exit code is 8 where something does not hold.
+
+With --rebuild the function whose image REF is gets built again, without any cache, and the result is compared with the image in the registry. Equal digests prove that the image is this source and template, and nothing else. Otherwise the first difference is named, down to the layer and the file, and the exit code is 1.
+
+The function to rebuild is the one of the stack file whose image REF is, or the only one whose image is in REF's repository, unless FUNCTION names it. Platforms, epoch, and the labels for source and revision are those of the image. What was given on the command line when it was built, such as --build-arg, must be given again. No image store and no registry is changed.`,
+		Example: "  # has our release key signed it?\n  fnb verify ghcr.io/acme/hello:1.2.0 --key acme.pub\n\n  # prove that what is deployed is what is in git\n  git checkout v1.2.0\n  fnb verify --rebuild ghcr.io/acme/hello:1.2.0",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return usagef(cmd.CommandPath(), "it takes the image, and the function where that does not say which: fnb verify --rebuild REF [FUNCTION]")
+				return usagef(cmd.CommandPath(), "it takes the image, and with --rebuild the function where that does not say which: fnb verify REF [FUNCTION]")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !rebuild {
-				return usagef(cmd.CommandPath(), "say what to verify: --rebuild")
-			}
-			s, err := o.settings(cmd.CommandPath())
-			if err != nil {
-				return err
-			}
-			s.NoCache, s.Pinning.Frozen = true, frozen
-			return g.runRebuild(cmd.Context(), wanted{settings: s, insecure: o.insecure, names: args[1:], keys: schema.BuildKeys()}, args[0])
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return g.runVerify(cmd, o, args) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&rebuild, "rebuild", false, "build the image again and compare")
-	f.BoolVar(&frozen, "frozen", false, "fail unless fnb.lock covers everything")
+	f.StringArrayVar(&o.keys, "key", nil, "want the image to be signed by `KEY` (repeatable: by one of them)")
+	f.BoolVar(&o.sbom, "sbom", false, "with --key, want a signed list of its packages")
+	f.BoolVar(&o.provenance, "provenance", false, "with --key, want a signed provenance")
+	f.BoolVar(&o.rebuild, "rebuild", false, "build the image again and compare")
+	f.BoolVar(&o.frozen, "frozen", false, "with --rebuild, fail unless fnb.lock covers everything")
+	o.password.addFlags(f)
 	o.addFlags(f)
 	return cmd
 }
 
-// A rebuildError is an image that its source does not make.
-type rebuildError struct {
-	ref      string
-	first    *images.Difference
-	revision string // that the image names; "" where its inputs are equal
-}
-
-func (e *rebuildError) Error() string {
-	s := e.ref + " is not what a rebuild makes: " + e.first.String()
-	if e.revision != "" {
-		s += "; it was made of other inputs"
+func (g *globals) runVerify(cmd *cobra.Command, o *verifyOptions, args []string) error {
+	bad := &complaints{command: "fnb verify"}
+	if len(o.keys) == 0 && !o.rebuild {
+		bad.errs = append(bad.errs, hint(usagef("fnb verify", "say what to verify: --key or --rebuild"), "who has signed it? fnb verify "+plain.ShellWord(args[0])+" --key KEY"))
+	} else if len(o.keys) == 0 && (o.sbom || o.provenance) {
+		bad.add("--sbom and --provenance need --key: what nobody signs, anybody can attach")
 	}
-	return s
-}
-
-// runRebuild builds an image again, in a folder of its own, and compares.
-func (g *globals) runRebuild(ctx context.Context, want wanted, ref string) error {
+	if len(args) > 1 && !o.rebuild {
+		bad.add("%s: a function is named with --rebuild only", plain.Quoted(args[1]))
+	}
 	if g.offline {
-		return usagef("fnb verify", "--offline uses no network, and the image is in a registry")
+		bad.add("--offline uses no network, and the image is in a registry")
 	}
-	p, fns, err := g.newPipeline(want)
-	if err != nil {
+	if err := errors.Join(bad.errs...); err != nil {
 		return err
 	}
-	defer p.Close()
-	fn, err := functionOf(fns, ref)
-	if err != nil {
-		return err
-	}
-	if err := p.open(g, 1); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "fnb-verify-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // the system clears it too
-	if p.Images, err = images.Open(dir); err != nil {
-		return err
-	}
-	out, err := p.Rebuild(ctx, fn, ref)
-	p.Close()
-	if err != nil {
-		return err
-	}
-	return g.printVerified(out)
-}
-
-// functionOf is the function whose image ref is: the only one that was named, the one
-// with that reference, or the only one in ref's repository.
-func functionOf(fns []schema.Function, ref string) (schema.Function, error) {
-	want, err := pipeline.ParseReference(ref)
-	if err != nil {
-		return schema.Function{}, usagef("fnb verify", "%w", err)
-	}
-	repository := want.Says.Name()
-	if len(fns) == 1 {
-		return fns[0], nil
-	}
-	var same, near []schema.Function
-	for _, fn := range fns {
-		has, err := schema.ParseImageRef(fn.Image)
-		if err != nil || has.Name() != repository {
-			continue
+	var out verified
+	if len(o.keys) > 0 {
+		var err error
+		if out, err = g.verifySigned(cmd.Context(), o, args[0]); err != nil {
+			return err
 		}
-		near = append(near, fn)
-		if has.Same(want.Says) {
-			same = append(same, fn)
+		if !o.rebuild {
+			return g.printSigned(out)
 		}
 	}
-	for _, found := range [][]schema.Function{same, near} {
-		if len(found) == 1 {
-			return found[0], nil
-		}
-	}
-	say := "name the function: fnb verify --rebuild " + ref + " FUNCTION"
-	if len(near) == 0 {
-		return schema.Function{}, hint(&foreignImageError{repository}, say)
-	}
-	return schema.Function{}, hint(usagef("fnb verify", "%d functions of the stack have their images in %s", len(near), repository), say)
-}
-
-// A foreignImageError is an image that no function of the stack has.
-type foreignImageError struct{ repository string }
-
-func (e *foreignImageError) Error() string {
-	return "no function of the stack has its image in " + e.repository
-}
-
-func (g *globals) printVerified(v pipeline.RebuildResult) error {
-	var err error
-	if g.json {
-		err = g.printIndented(v)
-	} else if v.Difference == nil {
-		_, err = fmt.Fprintln(g.out, v.Reference, v.Digest)
-	}
-	if v.Difference == nil || err != nil {
+	s, err := o.settings(cmd.CommandPath())
+	if err != nil {
 		return err
 	}
-	if v.Inputs {
-		v.Revision = ""
+	s.NoCache, s.Pinning.Frozen = true, o.frozen
+	ref := args[0]
+	if out.Digest != "" { // what was verified is rebuilt, whatever the tag names by then
+		ref = out.pinned
 	}
-	return &rebuildError{ref: v.Reference, first: v.Difference, revision: v.Revision}
+	return g.runRebuild(cmd.Context(), wanted{settings: s, insecure: o.insecure, names: args[1:], keys: schema.BuildKeys()}, ref)
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -124,4 +126,40 @@ func (f Folder) Passed(ref, input, stage string) {
 	if f != "" {
 		_ = os.WriteFile(f.testedFile(ref, input, stage), nil, 0o600) // else they are run again
 	}
+}
+
+// maxSigned is how many signatures of a key in a repository are remembered.
+const maxSigned = 100
+
+// signedFile has the digests of the images that a key has signed in a repository, a line for each.
+func (f Folder) signedFile(repository, key string) string {
+	sum := sha256.Sum256([]byte(repository + "\x00" + key))
+	return filepath.Join(string(f), "signed-"+hex.EncodeToString(sum[:12]))
+}
+
+func (f Folder) signed(repository, key string) []string {
+	if f == "" {
+		return nil
+	}
+	data, err := os.ReadFile(f.signedFile(repository, key))
+	if err != nil {
+		return nil // nothing is remembered
+	}
+	return strings.Fields(string(data))
+}
+
+// Signed reports whether this machine has had a key sign the image of a digest in a repository.
+func (f Folder) Signed(repository, digest, key string) bool {
+	return slices.Contains(f.signed(repository, key), digest)
+}
+
+// Sign keeps that a key has signed an image. Where that fails, or is forgotten, its registry is asked
+// the next time.
+func (f Folder) Sign(repository, digest, key string) {
+	if f == "" || os.MkdirAll(string(f), 0o700) != nil {
+		return
+	}
+	all := append(f.signed(repository, key), digest)
+	all = all[max(len(all)-maxSigned, 0):]
+	_ = disk.ReplaceFile(f.signedFile(repository, key), []byte(strings.Join(all, "\n")+"\n"), 0o600) // see above
 }

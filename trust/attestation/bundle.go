@@ -79,7 +79,7 @@ func (e *envelope) encoded() []byte {
 	return append(b, e.Payload...)
 }
 
-// Sign signs a statement. The signature is a bare one, so that cosign verifies it with the key's PEM; that of
+// Sign signs a statement. The signature is a bare one, as the format has it, which the key's PEM verifies; that of
 // a key in a security token is OpenSSH's, in the namespace [trust.NamespaceImage], which fnb alone verifies.
 func Sign(ctx context.Context, signer *trust.Signer, s *Statement) (Artifact, error) {
 	payload, err := s.Bytes()
