@@ -33,12 +33,12 @@ func expression(s string) bool {
 func balanced(s string) bool {
 	open, operand := 0, true // what may come next
 	for _, w := range strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(s)) {
-		switch {
-		case w == "(":
+		switch w {
+		case "(":
 			if open++; !operand {
 				return false
 			}
-		case w == ")":
+		case ")":
 			if open--; open < 0 || operand {
 				return false
 			}

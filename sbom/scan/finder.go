@@ -110,16 +110,18 @@ func kindOf(name string, size int64, mode fs.FileMode) kind {
 	return nil
 }
 
-// Folders that no package is installed in, and that are large.
-var barren = []string{
-	"proc", "sys", "dev", "tmp", "boot", "media", "mnt", "var/cache", "var/tmp", "var/log", "var/lib/apt", "var/lib/dpkg/info", "usr/share/doc", "usr/share/man", "usr/share/locale",
-	"usr/share/zoneinfo", "usr/share/i18n", "usr/share/terminfo", "usr/share/icons", "usr/share/perl", "usr/share/perl5", "usr/share/bash-completion", "etc/ssl", "etc/alternatives",
+// barren are folders that no package is installed in, and that are large.
+func barren() []string {
+	return []string{
+		"proc", "sys", "dev", "tmp", "boot", "media", "mnt", "var/cache", "var/tmp", "var/log", "var/lib/apt", "var/lib/dpkg/info", "usr/share/doc", "usr/share/man", "usr/share/locale",
+		"usr/share/zoneinfo", "usr/share/i18n", "usr/share/terminfo", "usr/share/icons", "usr/share/perl", "usr/share/perl5", "usr/share/bash-completion", "etc/ssl", "etc/alternatives",
+	}
 }
 
 // within reports whether packages of a folder count. The rule is one of names alone, so that it
 // does not matter in which order an image is read.
 func within(dir string) bool {
-	if slices.ContainsFunc(barren, func(b string) bool { return dir == b || strings.HasPrefix(dir, b+"/") }) {
+	if slices.ContainsFunc(barren(), func(b string) bool { return dir == b || strings.HasPrefix(dir, b+"/") }) {
 		return false
 	}
 	parts := strings.Split(dir, "/")

@@ -42,7 +42,7 @@ func (f *finder) program(c *content) error {
 }
 
 func (f *finder) goProgram(name string, info *debug.BuildInfo) {
-	add := func(path, version string) string {
+	add := func(path, version string) {
 		p := sbom.Package{Ecosystem: sbom.Go, Name: path, Version: strings.TrimPrefix(version, "v"), Where: []string{name}, Evidence: sbom.Compiled}
 		if version == "(devel)" {
 			p.Version = ""
@@ -50,7 +50,6 @@ func (f *finder) goProgram(name string, info *debug.BuildInfo) {
 		}
 		p.PURL = sbom.GoPURL(path, version)
 		f.add(p)
-		return p.PURL
 	}
 	if version, ok := strings.CutPrefix(info.GoVersion, "go"); ok {
 		version, _, _ = strings.Cut(version, " ")
