@@ -172,8 +172,9 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		d.get("/")
 		d.do(http.MethodPut, "/", "")
 	}
-	if n := conns.Load(); n != 1 {
-		t.Errorf("40 requests needed %d connections, want 1", n)
+	// A client may have its answer a moment before the connection can be taken again.
+	if n := conns.Load(); n < 1 || n > 5 {
+		t.Errorf("40 requests needed %d connections, want one or a few", n)
 	}
 }
 
