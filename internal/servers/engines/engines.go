@@ -5,13 +5,9 @@ package engines
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 
-	"fnb/internal/servers"
+	"fnb/internal/servers/debian"
 )
 
 // packages are those of Debian 12 that the engines are in, with the libraries that not every machine has.
@@ -29,46 +25,11 @@ func programs(ctx context.Context) (string, error) {
 	if os.Geteuid() != 0 {
 		return "", errors.New("container engines need root")
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	root := filepath.Join(cache, "fnb-tests", "engines-1")
-	if _, err := os.Stat(root); err == nil {
-		return root, nil
-	}
-	if !servers.Required("engines") {
-		return "", fmt.Errorf("%s is not there; make it with: make engines", root)
-	}
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // programs, which anybody may read
-		return "", err
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(root), "engines-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(temp) //nolint:errcheck // it has been moved, or is of no use
 	// A fresh machine has no package lists yet.
-	fetch := exec.CommandContext(ctx, "sh", "-ec", "apt-get download "+packages+" || { apt-get update; apt-get download "+packages+"; }; for p in *.deb; do dpkg-deb -x $p root; done; rm *.deb; chmod 755 root")
-	fetch.Dir = temp
-	if out, err := fetch.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("fetching %s: %w\n%s", packages, err, out)
-	}
-	if err := os.Rename(filepath.Join(temp, "root"), root); err != nil && !errors.Is(err, os.ErrExist) {
-		if _, there := os.Stat(root); there != nil { // somebody else was faster
-			return "", err
-		}
-	}
-	return root, nil
+	return debian.Unpack(ctx, "engines", "1", "apt-get download "+packages+" || { apt-get update; apt-get download "+packages+"; }; for p in *.deb; do dpkg-deb -x $p root; done; rm *.deb; chmod 755 root")
 }
 
 // environ leads to the programs and libraries below root.
 func environ(root string, more ...string) []string {
-	paths := func(names ...string) string {
-		for i, n := range names {
-			names[i] = filepath.Join(root, n)
-		}
-		return strings.Join(names, ":")
-	}
-	return append(more, "PATH="+paths("usr/sbin", "usr/bin")+":"+os.Getenv("PATH"), "LD_LIBRARY_PATH="+paths("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"))
+	return append(more, debian.Environment(root)...)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/debian"
 )
 
 // A Kit is what machines are started with.
@@ -82,46 +83,10 @@ func programs(ctx context.Context) (string, error) {
 	if runtime.GOARCH != "amd64" {
 		return "", errors.New("machines of tests are for amd64")
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	root := filepath.Join(cache, "fnb-tests", "vm-1")
-	if _, err := os.Stat(root); err == nil {
-		return root, nil
-	}
-	if !servers.Required("vm") {
-		return "", fmt.Errorf("%s is not there; make it with: make vm", root)
-	}
-	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // programs, which anybody may read
-		return "", err
-	}
-	temp, err := os.MkdirTemp(filepath.Dir(root), "vm-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(temp) //nolint:errcheck // it has been moved, or is of no use
-	cmd := exec.CommandContext(ctx, "sh", "-ec", fetch)
-	cmd.Dir = temp
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("fetching QEMU and a kernel: %w\n%s", err, out)
-	}
-	if err := os.Rename(filepath.Join(temp, "root"), root); err != nil {
-		if _, there := os.Stat(root); there != nil { // somebody else was not faster
-			return "", err
-		}
-	}
-	return root, nil
+	return debian.Unpack(ctx, "vm", "1", fetch)
 }
 
 // environ leads to the programs and libraries below root.
 func environ(root string) []string {
-	paths := func(names ...string) string {
-		for i, n := range names {
-			names[i] = filepath.Join(root, n)
-		}
-		return strings.Join(names, ":")
-	}
-	return append(os.Environ(), "PATH="+paths("usr/bin")+":"+os.Getenv("PATH"),
-		"LD_LIBRARY_PATH="+paths("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"))
+	return append(os.Environ(), debian.Environment(root)...)
 }
