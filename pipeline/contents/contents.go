@@ -14,19 +14,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/images"
 	"fnb/internal/disk"
 	"fnb/packaging"
+	"fnb/pipeline/inventory"
 	"fnb/registry"
 	"fnb/sbom"
 	"fnb/sbom/locks"
-	"fnb/sbom/scan"
 	"fnb/schema"
-	"fnb/schema/words"
 )
 
 // A Finder finds what is in images.
@@ -93,7 +91,7 @@ func (f *Finder) look(ctx context.Context, s *images.Store, ref string, desc v1.
 		if err != nil {
 			return Image{}, err
 		}
-		if out, err = contents(ctx, img); err != nil {
+		if out.Document, out.Unread, err = inventory.Image(ctx, img, inventory.About{Repository: nameOf(ref)}); err != nil {
 			return Image{}, fmt.Errorf("looking into %s: %w", ref, err)
 		}
 		if err := f.keep(d.Digest, out); err != nil {
@@ -115,52 +113,13 @@ func nameOf(ref string) string {
 	return r.Name()
 }
 
-// contents is what is in an image, by its layers and its labels.
-func contents(ctx context.Context, img v1.Image) (Image, error) {
-	config, err := img.ConfigFile()
-	if err != nil {
-		return Image{}, err
-	}
-	manifest, err := img.Manifest()
-	if err != nil {
-		return Image{}, err
-	}
-	found, err := scan.Image(ctx, img)
-	if err != nil {
-		return Image{}, err
-	}
-	labels := config.Config.Labels
-	out := Image{Unread: found.Unread}
-	out.System, out.Packages, out.Created = found.System, found.Packages, config.Created.Time
-	out.Base = sbom.Base{Reference: labels[words.LabelBaseName], Digest: labels[words.LabelBaseDigest]}
-	out.Template.Name, out.Template.Version, _ = strings.Cut(labels[words.LabelTemplate], " ")
-	out.Template.Checksum = labels[words.LabelTemplateChecksum]
-	switch w := labels[words.LabelWatchdog]; w {
-	case "", words.WatchdogNone, words.WatchdogDockerfile:
-	case words.WatchdogDefault:
-		out.Watchdog.Name = "fwatchdog"
-	default:
-		out.Watchdog.Name = w
-	}
-	if own, err := packaging.Watchdog(); err == nil {
-		for _, l := range manifest.Layers {
-			for _, digest := range own.Layers {
-				if l.Digest.String() == digest {
-					out.Watchdog.Digest = digest
-				}
-			}
-		}
-	}
-	return out, nil
-}
-
 // file is where what was found in an image is kept.
 func (f *Finder) file(digest v1.Hash) string {
 	own := ""
 	if w, err := packaging.Watchdog(); err == nil {
 		own = fmt.Sprint(w.Layers)
 	}
-	sum := sha256.Sum256([]byte("contents 1\x00" + f.Version + "\x00" + own + "\x00" + digest.String()))
+	sum := sha256.Sum256([]byte("contents 2\x00" + f.Version + "\x00" + own + "\x00" + digest.String()))
 	return filepath.Join(f.Cache, hex.EncodeToString(sum[:16])+".json")
 }
 
