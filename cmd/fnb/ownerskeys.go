@@ -32,7 +32,7 @@ func usageIf(is bool, command, text string) error {
 }
 
 // addedKeys reads the keys that are added.
-func (o *ownersOptions) addedKeys(cmd *cobra.Command) error {
+func (g *globals) addedKeys(cmd *cobra.Command, o *ownersOptions) error {
 	k := ownership.Key{Roles: o.roles}
 	if len(k.Roles) == 0 {
 		k.Roles = ownership.Roles()
@@ -45,7 +45,7 @@ func (o *ownersOptions) addedKeys(cmd *cobra.Command) error {
 		last = last.AddDate(0, 0, 1).Add(-time.Second)
 		k.Until = &last
 	}
-	where, err := recordKeys()
+	where, err := g.keyOptions(keyFlags{})
 	if err != nil {
 		return err
 	}

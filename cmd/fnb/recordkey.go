@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -27,22 +26,7 @@ func (g *globals) signing(key string) (publish.Signing, error) {
 		key = cfg.Sign.Records
 	}
 	if key != "" {
-		s.Open = func(ctx context.Context) (*trust.Signer, error) { return g.openRecordKey(ctx, key) }
+		s.Open = func(ctx context.Context) (*trust.Signer, error) { return g.openKey(ctx, key, keyFlags{}) }
 	}
 	return s, nil
-}
-
-// openRecordKey opens a key to sign what gets into a store.
-func (g *globals) openRecordKey(ctx context.Context, key string) (*trust.Signer, error) {
-	o, err := recordKeys()
-	if err != nil {
-		return nil, err
-	}
-	return trust.Open(ctx, key, o)
-}
-
-// recordKeys say where keys are.
-func recordKeys() (trust.Options, error) {
-	dir, err := dataDir()
-	return trust.Options{Folder: filepath.Join(dir, "keys")}, err
 }

@@ -71,11 +71,11 @@ func (g *globals) storeOwners(cmd *cobra.Command, o *ownersOptions) error {
 		}
 		return g.printOwners(chain.Owners)
 	}
-	if err := o.addedKeys(cmd); err != nil {
+	if err := g.addedKeys(cmd, o); err != nil {
 		return err
 	}
 	for _, key := range o.keys {
-		k, err := g.openRecordKey(ctx, key)
+		k, err := g.openKey(ctx, key, keyFlags{})
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (g *globals) addTrust(ctx context.Context, name, ns string, keys []string) 
 	if err != nil {
 		return err
 	}
-	o, err := recordKeys()
+	o, err := g.keyOptions(keyFlags{})
 	if err != nil {
 		return err
 	}
