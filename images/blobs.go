@@ -26,6 +26,8 @@ const (
 	MaxManifest = 8 << 20
 	// MaxNesting bounds indexes inside indexes.
 	MaxNesting = 4
+	// maxManifests bounds the manifests of one image.
+	maxManifests = 1000
 )
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -41,26 +43,49 @@ type Tree struct {
 // Walk reads the image that desc describes. Manifests and configurations are
 // read and compared with their digests, layers only have their sizes looked at.
 func (s *Store) Walk(ctx context.Context, desc v1.Descriptor) (*Tree, error) {
-	t := &Tree{Raw: map[v1.Hash][]byte{}}
-	seen := map[v1.Hash]bool{}
-	if err := s.walkInto(ctx, t, seen, desc, 0); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return Walk(ctx, desc, s.readSmall, func(d v1.Descriptor, config bool) error {
+		if !config {
+			return s.checkSize(d)
+		}
+		_, err := s.readSmall(d)
+		return err
+	})
 }
 
-func (s *Store) walkInto(ctx context.Context, t *Tree, seen map[v1.Hash]bool, desc v1.Descriptor, depth int) error {
+// Walk reads an image, wherever it is: read returns the manifest that a descriptor describes, and has
+// compared it with its digest. check, if not nil, is called with each other blob, and whether that is a
+// configuration. What is no image, is nested too deep, or names too much is a [*DamagedError].
+func Walk(ctx context.Context, desc v1.Descriptor, read func(v1.Descriptor) ([]byte, error), check func(d v1.Descriptor, config bool) error) (*Tree, error) {
+	w := &walker{tree: &Tree{Raw: map[v1.Hash][]byte{}}, seen: map[v1.Hash]bool{}, read: read, check: check}
+	if err := w.manifest(ctx, desc, 0); err != nil {
+		return nil, err
+	}
+	return w.tree, nil
+}
+
+// A walker goes through what is below an image.
+type walker struct {
+	tree  *Tree
+	seen  map[v1.Hash]bool
+	read  func(v1.Descriptor) ([]byte, error)
+	check func(d v1.Descriptor, config bool) error
+}
+
+func (w *walker) manifest(ctx context.Context, desc v1.Descriptor, depth int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if seen[desc.Digest] {
+	if w.seen[desc.Digest] {
 		return nil
 	}
-	seen[desc.Digest] = true
+	w.seen[desc.Digest] = true
 	if depth > MaxNesting {
 		return &DamagedError{Digest: desc.Digest.String(), Reason: fmt.Sprintf("indexes are nested more than %d deep", MaxNesting)}
 	}
-	raw, err := s.readSmall(desc)
+	if len(w.tree.Manifests) >= maxManifests {
+		return &DamagedError{Digest: desc.Digest.String(), Reason: fmt.Sprintf("it has more than %d manifests", maxManifests)}
+	}
+	raw, err := w.read(desc)
 	if err != nil {
 		return err
 	}
@@ -75,40 +100,35 @@ func (s *Store) walkInto(ctx context.Context, t *Tree, seen map[v1.Hash]bool, de
 	switch {
 	case desc.MediaType.IsIndex():
 		for _, child := range m.Manifests {
-			if err := s.walkInto(ctx, t, seen, child, depth+1); err != nil {
+			if err := w.manifest(ctx, child, depth+1); err != nil {
 				return err
 			}
 		}
 	case desc.MediaType.IsImage() && m.Config != nil:
-		if err := s.walkBlobs(t, seen, *m.Config, m.Layers); err != nil {
-			return err
+		for i, d := range append([]v1.Descriptor{*m.Config}, m.Layers...) {
+			if err := w.blob(d, i == 0); err != nil {
+				return err
+			}
 		}
 	default:
 		return &DamagedError{Digest: desc.Digest.String(), Reason: fmt.Sprintf("is neither an image nor an index but %q", plain.Short(string(desc.MediaType)))}
 	}
-	t.Raw[desc.Digest] = raw
-	t.Manifests = append(t.Manifests, desc)
+	w.tree.Raw[desc.Digest] = raw
+	w.tree.Manifests = append(w.tree.Manifests, desc)
 	return nil
 }
 
-func (s *Store) walkBlobs(t *Tree, seen map[v1.Hash]bool, config v1.Descriptor, layers []v1.Descriptor) error {
-	if !seen[config.Digest] {
-		if _, err := s.readSmall(config); err != nil {
+func (w *walker) blob(d v1.Descriptor, config bool) error {
+	if w.seen[d.Digest] {
+		return nil
+	}
+	w.seen[d.Digest] = true
+	if w.check != nil {
+		if err := w.check(d, config); err != nil {
 			return err
 		}
-		seen[config.Digest] = true
-		t.Blobs = append(t.Blobs, config)
 	}
-	for _, l := range layers {
-		if seen[l.Digest] {
-			continue
-		}
-		seen[l.Digest] = true
-		if err := s.checkSize(l); err != nil {
-			return err
-		}
-		t.Blobs = append(t.Blobs, l)
-	}
+	w.tree.Blobs = append(w.tree.Blobs, d)
 	return nil
 }
 

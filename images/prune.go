@@ -107,6 +107,9 @@ func (s *Store) delete(ctx context.Context, before time.Time, choose func([]Entr
 			}
 		}
 		slices.Sort(out.References)
+		index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool {
+			return isAttached(d) && use.needed[d.Digest.Hex] == 0
+		})
 		return nil
 	})
 	if err != nil {
@@ -128,11 +131,15 @@ type usage struct {
 	freed  map[string]bool // needed by none but the images that were dropped
 }
 
-// usage reads what the images of an index are made of. One that cannot be read is an
-// error, unless it is about to go.
+// usage reads what the images of an index are made of, and what is attached to them. One that
+// cannot be read is an error, unless it is about to go.
 func (s *Store) usage(ctx context.Context, index *v1.IndexManifest, chosen []Entry) (*usage, error) {
 	u := &usage{images: map[string][]string{}, needed: map[string]int{}, size: map[string]int64{}, freed: map[string]bool{}}
+	attached := s.attachedTo(index)
 	for _, d := range index.Manifests {
+		if isAttached(d) {
+			continue // it is needed by what it is attached to
+		}
 		ref := d.Annotations[refName]
 		t, err := s.Walk(ctx, d)
 		if err != nil {
@@ -141,16 +148,33 @@ func (s *Store) usage(ctx context.Context, index *v1.IndexManifest, chosen []Ent
 			}
 			return nil, fmt.Errorf("pruning the image store: %s: %w", ref, err)
 		}
-		for _, b := range slices.Concat(t.Blobs, t.Manifests) {
-			hex := b.Digest.Hex
-			u.images[ref] = append(u.images[ref], hex)
-			if u.needed[hex]++; u.needed[hex] == 1 {
-				u.size[hex] = b.Size
-				u.bytes += b.Size
+		u.add(ref, t)
+		seen := map[v1.Hash]bool{}
+		for below := t.Manifests; len(below) > 0; below = below[1:] {
+			for _, a := range attached[below[0].Digest.String()] {
+				t, err := s.Walk(ctx, a)
+				if err != nil || seen[a.Digest] {
+					continue // what is damaged is attached no more
+				}
+				seen[a.Digest] = true
+				u.add(ref, t)
+				below = append(below, t.Manifests...)
 			}
 		}
 	}
-	return u, nil
+	return u, ctx.Err()
+}
+
+// add says that an image needs the blobs of a tree.
+func (u *usage) add(ref string, t *Tree) {
+	for _, b := range slices.Concat(t.Blobs, t.Manifests) {
+		hex := b.Digest.Hex
+		u.images[ref] = append(u.images[ref], hex)
+		if u.needed[hex]++; u.needed[hex] == 1 {
+			u.size[hex] = b.Size
+			u.bytes += b.Size
+		}
+	}
 }
 
 // drop says that an image is gone.

@@ -9,100 +9,59 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 
 	"fnb/images"
 )
 
-// emptyConfig is the configuration of what is no image.
-const (
-	emptyConfig     = "{}"
-	emptyConfigType = "application/vnd.oci.empty.v1+json"
-)
-
-// maxListings is how often an entry is put into a list that others write at the same time.
+// maxListings is how often entries are put into a list that others write at the same time.
 const maxListings = 8
 
-// An Attachment is one blob that is to be attached to an image, as a referrer of it. It has the fields
-// of attestation.Artifact.
-type Attachment struct {
-	ArtifactType string            // of the manifest
-	MediaType    string            // of the blob
-	Annotations  map[string]string // of the manifest; they are in the list of referrers too
-	Blob         []byte
-}
+// An Attachment is one blob that is to be attached to an image, as a referrer of it.
+type Attachment = images.Attachment
 
-// Attach attaches a to an image in ref's repository, whose own manifest stays what it is. Of subject the media
+// Attach attaches all to an image in ref's repository, whose own manifest stays what it is. Of subject the media
 // type, digest and size are used; without a digest it is what ref names. Equal attachments have equal
-// manifests: where the registry has it already, that costs one HEAD, and no list of referrers is looked at.
+// manifests: what the registry lists already is not sent, so that it costs one request. The descriptors are in the order
+// of the attachments.
 //
 // A registry without the referrers API gets the tag that stands in for it, which others may write at
 // the same time: a [*ReferrersError] says that it does not keep what is put into it.
-func (c *Client) Attach(ctx context.Context, ref string, subject v1.Descriptor, a Attachment) (v1.Descriptor, error) {
-	return c.attach(ctx, ref, subject, a, true)
-}
-
-// AttachAgain is [Client.Attach] for what the registry may have, and not list: it looks, and mends
-// the list of referrers.
-func (c *Client) AttachAgain(ctx context.Context, ref string, subject v1.Descriptor, a Attachment) (v1.Descriptor, error) {
-	return c.attach(ctx, ref, subject, a, false)
-}
-
-func (c *Client) attach(ctx context.Context, ref string, subject v1.Descriptor, a Attachment, rely bool) (v1.Descriptor, error) {
+func (c *Client) Attach(ctx context.Context, ref string, subject v1.Descriptor, all ...Attachment) ([]v1.Descriptor, error) {
 	r, err := c.parse(ref)
 	if err != nil {
-		return v1.Descriptor{}, err
+		return nil, err
 	}
 	ctx, _ = withBudget(asking(ctx, r))
 	if subject.Digest == (v1.Hash{}) {
 		if subject, err = c.Head(ctx, ref); err != nil {
-			return v1.Descriptor{}, err
+			return nil, err
 		}
 	}
-	raw, desc, err := a.manifest(subject)
-	if err != nil {
-		return desc, err
-	}
 	s := &session{client: c, ref: r}
-	if err := s.attach(ctx, subject.Digest, desc, raw, a, rely); err != nil {
-		return desc, c.explain(ctx, err, r)
+	var descs []v1.Descriptor
+	var put []referrer
+	for _, a := range all {
+		raw, desc, err := a.Manifest(subject)
+		if err != nil {
+			return nil, err
+		}
+		descs = append(descs, desc)
+		put = append(put, referrer{desc: desc, raw: raw, bring: func(ctx context.Context) error { return s.blobs(ctx, a.Blob) }})
 	}
-	return desc, nil
-}
-
-// manifest writes the manifest of an attachment, in one way for equal ones.
-func (a Attachment) manifest(subject v1.Descriptor) ([]byte, v1.Descriptor, error) {
-	empty, _, _ := v1.SHA256(bytes.NewReader([]byte(emptyConfig))) // nothing can fail
-	blob, size, _ := v1.SHA256(bytes.NewReader(a.Blob))
-	raw, err := json.Marshal(referrerManifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.ArtifactType,
-		Config:      v1.Descriptor{MediaType: emptyConfigType, Digest: empty, Size: int64(len(emptyConfig))},
-		Layers:      []v1.Descriptor{{MediaType: types.MediaType(a.MediaType), Digest: blob, Size: size}},
-		Subject:     &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
-		Annotations: a.Annotations,
-	})
-	if err != nil {
-		return nil, v1.Descriptor{}, err
+	if err := s.attach(ctx, subject.Digest, put); err != nil {
+		return nil, c.explain(ctx, err, r)
 	}
-	digest, length, err := v1.SHA256(bytes.NewReader(raw))
-	return raw, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: digest, Size: length, ArtifactType: a.ArtifactType, Annotations: a.Annotations}, err
-}
-
-// A referrerManifest is the manifest of what refers to an image. go-containerregistry's has no artifactType.
-type referrerManifest struct {
-	SchemaVersion int               `json:"schemaVersion"`
-	MediaType     types.MediaType   `json:"mediaType"`
-	ArtifactType  string            `json:"artifactType,omitempty"`
-	Config        v1.Descriptor     `json:"config"`
-	Layers        []v1.Descriptor   `json:"layers"`
-	Subject       *v1.Descriptor    `json:"subject,omitempty"`
-	Annotations   map[string]string `json:"annotations,omitempty"`
+	return descs, nil
 }
 
 // A session speaks to one repository about what go-containerregistry has no words for.
@@ -111,61 +70,131 @@ type session struct {
 	ref    reference
 }
 
-func (s *session) attach(ctx context.Context, subject v1.Hash, desc v1.Descriptor, raw []byte, a Attachment, rely bool) error {
-	resp, err := s.do(ctx, http.MethodHead, "manifests/"+desc.Digest.String(), nil, http.StatusOK, http.StatusNotFound)
+// A referrer is a manifest that refers to an image, and what brings the blobs that it names.
+type referrer struct {
+	desc  v1.Descriptor
+	raw   []byte
+	bring func(context.Context) error
+}
+
+// attach brings what the registry does not list, side by side, and has it listed.
+func (s *session) attach(ctx context.Context, subject v1.Hash, all []referrer) error {
+	listed, err := s.listed(ctx, subject)
 	if err != nil {
 		return err
 	}
-	there, api := resp.StatusCode == http.StatusOK, false
-	if there && rely {
+	all = slices.DeleteFunc(slices.Clone(all), func(r referrer) bool { return has(listed, r.desc) })
+	if len(all) == 0 {
 		return nil
 	}
-	if !there {
-		if err := s.blobs(ctx, a); err != nil {
+	var silent atomic.Bool
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.client.opts.Jobs)
+	for _, r := range all {
+		g.Go(func() error {
+			said, err := s.put(gctx, r)
+			if !said {
+				silent.Store(true)
+			}
 			return err
-		}
-		resp, err := s.do(ctx, http.MethodPut, "manifests/"+desc.Digest.String(), &rawManifest{raw: raw, mediaType: desc.MediaType}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		if err != nil {
-			return err
-		}
-		api = resp.Header.Get("OCI-Subject") != "" // the registry's word that it lists it
+		})
 	}
-	if api {
-		return nil
+	if err := g.Wait(); err != nil || !silent.Load() {
+		return err
 	}
-	return s.list(ctx, subject, desc)
+	var descs []v1.Descriptor
+	for _, r := range all {
+		descs = append(descs, r.desc)
+	}
+	return s.list(ctx, subject, descs)
 }
 
-// blobs brings what the manifest names.
-func (s *session) blobs(ctx context.Context, a Attachment) error {
-	pusher, _ := s.client.remotes()
-	for _, l := range []v1.Layer{static.NewLayer([]byte(emptyConfig), emptyConfigType), static.NewLayer(a.Blob, types.MediaType(a.MediaType))} {
-		release, err := s.client.slot(ctx)
-		if err != nil {
-			return err
-		}
-		err = pusher.Upload(ctx, s.ref.repo, l)
-		release()
-		if err != nil {
-			return err
-		}
+// put brings one referrer. It reports whether the registry has said that it lists it.
+func (s *session) put(ctx context.Context, r referrer) (listed bool, err error) {
+	if err := r.bring(ctx); err != nil {
+		return false, err
 	}
-	return nil
+	resp, err := s.do(ctx, http.MethodPut, "manifests/"+r.desc.Digest.String(), &content{raw: r.raw, mediaType: string(r.desc.MediaType)}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+	if err != nil {
+		return false, err
+	}
+	return resp.Header.Get("OCI-Subject") != "", nil
 }
+
+// blobs brings what the manifest of an attachment names. Its blob is the image's own, so nobody is asked for it; the
+// configuration is in a repository once.
+func (s *session) blobs(ctx context.Context, blob []byte) error {
+	if _, there := s.client.emptied.Load(s.ref.repo.String()); !there {
+		sum, _, _ := v1.SHA256(strings.NewReader(images.EmptyConfig)) // nothing can fail
+		resp, err := s.do(ctx, http.MethodHead, "blobs/"+sum.String(), nil, http.StatusOK, http.StatusNotFound)
+		if err == nil && resp.StatusCode == http.StatusNotFound {
+			err = s.blob(ctx, []byte(images.EmptyConfig))
+		}
+		if err != nil {
+			return err
+		}
+		s.client.emptied.Store(s.ref.repo.String(), true)
+	}
+	return s.blob(ctx, blob)
+}
+
+// blob sends a small blob, in one piece (OCI distribution spec, "POST then PUT").
+func (s *session) blob(ctx context.Context, raw []byte) error {
+	release, err := s.client.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	sum, _, _ := v1.SHA256(bytes.NewReader(raw)) // nothing can fail
+	resp, err := s.do(ctx, http.MethodPost, "blobs/uploads/", nil, http.StatusAccepted, http.StatusCreated)
+	if err != nil {
+		return err
+	}
+	to, err := resp.Location()
+	if err != nil {
+		return fmt.Errorf("the registry does not say where a blob is sent to: %w", err)
+	}
+	query := to.Query()
+	query.Set("digest", sum.String())
+	to.RawQuery = query.Encode()
+	_, err = s.at(ctx, http.MethodPut, to.String(), &content{raw: raw, mediaType: "application/octet-stream"}, http.StatusCreated, http.StatusOK, http.StatusNoContent)
+	return err
+}
+
+// listed are the referrers of an image that the registry has in its list.
+func (s *session) listed(ctx context.Context, subject v1.Hash) ([]v1.Descriptor, error) {
+	if s.hasAPI() {
+		found, api, err := s.api(ctx, subject.String(), "")
+		if err != nil || api {
+			return found, err
+		}
+		s.lacksAPI()
+	}
+	index, err := s.tag(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	return index.Manifests, nil
+}
+
+// hasAPI reports whether the registry may have the referrers API.
+func (s *session) hasAPI() bool {
+	_, none := s.client.noReferrers.Load(s.ref.repo.RegistryStr())
+	return !none
+}
+
+func (s *session) lacksAPI() { s.client.noReferrers.Store(s.ref.repo.RegistryStr(), true) }
 
 // list sees to it that a registry that did not say so lists what was attached: one that has the API is
 // asked, the others get the tag. Others may write that too, so it is looked at again.
-func (s *session) list(ctx context.Context, subject v1.Hash, desc v1.Descriptor) error {
-	host := s.ref.repo.RegistryStr()
-	if _, none := s.client.noReferrers.Load(host); !none {
-		got, api, err := s.api(ctx, subject.String(), desc.ArtifactType)
-		switch {
-		case err != nil:
+func (s *session) list(ctx context.Context, subject v1.Hash, descs []v1.Descriptor) error {
+	if s.hasAPI() {
+		got, api, err := s.api(ctx, subject.String(), "")
+		if err != nil {
 			return err
-		case api && has(got, desc):
+		}
+		if api && hasAll(got, descs) {
 			return nil
-		case !api:
-			s.client.noReferrers.Store(host, true)
 		}
 	}
 	unlock := s.client.listing.lock(s.ref.repo.String() + "@" + subject.String())
@@ -182,25 +211,30 @@ func (s *session) list(ctx context.Context, subject v1.Hash, desc v1.Descriptor)
 		if err != nil {
 			return err
 		}
-		if has(index.Manifests, desc) {
+		if hasAll(index.Manifests, descs) {
 			return nil
 		}
-		if len(index.Manifests) >= maxReferrers {
-			return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Count: len(index.Manifests)}
+		for _, d := range descs {
+			if !has(index.Manifests, d) {
+				index.Manifests = append(index.Manifests, d)
+			}
 		}
-		index.Manifests = append(index.Manifests, desc)
 		raw, err := json.Marshal(index)
 		if err != nil {
 			return err
 		}
-		if len(raw) > images.MaxManifest {
+		if len(index.Manifests) > maxReferrers || len(raw) > images.MaxManifest {
 			return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Count: len(index.Manifests)}
 		}
-		if _, err := s.do(ctx, http.MethodPut, "manifests/"+fallbackTag(subject), &rawManifest{raw: raw, mediaType: types.OCIImageIndex}, http.StatusCreated, http.StatusOK, http.StatusAccepted); err != nil {
+		if _, err := s.do(ctx, http.MethodPut, "manifests/"+fallbackTag(subject), &content{raw: raw, mediaType: string(types.OCIImageIndex)}, http.StatusCreated, http.StatusOK, http.StatusAccepted); err != nil {
 			return err
 		}
 	}
-	return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Lost: desc.Digest.String()}
+	return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Lost: descs[0].Digest.String()}
+}
+
+func hasAll(all, some []v1.Descriptor) bool {
+	return !slices.ContainsFunc(some, func(d v1.Descriptor) bool { return !has(all, d) })
 }
 
 func has(all []v1.Descriptor, one v1.Descriptor) bool {
@@ -212,25 +246,35 @@ func has(all []v1.Descriptor, one v1.Descriptor) bool {
 	return false
 }
 
-// do makes a request about the repository, with a manifest as its body or none. The answer's body
+// content is the body of a request.
+type content struct {
+	raw       []byte
+	mediaType string
+}
+
+// do makes a request about the repository, with a body or none. The answer's body
 // is in memory, and bounded.
-func (s *session) do(ctx context.Context, method, path string, body *rawManifest, want ...int) (*answer, error) {
+func (s *session) do(ctx context.Context, method, path string, body *content, want ...int) (*answer, error) {
+	return s.at(ctx, method, fmt.Sprintf("%s://%s/v2/%s/%s", s.ref.repo.Scheme(), s.ref.repo.RegistryStr(), s.ref.repo.RepositoryStr(), path), body, want...)
+}
+
+// at is do for an address in full.
+func (s *session) at(ctx context.Context, method, address string, body *content, want ...int) (*answer, error) {
 	client, err := s.client.speaker(ctx, s.ref)
 	if err != nil {
 		return nil, err
 	}
-	at := fmt.Sprintf("%s://%s/v2/%s/%s", s.ref.repo.Scheme(), s.ref.repo.RegistryStr(), s.ref.repo.RepositoryStr(), path)
-	var content io.Reader = http.NoBody
+	var reader io.Reader = http.NoBody
 	if body != nil {
-		content = bytes.NewReader(body.raw)
+		reader = bytes.NewReader(body.raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, at, content)
+	req, err := http.NewRequestWithContext(ctx, method, address, reader)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", string(types.OCIImageIndex)+","+string(types.OCIManifestSchema1))
 	if body != nil {
-		req.Header.Set("Content-Type", string(body.mediaType))
+		req.Header.Set("Content-Type", body.mediaType)
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -64,14 +64,15 @@ func TestAttach(t *testing.T) {
 			if got, err := c.Referrers(t.Context(), ref, desc.Digest.String(), ""); err != nil || len(got) != 0 {
 				t.Errorf("before: %v, %v", got, err)
 			}
-			one, err := c.Attach(t.Context(), ref, desc, note("one"))
-			fixture.Must(t, err)
 			other := note("two")
 			other.ArtifactType = "application/x-other"
-			two, err := c.Attach(t.Context(), ref, v1.Descriptor{}, other)
-			fixture.Must(t, err)
+			made, err := c.Attach(t.Context(), ref, v1.Descriptor{}, note("one"), other)
+			if err != nil || len(made) != 2 {
+				t.Fatalf("%v, %v", made, err)
+			}
+			one, two := made[0], made[1]
 			again, err := newClient(t, Options{}).Attach(t.Context(), ref, desc, note("one"))
-			if err != nil || again.Digest != one.Digest {
+			if err != nil || again[0].Digest != one.Digest {
 				t.Errorf("again: %v, %v", again, err)
 			}
 			got, err := newClient(t, Options{}).Referrers(t.Context(), ref, desc.Digest.String(), "")
@@ -118,8 +119,14 @@ func TestAttachCosts(t *testing.T) {
 	reg.Requests()
 	_, err = c.Attach(t.Context(), ref, desc, note("one"))
 	fixture.Must(t, err)
-	if after := reg.Requests(); len(after) != 1 || after[0].Method != http.MethodHead {
+	if after := reg.Requests(); len(after) != 1 || after[0].Method != http.MethodGet {
 		t.Errorf("the same again made %v", after)
+	}
+	// Three for each, of which one is its manifest, beside those for the list.
+	_, err = c.Attach(t.Context(), ref, desc, note("two"), note("three"), note("one"))
+	fixture.Must(t, err)
+	if after := reg.Requests(); len(after) != 1+2*3+3 {
+		t.Errorf("two more made %v", after)
 	}
 }
 
@@ -201,7 +208,7 @@ func TestReferrersLost(t *testing.T) {
 	}
 	// It is there now, and not listed.
 	mode = ""
-	_, err = newClient(t, Options{}).AttachAgain(t.Context(), ref, desc, note("one"))
+	_, err = newClient(t, Options{}).Attach(t.Context(), ref, desc, note("one"))
 	fixture.Must(t, err)
 }
 

@@ -67,8 +67,14 @@ type Client struct {
 	// contents are the blobs of stored images: v1.Hash to []v1.Hash.
 	contents sync.Map
 
+	referring
+}
+
+// referring is what a client has learnt of those to whom it speaks of referrers.
+type referring struct {
 	speakers    sync.Map // *http.Client by repository
 	noReferrers sync.Map // registries without the referrers API
+	emptied     sync.Map // repositories that have the configuration of what is no image
 	listing     named    // lists of referrers that are being written
 }
 

@@ -1,7 +1,7 @@
 // Package registry moves images between the local image store and OCI
 // registries.
 //
-// A [Client] speaks to registries: [Client.Push], [Client.Pull], [Client.Head],
+// A [Client] speaks to registries: [Client.Push], [Client.Pull], [Client.Copy], [Client.Head],
 // [Client.Attach], [Client.Referrers] and [Client.Login]. It sends only what the registry does not have, waits and
 // tries again where that can help, and uses plain HTTP only for this machine or
 // for hosts it was told of. Credentials are those of Docker and Podman.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -27,13 +26,15 @@ type Pushed struct {
 	Mounted    int64    // bytes of blobs taken over from other repositories
 	Present    int64    // bytes of blobs that the registry had
 	Unchanged  bool     // every target named the image already
+	Attached   int      // things that were attached, and that a target did not have
 }
 
 // Push makes each target name the image that ref names in the image store; with
 // no targets, ref itself. Nothing is rebuilt, blobs that a registry has are not
 // sent, and a blob that another repository of the registry has is taken over
-// from there. A target is changed only after everything it names has arrived. A
-// digest in a target must be the image's.
+// from there. What is attached to the image in the image store is brought along. A target is changed only after
+// everything it names, and everything attached, has arrived; one that names the image already costs
+// one request. A digest in a target must be the image's.
 func (c *Client) Push(ctx context.Context, store *images.Store, ref string, targets ...string) (*Pushed, error) {
 	if len(targets) == 0 {
 		targets = []string{ref}
@@ -52,19 +53,8 @@ func (c *Client) Push(ctx context.Context, store *images.Store, ref string, targ
 		return nil, err
 	}
 	defer release()
-	p := &push{client: c, store: store, desc: desc}
-	p.result = Pushed{Digest: desc.Digest.String(), Unchanged: true}
-	for _, r := range refs {
-		p.result.References = append(p.result.References, r.String())
-		if err := p.to(asking(ctx, r), r); err != nil {
-			err = c.explain(ctx, err, r)
-			if none, ok := errors.AsType[*NotFoundError](err); ok {
-				none.Pushed = true
-			}
-			return nil, err
-		}
-	}
-	return &p.result, nil
+	p := &push{client: c, from: &kept{client: c, store: store, ref: ref}, desc: desc}
+	return p.toAll(ctx, refs)
 }
 
 func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, error) {
@@ -85,36 +75,100 @@ func (c *Client) targets(targets []string, desc v1.Descriptor) ([]reference, err
 // A push is one image on its way to its targets.
 type push struct {
 	client *Client
-	store  *images.Store
+	from   source
 	desc   v1.Descriptor
+	again  bool // a target that names the image gets what is attached too
 
-	siblings map[v1.Hash]name.Repository // other repositories that may have a blob
+	// What the image is made of, and what is attached to it; nil until it is needed.
+	image    *images.Tree
+	attached []attachedTo
 
 	mu     sync.Mutex
 	result Pushed
 }
 
-// to brings the image to one target.
+// toAll brings the image to its targets.
+func (p *push) toAll(ctx context.Context, refs []reference) (*Pushed, error) {
+	p.result = Pushed{Digest: p.desc.Digest.String(), Unchanged: true}
+	for _, r := range refs {
+		p.result.References = append(p.result.References, r.String())
+		if err := p.to(asking(ctx, r), r); err != nil {
+			err = p.client.explain(ctx, err, r)
+			if none, ok := errors.AsType[*NotFoundError](err); ok && none.Reference == r.String() {
+				none.Pushed = true
+			}
+			return nil, err
+		}
+	}
+	return &p.result, nil
+}
+
+// to brings the image to one target, whose tag is written last.
 func (p *push) to(ctx context.Context, r reference) error {
-	ok, err := p.exists(ctx, r.name())
-	if err != nil || ok {
+	named, err := p.exists(ctx, r.name())
+	if err != nil || named && !p.again {
 		return err
+	}
+	if err := p.look(ctx); err != nil {
+		return err
+	}
+	sibling := p.from.sibling(ctx, r.repo)
+	if named {
+		return p.attach(ctx, r, sibling)
 	}
 	p.result.Unchanged = false
-	t, err := p.store.Walk(ctx, p.desc)
+	byDigest := r.repo.Digest(p.desc.Digest.String())
+	there, err := p.exists(ctx, byDigest)
 	if err != nil {
 		return err
 	}
-	ok, err = p.exists(ctx, r.repo.Digest(p.desc.Digest.String()))
-	if err != nil {
-		return err
-	}
-	if !ok {
-		if err := p.bring(ctx, r, t); err != nil {
+	if !there {
+		if err := p.bring(ctx, r, p.image, sibling); err != nil {
 			return err
 		}
 	}
-	return p.put(ctx, p.desc, t, r.name())
+	if len(p.attached) > 0 {
+		if !there {
+			if err := p.put(ctx, p.desc, p.image, byDigest); err != nil {
+				return err
+			}
+		}
+		if err := p.attach(ctx, r, sibling); err != nil {
+			return err
+		}
+	}
+	return p.put(ctx, p.desc, p.image, r.name())
+}
+
+// look reads what the image is made of, and what is attached to it.
+func (p *push) look(ctx context.Context) (err error) {
+	if p.image != nil {
+		return nil
+	}
+	if p.image, err = p.from.tree(ctx, p.desc); err == nil {
+		p.attached, err = attachedBelow(ctx, p.from, p.image)
+	}
+	return err
+}
+
+// attach brings what is attached to the image, and is not there.
+func (p *push) attach(ctx context.Context, r reference, sibling func(v1.Hash) name.Repository) error {
+	s := &session{client: p.client, ref: r}
+	for _, to := range p.attached {
+		var all []referrer
+		for _, t := range to.referrers {
+			all = append(all, referrer{desc: top(t), raw: t.Raw[top(t).Digest], bring: func(ctx context.Context) error {
+				p.mu.Lock()
+				p.result.Attached++
+				p.mu.Unlock()
+				return p.bring(ctx, r, t, sibling)
+			}})
+		}
+		if err := s.attach(ctx, to.subject, all); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exists reports whether ref names the image in the registry. Some registries
@@ -132,9 +186,8 @@ func (p *push) exists(ctx context.Context, ref name.Reference) (bool, error) {
 	return false, err
 }
 
-// bring sends all blobs, and then the manifests below the image's own.
-func (p *push) bring(ctx context.Context, r reference, t *images.Tree) error {
-	p.siblings = p.client.siblings(ctx, p.store, r.repo)
+// bring sends all blobs of a tree, and then the manifests below its own.
+func (p *push) bring(ctx context.Context, r reference, t *images.Tree, sibling func(v1.Hash) name.Repository) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, b := range t.Blobs {
 		release, err := p.client.slot(gctx)
@@ -143,7 +196,7 @@ func (p *push) bring(ctx context.Context, r reference, t *images.Tree) error {
 		}
 		g.Go(func() error {
 			defer release()
-			return p.blob(gctx, r, b)
+			return p.blob(gctx, r, b, sibling(b.Digest))
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -159,11 +212,10 @@ func (p *push) bring(ctx context.Context, r reference, t *images.Tree) error {
 
 // blob brings one blob to r's repository. Where another push of the same client
 // is sending it to the same registry, blob waits for that and takes it over.
-func (p *push) blob(ctx context.Context, r reference, d v1.Descriptor) error {
+func (p *push) blob(ctx context.Context, r reference, d v1.Descriptor, from name.Repository) error {
 	key := place{registry: r.repo.RegistryStr(), digest: d.Digest.String()}
 	at, first := p.client.places.claim(key, r.repo)
 	if first {
-		from := p.siblings[d.Digest]
 		err := p.upload(ctx, r, d, from)
 		p.client.places.settle(key, at, err == nil)
 		return err
@@ -187,7 +239,7 @@ func (p *push) upload(ctx context.Context, r reference, d v1.Descriptor, from na
 	pusher, _ := p.client.remotes()
 	for {
 		attempt, watch := stall.New(ctx, p.client.stall)
-		layer, err := p.layer(d, watch)
+		layer, err := p.from.layer(attempt, d, watch)
 		if err != nil {
 			watch.End()
 			return err
@@ -225,11 +277,6 @@ func worthAnew(err error) bool {
 		return true
 	}
 	return t.StatusCode >= 500
-}
-
-// layer returns a stored blob as go-containerregistry wants it.
-func (p *push) layer(d v1.Descriptor, watch *stall.Watch) (v1.Layer, error) {
-	return partial.CompressedToLayer(&sentBlob{Blob: p.store.Blob(d), watch: watch})
 }
 
 // A sentBlob is a stored blob whose reading is watched.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"fnb/images"
 	"fnb/internal/plain"
 )
 
@@ -31,14 +33,15 @@ type ReferrersError struct {
 	Reference string
 	Subject   string // the image's digest
 	Lost      string // what the registry was given or has listed, and does not have; "" where
-	Count     int    // there are more than are read
+	Count     int    // there are more than are read, or than Most
+	Most      int    // how many there may be, where that is less than are read
 }
 
 func (e *ReferrersError) Error() string {
 	if e.Lost != "" {
 		return fmt.Sprintf("%s: the registry has lost what was attached to the image: %s", e.Reference, e.Lost)
 	}
-	return fmt.Sprintf("%s: more than %d things are attached to %s", e.Reference, maxReferrers, e.Subject)
+	return fmt.Sprintf("%s: more than %d things are attached to %s", e.Reference, cmp.Or(e.Most, maxReferrers), e.Subject)
 }
 
 // An AttachedError says that something attached to an image is not what its place promises.
@@ -76,13 +79,13 @@ func (c *Client) Referrers(ctx context.Context, ref, digest, artifactType string
 }
 
 func (s *session) referrers(ctx context.Context, subject v1.Hash, artifactType string) ([]v1.Descriptor, error) {
-	if _, none := s.client.noReferrers.Load(s.ref.repo.RegistryStr()); !none {
+	if s.hasAPI() {
 		found, api, err := s.api(ctx, subject.String(), artifactType)
 		if err != nil || len(found) > 0 {
 			return found, err
 		}
 		if !api {
-			s.client.noReferrers.Store(s.ref.repo.RegistryStr(), true)
+			s.lacksAPI()
 		}
 	}
 	index, err := s.tag(ctx, subject)
@@ -99,7 +102,7 @@ func (s *session) referrers(ctx context.Context, subject v1.Hash, artifactType s
 // something is, or that it is of its configuration's; it may be of any.
 func ofType(all []v1.Descriptor, artifactType string) []v1.Descriptor {
 	return slices.DeleteFunc(all, func(d v1.Descriptor) bool {
-		unsaid := d.ArtifactType == "" || d.ArtifactType == emptyConfigType
+		unsaid := d.ArtifactType == "" || d.ArtifactType == images.EmptyConfigType
 		return artifactType != "" && d.ArtifactType != artifactType && !unsaid
 	})
 }
@@ -197,7 +200,7 @@ func (s *session) attached(ctx context.Context, digest string, referrer v1.Descr
 	if sum, _, err := v1.SHA256(bytes.NewReader(got.raw)); err != nil || sum != referrer.Digest {
 		return bad("its manifest has the digest %s", sum)
 	}
-	var m referrerManifest
+	var m images.AttachmentManifest
 	if err := json.Unmarshal(got.raw, &m); err != nil {
 		return bad("reading its manifest: %v", plain.Error(err))
 	}

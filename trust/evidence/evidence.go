@@ -106,7 +106,7 @@ func Sign(ctx context.Context, c *registry.Client, ref string, subject v1.Descri
 	}
 	a, err := attestation.Sign(ctx, signer, attestation.Signature(digest))
 	if err == nil {
-		_, err = c.AttachAgain(ctx, ref, subject, registry.Attachment(a))
+		_, err = c.Attach(ctx, ref, subject, registry.Attachment(a))
 	}
 	return err == nil, err
 }
