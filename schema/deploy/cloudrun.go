@@ -18,7 +18,7 @@ const (
 
 // cloudRunCores is the CPU that so much memory needs at least.
 func cloudRunCores(memory float64) float64 {
-	for _, step := range []struct{ above, cores float64 }{{24, 8}, {16, 6}, {8, 4}, {4, 2}} {
+	for _, step := range []struct{ above, cores float64 }{{24, 8}, {16, 6}, {8, 4}, {4, 2}, {1, 1}, {0.5, 0.5}} {
 		if memory > step.above*gibibyte {
 			return step.cores
 		}
@@ -59,7 +59,11 @@ func CloudRun(f Function) (Part, error) {
 	if least := map[float64]float64{4: 2, 6: 4, 8: 4}[c]; m > 0 && m < least*gibibyte {
 		fail(false, "limits: Cloud Run wants memory %q at least for so many CPUs", decimal(least)+"Gi")
 	}
-	if least := cloudRunCores(m); max(c, 1) < least {
+	has := c
+	if has == 0 {
+		has = 1 // unless something is said
+	}
+	if least := cloudRunCores(m); has < least {
 		fail(false, "limits: Cloud Run wants cpu %q at least for so much memory", decimal(least))
 	}
 	limit := f.duration("exec_timeout", usualTimeout)
@@ -77,6 +81,10 @@ func CloudRun(f Function) (Part, error) {
 		mount:  Function.oneSecret, verbatim: true,
 	})
 	pod = append(mapping{{key: "timeoutSeconds", value: max(1, seconds(limit))}}, pod...)
+	if has < 1 {
+		p.note("limits: Cloud Run gives less than one CPU to one request at a time: containerConcurrency is 1")
+		pod = append(mapping{{key: "containerConcurrency", value: 1}}, pod...)
+	}
 	template := append(add(nil, "metadata", f.podMetadata(labels)), item{key: "spec", value: pod})
 	p.docs = []mapping{{
 		{key: "apiVersion", value: "serving.knative.dev/v1"},

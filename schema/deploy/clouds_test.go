@@ -126,6 +126,7 @@ func TestCloudServices(t *testing.T) {
 			"spec/template/spec/containers/0/securityContext":                     nil, "spec/template/spec/nodeSelector": nil,
 			"spec/template/spec/containers/0/startupProbe/httpGet/path": "/_/ready", "spec/template/spec/containers/0/resources/requests": nil,
 			"spec/template/spec/volumes/0/secret/items/0/path": "token", "spec/template/spec/containers/0/resources/limits/cpu": "1",
+			"spec/template/spec/containerConcurrency": nil,
 		}, "namespace constraints requests readonly_root_filesystem scale.*"},
 		"codeengine": {map[string]any{
 			"metadata/namespace": "shop", "spec/template/metadata/annotations/autoscaling.knative.dev~max-scale": "9",
@@ -147,6 +148,10 @@ func TestCloudServices(t *testing.T) {
 				t.Errorf("%s: no note has %s:\n%s", platform, word, notes)
 			}
 		}
+	}
+	doc, notes := tree(t, "cloudrun", full()) // half a CPU
+	if got := at(doc, "spec/template/spec/containerConcurrency"); got != 1.0 || !strings.Contains(notes, "one request at a time") {
+		t.Errorf("containerConcurrency %v, and %s", got, notes)
 	}
 }
 
@@ -202,6 +207,10 @@ func TestCloudLimits(t *testing.T) {
 		{"cloudrun", deploy.Function{Secrets: []string{"a", "b"}}, "mounts one at a folder"},
 		{"cloudrun", deploy.Function{Limits: limits("3", "1Gi")}, "not 3"},
 		{"cloudrun", deploy.Function{Limits: limits("1", "8Gi")}, `cpu "2"`},
+		{"cloudrun", deploy.Function{Limits: limits("500m", "2Gi")}, `cpu "1"`},
+		{"cloudrun", deploy.Function{Limits: limits("100m", "600Mi")}, `cpu "0.5"`},
+		{"cloudrun", deploy.Function{Limits: limits("100m", "512Mi")}, ""},
+		{"cloudrun", deploy.Function{Limits: &schema.Resources{Memory: "4Gi"}}, ""},
 		{"cloudrun", deploy.Function{Limits: limits("6", "2Gi")}, `memory "4Gi"`},
 		{"cloudrun", deploy.Function{Limits: limits("8", "33Gi")}, "at most 32Gi"},
 		{"cloudrun", deploy.Function{Limits: limits("8", "32Gi")}, ""},
