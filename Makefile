@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom kubernetes standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom sigstore kubernetes sign standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -65,14 +65,15 @@ uninstall: ## remove what "make install" has installed below PREFIX
 # A release is of the tag that is checked out; without one it is a trial, named by the commit and its time.
 RELEASE   ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || echo v0.0.0-$$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S)-$$(git rev-parse --short=12 HEAD))
 PLATFORMS ?= # those that are made; none is all
+RELEASE_KEY ?= # signs the release, as fnb sign takes it; its password is FNB_KEY_PASSWORD
 release: release-files release-image ## make the files of a release and the image of fnb, below dist; see docs/releasing.md
 
 # Another Go compiles and compresses to other bytes, so go.mod's is used.
 release-files: export GOTOOLCHAIN = go$(shell sed -n 's/^go //p' go.mod)
 release-files: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
-release-files: watchdog ## make the archives, packages, checksums and manifests of a release, below dist
+release-files: watchdog ## make the archives, packages, checksums, SBOM, provenance and manifests of a release, below dist
 	@[ -z "$$(git status --porcelain)" ] || { echo "release: the checkout has changes; commit them first, see: git status" >&2; exit 1; }
-	go -C tools/release run . -version $(RELEASE) -root $(CURDIR) -out $(CURDIR)/dist $(if $(strip $(PLATFORMS)),-platforms "$(PLATFORMS)")
+	go -C tools/release run . -version $(RELEASE) -root $(CURDIR) -out $(CURDIR)/dist -commit $$(git rev-parse HEAD) $(if $(RELEASE_KEY),-key "$(RELEASE_KEY)") $(if $(strip $(PLATFORMS)),-platforms "$(PLATFORMS)")
 
 # FLAGS are those of fnb build, such as --push, with IMAGE=ghcr.io/acme/fnb as where to.
 release-image: export VERSION = $(RELEASE:v%=%)
@@ -148,11 +149,22 @@ $(bills): tools/sbom/requirements.txt
 	@if python3 -m venv tools/sbom/venv 2>/dev/null; then tools/sbom/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
 	else echo "sbom: python3-venv is missing; its checks are left out" >&2; fi
 
+sigstore = tools/sign/node_modules/@sigstore/verify/package.json
+sigstore: $(sigstore) ## fetch Sigstore's library for JavaScript, which verifies what fnb signs
+
+$(sigstore): tools/sign/package.json tools/sign/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tools/sign --ignore-scripts --no-audit --no-fund && touch $@; \
+	else echo "sigstore: npm is missing; its checks are left out" >&2; fi
+
 $(rivals): tools/bench/go.mod tools/bench/go.sum
 	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ github.com/google/ko
 	@touch $(rivals)
 
-# They are kept in the user's cache folder, so that another checkout need not compile them.
+# Both are kept in the user's cache folder, so that another checkout need not compile them.
+signers = github.com/sigstore/cosign/v3/cmd/cosign oras.land/oras/cmd/oras github.com/google/osv-scanner/v2/cmd/osv-scanner
+sign: ## compile cosign, oras and osv-scanner, which tests are skipped without; which the first time takes some minutes
+	@mkdir -p bin/tools; programs=$$(tools/compile fnb-sign $(addprefix sign=,$(signers))); ln -sf "$$programs"/* bin/tools/
+
 kubernetes: setup ## compile Kubernetes, which tests are skipped without; the first time takes 13 minutes of one processor
 	@tools/kubernetes/install
 
@@ -190,7 +202,7 @@ beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EX
 # Pictures of the store's page are kept there.
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
-	$(call beside,setup axe cfn sbom,build)
+	$(call beside,setup axe cfn sbom sigstore,build)
 	$(call beside,layers $(call required,vm),tools vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...

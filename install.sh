@@ -9,6 +9,9 @@ set -eu
 release=''
 releases=''
 
+# Whose signature every release has: a public key of OpenSSH's. None has one yet.
+key=''
+
 main() {
   read_arguments "$@"
   find_platform
@@ -40,11 +43,14 @@ Usage: sh install.sh [VERSION] [FLAG]...
   --base URL    take it from URL/vVERSION, such as a mirror: https: or file:
   --sha256 HEX  the SHA-256 that must be right: of the archive, or of the release's
                 checksums.txt, which is the same on all platforms
+  --key KEY     who must have signed the release: a public key of OpenSSH's, or its file.
+                It needs ssh-keygen
   --dry-run     say what would be done, and do nothing
 
 Examples:
   sh install.sh 1.2.3
   sh install.sh 1.2.3 --to /usr/local/bin --base https://mirror.example.com/fnb
+  sh install.sh 1.2.3 --key 'ssh-ed25519 AAAA…'
 EOF
 }
 
@@ -64,16 +70,17 @@ misuse() {
 have() { command -v "$1" >/dev/null 2>&1; }
 
 read_arguments() {
-  version='' base=$releases to='' expected='' dry=''
+  version='' base=$releases to='' expected='' dry='' signer=''
   while [ $# -gt 0 ]; do
     case $1 in
-    --to | --base | --sha256)
+    --to | --base | --sha256 | --key)
       # A variable that is not set must not take a checksum away.
       [ -n "${2:-}" ] || misuse "$1 needs a value"
       case $1 in
       --to) to=$2 ;;
       --base) base=$2 ;;
       --sha256) expected=$2 ;;
+      --key) signer=$2 ;;
       esac
       shift
       ;;
@@ -100,6 +107,7 @@ read_arguments() {
   [ -z "$expected" ] || is_sum "$expected" || misuse "--sha256 $expected: it must be 64 hexadecimal digits"
   check_base
   check_folder
+  check_key
 }
 
 check_base() {
@@ -130,6 +138,19 @@ check_folder() {
   case $to in /* | [A-Za-z]:*) ;; *) to=$PWD/$to ;; esac
 }
 
+# check_key reads the key that was named. The one in this file is for whoever gives no checksum.
+check_key() {
+  if [ -n "$signer" ] && [ -f "$signer" ]; then
+    signer=$(grep -v '^#' "$signer" | head -n 1 | tr -d '\r')
+  elif [ -z "$signer" ] && [ -z "$expected" ]; then
+    signer=$key
+  fi
+  case $signer in
+  '' | 'ssh-'*' AAAA'* | 'ecdsa-'*' AAAA'* | 'sk-'*' AAAA'*) ;;
+  *) misuse '--key is neither a public key of OpenSSH nor the file of one: it begins with a word such as ssh-ed25519' ;;
+  esac
+}
+
 find_platform() {
   os=$(uname -s) arch=$(uname -m) kind=tar.gz program=fnb
   case $os in
@@ -156,6 +177,7 @@ find_programs() {
   *) have curl || have wget || fail 'neither curl nor wget is installed' ;;
   esac
   have sha256sum || have shasum || fail 'neither sha256sum nor shasum is installed, so nothing can be checked'
+  [ -z "$signer" ] || have ssh-keygen || fail 'ssh-keygen is not installed, so the signature of the release cannot be checked: install OpenSSH'
   case $kind in
   zip) have unzip || fail 'unzip is not installed' ;;
   *) have tar || fail 'tar is not installed' ;;
@@ -240,13 +262,15 @@ listed() {
 }
 
 # get_archive gets the archive and checks it: against the checksum that the caller expects,
-# or against checksums.txt, which the caller's may also be of.
+# or against checksums.txt, which the caller's may also be of. With a key that must be signed.
 get_archive() {
   get "$page/$name" "$work/$name" || fail "cannot get $page/$name: is there a version $version, for $os on $arch?"
   got=$(sum "$work/$name")
   is_sum "$got" || fail "the SHA-256 of $name cannot be computed: nothing was installed"
-  [ "$got" != "$expected" ] || return 0
+  if [ "$got" = "$expected" ] && [ -z "$signer" ]; then return; fi
   get "$page/checksums.txt" "$work/checksums.txt" || fail "cannot get $page/checksums.txt; $name has the SHA-256 $got${expected:+, not $expected}"
+  check_signature
+  [ "$got" != "$expected" ] || expected=
   if [ -n "$expected" ]; then
     list=$(sum "$work/checksums.txt")
     [ "$list" = "$expected" ] ||
@@ -256,6 +280,15 @@ get_archive() {
   is_sum "$wanted" || fail "$page/checksums.txt has no checksum of $name$(what "$work/checksums.txt")"
   [ "$got" = "$wanted" ] ||
     fail "$name has the SHA-256 $got$(what "$work/$name"), and checksums.txt wants $wanted: nothing was installed"
+}
+
+# check_signature has ssh-keygen say whether the key has signed checksums.txt, for a release.
+check_signature() {
+  [ -n "$signer" ] || return 0
+  get "$page/checksums.txt.sig" "$work/checksums.txt.sig" || fail "cannot get $page/checksums.txt.sig, the signature of the release: nothing was installed"
+  printf 'fnb namespaces="fnb-release" %s\n' "$signer" >"$work/signers"
+  ssh-keygen -Y verify -f "$work/signers" -I fnb -n fnb-release -s "$work/checksums.txt.sig" <"$work/checksums.txt" >/dev/null 2>&1 ||
+    fail "checksums.txt of $version is not signed by the key$(what "$work/checksums.txt.sig"): nothing was installed"
 }
 
 # unpack reads the program out of the archive, and nothing else: no path, link or mode in an

@@ -88,7 +88,10 @@ const (
 func (d *Document) CycloneDX() ([]byte, error) {
 	d.Sort()
 	name := cmp.Or(d.Subject.Name, "image")
-	img := cdxComponent{Type: "container", Ref: "image", Name: name, Version: d.Subject.Digest, PURL: d.Subject.PURL(), Hashes: cdxHashes(d.Subject.Digest)}
+	img := cdxComponent{Type: "container", Ref: "image", Name: name, Version: cmp.Or(d.Subject.Digest, d.Subject.Version), PURL: d.Subject.PURL(), Hashes: cdxHashes(d.Subject.Digest)}
+	if d.Subject.Version != "" {
+		img.Type = "application"
+	}
 	out := cdxDocument{
 		BOMFormat: "CycloneDX", SpecVersion: "1.6", Version: 1,
 		Metadata: cdxMetadata{

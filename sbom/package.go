@@ -68,9 +68,10 @@ type Document struct {
 	Packages []Package // sorted, each once
 }
 
-// A Subject is the image that a document is about.
+// A Subject is the image that a document is about, or programs that are in none.
 type Subject struct {
 	Name     string // repository, without tag and digest
+	Version  string // of programs; "" is an image
 	Digest   string // of the image of one platform; "" where it is not known
 	Platform string // "linux/amd64"
 }

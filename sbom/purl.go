@@ -32,6 +32,13 @@ func NodePURL(name, version string) string {
 	return PURL("npm", scope, rest, version, nil)
 }
 
+// OwnPURL is the package URL of what somebody has made and put into no registry of packages, such as the function's own
+// package.
+func OwnPURL(name, version string) string {
+	scope, rest := scoped(name)
+	return PURL("generic", strings.TrimPrefix(scope, "@"), rest, version, nil)
+}
+
 // JSRPURL is the package URL of a package of JSR, for which there is no type.
 func JSRPURL(name, version string) string {
 	scope, rest := scoped(name)
@@ -54,8 +61,13 @@ func PythonName(name string) string {
 	return strings.ToLower(separators.ReplaceAllString(strings.TrimSpace(name), "-"))
 }
 
-// PURL is the package URL of the image.
-func (s Subject) PURL() string { return imagePURL(s.Name, s.Digest, "", s.Platform) }
+// PURL is the package URL of the image, or of the programs.
+func (s Subject) PURL() string {
+	if s.Version != "" {
+		return OwnPURL(s.Name, s.Version)
+	}
+	return imagePURL(s.Name, s.Digest, "", s.Platform)
+}
 
 // PURL is the package URL of the base image.
 func (b Base) PURL() string {

@@ -116,6 +116,9 @@ func (d *Document) spdxPart(s *spdxPackage, purl string) bool {
 	switch s.SPDXID {
 	case spdxImage:
 		d.Subject = subjectOf(purl, s.Name, s.VersionInfo)
+		if s.Purpose == "APPLICATION" {
+			d.Subject.Version = s.VersionInfo
+		}
 	case spdxBase:
 		d.Base = Base{Reference: s.Name, Digest: s.VersionInfo, SBOM: s.reference(referenceBOM)}
 	case spdxSystem:
@@ -256,6 +259,9 @@ func readCycloneDX(data []byte) (Document, error) {
 	d := Document{Created: readTime(in.Metadata.Timestamp)}
 	if c := in.Metadata.Component; c != nil {
 		d.Subject = subjectOf(c.PURL, c.Name, c.Version)
+		if c.Type == "application" {
+			d.Subject.Version = c.Version
+		}
 	}
 	purls := map[string]string{}
 	at := map[string]int{}

@@ -136,8 +136,11 @@ func plainPackage(id, name, version string) spdxPackage {
 // parts writes what is no package: the image itself, and what it was made of.
 func (w *spdxWriter) parts() {
 	d := w.doc
-	img := plainPackage(spdxImage, cmp.Or(d.Subject.Name, "image"), d.Subject.Digest)
+	img := plainPackage(spdxImage, cmp.Or(d.Subject.Name, "image"), cmp.Or(d.Subject.Digest, d.Subject.Version))
 	img.Purpose = "CONTAINER"
+	if d.Subject.Version != "" {
+		img.Purpose = "APPLICATION"
+	}
 	img.Checksums = checksums(d.Subject.Digest)
 	img.ExternalRefs = purlRef(d.Subject.PURL())
 	w.all = append(w.all, img)

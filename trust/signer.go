@@ -19,8 +19,9 @@ import (
 
 // The namespaces of OpenSSH's signatures: what is signed for one purpose is not taken for another.
 const (
-	NamespaceRecord = "fnb-record" // a store's records
-	NamespaceImage  = "fnb-image"  // statements about images
+	NamespaceRecord  = "fnb-record"  // a store's records
+	NamespaceImage   = "fnb-image"   // statements about images
+	NamespaceRelease = "fnb-release" // the checksums of a release of fnb
 )
 
 // maxSignature bounds what is read as a signature of OpenSSH's.

@@ -465,6 +465,8 @@ func TestInstallMisused(t *testing.T) {
 		"1.2.3 --sha256 \"\"":                             "--sha256 needs a value",
 		"1.2.3 --to \"\"":                                 "--to needs a value",
 		"1.2.3 --prefix /usr":                             "there is no flag --prefix",
+		"1.2.3 --base file:/x --key abc":                  "--key is neither a public key of OpenSSH nor the file of one",
+		"1.2.3 --base file:/x --key /etc/hosts":           "--key is neither a public key of OpenSSH nor the file of one",
 	} {
 		words := strings.Fields(args)
 		for i := range words {

@@ -74,6 +74,7 @@ func Rooms() []Room {
 		{Path: "internal/ci", MayImport: []string{"internal/disk", "internal/plain", "origin", "schema"}},
 		{Path: "internal/demo", MayImport: []string{"internal/servers"}},
 		{Path: "internal/docsite"},
+		{Path: "internal/released", MayImport: []string{"sbom", "trust"}},
 		{Path: "internal/env"},
 		{Path: "internal/disk"},
 		{Path: "internal/fixture"},
@@ -95,7 +96,7 @@ func Rooms() []Room {
 
 // tools are the rooms that only tests and the Makefile use.
 func tools() []string {
-	return []string{"builder/buildertest", "cmd/fnbinit", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/pages", "internal/servers"}
+	return []string{"builder/buildertest", "cmd/fnbinit", "cmd/fwatchdog", "internal/bench", "internal/demo", "internal/docsite", "internal/fixture", "internal/growth", "internal/house", "internal/pages", "internal/released", "internal/servers"}
 }
 
 // Libraries says which rooms may import an outside library, by the prefix of its

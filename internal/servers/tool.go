@@ -88,6 +88,36 @@ func BillsOfMaterials() (python, program string, err error) {
 	return python, filepath.Join(dir, "check.py"), nil
 }
 
+// Sigstore returns Node, and the program with which it reads a sigstore bundle by Sigstore's own library. "make sigstore"
+// fetches that.
+func Sigstore() (node, program string, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", "", err
+	}
+	dir := filepath.Join(root, "tools", "sign")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@sigstore", "verify", "package.json")); err != nil {
+		return "", "", fmt.Errorf("%w: make sigstore", err)
+	}
+	node, err = exec.LookPath("node")
+	return node, filepath.Join(dir, "verify.mjs"), err
+}
+
+// Signing returns the folder that has cosign, oras and osv-scanner. "make sign" fills it.
+func Signing() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "bin", "tools")
+	for _, program := range []string{"cosign", "oras", "osv-scanner"} {
+		if !executable(filepath.Join(dir, program)) {
+			return "", fmt.Errorf("%s is missing: make sign", filepath.Join(dir, program))
+		}
+	}
+	return dir, nil
+}
+
 // Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
 // "make kubernetes" fills it.
 func Kubernetes() (string, error) {

@@ -92,8 +92,10 @@ func kindOf(name string, size int64, mode fs.FileMode) kind {
 		return (*finder).distInfo
 	case strings.HasSuffix(base, ".egg-info") && size <= maxManifest:
 		return (*finder).distInfo
-	case base == "package.json" && moduleFolder(dir):
+	case base == "package.json" && (moduleFolder(dir) || strings.HasPrefix(dir, "usr/share/nodejs/")): // the latter are Debian's
 		return (*finder).packageJSON
+	case base == "package.json" && !strings.Contains("/"+dir, "/node_modules/") && !strings.HasPrefix(dir, "usr/l") && !strings.HasPrefix(dir, "usr/share/"): // usr/lib, usr/local
+		return (*finder).ownPackage
 	case strings.HasSuffix(base, "_meta.json") && strings.Contains(dir, "jsr.io/@"):
 		return (*finder).jsrMeta
 	case base == "release" && strings.Contains(dir, "/"):

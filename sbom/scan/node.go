@@ -9,7 +9,13 @@ import (
 )
 
 // packageJSON reads what a package in a node_modules says of itself.
-func (f *finder) packageJSON(c *content) error {
+func (f *finder) packageJSON(c *content) error { return f.manifest(c, sbom.NPM, sbom.NodePURL) }
+
+// ownPackage reads a package.json elsewhere: that of the function itself, or of a member of its workspace. No registry has
+// it, and so it is none of npm's, which may have another one of that name.
+func (f *finder) ownPackage(c *content) error { return f.manifest(c, "", sbom.OwnPURL) }
+
+func (f *finder) manifest(c *content, ecosystem string, purl func(name, version string) string) error {
 	data, err := c.text(maxManifest)
 	if err != nil {
 		return err
@@ -26,7 +32,7 @@ func (f *finder) packageJSON(c *content) error {
 		return nil
 	}
 	f.add(sbom.Package{
-		Ecosystem: sbom.NPM, Name: m.Name, Version: m.Version, PURL: sbom.NodePURL(m.Name, m.Version),
+		Ecosystem: ecosystem, Name: m.Name, Version: m.Version, PURL: purl(m.Name, m.Version),
 		Licence: named(m.License, "type"), Supplier: named(m.Author, "name"), Where: []string{c.name},
 	})
 	return nil
@@ -68,6 +74,6 @@ func (f *finder) nodeHeader(c *content) error {
 		parts = append(parts, part)
 	}
 	version := strings.Join(parts, ".")
-	f.add(sbom.Package{Name: "node", Version: version, PURL: sbom.PURL("generic", "", "node", version, nil), Where: []string{c.name}, Supplier: "OpenJS Foundation"})
+	f.add(sbom.Package{Name: "node", Version: version, PURL: sbom.PURL("generic", "", "node", version, nil), Where: []string{c.name}, Supplier: nodeSupplier})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // program reads what a program says that it is made of: those of Go, and those of Rust that
-// cargo-auditable has built.
+// cargo-auditable has built. Of one that runs a language it reads which version it is.
 func (f *finder) program(c *content) error {
 	if c.size > maxProgram {
 		return nil
@@ -38,7 +39,19 @@ func (f *finder) program(c *content) error {
 	if s := e.Section(".dep-v0"); s != nil {
 		return f.rustProgram(c.name, s)
 	}
-	return nil
+	return f.language(c, path.Base(c.name), e)
+}
+
+// GoProgram returns the modules of a program of Go, of any system, that is in no image. Its name stands for where it is.
+func GoProgram(name string, program io.ReaderAt) ([]sbom.Package, error) {
+	info, err := buildinfo.Read(program)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{}
+	f.goProgram(name, info)
+	found, err := f.result()
+	return found.Packages, err
 }
 
 func (f *finder) goProgram(name string, info *debug.BuildInfo) {

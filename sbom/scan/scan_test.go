@@ -130,17 +130,30 @@ func auditable(t testing.TB, list string) string {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	const head, words = 64, "\x00.dep-v0\x00.shstrtab\x00"
-	at := uint64(head + len(words) + packed.Len())
+	return program(t, ".dep-v0", packed.String(), 200_000)
+}
+
+// language is a program that runs a language, with words before those that name its version.
+func language(t testing.TB, words string) string {
+	t.Helper()
+	return program(t, ".rodata", strings.Repeat("Deno/0.80.0 Bun v1.x node.js/v", 100_000)+words, 8<<20)
+}
+
+// program is one with a section and some bytes more.
+func program(t testing.TB, section, content string, more int) string {
+	t.Helper()
+	const head = 64
+	names := "\x00" + section + "\x00.shstrtab\x00"
+	at := uint64(head + len(names) + len(content))
 	var b bytes.Buffer
 	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Shoff: at, Ehsize: head, Shentsize: 64, Shnum: 3, Shstrndx: 2}
 	copy(h.Ident[:], elf.ELFMAG+"\x02\x01\x01")
 	sections := []elf.Section64{
 		{},
-		{Name: 1, Type: uint32(elf.SHT_PROGBITS), Off: head + uint64(len(words)), Size: uint64(packed.Len())},
-		{Name: 9, Type: uint32(elf.SHT_STRTAB), Off: head, Size: uint64(len(words))},
+		{Name: 1, Type: uint32(elf.SHT_PROGBITS), Off: head + uint64(len(names)), Size: uint64(len(content))},
+		{Name: uint32(len(section) + 2), Type: uint32(elf.SHT_STRTAB), Off: head, Size: uint64(len(names))},
 	}
-	for _, part := range []any{h, []byte(words), packed.Bytes(), sections, make([]byte, 200_000)} {
+	for _, part := range []any{h, []byte(names), []byte(content), sections, make([]byte, more)} {
 		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +231,7 @@ func TestImage(t *testing.T) {
 	want := []string{
 		"Debian:12 libc6 2.36-9+deb12u1", "Debian:12 tzdata 2024a-0", "Debian:12 zlib1g 1:1.2", "Go stdlib", "JSR @std/path 1.0.8",
 		"Maven com.example:plain 2.1", "Maven org.x:a 1.2", "Maven org.y:in 3", "PyPI requests 2.32.0", "PyPI url-lib3 2.0", "PyPI wheel 0.4",
-		"crates.io app 0.1.0", "crates.io serde 1.0.2", "node 24.1.0", "npm @types/node 24.0.0", "npm b 1.0.0", "npm left-pad 1.3.0", "npm ms 2.1.3", "openjdk 21.0.5+11-LTS", "python 3.13.1",
+		"crates.io app 0.1.0", "crates.io serde 1.0.2", "handler 9.9.9", "node 24.1.0", "npm @types/node 24.0.0", "npm b 1.0.0", "npm left-pad 1.3.0", "npm ms 2.1.3", "openjdk 21.0.5+11-LTS", "python 3.13.1",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -235,6 +248,10 @@ func TestImage(t *testing.T) {
 			}
 		case "requests":
 			if !slices.Equal(p.DependsOn, []string{"pkg:pypi/url-lib3@2.0"}) || p.Licence != "Apache-2.0" {
+				t.Errorf("%+v", p)
+			}
+		case "handler":
+			if p.PURL != "pkg:generic/handler@9.9.9" || p.Ecosystem != "" {
 				t.Errorf("%+v", p)
 			}
 		case "@types/node":
@@ -284,6 +301,26 @@ func TestApk(t *testing.T) {
 	found = find(t, files{"var/lib/dpkg/status": "Package: a\nVersion: 1\n"})
 	if got := strings.Join(names(found), ","); got != "Debian a 1" {
 		t.Error(got)
+	}
+}
+
+// TestLanguages finds which version of a language an image has, where its program alone is installed, and the packages
+// that Debian has of npm.
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	all := files{
+		"usr/bin/node": language(t, "node.js/v24.1.0"), "usr/local/include/node/node_version.h": "#define NODE_MAJOR_VERSION 24\n#define NODE_MINOR_VERSION 1\n#define NODE_PATCH_VERSION 0\n",
+		"opt/node": language(t, "node.js/v22.0.1"), "usr/bin/deno": language(t, "Deno/2.9.6Deno/2.9.6+e518fbd"), "usr/local/bin/bun": language(t, "Bun v1.4.5 (Linux x64)"),
+		"usr/bin/other": language(t, "node.js/v1.2.3"), "opt/x/deno": language(t, "no version"), "opt/x/bun": "#!/bin/sh\necho Bun v9.9.9 (\n" + strings.Repeat("#", 9<<20),
+		"usr/share/nodejs/semver/package.json": `{"name":"semver","version":"7.3.5"}`, "usr/share/x/package.json": `{"name":"x","version":"1"}`, "usr/src/app/package.json": `{"name":"@acme/app","version":"0.1.0"}`,
+	}
+	found := find(t, all)
+	if got := strings.Join(names(found), ","); got != "@acme/app 0.1.0,bun 1.4.5,deno 2.9.6,node 22.0.1,node 24.1.0,npm semver 7.3.5" || len(found.Unread) > 0 {
+		t.Errorf("%s %q", got, found.Unread)
+	}
+	tree, err := scan.Tree(t.Context(), inMemory(all))
+	if got := strings.Join(names(tree), ","); err != nil || got != strings.Join(names(found), ",") {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

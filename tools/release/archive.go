@@ -37,7 +37,7 @@ func (r *release) archive(p platform, program string, x *extras) error {
 		return err
 	}
 	if p.os == "linux" {
-		watchdog, err := os.ReadFile(filepath.Join(r.root, "bin", "fwatchdog-linux-"+p.arch))
+		watchdog, err := os.ReadFile(r.watchdog(p))
 		if err != nil {
 			return fmt.Errorf("%w; make it with: make watchdog", err)
 		}
@@ -55,6 +55,11 @@ func (r *release) archive(p platform, program string, x *extras) error {
 		write = writeZip
 	}
 	return writeTo(filepath.Join(r.page(), name), func(w io.Writer) error { return write(w, files, r.time) })
+}
+
+// watchdog is the file of the watchdog for a platform of Linux.
+func (r *release) watchdog(p platform) string {
+	return filepath.Join(r.root, "bin", "fwatchdog-linux-"+p.arch)
 }
 
 // archiveName is what installers expect: they know the version and the platform.

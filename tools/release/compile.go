@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,6 +70,7 @@ type extras struct {
 	documents   []file // LICENSE, README.md, CHANGELOG.md
 	man         []file // fnb.1 and those of its commands
 	completions []file // by the names that shells look for
+	bill        []byte // the SBOM of all programs
 }
 
 // extras reads the documents, and has fnb write its completions.
@@ -102,6 +104,41 @@ func (r *release) extras(ctx context.Context, fnb string) (*extras, error) {
 		x.completions = append(x.completions, file{name: shell[1], data: text.Bytes(), mode: 0o644})
 	}
 	return x, nil
+}
+
+// bill has fnb say what the programs are made of.
+func (r *release) bill(ctx context.Context, programs map[platform]string) ([]byte, error) {
+	args := []string{"bill", "v" + r.version, strconv.FormatInt(r.time.Unix(), 10)}
+	for p, program := range programs {
+		args = append(args, p.String()+"/fnb="+program)
+		if p.os == "linux" {
+			args = append(args, p.String()+"/fwatchdog="+r.watchdog(p))
+		}
+	}
+	slices.Sort(args[3:])
+	return r.released(ctx, args...)
+}
+
+// sign has fnb say who has made the release of which commit. Of what it says the checksums can have none.
+func (r *release) sign(ctx context.Context) error {
+	args := []string{"sign", "v" + r.version, r.commit, r.page()}
+	if r.key != "" {
+		args = append(args, r.key)
+	}
+	_, err := r.released(ctx, args...)
+	return err
+}
+
+// released runs fnb's own program for releases.
+func (r *release) released(ctx context.Context, args ...string) ([]byte, error) {
+	var out, said bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "-trimpath", "./internal/released"}, args...)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = r.root, &out, &said
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("internal/released: %w\n%s", err, said.String())
+	}
+	return out.Bytes(), nil
 }
 
 // readFile is a document of the checkout. Whatever its mode is there, everybody may read it.

@@ -38,6 +38,8 @@ func run(ctx context.Context, args []string, epoch string, log io.Writer) error 
 	version := flags.String("version", "", "the release's `VERSION`, such as v1.2.3")
 	root := flags.String("root", ".", "the checkout, in which the watchdog was built, is `DIR`")
 	out := flags.String("out", "dist", "write below `DIR`: vVERSION is the release page, manifests is for package managers")
+	commit := flags.String("commit", "", "the provenance says that the release is of the commit `HASH`")
+	key := flags.String("key", "", "sign the release with `KEY`, as fnb sign takes it; \"\" signs nothing")
 	platforms := flags.String("platforms", strings.Join(defaultPlatforms(), " "), "make fnb for the platforms `LIST`")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -46,7 +48,7 @@ func run(ctx context.Context, args []string, epoch string, log io.Writer) error 
 	if err != nil {
 		return err
 	}
-	r.log = log
+	r.log, r.commit, r.key = log, *commit, *key
 	list, err := parsePlatforms(*platforms)
 	if err != nil {
 		return err
@@ -62,6 +64,8 @@ type release struct {
 	out     string    // where everything is written
 	home    string    // the repository's address
 	owner   string    // whose the repository is
+	commit  string    // that it is of
+	key     string    // that signs it; "" is none
 	log     io.Writer
 }
 
@@ -136,7 +140,13 @@ func (r *release) make(ctx context.Context, platforms []platform) error {
 		return err
 	}
 	maps.DeleteFunc(programs, func(p platform, _ string) bool { return !slices.Contains(platforms, p) })
-	return r.pack(programs, extras)
+	if extras.bill, err = r.bill(ctx, programs); err != nil {
+		return err
+	}
+	if err := r.pack(programs, extras); err != nil {
+		return err
+	}
+	return r.sign(ctx)
 }
 
 // pack makes all files of a release of programs that are compiled.
@@ -159,7 +169,8 @@ func (r *release) pack(programs map[platform]string, x *extras) error {
 			}
 		}
 	}
-	if err := r.installScript(); err != nil {
+	err := os.WriteFile(filepath.Join(r.page(), "fnb_"+r.version+".spdx.json"), x.bill, 0o644)
+	if err := errors.Join(err, r.installScript()); err != nil {
 		return err
 	}
 	sums, err := r.checksums()

@@ -60,6 +60,7 @@ func packed(t *testing.T, version, module string, mode os.FileMode, at time.Time
 	if err != nil {
 		t.Fatal(err)
 	}
+	x.bill = []byte("{}\n")
 	programs := map[platform]string{}
 	list, err := parsePlatforms(strings.Join(defaultPlatforms(), ","))
 	if err != nil {
@@ -109,7 +110,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	r := packed(t, "v1.2.3", "github.com/acme/fnb", 0o600, time.Now())
 	want := []string{
-		"fnb-1.2.3-1.aarch64.rpm", "fnb-1.2.3-1.x86_64.rpm", "fnb_1.2.3_aarch64.apk", "fnb_1.2.3_amd64.deb", "fnb_1.2.3_arm64.deb",
+		"fnb-1.2.3-1.aarch64.rpm", "fnb-1.2.3-1.x86_64.rpm", "fnb_1.2.3.spdx.json", "fnb_1.2.3_aarch64.apk", "fnb_1.2.3_amd64.deb", "fnb_1.2.3_arm64.deb",
 		"fnb_1.2.3_darwin_amd64.tar.gz", "fnb_1.2.3_darwin_arm64.tar.gz", "fnb_1.2.3_linux_amd64.tar.gz", "fnb_1.2.3_linux_arm64.tar.gz",
 		"fnb_1.2.3_windows_amd64.zip", "fnb_1.2.3_windows_arm64.zip", "fnb_1.2.3_x86_64.apk", "install.sh",
 	}
@@ -408,7 +409,7 @@ func TestSome(t *testing.T) {
 		t.Errorf("manifests: %v", err)
 	}
 	contains(t, string(read(t, filepath.Join(r.page(), "install.sh"))), "\nrelease='0.1.0'\nreleases=''\n")
-	contains(t, said.String(), "fnb.rb is not written: it needs all of [darwin/amd64 ", "has 2 files", "tools/rename-module github.com/OWNER/fnb")
+	contains(t, said.String(), "fnb.rb is not written: it needs all of [darwin/amd64 ", "has 3 files", "tools/rename-module github.com/OWNER/fnb")
 }
 
 func TestBad(t *testing.T) {

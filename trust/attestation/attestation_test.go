@@ -7,10 +7,16 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"fnb/internal/fixture"
+	"fnb/internal/servers"
+	"fnb/internal/servers/tried"
 	"fnb/trust"
 	"fnb/trust/attestation"
 )
@@ -64,6 +70,53 @@ func TestBundle(t *testing.T) {
 	}
 	refused(t, "it says https://sigstore.dev/cosign/sign/v1, and not https://spdx.dev/Document", f.Says(digest, attestation.PredicateSPDX))
 	refused(t, "about another image", f.Says("sha256:00", attestation.PredicateSignature))
+}
+
+// TestOthers has Sigstore's library for JavaScript verify what is signed here, with keys of the kinds that it knows.
+func TestOthers(t *testing.T) {
+	node, program, err := servers.Sigstore()
+	servers.Require(t, "sigstore", err)
+	_, err = exec.LookPath("openssl")
+	servers.Require(t, "openssl", err)
+	dir := t.TempDir()
+	kinds := map[string][]string{
+		"ed25519": {"genpkey", "-algorithm", "ed25519"}, "p256": {"ecparam", "-genkey", "-noout", "-name", "prime256v1"},
+		"rsa": {"genpkey", "-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:3072"},
+	}
+	verify := func(blob []byte, key string) (string, error) {
+		c := exec.CommandContext(t.Context(), node, program, filepath.Join(dir, key+".pub"))
+		c.Stdin = bytes.NewReader(blob)
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	made := map[string]attestation.Artifact{}
+	for kind, args := range kinds {
+		file := filepath.Join(dir, kind)
+		if out, err := exec.CommandContext(t.Context(), "openssl", append(args, "-out", file)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		s, err := trust.Open(t.Context(), file, trust.Options{})
+		fixture.Must(t, err)
+		pub, err := s.Key().PEM()
+		fixture.Must(t, err)
+		fixture.Must(t, os.WriteFile(file+".pub", pub, 0o600))
+		made[kind], err = attestation.Sign(t.Context(), s, attestation.Signature(digest))
+		fixture.Must(t, err)
+	}
+	want := `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + digest[7:] + `"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}`
+	for kind := range kinds {
+		if out, err := verify(made[kind].Blob, kind); err != nil || out != want {
+			t.Errorf("%s: %v\n%s", kind, err, out)
+		}
+	}
+	if out, err := verify(made["p256"].Blob, "ed25519"); err == nil || !strings.Contains(out, "signature verification failed") {
+		t.Errorf("with another key: %v\n%s", err, out)
+	}
+	version, err := os.ReadFile(filepath.Join(filepath.Dir(program), "node_modules", "@sigstore", "verify", "package.json"))
+	fixture.Must(t, err)
+	var says struct{ Version string }
+	fixture.Must(t, json.Unmarshal(version, &says))
+	fixture.Must(t, tried.Record(t.Context(), "@sigstore/verify", says.Version, "TestOthers"))
 }
 
 // TestTampered changes what was signed, byte by byte of its structure.
