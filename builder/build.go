@@ -59,7 +59,7 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 	}
 	b.withLabels(base)
 	for _, img := range images {
-		config, err := patchConfig(img.config, b.req, img.layered)
+		config, err := patchConfig(img.config, b.req, img)
 		if err != nil {
 			return nil, err
 		}
@@ -75,8 +75,9 @@ type image struct {
 	platform ocispecs.Platform
 	ref      gw.Reference // nil for an empty image
 	config   []byte
-	layered  bool   // the watchdog's layer was put on top
-	base     []byte // the base image's configuration, nil for scratch
+	layered  bool              // the watchdog's layer was put on top
+	base     []byte            // the base image's configuration, nil for scratch
+	labels   map[string]string // of this platform alone
 }
 
 func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
@@ -91,6 +92,9 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 	}
 	img := &image{platform: p, config: stage.config, base: stage.base}
 	st := stage.state
+	if err := b.describeLayers(ctx, g, img, st); err != nil {
+		return nil, err
+	}
 	if !b.req.Watchdog.None() {
 		img.layered = true
 		if st, err = b.req.Watchdog.Over(st, p, g.BuildOpts().LLBCaps); err != nil {
@@ -173,7 +177,7 @@ func combine(req *Request, images []*image) (*gw.Result, error) {
 		if img.base != nil {
 			res.AddMeta(exptypes.ExporterImageBaseConfigKey, img.base)
 		}
-		annotate(res, req.Config, nil)
+		annotate(res, req.Config, img, nil)
 		return res, nil
 	}
 	var ps exptypes.Platforms
@@ -185,7 +189,7 @@ func combine(req *Request, images []*image) (*gw.Result, error) {
 		if img.base != nil {
 			res.AddMeta(exptypes.ExporterImageBaseConfigKey+"/"+id, img.base)
 		}
-		annotate(res, req.Config, &img.platform)
+		annotate(res, req.Config, img, &img.platform)
 	}
 	raw, err := json.Marshal(ps)
 	if err != nil {
@@ -199,8 +203,10 @@ func combine(req *Request, images []*image) (*gw.Result, error) {
 }
 
 // annotate puts the labels on a platform's manifest too; nil is the only one.
-func annotate(res *gw.Result, config schema.ImageConfig, p *ocispecs.Platform) {
-	for k, v := range config.Labels {
-		res.AddMeta(exptypes.AnnotationManifestKey(p, k), []byte(v))
+func annotate(res *gw.Result, config schema.ImageConfig, img *image, p *ocispecs.Platform) {
+	for _, labels := range []map[string]string{config.Labels, img.labels} {
+		for k, v := range labels {
+			res.AddMeta(exptypes.AnnotationManifestKey(p, k), []byte(v))
+		}
 	}
 }

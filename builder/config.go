@@ -16,9 +16,9 @@ import (
 	"fnb/schema/words"
 )
 
-// patchConfig lays req's settings over the image configuration that the
-// Dockerfile left. layered says that the watchdog's layer was put on top.
-func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
+// patchConfig lays req's settings, and what is known of a made image, over the image
+// configuration that the Dockerfile left.
+func patchConfig(raw []byte, req *Request, made *image) ([]byte, error) {
 	var img dockerspec.DockerOCIImage
 	if err := json.Unmarshal(raw, &img); err != nil {
 		return nil, fmt.Errorf("reading the image configuration: %w", err)
@@ -46,13 +46,12 @@ func patchConfig(raw []byte, req *Request, layered bool) ([]byte, error) {
 			Interval: 5 * time.Second, Timeout: 3 * time.Second, StartPeriod: 2 * time.Second,
 		}
 	}
-	if c.Labels == nil && len(req.Config.Labels) > 0 {
+	if c.Labels == nil {
 		c.Labels = map[string]string{}
 	}
-	for k, v := range req.Config.Labels {
-		c.Labels[k] = v
-	}
-	if layered {
+	maps.Copy(c.Labels, req.Config.Labels)
+	maps.Copy(c.Labels, made.labels)
+	if made.layered {
 		created := time.Unix(req.epoch(), 0).UTC()
 		img.History = append(img.History, ocispecs.History{Created: &created, CreatedBy: "fnb watchdog", Comment: "the watchdog's layer"})
 	}

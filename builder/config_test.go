@@ -92,7 +92,7 @@ func TestPatchConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			raw, err := patchConfig([]byte(tt.image), &Request{Config: tt.config, Epoch: new(int64(1e9))}, tt.layered)
+			raw, err := patchConfig([]byte(tt.image), &Request{Config: tt.config, Epoch: new(int64(1e9))}, &image{layered: tt.layered})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,12 +110,12 @@ func TestPatchConfig(t *testing.T) {
 func TestPatchConfigErrors(t *testing.T) {
 	t.Parallel()
 	req := &Request{Config: schema.ImageConfig{Entrypoint: []string{"/usr/bin/fwatchdog"}}}
-	_, err := patchConfig([]byte(`{"config":{"Env":["A=1"]}}`), req, true)
+	_, err := patchConfig([]byte(`{"config":{"Env":["A=1"]}}`), req, &image{layered: true})
 	var se *SolveError
 	if !errors.As(err, &se) || se.File != "Dockerfile" {
 		t.Errorf("no fprocess: got %T %v", err, err)
 	}
-	if _, err := patchConfig([]byte(`{`), req, true); err == nil {
+	if _, err := patchConfig([]byte(`{`), req, &image{layered: true}); err == nil {
 		t.Error("a broken configuration was taken")
 	}
 }

@@ -62,6 +62,8 @@ type Recipe struct {
 	Bases   map[string]string // digests to take images by, under their full references
 	Target  string            // stage to stop at; "" is the last
 	Test    string            // stage to solve first, whose result is dropped; "" is none
+	Handler string            // the handler's folder in the build context; "." is all of it
+	Lists   []string          // files of the build context that say which packages to install
 	NoCache bool
 	Pull    bool // ask the registry for base images again
 	// Failed, when not nil, is called with a step that failed, and the solve waits until it

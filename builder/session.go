@@ -101,7 +101,7 @@ func (s *Session) Make(ctx context.Context) (gw.Reference, []byte, error) {
 	if err != nil || img.ref == nil {
 		return nil, nil, err
 	}
-	config, err := patchConfig(img.config, s.image.req, img.layered)
+	config, err := patchConfig(img.config, s.image.req, img)
 	return img.ref, config, err
 }
 

@@ -22,6 +22,7 @@ import (
 	"fnb/builder/buildertest"
 	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/schema/words"
 )
 
 // A multi-platform image of files alone, with a watchdog for each platform.
@@ -127,7 +128,13 @@ func checkPlatforms(t *testing.T, tag string, w buildertest.Watchdog) {
 func TestWatchdogLayerIsShared(t *testing.T) {
 	t.Parallel()
 	c, w := buildertest.Stock(t), buildertest.NewWatchdog(t, "linux/amd64")
-	for _, dockerfile := range []string{"FROM scratch\nCOPY Dockerfile /\n", buildertest.SmallBase(t) + "RUN echo hello >/hello\n", buildertest.SmallBase(t), "FROM scratch\n"} {
+	for dockerfile, says := range map[string]string{
+		"FROM scratch\nCOPY Dockerfile /\n":                           "copy handler=1,watchdog=1",
+		buildertest.SmallBase(t) + "RUN echo hello >/hello\n":         "run base=1,packages=1,watchdog=1",
+		buildertest.SmallBase(t) + "RUN true\nCOPY --link . /hello\n": "run base=1,packages=1,handler=1,watchdog=1",
+		buildertest.SmallBase(t):                                      "copy base=1,watchdog=1",
+		"FROM scratch\n":                                              "copy watchdog=1",
+	} {
 		store := t.TempDir()
 		res := buildertest.Solve(t, c, builder.Request{Name: "f", Context: fixture.Files("Dockerfile", dockerfile), Platforms: buildertest.ThreePlatforms()[:1], Watchdog: w.Watchdog, Output: builder.Output{Store: store}})
 		idx, err := buildertest.Indexed(t, store, res).ImageIndex()
@@ -148,6 +155,17 @@ func TestWatchdogLayerIsShared(t *testing.T) {
 		}
 		if last := m.Layers[len(m.Layers)-1].Digest.String(); last != w.Layers["linux/amd64"] {
 			t.Errorf("%q: the last layer is %s, the watchdog's %s", dockerfile, last, w.Layers["linux/amd64"])
+		}
+		conf, err := img.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		labels := conf.Config.Labels
+		if l, err := schema.ParseLayers(labels[words.LabelLayers]); err != nil || l.Len() != len(m.Layers) || labels[words.LabelClass]+" "+l.String() != says {
+			t.Errorf("%q: of %d layers it says %v", dockerfile, len(m.Layers), labels)
+		}
+		if m.Annotations[words.LabelLayers] != labels[words.LabelLayers] || m.Annotations[words.LabelClass] != labels[words.LabelClass] {
+			t.Errorf("%q: the annotations are %v", dockerfile, m.Annotations)
 		}
 	}
 }

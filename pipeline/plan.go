@@ -68,12 +68,18 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 		Name: fn.Name, Affinity: tmpl.Name + "@" + pl.Pin.Checksum, Context: bc.FS, Config: bc.Config, Epoch: in.Epoch, Progress: p.Progress,
 		Recipe: builder.Recipe{
 			Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: bc.Target, NoCache: p.settings.NoCache, Pull: p.settings.Pinning.Pull,
-			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(bc.Target), Images: imagesOf(bc),
+			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(bc.Target), Images: imagesOf(bc), Handler: tmpl.Handler.Folder,
 		},
 		Inputs: builder.Inputs{SSH: in.SSH, Proxy: p.Proxy, Authorities: slices.Concat(p.Authorities, p.settings.Authorities)},
 		Access: p.access(policy.KindBase),
 	}
 	req := &pl.req
+	if pl.own {
+		req.Handler = "."
+	}
+	for _, l := range tmpl.Packages.Lists {
+		req.Lists = append(append(req.Lists, l.Manifest, l.Lock), slices.Collect(maps.Values(l.Locks))...)
+	}
 	if failed := p.Failed; failed != nil {
 		req.Failed = func(ctx context.Context, f *steps.Failure) { failed(ctx, fn.Name, f) }
 	}

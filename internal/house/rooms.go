@@ -48,7 +48,7 @@ func Rooms() []Room {
 		{Path: "builder/protocol"},
 		{Path: "builder/program", MayImport: []string{"internal/plain"}},
 		{Path: "builder/engine", MayImport: []string{"internal/plain"}},
-		{Path: "builder/steps"},
+		{Path: "builder/steps", MayImport: []string{"schema"}},
 		{Path: "builder/authority"},
 		{Path: "builder/buildcache", MayImport: []string{"schema"}},
 		{Path: "builder/display", MayImport: []string{"internal/plain"}},

@@ -21,6 +21,12 @@ const (
 	// editor calls that. No registry gets such an image.
 	LabelDebugger = "fnb.debugger"
 
+	// LabelLayers says what the layers of an image are there for, as [schema.Layers] reads it. It and
+	// [LabelClass] are of each platform's image, and not of its index.
+	LabelLayers = "fnb.layers"
+	// LabelClass says how the layers above the base image came to be: [ClassCopy] or [ClassRun].
+	LabelClass = "fnb.class"
+
 	// The rest are words of the OCI image specification.
 
 	LabelTitle      = "org.opencontainers.image.title"
@@ -39,3 +45,20 @@ const AnnotationLayer = "fnb.layer"
 
 // AnnotationPrevious is, of a function that was deployed, the image that ran before, with its digest.
 const AnnotationPrevious = "fnb.previous-image"
+
+// What a layer is there for.
+const (
+	RoleBase     = "base"     // it is of the base image
+	RolePackages = "packages" // nothing of the handler is in it: packages, and what the template brings
+	RoleHandler  = "handler"
+	RoleWatchdog = "watchdog"
+)
+
+// Roles returns all that a layer may be there for.
+func Roles() []string { return []string{RoleBase, RolePackages, RoleHandler, RoleWatchdog} }
+
+// How the layers above a base image came to be.
+const (
+	ClassCopy = "copy" // files were copied: nothing ran in the base image, and nothing was asked of it
+	ClassRun  = "run"  // a step ran in it, and what that left may depend on it
+)
