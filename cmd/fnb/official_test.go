@@ -17,6 +17,8 @@ import (
 
 	"fnb/internal/servers"
 	"fnb/packaging"
+	"fnb/schema"
+	"fnb/schema/words"
 	"fnb/templates"
 	"fnb/templates/conformance"
 )
@@ -248,6 +250,14 @@ func (l *language) checkImage(t *testing.T) {
 	}
 	if got, layer := m.Layers[len(m.Layers)-1].Digest.String(), wd.Layers["linux/"+runtime.GOARCH]; got != layer {
 		t.Errorf("the watchdog's layer is %s, fnb carries %s", got, layer)
+	}
+	config, err := l.img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := config.Config.Labels
+	if layers, err := schema.ParseLayers(says[words.LabelLayers]); err != nil || layers.Len() != len(m.Layers) || says[words.LabelClass] != words.ClassCopy {
+		t.Errorf("of %d layers it says %q, and that it is of the class %s", len(m.Layers), says[words.LabelLayers], says[words.LabelClass])
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
