@@ -22,6 +22,7 @@ import (
 	"fnb/builder/buildertest"
 	"fnb/internal/fixture"
 	"fnb/schema"
+	"fnb/schema/layers"
 	"fnb/schema/words"
 )
 
@@ -161,7 +162,7 @@ func TestWatchdogLayerIsShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		labels := conf.Config.Labels
-		if l, err := schema.ParseLayers(labels[words.LabelLayers]); err != nil || l.Len() != len(m.Layers) || labels[words.LabelClass]+" "+l.String() != says {
+		if l, err := layers.Parse(labels[words.LabelLayers]); err != nil || l.Len() != len(m.Layers) || labels[words.LabelClass]+" "+l.String() != says {
 			t.Errorf("%q: of %d layers it says %v", dockerfile, len(m.Layers), labels)
 		}
 		if m.Annotations[words.LabelLayers] != labels[words.LabelLayers] || m.Annotations[words.LabelClass] != labels[words.LabelClass] {

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 
-	"fnb/schema"
+	"fnb/schema/layers"
 	"fnb/schema/words"
 )
 
@@ -28,7 +28,7 @@ type Source struct {
 // Layers says of each layer of a description's result what it is there for, and whether any
 // is made by running something in the base image, or by asking that for a user's number. It is an
 // error where the description is none of a Dockerfile.
-func Layers(def *llb.Definition, from Source) (schema.Layers, string, error) {
+func Layers(def *llb.Definition, from Source) (layers.List, string, error) {
 	w := layerWalk{from: from, ops: map[string]*pb.Op{}, read: map[string]bool{}, class: words.ClassCopy}
 	for _, raw := range def.Def {
 		var op pb.Op
@@ -67,7 +67,7 @@ type layerWalk struct {
 	ops     map[string]*pb.Op
 	context string          // digest of the step that the build context is of
 	read    map[string]bool // whether the handler is read, by step and path
-	layers  schema.Layers
+	layers  layers.List
 	class   string
 }
 

@@ -17,7 +17,7 @@ import (
 
 	"fnb/internal/servers"
 	"fnb/packaging"
-	"fnb/schema"
+	"fnb/schema/layers"
 	"fnb/schema/words"
 	"fnb/templates"
 	"fnb/templates/conformance"
@@ -256,7 +256,7 @@ func (l *language) checkImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	says := config.Config.Labels
-	if layers, err := schema.ParseLayers(says[words.LabelLayers]); err != nil || layers.Len() != len(m.Layers) || says[words.LabelClass] != words.ClassCopy {
+	if list, err := layers.Parse(says[words.LabelLayers]); err != nil || list.Len() != len(m.Layers) || says[words.LabelClass] != words.ClassCopy {
 		t.Errorf("of %d layers it says %q, and that it is of the class %s", len(m.Layers), says[words.LabelLayers], says[words.LabelClass])
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -21,7 +21,7 @@ const (
 	// editor calls that. No registry gets such an image.
 	LabelDebugger = "fnb.debugger"
 
-	// LabelLayers says what the layers of an image are there for, as [schema.Layers] reads it. It and
+	// LabelLayers says what the layers of an image are there for, as schema/layers reads it. It and
 	// [LabelClass] are of each platform's image, and not of its index.
 	LabelLayers = "fnb.layers"
 	// LabelClass says how the layers above the base image came to be: [ClassCopy] or [ClassRun].

@@ -1,4 +1,6 @@
-package schema
+// Package layers says what the layers of an image are there for: a [List] is read and written as the
+// label of an image.
+package layers
 
 import (
 	"fmt"
@@ -12,17 +14,17 @@ import (
 // maxLayers is how many layers an image may have whose layers are described.
 const maxLayers = 10_000
 
-// Layers say what the layers of an image are there for, from the lowest.
-type Layers []LayerRun
+// A List says what the layers of an image are there for, from the lowest.
+type List []Run
 
-// A LayerRun is some layers, one on top of the other, that are there for the same thing.
-type LayerRun struct {
+// A Run is some layers, one on top of the other, that are there for the same thing.
+type Run struct {
 	Role  string // such as [words.RoleBase]
 	Count int
 }
 
 // With returns the layers with more on top.
-func (l Layers) With(role string, count int) Layers {
+func (l List) With(role string, count int) List {
 	if count == 0 {
 		return l
 	}
@@ -31,11 +33,11 @@ func (l Layers) With(role string, count int) Layers {
 		l[last].Count += count
 		return l
 	}
-	return append(slices.Clip(l), LayerRun{role, count})
+	return append(slices.Clip(l), Run{role, count})
 }
 
 // Len is how many layers there are.
-func (l Layers) Len() int {
+func (l List) Len() int {
 	n := 0
 	for _, r := range l {
 		n += r.Count
@@ -45,7 +47,7 @@ func (l Layers) Len() int {
 
 // Top returns which layers are the upmost of a role: from one, up to and without another, by their
 // places from 0. Both are 0 where there are none.
-func (l Layers) Top(role string) (from, to int) {
+func (l List) Top(role string) (from, to int) {
 	at := 0
 	for _, r := range l {
 		if r.Role == role {
@@ -57,7 +59,7 @@ func (l Layers) Top(role string) (from, to int) {
 }
 
 // String writes the layers as the label [words.LabelLayers] has them: "base=4,handler=1".
-func (l Layers) String() string {
+func (l List) String() string {
 	var parts []string
 	for _, r := range l {
 		parts = append(parts, r.Role+"="+strconv.Itoa(r.Count))
@@ -65,9 +67,9 @@ func (l Layers) String() string {
 	return strings.Join(parts, ",")
 }
 
-// ParseLayers reads such a label.
-func ParseLayers(s string) (Layers, error) {
-	var l Layers
+// Parse reads such a label.
+func Parse(s string) (List, error) {
+	var l List
 	for part := range strings.SplitSeq(s, ",") {
 		role, count, ok := strings.Cut(part, "=")
 		n, err := strconv.Atoi(count)

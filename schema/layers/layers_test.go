@@ -1,21 +1,21 @@
-package schema_test
+package layers_test
 
 import (
 	"testing"
 
-	"fnb/schema"
+	"fnb/schema/layers"
 	"fnb/schema/words"
 )
 
 func TestLayers(t *testing.T) {
 	t.Parallel()
-	var l schema.Layers
+	var l layers.List
 	l = l.With(words.RoleBase, 4).With(words.RolePackages, 1).With(words.RolePackages, 2).With(words.RoleHandler, 0).With(words.RoleHandler, 1).With(words.RolePackages, 1).With(words.RoleWatchdog, 1)
 	const want = "base=4,packages=3,handler=1,packages=1,watchdog=1"
 	if l.String() != want || l.Len() != 10 {
 		t.Errorf("%s, %d", l, l.Len())
 	}
-	got, err := schema.ParseLayers(want)
+	got, err := layers.Parse(want)
 	if err != nil || got.String() != want {
 		t.Errorf("%s, %v", got, err)
 	}
@@ -25,12 +25,12 @@ func TestLayers(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "base", "base=", "base=0", "base=-1", "base=x", "other=1", "base=1,", "base=99999", "base=9999,handler=9999", "base=1;handler=1"} {
-		if got, err := schema.ParseLayers(bad); err == nil {
+		if got, err := layers.Parse(bad); err == nil {
 			t.Errorf("%q is %v", bad, got)
 		}
 	}
 	// What is added to one leaves the other as it was.
-	a := schema.Layers{}.With(words.RoleBase, 1)
+	a := layers.List{}.With(words.RoleBase, 1)
 	b, c := a.With(words.RoleBase, 1), a.With(words.RoleHandler, 1)
 	if a.String() != "base=1" || b.String() != "base=2" || c.String() != "base=1,handler=1" {
 		t.Errorf("%s %s %s", a, b, c)
