@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom sigstore kubernetes sign standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -160,10 +160,13 @@ $(rivals): tools/bench/go.mod tools/bench/go.sum
 	go -C tools/bench build -ldflags "-s -w" -o ../../bin/tools/ github.com/google/ko
 	@touch $(rivals)
 
-# Both are kept in the user's cache folder, so that another checkout need not compile them.
-signers = github.com/sigstore/cosign/v3/cmd/cosign oras.land/oras/cmd/oras github.com/google/osv-scanner/v2/cmd/osv-scanner
-sign: ## compile cosign, oras and osv-scanner, which tests are skipped without; which the first time takes some minutes
-	@mkdir -p bin/tools; programs=$$(tools/compile fnb-sign $(addprefix sign=,$(signers))); ln -sf "$$programs"/* bin/tools/
+# All of these are kept in the user's cache folder, so that another checkout need not compile them.
+compiled = @mkdir -p bin/tools; programs=$$(tools/compile fnb-sign $(addprefix sign=,$(1))); ln -sf $(foreach p,$(1),"$$programs/$(notdir $(p))") bin/tools/
+sign: ## compile cosign and oras, which tests are skipped without; the first time takes 5 minutes of one processor
+	$(call compiled,github.com/sigstore/cosign/v3/cmd/cosign oras.land/oras/cmd/oras)
+
+oracles: sbom ## compile osv-scanner beside syft, to hold fnb sbom and fnb audit against them; the first time takes 3 minutes, after make sign
+	$(call compiled,github.com/google/osv-scanner/v2/cmd/osv-scanner)
 
 kubernetes: setup ## compile Kubernetes, which tests are skipped without; the first time takes 13 minutes of one processor
 	@tools/kubernetes/install
@@ -203,7 +206,7 @@ beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EX
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
 	$(call beside,setup axe cfn sbom sigstore,build)
-	$(call beside,layers $(call required,vm),tools vet)
+	$(call beside,layers $(call required,vm),tools $(call required,sign) vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...
 	CGO_ENABLED=1 go test -race -vet=off -timeout 30m -skip '^TestGrowth$$' $$(go list ./... | grep -v '/cmd/fnb$$')

@@ -164,12 +164,14 @@ func (k PublicKey) crypto() crypto.PublicKey {
 	return nil
 }
 
-// Verify checks a bare signature of message, as [Signer.Sign] makes them.
+// Verify checks a bare signature of message, as [Signer.Sign] makes them. One with Ed25519 may also be of the message's
+// hash (Ed25519ph, RFC 8032 section 5.1), as cosign sign makes them.
 func (k PublicKey) Verify(message, signature []byte) error {
 	ok := false
 	switch key := k.crypto().(type) {
 	case ed25519.PublicKey:
-		ok = ed25519.Verify(key, message, signature)
+		ok = ed25519.Verify(key, message, signature) ||
+			ed25519.VerifyWithOptions(key, digest(crypto.SHA512, message), signature, &ed25519.Options{Hash: crypto.SHA512}) == nil
 	case *ecdsa.PublicKey:
 		ok = ecdsa.VerifyASN1(key, digest(curveHash(key.Curve), message), signature)
 	case *rsa.PublicKey:

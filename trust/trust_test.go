@@ -3,8 +3,10 @@ package trust_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha512"
 	"errors"
 	"io/fs"
 	"net"
@@ -139,6 +141,31 @@ esac
 				}
 			}
 		})
+	}
+}
+
+// TestPrehashed verifies a signature of the hash with Ed25519, as cosign makes it.
+func TestPrehashed(t *testing.T) {
+	t.Parallel()
+	pub, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := trust.NewPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := []byte("what is signed")
+	sum := sha512.Sum512(message)
+	made, err := private.Sign(nil, sum[:], &ed25519.Options{Hash: crypto.SHA512})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := key.Verify(message, made); err != nil {
+		t.Error(err)
+	}
+	if key.Verify([]byte("what is not"), made) == nil || key.Verify(sum[:], made) == nil {
+		t.Error("something else is signed, too")
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	jsonschema "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 )
 
 // cmdValid: valid KIND FILE checks what fnb wrote for somebody else: with that
@@ -65,7 +66,7 @@ func runChecker(name string, data []byte, args ...string) error {
 
 // runBillChecker gives an SBOM to the validators of SPDX and CycloneDX, if they are there: FNB_REQUIRE=sbom says that they must be.
 func runBillChecker(kind string, data []byte) error {
-	python, program, err := servers.BillsOfMaterials()
+	python, program, err := checkers.BillsOfMaterials()
 	if err != nil {
 		if servers.Required("sbom") {
 			return err
@@ -82,7 +83,7 @@ func runBillChecker(kind string, data []byte) error {
 
 // runCloudFormation gives a template to AWS's own linter, if it is there: FNB_REQUIRE=cfn says that it must be.
 func runCloudFormation(data []byte) error {
-	path, err := servers.CloudFormation()
+	path, err := checkers.CloudFormation()
 	if err != nil {
 		if servers.Required("cfn") {
 			return err

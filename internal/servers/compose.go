@@ -175,7 +175,7 @@ func (m *standinMaker) certificateLayer() (string, error) {
 
 // watchdogLayer writes the layer with fnb's own watchdog as /fwatchdog.
 func (m *standinMaker) watchdogLayer(ctx context.Context) (string, error) {
-	root, err := moduleRoot()
+	root, err := Checkout()
 	if err != nil {
 		return "", err
 	}

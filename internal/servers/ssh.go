@@ -83,7 +83,7 @@ func sshd() (string, error) {
 }
 
 func (s *SSH) start(ctx context.Context, bin, port string) error {
-	root, err := moduleRoot() // what logs in there finds the tests' programs, too
+	root, err := Checkout() // what logs in there finds the tests' programs, too
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // "versitygw" or "pause". It is bin/tools/NAME of the checkout, and is built there first when it
 // is missing, which can take minutes.
 func Tool(ctx context.Context, name string) (string, error) {
-	root, err := moduleRoot()
+	root, err := Checkout()
 	if err != nil {
 		return "", err
 	}
@@ -50,91 +50,9 @@ func Tool(ctx context.Context, name string) (string, error) {
 	return path, goBuild(ctx, filepath.Join(root, filepath.FromSlash(from.module)), path, from.pkg)
 }
 
-// Axe returns axe-core, the script that checks whether everybody can use a page. "make axe" fetches it.
-func Axe() (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	script, err := os.ReadFile(filepath.Join(root, "tools", "axe", "node_modules", "axe-core", "axe.min.js"))
-	return string(script), err
-}
-
-// CloudFormation returns the path of cfn-lint, which checks templates for AWS. "make cfn" fetches it.
-func CloudFormation() (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(root, "tools", "cfn", "venv", "bin", "cfn-lint")
-	if !executable(path) {
-		return "", fmt.Errorf("%s is missing: make cfn", path)
-	}
-	return path, nil
-}
-
-// BillsOfMaterials returns a Python that has the validators of SBOMs, and the program that uses them. "make sbom"
-// fetches them.
-func BillsOfMaterials() (python, program string, err error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", "", err
-	}
-	dir := filepath.Join(root, "tools", "sbom")
-	python = filepath.Join(dir, "venv", "bin", "python")
-	if !executable(python) {
-		return "", "", fmt.Errorf("%s is missing: make sbom", python)
-	}
-	return python, filepath.Join(dir, "check.py"), nil
-}
-
-// Sigstore returns Node, and the program with which it reads a sigstore bundle by Sigstore's own library. "make sigstore"
-// fetches that.
-func Sigstore() (node, program string, err error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", "", err
-	}
-	dir := filepath.Join(root, "tools", "sign")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@sigstore", "verify", "package.json")); err != nil {
-		return "", "", fmt.Errorf("%w: make sigstore", err)
-	}
-	node, err = exec.LookPath("node")
-	return node, filepath.Join(dir, "verify.mjs"), err
-}
-
-// Signing returns the folder that has cosign, oras and osv-scanner. "make sign" fills it.
-func Signing() (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(root, "bin", "tools")
-	for _, program := range []string{"cosign", "oras", "osv-scanner"} {
-		if !executable(filepath.Join(dir, program)) {
-			return "", fmt.Errorf("%s is missing: make sign", filepath.Join(dir, program))
-		}
-	}
-	return dir, nil
-}
-
-// Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
-// "make kubernetes" fills it.
-func Kubernetes() (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(root, "bin", "tools", "kubernetes")
-	if !executable(filepath.Join(dir, "bin", "kubelet")) {
-		return "", fmt.Errorf("%s is missing: make kubernetes", dir)
-	}
-	return dir, nil
-}
-
-// moduleRoot finds the checkout: the nearest folder above the working folder
+// Checkout is the checkout: the nearest folder above the working folder
 // that holds both go.mod and tools/go.mod.
-func moduleRoot() (string, error) {
+func Checkout() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err

@@ -50,7 +50,7 @@ func unpackLayer(ctx context.Context, bin string, layer v1.Layer, dir string) (e
 // unpacker returns the path of the program in the folder unpack, which is built
 // when it is missing or older than its source.
 func unpacker(ctx context.Context) (string, error) {
-	root, err := moduleRoot()
+	root, err := Checkout()
 	if err != nil {
 		return "", err
 	}

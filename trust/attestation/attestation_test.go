@@ -16,6 +16,7 @@ import (
 
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 	"fnb/internal/servers/tried"
 	"fnb/trust"
 	"fnb/trust/attestation"
@@ -74,7 +75,7 @@ func TestBundle(t *testing.T) {
 
 // TestOthers has Sigstore's library for JavaScript verify what is signed here, with keys of the kinds that it knows.
 func TestOthers(t *testing.T) {
-	node, program, err := servers.Sigstore()
+	node, program, err := checkers.Sigstore()
 	servers.Require(t, "sigstore", err)
 	_, err = exec.LookPath("openssl")
 	servers.Require(t, "openssl", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 )
 
 // A Browser is a headless Chromium with one tab.
@@ -131,7 +132,7 @@ func (b *Browser) Screenshot(name string) {
 // Axe runs axe-core on the page and returns its findings that are more than minor.
 func (b *Browser) Axe() []string {
 	b.tb.Helper()
-	script, err := servers.Axe()
+	script, err := checkers.Axe()
 	servers.Require(b.tb, "chromium", err)
 	b.Text("(() => {" + script + "})()")
 	result := b.Text(`axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 	"fnb/internal/servers/layertar"
 )
 
@@ -38,7 +39,7 @@ func programs() (string, error) {
 	if os.Geteuid() != 0 {
 		return "", errors.New("namespaces and containers need root")
 	}
-	return servers.Kubernetes()
+	return checkers.Kubernetes()
 }
 
 // pushPause pushes the image that holds a pod's namespaces.

@@ -1,0 +1,83 @@
+// Package checkers finds programs of others that check what fnb makes, such as [Signing] and [Oracles]. The error of
+// each says which target of the Makefile gets it.
+package checkers
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"fnb/internal/servers"
+)
+
+// Axe returns axe-core, the script that checks whether everybody can use a page.
+func Axe() (string, error) {
+	file, err := of("make axe", "tools", "axe", "node_modules", "axe-core", "axe.min.js")
+	if err != nil {
+		return "", err
+	}
+	script, err := os.ReadFile(file)
+	return string(script), err
+}
+
+// CloudFormation returns the path of cfn-lint, which checks templates for AWS.
+func CloudFormation() (string, error) {
+	return of("make cfn", "tools", "cfn", "venv", "bin", "cfn-lint")
+}
+
+// BillsOfMaterials returns a Python that has the validators of SBOMs, and the program that uses them.
+func BillsOfMaterials() (python, program string, err error) {
+	program, err = of("make sbom", "tools", "sbom", "check.py")
+	if err == nil {
+		python, err = of("make sbom", "tools", "sbom", "venv", "bin", "python")
+	}
+	return python, program, err
+}
+
+// Sigstore returns Node, and the program with which it reads a sigstore bundle by Sigstore's own library.
+func Sigstore() (node, program string, err error) {
+	if _, err = of("make sigstore", "tools", "sign", "node_modules", "@sigstore", "verify", "package.json"); err != nil {
+		return "", "", err
+	}
+	if program, err = of("make sigstore", "tools", "sign", "verify.mjs"); err == nil {
+		node, err = exec.LookPath("node")
+	}
+	return node, program, err
+}
+
+// Signing returns the folder that has cosign and oras.
+func Signing() (string, error) {
+	oras, err := of("make sign", "bin", "tools", "oras")
+	if err == nil {
+		_, err = of("make sign", "bin", "tools", "cosign")
+	}
+	return filepath.Dir(oras), err
+}
+
+// Oracles returns the paths of osv-scanner and syft, which say what is in an image, too.
+func Oracles() (scanner, syft string, err error) {
+	if scanner, err = of("make oracles", "bin", "tools", "osv-scanner"); err == nil {
+		syft, err = of("make oracles", "tools", "sbom", "venv", "bin", "syft")
+	}
+	return scanner, syft, err
+}
+
+// Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
+func Kubernetes() (string, error) {
+	kubelet, err := of("make kubernetes", "bin", "tools", "kubernetes", "bin", "kubelet")
+	return filepath.Dir(filepath.Dir(kubelet)), err
+}
+
+// of is a file of the checkout that a target of the Makefile gets.
+func of(by string, names ...string) (string, error) {
+	root, err := servers.Checkout()
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(append([]string{root}, names...)...)
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is missing: %s", file, by)
+	}
+	return file, nil
+}
