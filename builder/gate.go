@@ -19,9 +19,10 @@ import (
 // whatever describes its steps, such as a frontend that is an image, does not go round it.
 type Gate struct {
 	// Check is asked about each source of a step as BuildKit names it: docker-image://…,
-	// git://…, https://…. An error denies it, and is the error of the solve. Several may be
+	// git://…, https://…. What it returns as is read instead, and asked about again; "" reads
+	// what was asked about. An error denies it, and is the error of the solve. Several may be
 	// asked at a time.
-	Check func(source string) error
+	Check func(ctx context.Context, source string) (as string, err error)
 	// Unasked is asked about a builder that does not ask, since its BuildKit is too old. An
 	// error ends the solve before anything is read.
 	Unasked func(address string) error
@@ -47,10 +48,13 @@ func (r *Request) attend(opt *client.SolveOpt) *gatekeeper {
 }
 
 // decide answers a builder.
-func (k *gatekeeper) decide(_ context.Context, req *policysession.CheckPolicyRequest) (*policysession.DecisionResponse, *gwpb.ResolveSourceMetaRequest, error) {
-	source := req.GetSource().GetSource().GetIdentifier()
-	err := k.Check(source)
-	if err == nil {
+func (k *gatekeeper) decide(ctx context.Context, req *policysession.CheckPolicyRequest) (*policysession.DecisionResponse, *gwpb.ResolveSourceMetaRequest, error) {
+	source := req.GetSource().GetSource()
+	as, err := k.Check(ctx, source.GetIdentifier())
+	switch {
+	case err == nil && as != "":
+		return &policysession.DecisionResponse{Action: spb.PolicyAction_CONVERT, Update: &pb.SourceOp{Identifier: as, Attrs: source.GetAttrs()}}, nil, nil
+	case err == nil:
 		return &policysession.DecisionResponse{Action: spb.PolicyAction_ALLOW}, nil, nil
 	}
 	k.mu.Lock()

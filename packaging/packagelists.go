@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -16,12 +17,31 @@ import (
 	"fnb/templates/tree"
 )
 
-const lockedAtArg = "LOCKED_AT"
+// The build args of a stage that makes a lock.
+const (
+	lockedAtArg        = "LOCKED_AT"
+	publishedBeforeArg = "PUBLISHED_BEFORE"
+	reviewedArg        = "REVIEWED_PACKAGES"
+)
 
 // A Relock says how a lock is to be made.
 type Relock struct {
 	At   string // the time, so that the step that makes it is run again; the build arg LOCKED_AT
 	Anew bool   // without what the locks that are there pin
+	// Before is the time, as RFC 3339 has it, before which versions have to be published that are
+	// chosen, but for those of the packages in Reviewed: the build args PUBLISHED_BEFORE and
+	// REVIEWED_PACKAGES, names with blanks between. "" lets all be chosen.
+	Before   string
+	Reviewed []string
+}
+
+// args are the build args that tell a Dockerfile of it.
+func (r *Relock) args() map[string]string {
+	args := map[string]string{lockedAtArg: r.At}
+	if r.Before != "" {
+		args[publishedBeforeArg], args[reviewedArg] = r.Before, strings.Join(r.Reviewed, " ")
+	}
+	return args
 }
 
 // Packages are what a context's packages are installed from. The zero value is of a template
@@ -35,6 +55,9 @@ type Packages struct {
 	// Around are files and folders beside the handler, such as members of its workspace,
 	// relative to [Input.Root].
 	Around []string
+	// Aged says that the template's Dockerfile declares PUBLISHED_BEFORE, and so tells the
+	// manager how old versions must be.
+	Aged bool
 }
 
 // packageInputs are what packages are installed from and by.
@@ -134,7 +157,7 @@ func (a *assembly) addPackages(ctx context.Context) error {
 	a.packages.Manager, a.packages.Member, a.packages.Dir = found.Manager, found.Member, s.full(found.Root)
 	a.given = map[string]string{words.PackageManagerArg: found.Manager, words.WorkspaceMemberArg: found.Member}
 	if a.in.Relock != nil {
-		a.given[lockedAtArg] = a.in.Relock.At
+		maps.Copy(a.given, a.in.Relock.args())
 	}
 	return nil
 }
@@ -152,7 +175,7 @@ func (a *assembly) relockHandler() {
 		}
 		if info, err := a.handler.Stat(strings.TrimPrefix(l.Manifest, a.folder+"/")); err == nil && info.Mode().IsRegular() {
 			a.packages = Packages{Manager: manager, Dir: a.dir, Member: "."}
-			a.given = map[string]string{lockedAtArg: a.in.Relock.At}
+			a.given = a.in.Relock.args()
 			return
 		}
 	}
@@ -161,8 +184,13 @@ func (a *assembly) relockHandler() {
 // giveArgs sets the build args that say how packages are installed, if the Dockerfile
 // declares them and nobody else sets them.
 func (a *assembly) giveArgs(d *templates.Dockerfile) (changed bool) {
+	a.packages.Aged = slices.Contains(d.Summary().Args, publishedBeforeArg)
 	for name, value := range a.given {
-		if _, set := a.args[name]; !set && value != "" && slices.Contains(d.Summary().Args, name) {
+		_, set := a.args[name]
+		if name == publishedBeforeArg || name == reviewedArg {
+			set = false // a stack cannot undo what a policy says
+		}
+		if !set && value != "" && slices.Contains(d.Summary().Args, name) {
 			a.args[name] = value
 			changed = true
 		}

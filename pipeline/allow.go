@@ -7,14 +7,6 @@ import (
 	"fnb/policy"
 )
 
-// mayRead asks the policy about what a plan reads.
-func (p *Pipeline) mayRead(pl *Plan) error {
-	if p.settings.CompareOnly {
-		return nil
-	}
-	return p.allow.Build(pl.context.Watchdog, imagesOf(pl.context))
-}
-
 // Access is what builders may have and read for images that are run.
 func (p *Pipeline) Access() builder.Access { return p.access(policy.KindImage) }
 

@@ -79,11 +79,19 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 		Means: m, Stack: stack, Reach: schema.Reach{Root: dir, Allow: s.Allow},
 		Pins: pins.New(lock), settings: s, git: &checkedOut{dir: dir}, queue: newQueue(s.Parallel),
 	}
-	p.allow = &allow.Asker{Policy: m.Policy, Pins: p.Pins}
+	signatures := &allow.Signatures{}
+	p.allow = &allow.Asker{Policy: m.Policy, Pins: p.Pins, Signatures: signatures}
+	if s.CompareOnly {
+		p.allow.Policy = nil // what is not used need not be allowed
+	}
 	p.hidden = sync.OnceValue(p.secretFiles)
+	if !s.Pinning.Offline {
+		signatures.Registry = m.Registry
+	}
 	if m.CacheDir != "" {
 		p.stats = packaging.OpenStatCache(filepath.Join(m.CacheDir, "stats"), dir)
 		p.history = history.Folder(filepath.Join(m.CacheDir, "builds"))
+		signatures.Known = p.history
 	}
 	return p, nil
 }

@@ -52,7 +52,7 @@ func (p *Pipeline) pinBases(ctx context.Context, req builder.Request, bc *packag
 			floating = append(floating, ref)
 		}
 	}
-	return out, strings.Join(floating, ", "), nil
+	return out, strings.Join(floating, ", "), p.allow.Signed(ctx, policy.KindBase, out)
 }
 
 // PinServices holds the images of services against the lock, by their full references, and adds
@@ -66,7 +66,7 @@ func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
 		return p.Pins.Service(ref) != "" && !p.settings.Pinning.Pull || p.Pins.WasAsked(pins.Service, ref)
 	})
 	if len(missing) == 0 {
-		return nil
+		return p.allow.SignedServices(ctx, refs)
 	}
 	if p.settings.Pinning.Frozen || p.settings.Pinning.Offline {
 		return &pins.NotLockedError{What: "images of services", Refs: missing, Offline: !p.settings.Pinning.Frozen}
@@ -78,7 +78,7 @@ func (p *Pipeline) PinServices(ctx context.Context, refs []string) error {
 		return fmt.Errorf("looking up the images of services: %w", err)
 	}
 	p.Pins.SetServices(found, missed)
-	return nil
+	return p.allow.SignedServices(ctx, refs)
 }
 
 // imagesOf are the images that a solve reads from, as the Dockerfile has them, and that

@@ -29,19 +29,20 @@ func (p *Pipeline) pinWatchdog(ctx context.Context, req *builder.Request, watchd
 		return "", notes, err
 	}
 	image, err := schema.ParseImageRef(watchdog)
-	if err != nil || image.Digest != "" {
+	if err != nil {
 		return "", nil, nil //nolint:nilerr // the solve says what is wrong with it
 	}
-	ref := image.Full().String()
-	digest, err := p.watchdogDigest(ctx, req, ref)
-	switch {
-	case err != nil:
-		return "", nil, err
-	case digest == "" && !p.settings.CompareOnly:
-		return ref, nil, nil // the solve says why
+	ref, digest := image.Exact().String(), image.Digest
+	if digest == "" {
+		if digest, err = p.watchdogDigest(ctx, req, ref); err != nil {
+			return "", nil, err
+		}
+		if digest == "" && !p.settings.CompareOnly {
+			return ref, nil, nil // the solve says why
+		}
+		req.Bases[ref] = digest
 	}
-	req.Bases[ref] = digest
-	return "", nil, nil
+	return "", nil, p.allow.Signed(ctx, policy.KindBase, map[string]string{ref: digest})
 }
 
 // watchdogDigest is the digest of a watchdog that is an image: the lock's, or else the

@@ -119,7 +119,7 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 // pin holds what the image is made of against the lock, and adds what that lacks.
 func (p *Pipeline) pin(ctx context.Context, pl *Plan) (err error) {
 	defer func() { pl.Notes = append(pl.Notes, notesOf(p.allow.Notes())...) }()
-	if err := p.mayRead(pl); err != nil {
+	if err := p.allow.Build(ctx, pl.context.Watchdog, imagesOf(pl.context)); err != nil {
 		return err
 	}
 	if pl.req.Bases, pl.unpinned, err = p.pinBases(ctx, pl.req, pl.context); err != nil {

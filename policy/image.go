@@ -32,7 +32,7 @@ func (p *Policy) Image(kind Kind, i Image) (notes []string, err error) {
 
 func (f *finding) image(kind Kind, i Image) {
 	for _, file := range f.p.each() {
-		section, r := images(file, kind)
+		section, r := images(file.Policy, kind)
 		f.patterns(file, section, r.Allow, r.Deny, i.matches)
 		if r.Digest != "" && !i.Locked {
 			f.breach(file, section+".digest", "fnb.lock does not have its digest")
@@ -49,7 +49,7 @@ func (p *Policy) ImageAge(kind Kind, ref string, made time.Time) (notes []string
 		return nil, nil
 	}
 	for _, file := range p.each() {
-		section, r := images(file, kind)
+		section, r := images(file.Policy, kind)
 		f.age(file, section+".min-age", r.MinAge, made)
 	}
 	return f.result()
@@ -59,16 +59,17 @@ func (i *Image) matches(pattern string) bool { return rules.MatchesImage(pattern
 
 // Dates reports whether the ages of images of a kind matter.
 func (p *Policy) Dates(kind Kind) bool {
-	return slices.ContainsFunc(p.each(), func(file *rules.Policy) bool {
-		_, r := images(file, kind)
+	return slices.ContainsFunc(p.each(), func(file *file) bool {
+		_, r := images(file.Policy, kind)
 		return r.MinAge > 0
 	})
 }
 
 // Source decides about what a solve is about to read, as BuildKit names it: images by the
 // rules of a kind, git repositories and URLs by those of sources. What comes out of the
-// connection itself is fnb's own.
-func (p *Policy) Source(kind Kind, identifier string) error {
+// connection itself is fnb's own. A look finds out who has signed an image; with nil that is not
+// asked.
+func (p *Policy) Source(kind Kind, identifier string, look Look) error {
 	scheme, rest, _ := strings.Cut(identifier, "://")
 	f := p.about(KindSource, identifier)
 	f.quiet = true // steps are under way
@@ -81,6 +82,9 @@ func (p *Policy) Source(kind Kind, identifier string) error {
 			f.subject.Name = name // as it is known before the solve
 		}
 		f.image(kind, Image{Reference: rest, Locked: strings.HasPrefix(digest, "sha256:")})
+		if look != nil {
+			f.signed(kind, f.subject.Name, look)
+		}
 		return f.refused()
 	}
 	for _, file := range p.each() {
@@ -93,8 +97,8 @@ func (p *Policy) Source(kind Kind, identifier string) error {
 
 // Gates reports whether any rule is about what solves read.
 func (p *Policy) Gates(kind Kind) bool {
-	return slices.ContainsFunc(p.each(), func(file *rules.Policy) bool {
-		_, r := images(file, kind)
-		return len(r.Allow)+len(r.Deny)+len(r.Digest)+len(file.Sources.Allow)+len(file.Sources.Deny) > 0
+	return slices.ContainsFunc(p.each(), func(file *file) bool {
+		_, r := images(file.Policy, kind)
+		return len(r.Allow)+len(r.Deny)+len(r.Digest)+len(r.SignedBy)+len(file.Sources.Allow)+len(file.Sources.Deny) > 0
 	})
 }

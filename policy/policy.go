@@ -1,19 +1,23 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"fnb/schema/document"
 	"fnb/schema/rules"
 )
 
 // A Policy is the rules of several files, all of which hold. nil allows everything. Its
 // methods may be called by several at a time.
 type Policy struct {
-	files    []*rules.Policy
+	files    []*file
 	reviewed []string
 	now      time.Time
 	version  string
@@ -39,7 +43,7 @@ type Options struct {
 // without one, and of those that are named twice, nothing holds. The result is nil where there
 // is no rule at all.
 func Read(o Options, dirs ...string) (*Policy, error) {
-	p := &Policy{reviewed: o.Reviewed, now: time.Now(), version: o.Version, trial: o.Trial, told: map[Refusal]bool{}}
+	p := newPolicy(o)
 	var errs []error
 	var done []string
 	for _, dir := range dirs {
@@ -47,15 +51,41 @@ func Read(o Options, dirs ...string) (*Policy, error) {
 			continue
 		}
 		done = append(done, filepath.Clean(dir))
-		f, err := rules.Read(filepath.Join(dir, rules.FileName))
-		if errs = append(errs, err); err == nil && f.File != "" {
-			p.files = append(p.files, f)
-		}
+		errs = append(errs, p.add(filepath.Join(dir, rules.FileName)))
 	}
 	if err := errors.Join(errs...); err != nil || len(p.files) == 0 {
 		return nil, err
 	}
 	return p, nil
+}
+
+// ReadFile reads the policy of one file, which has to be there.
+func ReadFile(o Options, name string) (*Policy, error) {
+	p := newPolicy(o)
+	if err := p.add(name); err != nil {
+		return nil, err
+	}
+	if len(p.files) == 0 {
+		return nil, fmt.Errorf("reading the policy %s: %w", name, fs.ErrNotExist)
+	}
+	return p, nil
+}
+
+func newPolicy(o Options) *Policy {
+	return &Policy{reviewed: o.Reviewed, now: time.Now(), version: o.Version, trial: o.Trial, told: map[Refusal]bool{}}
+}
+
+// add adds the rules of a file, if it is there.
+func (p *Policy) add(name string) error {
+	read, err := rules.Read(name)
+	if err != nil || read.File == "" {
+		return err
+	}
+	f, err := withKeys(read)
+	if err == nil {
+		p.files = append(p.files, f)
+	}
+	return err
 }
 
 // Found are all breaches of rules that were met so far, each once: those that were refused,
@@ -85,7 +115,7 @@ func (p *Policy) Untold() []string {
 }
 
 // each are the files; none of nil.
-func (p *Policy) each() []*rules.Policy {
+func (p *Policy) each() []*file {
 	if p == nil {
 		return nil
 	}
@@ -95,8 +125,9 @@ func (p *Policy) each() []*rules.Policy {
 // A finding collects what the rules say of one thing.
 type finding struct {
 	p       *Policy
-	subject Refusal // what is in question; the rule and why are added
-	quiet   bool    // nobody takes the notes
+	subject Refusal       // what is in question; the rule and why are added
+	at      document.Spot // of the rule, where that is not known by its name
+	quiet   bool          // nobody takes the notes
 	notes   []string
 	errs    []error
 }
@@ -106,9 +137,10 @@ func (p *Policy) about(kind Kind, name string) *finding {
 }
 
 // breach notes that a rule of a file is broken.
-func (f *finding) breach(file *rules.Policy, rule, why string) {
+func (f *finding) breach(file *file, rule, why string) {
 	r := f.subject
-	r.File, r.Line, r.Rule, r.Why, r.Mode = file.File, file.At[rule].Line, rule, why, file.Mode
+	r.File, r.Line, r.Rule, r.Why, r.Mode = file.File, cmp.Or(f.at.Line, file.At[rule].Line), rule, why, file.Mode
+	f.at = document.Spot{}
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	told, known := f.p.told[r]
@@ -127,7 +159,7 @@ func (f *finding) breach(file *rules.Policy, rule, why string) {
 }
 
 // patterns holds a name against the patterns of a file.
-func (f *finding) patterns(file *rules.Policy, section string, allow, deny []string, matches func(pattern string) bool) {
+func (f *finding) patterns(file *file, section string, allow, deny []string, matches func(pattern string) bool) {
 	if at := slices.IndexFunc(deny, matches); at >= 0 {
 		f.breach(file, section+".deny", "it is refused by "+deny[at])
 	}
@@ -137,7 +169,7 @@ func (f *finding) patterns(file *rules.Policy, section string, allow, deny []str
 }
 
 // age holds the time at which something was made against a rule. The zero time is not known.
-func (f *finding) age(file *rules.Policy, rule string, least rules.Age, made time.Time) {
+func (f *finding) age(file *file, rule string, least rules.Age, made time.Time) {
 	if least == 0 {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fnb/schema/rules"
+	"fnb/trust"
 )
 
 // with is a policy of files with these contents, each in a folder of its own.
@@ -63,7 +64,7 @@ func TestNone(t *testing.T) {
 	_, second := p.Image(KindBase, Image{Reference: "docker.io/library/x:1"})
 	_, third := p.ImageAge(KindBase, "docker.io/library/x:1", time.Time{})
 	_, fourth := p.Watchdog("x:1")
-	if err := errors.Join(first, second, third, fourth, p.Packages("x"), p.Source(KindBase, "https://x"), p.Builder("x", ""), p.Unasked("x")); err != nil {
+	if err := errors.Join(first, second, third, fourth, p.Packages("x", false), p.Source(KindBase, "https://x", nil), p.Builder("x", ""), p.Unasked("x")); err != nil {
 		t.Error(err)
 	}
 	if p.Gates(KindBase) || p.Dates(KindBase) || p.Builders() || p.TooYoung("x", time.Time{}) != "" || p.Found() != nil || p.Untold() != nil {
@@ -159,12 +160,90 @@ func TestSource(t *testing.T) {
 		"":                     "sources.allow",
 		"new-kind://of-source": "sources.allow",
 	} {
-		if got := broken(t, p.Source(KindBase, source)); got != want {
+		if got := broken(t, p.Source(KindBase, source, nil)); got != want {
 			t.Errorf("%q: %q, want %q", source, got, want)
 		}
 	}
 	if !p.Gates(KindBase) || broken(t, p.Unasked("tcp://old")) != "bases.allow" {
 		t.Error("a builder that does not ask is allowed")
+	}
+}
+
+// A key's fingerprint says whose signature a template has; keys of images are looked for at each.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	const a = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ9Uf5OqZ1pX3Cd2q3T9m1mJwVwkMAbWkBfyqCFhVb6E ann"
+	key, err := trust.ParsePublicKey([]byte(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := with(t, Options{}, "mode: enforce\ntemplates:\n  signed-by:\n    acme/*: owner\n    corp:**: "+a+"\nbases:\n  signed-by: {python: '"+a+"', 'ghcr.io/**': '"+a+"'}\n",
+		"bases: {signed-by: '"+a+"'}\n")
+	for name, tt := range map[string]struct {
+		t    Template
+		want string
+	}{
+		"a folder":            {Template{Reference: "./go", Store: "./go", Name: "go", Here: true}, ""},
+		"of no rule":          {Template{Reference: "b/go", Store: "other", Name: "b/go"}, ""},
+		"signed by an owner":  {Template{Reference: "acme/go", Store: "x", Name: "acme/go", Recorded: true, Signer: "SHA256:x"}, ""},
+		"vouched for":         {Template{Reference: "acme/go", Store: "x", Name: "acme/go", Recorded: true, Vouched: true}, ""},
+		"by nobody":           {Template{Reference: "acme/go", Store: "x", Name: "acme/go", Recorded: true}, "templates.signed-by"},
+		"as a lock says":      {Template{Reference: "acme/go", Store: "x", Name: "acme/go", Locked: true, Signer: "SHA256:x"}, "templates.signed-by"},
+		"by the key":          {Template{Reference: "b/go", Store: "corp", Name: "b/go", Recorded: true, Signer: key.Fingerprint()}, ""},
+		"by another":          {Template{Reference: "b/go", Store: "corp", Name: "b/go", Recorded: true, Signer: "SHA256:x"}, "templates.signed-by"},
+		"vouched for, no key": {Template{Reference: "b/go", Store: "corp", Name: "b/go", Recorded: true, Vouched: true}, "templates.signed-by"},
+	} {
+		if _, err := p.Template(tt.t); broken(t, err) != tt.want {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+	for ref, want := range map[string]string{"docker.io/library/python:3": "bases.signed-by", "ghcr.io/a/b:1": "bases.signed-by", "docker.io/library/go:1": ""} {
+		asked := 0
+		notes, err := p.Signed(KindBase, ref, func(keys []trust.TrustedKey) (string, error) {
+			if asked++; len(keys) != 1 || keys[0].Fingerprint() != key.Fingerprint() {
+				t.Errorf("%s: %v", ref, keys)
+			}
+			return "no", nil
+		})
+		if broken(t, err) != want || len(notes) != 1 || asked != 1+len(want)/len("bases.signed-by") || !p.Signs(KindBase, ref) {
+			t.Errorf("%s: %v, %q, asked %d", ref, err, notes, asked)
+		}
+	}
+	if p.Signs(KindImage, "ghcr.io/a/b:1") || len(p.Signers(KindBase, "ghcr.io/a/b:1")) != 2 || !p.SignsTemplates() {
+		t.Error("there are other rules")
+	}
+	// What cannot be found out is no signature, and an error of its own where that is enforced.
+	gone := errors.New("gone")
+	notes, err := p.Signed(KindBase, "ghcr.io/a/c:1", func([]trust.TrustedKey) (string, error) { return "", gone })
+	if !errors.Is(err, gone) || len(notes) != 1 || !strings.Contains(notes[0], "nobody knows who has signed it: gone") {
+		t.Errorf("%q, %v", notes, err)
+	}
+	if err := p.Source(KindBase, "docker-image://ghcr.io/a/d:1", func([]trust.TrustedKey) (string, error) { return "no", nil }); broken(t, err) != "bases.signed-by" {
+		t.Errorf("a source: %v", err)
+	}
+}
+
+// Keys are read from beside the policy, and nowhere else.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "none.pub"), []byte("no key"), 0o600), os.WriteFile(filepath.Join(dir, "big.pub"), make([]byte, maxKeyFile+1), 0o600),
+		os.Symlink("/etc/passwd", filepath.Join(dir, "out.pub")), os.Mkdir(filepath.Join(dir, "dir.pub"), 0o700),
+	); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, rules.FileName)
+	for name, want := range map[string]string{
+		"none.pub": "neither a public key nor", "big.pub": "larger than any file of keys", "out.pub": "escapes", "dir.pub": "is not a plain file", "x.pub": "no such file",
+	} {
+		if err := os.WriteFile(file, []byte("images:\n  signed-by: "+name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadFile(Options{}, file)
+		if err == nil || !strings.Contains(err.Error(), "policy.yaml:2:14: images.signed-by: the key "+name) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -189,8 +268,21 @@ func TestTools(t *testing.T) {
 			t.Errorf("builder %q: %q, want %q", version, got, want)
 		}
 	}
-	if got := broken(t, p.Packages("cargo")); got != "packages.min-age" {
+	if got := broken(t, p.Packages("cargo", false)); got != "packages.min-age" {
 		t.Errorf("packages: %q", got)
+	}
+	if err := p.Packages("npm", true); err != nil {
+		t.Errorf("packages: %v", err)
+	}
+	if before, reviewed := p.PublishedBefore(); time.Since(before).Round(time.Hour) != 72*time.Hour || reviewed != nil {
+		t.Errorf("%s, %v", before, reviewed)
+	}
+	p = with(t, Options{Reviewed: []string{"left-pad"}}, "packages: {min-age: 9d}\n", "mode: enforce\npackages: {min-age: 2d}\n", "mode: enforce\npackages: {min-age: 4d}\n")
+	if before, reviewed := p.PublishedBefore(); time.Since(before).Round(time.Hour) != 96*time.Hour || len(reviewed) != 1 {
+		t.Errorf("%s, %v", before, reviewed)
+	}
+	if err := p.Packages("npm", true); err != nil || len(p.Untold()) != 1 {
+		t.Errorf("a rule that warns: %v, %v", err, p.Found())
 	}
 }
 
@@ -208,7 +300,7 @@ func TestBoth(t *testing.T) {
 	if notes, err = p.Image(KindBase, ruby); broken(t, err) != "bases.deny" || notes != nil {
 		t.Errorf("again: %q, %v", notes, err)
 	}
-	if err := p.Source(KindBase, "docker-image://docker.io/library/debian:12"); err != nil {
+	if err := p.Source(KindBase, "docker-image://docker.io/library/debian:12", nil); err != nil {
 		t.Error(err)
 	}
 	if untold := p.Untold(); len(untold) != 1 || !strings.Contains(untold[0], "debian:12") || p.Untold() != nil {

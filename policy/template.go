@@ -18,7 +18,10 @@ type Template struct {
 	Yanked    string    // why the version was withdrawn; "" where it was not
 	Use       string    // the version to use instead
 	Locked    bool      // fnb.lock has it, so that somebody has looked at it
-	Here      bool      // it is a part of the project or of fnb, which has no age
+	Here      bool      // it is a part of the project or of fnb, which has no age and needs no signature
+	Recorded  bool      // this machine has its record, so that it is known who signed it
+	Signer    string    // fingerprint of the key that signed it; "" for none
+	Vouched   bool      // no key of now has signed it, and the owners of its namespace say that it is good
 }
 
 // Template decides about a template. Notes are what breaks a rule that only warns.
@@ -38,8 +41,30 @@ func (p *Policy) Template(t Template) (notes []string, err error) {
 		if r.Yanked != "" && t.Yanked != "" {
 			f.breach(file, "templates.yanked", "it was withdrawn: "+t.Yanked)
 		}
+		f.template(file, t)
 	}
 	return f.result()
+}
+
+// SignsTemplates reports whether any rule is about who has signed templates.
+func (p *Policy) SignsTemplates() bool {
+	return slices.ContainsFunc(p.each(), func(file *file) bool { return len(file.signing["templates"]) > 0 })
+}
+
+// template holds who has signed a template against the rules of a file.
+func (f *finding) template(file *file, t Template) {
+	if t.Here {
+		return
+	}
+	for _, s := range file.signing["templates"] {
+		if s.For != "" && !t.matches(s.For) {
+			continue
+		}
+		if why := s.unsigned(t); why != "" {
+			f.at = s.At
+			f.breach(file, "templates.signed-by", why)
+		}
+	}
 }
 
 // matches reports whether a pattern is for a template: by its store, by its name in the

@@ -2,8 +2,11 @@ package policy
 
 import (
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"fnb/schema/rules"
 )
 
 // lower reports whether a version is lower than another one, which is a version; known is
@@ -95,7 +98,7 @@ func (p *Policy) Unasked(address string) error {
 	f := p.about(KindBuilder, address)
 	f.quiet = true
 	for _, file := range p.each() {
-		for _, rule := range []string{"bases.allow", "bases.deny", "bases.digest", "images.allow", "images.deny", "images.digest", "sources.allow", "sources.deny"} {
+		for _, rule := range []string{"bases.allow", "bases.deny", "bases.digest", "bases.signed-by", "images.allow", "images.deny", "images.digest", "images.signed-by", "sources.allow", "sources.deny"} {
 			if _, there := file.At[rule]; there {
 				f.breach(file, rule, "its BuildKit is too old to be held to it: it reads what a Dockerfile's frontend wants and asks nobody")
 				break
@@ -105,15 +108,35 @@ func (p *Policy) Unasked(address string) error {
 	return f.refused()
 }
 
-// Packages decides about a package manager that is about to choose versions: none of them is told
-// how old these must be.
-func (p *Policy) Packages(manager string) error {
+// Packages decides about a package manager that is about to choose versions. told is whether it is told
+// [Policy.PublishedBefore]: one that is not is refused.
+func (p *Policy) Packages(manager string, told bool) error {
 	f := p.about(KindPackages, "of "+manager)
 	f.quiet = true
 	for _, file := range p.each() {
-		if file.Packages.MinAge > 0 {
-			f.breach(file, "packages.min-age", "fnb does not tell "+manager+" that versions must be "+file.Packages.MinAge.String()+" old")
+		switch least := file.Packages.MinAge; {
+		case least == 0:
+		case file.Mode != rules.Enforce:
+			f.breach(file, "packages.min-age", "versions may be of any age while the policy only warns, and must be "+least.String()+" old")
+		case !told:
+			f.breach(file, "packages.min-age", "its template does not tell "+manager+" that versions must be "+least.String()+" old")
 		}
 	}
 	return f.refused()
+}
+
+// PublishedBefore is the time before which versions of packages must be published by the rules that are enforced; the zero
+// time is that no rule says so. reviewed may be younger.
+func (p *Policy) PublishedBefore() (before time.Time, reviewed []string) {
+	for _, file := range p.each() {
+		if least := file.Packages.MinAge; least > 0 && file.Mode == rules.Enforce {
+			if at := p.now.Add(-time.Duration(least)); before.IsZero() || at.Before(before) {
+				before = at
+			}
+		}
+	}
+	if p != nil {
+		reviewed = p.reviewed
+	}
+	return before, reviewed
 }

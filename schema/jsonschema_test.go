@@ -81,6 +81,9 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return text
 	case reflect.TypeFor[rules.Age]():
 		return &jsonschema.Schema{Type: "string", Pattern: "^[0-9]*[1-9][0-9]*[hdw]$"}
+	case reflect.TypeFor[rules.SignedBy]():
+		some := &jsonschema.Schema{OneOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
+		return &jsonschema.Schema{OneOf: append(some.OneOf, &jsonschema.Schema{Type: "object", AdditionalProperties: some})}
 	case reflect.TypeFor[rules.Mode]():
 		return &jsonschema.Schema{Type: "string", Enum: []any{rules.Warn, rules.Enforce}}
 	case reflect.TypeFor[map[string]string]():

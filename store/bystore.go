@@ -24,8 +24,10 @@ func (l *lookup) fromStores(ctx context.Context) (resolution, error) {
 	if l.pinned && !isFolderStore(l.pin.Store) {
 		if t, ok := l.finder.cache.Open(l.pin.Checksum); ok {
 			t.Name, t.Source = l.parsed.Name, l.pin.Store
-			l.noteIfYanked()
-			return resolution{template: t, pin: l.pin}, nil
+			// A lock may say anything of who signed: the store has to, where it matters.
+			if l.noteIfYanked(); l.record != nil || l.finder.opts.Offline || !l.scope.Policy.SignsTemplates() {
+				return resolution{template: t, pin: l.pin}, nil
+			}
 		}
 	}
 	c, err := l.home(ctx)

@@ -151,7 +151,10 @@ func (l *lookup) known(f resolution) policy.Template {
 	if l.record == nil {
 		return t
 	}
-	t.Name = l.record.Name
+	t.Name, t.Recorded = l.record.Name, true
+	if s := l.record.Signer; s != nil {
+		t.Signer, t.Vouched = s.Key, s.Vouched
+	}
 	if l.record.Published != nil {
 		t.Published = *l.record.Published
 	}

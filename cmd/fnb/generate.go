@@ -130,13 +130,13 @@ func (p *shownPipeline) pinned(ctx context.Context, ref string) (string, *deploy
 	if p.Images == nil {
 		d, err := p.Registry.Describe(ctx, ref)
 		if err == nil {
-			err = mayRun(p.Policy, bare+"@"+d.Digest)
+			err = mayRun(ctx, p.Policy, p.asked(), bare+"@"+d.Digest)
 		}
 		return bare + "@" + d.Digest, &deploy.Built{User: d.Config.User, Environment: d.Config.Env, Platforms: d.Platforms}, err
 	}
 	desc, err := p.Images.Resolve(ref)
 	if err == nil {
-		err = mayRun(p.Policy, fmt.Sprintf("%s@%s", bare, desc.Digest))
+		err = mayRun(ctx, p.Policy, p.asked(), fmt.Sprintf("%s@%s", bare, desc.Digest))
 	}
 	if err != nil {
 		return "", nil, err

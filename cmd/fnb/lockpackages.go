@@ -17,7 +17,14 @@ import (
 func (g *globals) runLockPackages(ctx context.Context, want wanted, upgrade bool) error {
 	in := &want.settings.Inputs
 	in.Target, in.Watchdog = words.LockStage, words.WatchdogNone
+	rules, err := g.rules.read()
+	if err != nil {
+		return err
+	}
 	in.Relock = &packaging.Relock{At: strconv.FormatInt(time.Now().Unix(), 10), Anew: upgrade}
+	if before, reviewed := rules.PublishedBefore(); !before.IsZero() {
+		in.Relock.Before, in.Relock.Reviewed = before.UTC().Format(time.RFC3339), reviewed
+	}
 	p, fns, err := g.newPipeline(want)
 	if err != nil {
 		return err

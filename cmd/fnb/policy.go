@@ -8,7 +8,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"fnb/builder"
+	"fnb/pipeline/allow"
+	"fnb/pipeline/history"
 	"fnb/policy"
+	"fnb/registry"
 	"fnb/schema"
 )
 
@@ -72,11 +75,25 @@ func (g *globals) sayUntold() {
 	}
 }
 
-// mayRun asks the policy about an image with its digest that is run or deployed.
-func mayRun(p *policy.Policy, ref string) error {
+// mayRun asks the policy about an image with its digest that is run or deployed, and who has signed it. A registry of nil
+// asks none.
+func mayRun(ctx context.Context, p *policy.Policy, c *registry.Client, ref string) error {
 	image, err := schema.ParseImageRef(ref)
+	if err != nil || p == nil {
+		return err
+	}
+	cache, err := cacheDir()
 	if err != nil {
 		return err
 	}
-	return p.Source(policy.KindImage, "docker-image://"+image.Exact().String())
+	signatures := allow.Signatures{Registry: c, Known: history.Folder(filepath.Join(cache, "builds"))}
+	return p.Source(policy.KindImage, "docker-image://"+image.Exact().String(), signatures.Look(ctx, image.Exact().String(), image.Digest))
+}
+
+// asked is the registry that is asked about what is deployed; nil where none may be.
+func (p *shownPipeline) asked() *registry.Client {
+	if p.settings.Pinning.Offline {
+		return nil
+	}
+	return p.Registry
 }

@@ -47,6 +47,10 @@ func satisfying(r *policy.Refusal) string {
 		return "make the lock with the package manager itself, such as: npm install --package-lock-only --before DATE, or uv lock --exclude-newer DATE"
 	case key == "min-age":
 		return "wait, or once somebody has reviewed it, pin it with: fnb lock --reviewed " + ref
+	case key == "signed-by" && r.Kind == policy.KindTemplate:
+		return "see who has signed it with: fnb template show " + ref
+	case key == "signed-by":
+		return "if it is yours, sign it with: fnb sign " + plain.ShellWord(r.Name) + " --key KEY"
 	case key == "digest":
 		return "pin it by its digest with: fnb lock"
 	case key == "yanked" && r.Use != "":

@@ -37,7 +37,7 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 			return f, err
 		}
 		f.image = rec.Image.Ref + "@" + rec.Image.Digest
-		return f, mayRun(rules, f.image)
+		return f, mayRun(ctx, rules, f.registry, f.image)
 	}
 	ref, err := pullReference(rec)
 	if err != nil {
@@ -51,7 +51,7 @@ func (g *globals) published(ctx context.Context, rec schema.Record, o *tryOption
 		g.tell([]string{fmt.Sprintf("the list has no digest for %s; it is %s now", ref, has.Digest)})
 	}
 	f.image = has.Pinned
-	return f, mayRun(rules, f.image)
+	return f, mayRun(ctx, rules, f.registry, f.image)
 }
 
 // functionLog is where a function's own log goes, which shares standard error with

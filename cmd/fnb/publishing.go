@@ -162,7 +162,7 @@ func (p *publishing) describe(ctx context.Context) error {
 	}
 	rules, err := p.rules.read()
 	if err == nil {
-		err = mayRun(rules, p.image.Pinned)
+		err = mayRun(ctx, rules, p.registry, p.image.Pinned)
 	}
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func Rooms() []Room {
 		{Path: "schema", MayImport: []string{"internal/disk", "internal/spelling", "origin"}},
 		{Path: "schema/languages"},
 		{Path: "schema/deploy", MayImport: []string{"internal/plain", "schema"}},
-		{Path: "policy", MayImport: []string{"schema"}},
+		{Path: "policy", MayImport: []string{"schema", "trust"}},
 		{Path: "templates", MayImport: []string{"schema", "schema/languages"}},
 		{Path: "registry", MayImport: []string{"images", "internal/disk", "internal/plain", "internal/stall", "origin", "registry/answers", "schema"}},
 		{Path: "images", MayImport: []string{"internal/disk", "internal/plain", "internal/spelling", "schema"}},

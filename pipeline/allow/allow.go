@@ -2,8 +2,11 @@
 package allow
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +23,8 @@ type Asker struct {
 	Pins   *pins.Set
 	// Pinning is set where the lock is what is made, so that it may lack anything.
 	Pinning bool
+	// Signatures find out who has signed images.
+	Signatures *Signatures
 
 	mu    sync.Mutex
 	notes []string
@@ -43,8 +48,9 @@ func (a *Asker) heard(notes []string, err error) error {
 }
 
 // Build asks about a watchdog and the images that a build reads, as its Dockerfile has them,
-// before anybody looks them up.
-func (a *Asker) Build(watchdog string, images []string) error {
+// before anybody looks them up. Who has signed those that have a digest is asked too; about
+// others [Asker.Signed] asks, when theirs is known.
+func (a *Asker) Build(ctx context.Context, watchdog string, images []string) error {
 	errs := []error{a.heard(a.Policy.Watchdog(watchdog))}
 	for _, name := range images {
 		ref, err := schema.ParseImageRef(name)
@@ -55,6 +61,18 @@ func (a *Asker) Build(watchdog string, images []string) error {
 		errs = append(errs, a.heard(a.Policy.Image(policy.KindBase, policy.Image{
 			Reference: full, Locked: ref.Digest != "" || a.Pinning || a.Pins.File().Bases[full] != "",
 		})))
+		if ref.Digest != "" {
+			errs = append(errs, a.Signed(ctx, policy.KindBase, map[string]string{full: ref.Digest}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Signed asks who has signed images of a kind, by their full references and digests.
+func (a *Asker) Signed(ctx context.Context, kind policy.Kind, digests map[string]string) error {
+	var errs []error
+	for _, ref := range slices.Sorted(maps.Keys(digests)) {
+		errs = append(errs, a.heard(a.Policy.Signed(kind, ref, a.Signatures.Look(ctx, ref, digests[ref]))))
 	}
 	return errors.Join(errs...)
 }
@@ -70,6 +88,17 @@ func (a *Asker) Run(refs []string) error {
 	return errors.Join(errs...)
 }
 
+// SignedServices asks who has signed the images of services, as far as the lock has them.
+func (a *Asker) SignedServices(ctx context.Context, refs []string) error {
+	digests := map[string]string{}
+	for _, ref := range refs {
+		if digest := a.Pins.Service(ref); digest != "" {
+			digests[ref] = digest
+		}
+	}
+	return a.Signed(ctx, policy.KindImage, digests)
+}
+
 // Gate has a builder ask about what it reads for images of a kind; nil where no rule is about
 // that.
 func (a *Asker) Gate(kind policy.Kind) *builder.Gate {
@@ -77,9 +106,28 @@ func (a *Asker) Gate(kind policy.Kind) *builder.Gate {
 		return nil
 	}
 	return &builder.Gate{
-		Check:   func(source string) error { return a.Policy.Source(kind, source) },
+		Check:   func(ctx context.Context, source string) (string, error) { return a.source(ctx, kind, source) },
 		Unasked: a.Policy.Unasked,
 	}
+}
+
+// source asks about what a solve is about to read. An image that has to be signed, and has no digest, is read by the
+// digest that it has now.
+func (a *Asker) source(ctx context.Context, kind policy.Kind, source string) (as string, err error) {
+	scheme, ref, _ := strings.Cut(source, "://")
+	name, digest, pinned := strings.Cut(ref, "@")
+	image := scheme == "docker-image" || scheme == "docker-image+blob"
+	if !image || pinned || !a.Policy.Signs(kind, ref) || a.Signatures.Registry == nil {
+		return "", a.Policy.Source(kind, source, a.Signatures.Look(ctx, name, digest))
+	}
+	if err := a.Policy.Source(kind, source, nil); err != nil {
+		return "", err
+	}
+	desc, err := a.Signatures.Registry.Head(ctx, ref)
+	if err != nil {
+		return "", fmt.Errorf("looking for signatures of %s: %w", ref, err)
+	}
+	return source + "@" + desc.Digest.String(), nil
 }
 
 // Dates notes when images of a kind were made that are looked up; the gate is nil where no

@@ -72,6 +72,9 @@ func (e *NothingError) Error() string {
 	return fmt.Sprintf("there is nothing to lock: the package list names nothing, so %s makes no lock", e.Manager)
 }
 
+// goModules is the package manager whose manifest names each version: whoever makes its lock chooses none.
+const goModules = "go"
+
 // unlockable reports whether an error says that a function has nothing to be locked.
 func unlockable(err error) bool {
 	_, stage := errors.AsType[*StageError](err)
@@ -133,7 +136,7 @@ func (m *making) lock(ctx context.Context, fn schema.Function) error {
 	if manager, ok := languages.ManagerNamed(packages.Manager); ok && len(manager.Locks) == 0 {
 		return &LocklessError{manager.Name, manager.Manifest}
 	}
-	if err := m.p.Policy.Packages(packages.Manager); err != nil {
+	if err := m.p.Policy.Packages(packages.Manager, packages.Aged); err != nil && packages.Manager != goModules {
 		return err
 	}
 	if before, ok := m.made[packages.Dir]; ok {

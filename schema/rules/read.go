@@ -82,14 +82,22 @@ func (r *reader) templates(v document.Value) {
 	r.section(document.Fields{
 		"allow": r.patterns(&t.Allow, checkPattern), "deny": r.patterns(&t.Deny, checkPattern),
 		"min-age": r.age(&t.MinAge), "yanked": r.rule(r.NonEmpty(&t.Yanked, oneOf("refuse"))),
-	}, func(v document.Value) { r.contradiction(v, t.Allow, t.Deny, Matches) })(v)
+		"signed-by": r.signedBy(&t.SignedBy, checkPattern, checkSigner),
+	}, func(v document.Value) {
+		r.contradiction(v, t.Allow, t.Deny, Matches)
+		r.deniedSigners(v, t.SignedBy, t.Deny, Matches)
+	})(v)
 }
 
 func (r *reader) images(i *Images) func(document.Value) {
 	return r.section(document.Fields{
 		"allow": r.patterns(&i.Allow, checkImagePattern), "deny": r.patterns(&i.Deny, checkImagePattern),
 		"digest": r.rule(r.NonEmpty(&i.Digest, oneOf("locked"))), "min-age": r.age(&i.MinAge),
-	}, func(v document.Value) { r.contradiction(v, i.Allow, i.Deny, MatchesImage) })
+		"signed-by": r.signedBy(&i.SignedBy, checkImagePattern, checkImageSigner),
+	}, func(v document.Value) {
+		r.contradiction(v, i.Allow, i.Deny, MatchesImage)
+		r.deniedSigners(v, i.SignedBy, i.Deny, MatchesImage)
+	})
 }
 
 // patterns returns a function that reads a list of patterns, one at least.

@@ -43,6 +43,8 @@ type Templates struct {
 	Deny   []string `yaml:"deny,omitempty"`    // patterns that are refused, whatever allow says
 	MinAge Age      `yaml:"min-age,omitempty"` // since a version was published, such as 7d
 	Yanked string   `yaml:"yanked,omitempty"`  // refuse: a version that was withdrawn is refused, also one that fnb.lock has
+
+	SignedBy SignedBy `yaml:"signed-by,omitempty"` // owner, or public keys; for each pattern, or for all
 }
 
 // Images are the rules for images.
@@ -51,6 +53,8 @@ type Images struct {
 	Deny   []string `yaml:"deny,omitempty"`    // patterns that are refused, whatever allow says
 	Digest string   `yaml:"digest,omitempty"`  // locked: each has a digest, of its own or of fnb.lock
 	MinAge Age      `yaml:"min-age,omitempty"` // since an image was made, such as 3d
+
+	SignedBy SignedBy `yaml:"signed-by,omitempty"` // public keys, or files of them beside the policy; for each pattern, or for all
 }
 
 // Sources are the rules for what builds fetch beside images.
@@ -73,6 +77,20 @@ type Builders struct {
 type Packages struct {
 	MinAge Age `yaml:"min-age,omitempty"` // since a version was published, such as 3d
 }
+
+// SignedBy says who must have signed things. Each of its rules holds for what its pattern is for.
+type SignedBy []Signers
+
+// Signers is a rule about who must have signed something: one of them.
+type Signers struct {
+	For string   // a pattern; "" is for everything
+	By  []string // Owner, public keys as OpenSSH writes them, and files of public keys, relative to the policy's
+	// At is where the rule is.
+	At document.Spot
+}
+
+// Owner is an owner of the namespace of a template in its store: whoever may publish there.
+const Owner = "owner"
 
 // An Age is how long something has to be there before it is used, written 12h, 7d or 2w.
 type Age time.Duration

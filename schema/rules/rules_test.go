@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"fnb/schema/document"
 )
 
 func TestRead(t *testing.T) {
@@ -98,6 +100,52 @@ sources: {deny: []}
 	}
 	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSignedBy(t *testing.T) {
+	t.Parallel()
+	p, err := Parse("policy.yaml", []byte(`templates: {signed-by: owner}
+bases:
+  signed-by:
+    ghcr.io/acme/**: [keys/a.pub, keys/b.pub]
+    python: "ssh-ed25519 AAAA ann"
+images:
+  signed-by: [release.pub]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]SignedBy{
+		"templates": {{By: []string{Owner}, At: document.Spot{Line: 1, Column: 24}}},
+		"bases": {
+			{For: "ghcr.io/acme/**", By: []string{"keys/a.pub", "keys/b.pub"}, At: document.Spot{Line: 4, Column: 5}},
+			{For: "python", By: []string{"ssh-ed25519 AAAA ann"}, At: document.Spot{Line: 5, Column: 5}},
+		},
+		"images": {{By: []string{"release.pub"}, At: document.Spot{Line: 7, Column: 14}}},
+	}
+	got := map[string]SignedBy{"templates": p.Templates.SignedBy, "bases": p.Bases.SignedBy, "images": p.Images.SignedBy}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for text, want := range map[string]string{
+		"images: {signed-by: owner}":                               "owner is for templates",
+		"images: {signed-by: }":                                    "is empty",
+		"images: {signed-by: []}":                                  "is empty: nobody could sign it",
+		"images: {signed-by: {}}":                                  "is empty: leave it out",
+		"images: {signed-by: {x: [a, '']}}":                        "is empty",
+		"images: {signed-by: [[a]]}":                               "is a list, but must be a string",
+		"images: {signed-by: /etc/a.pub}":                          "is a file elsewhere",
+		"images: {signed-by: a/../../b.pub}":                       "is a file elsewhere",
+		"images: {signed-by: 'exec:rm -rf'}":                       "is for who signs",
+		"templates: {signed-by: SHA256:abc}":                       "is the fingerprint of a key",
+		"images: {signed-by: {'https://x': a}}":                    "is a URL",
+		"images: {signed-by: {x: a}, deny: [x]}":                   `wants a signature of "x", and deny refuses all of it with "x"`,
+		"images: {signed-by: [" + strings.Repeat("a,", 101) + "]}": "more than 100 signers",
+	} {
+		if _, err := Parse("policy.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }
 

@@ -58,9 +58,37 @@ function classic () {
   return !/^yarn@([2-9]|[1-9]\d)/.test(JSON.parse(read('package.json') ?? '{}').packageManager ?? '')
 }
 
+// What fnb lock says of versions: before when they must be published, how old they are then,
+// and of which packages they may be younger.
+const before = process.env.PUBLISHED_BEFORE
+const reviewed = (process.env.REVIEWED_PACKAGES ?? '').split(' ').filter(Boolean)
+const minutes = before && Math.ceil((process.env.LOCKED_AT * 1000 - Date.parse(before)) / 60000)
+
+const youngest = {
+  npm () {
+    if (reviewed.length === 0) return [`--before=${before}`]
+    const { stdout } = spawnSync('npm', ['--version'], { encoding: 'utf8' })
+    const [major, minor] = stdout.split('.').map(Number)
+    if (major < 11 || (major === 11 && minor < 17)) throw new Failed(`npm ${stdout.trim()} lets no single package be younger than the policy says: npm 11.17 does`)
+    return [`--min-release-age=${Math.ceil(minutes / 1440)}`, ...reviewed.map((name) => `--min-release-age-exclude=${name}`)]
+  },
+
+  // Versions that the lock has were looked at by somebody, and pnpm would refuse them.
+  pnpm () {
+    const pinned = (read('pnpm-lock.yaml') ?? '').matchAll(/^ {2}'?(@?[^@\s']+@[^(:\s']+)'?:/gm)
+    process.env.pnpm_config_minimum_release_age_exclude = JSON.stringify([...reviewed, ...new Set([...pinned].map((m) => m[1]))])
+    return [`--config.minimum-release-age=${minutes}`, '--config.minimum-release-age-strict=true']
+  },
+
+  bun () {
+    if (reviewed.length) throw new Failed('bun is told by bunfig.toml alone which packages may be younger than the policy says: minimumReleaseAgeExcludes in [install]')
+    return [`--minimum-release-age=${minutes * 60}`]
+  }
+}
+
 const installers = {
   npm () {
-    if (locking) return run('npm', ['install', '--package-lock-only', '--ignore-scripts'])
+    if (locking) return run('npm', ['install', '--package-lock-only', '--ignore-scripts', ...(before ? youngest.npm() : [])])
     const locked = read('package-lock.json') !== undefined || read('npm-shrinkwrap.json') !== undefined
     const args = locked ? ['ci'] : ['install', '--no-package-lock']
     if (!dev) args.push('--omit=dev')
@@ -70,7 +98,7 @@ const installers = {
 
   pnpm () { // of a workspace, only the members that are wanted are there
     const args = ['install']
-    if (locking) args.push('--lockfile-only', '--no-frozen-lockfile', '--ignore-scripts')
+    if (locking) args.push('--lockfile-only', '--no-frozen-lockfile', '--ignore-scripts', ...(before ? youngest.pnpm() : []))
     else args.push(read('pnpm-lock.yaml') !== undefined ? '--frozen-lockfile' : '--no-lockfile', ...(dev ? [] : ['--prod']))
     run(tool('pnpm', '@pnpm/exe.linux-x64/pnpm', '@pnpm/exe.linux-arm64/pnpm'), [
       ...args, '--config.package-import-method=copy', '--config.store-dir=/root/.local/share/pnpm/store',
@@ -80,6 +108,7 @@ const installers = {
 
   yarn () {
     if (classic()) {
+      if (locking && before) throw new Failed('Yarn 1 cannot be told how old versions must be: Yarn 4.10 can')
       const args = [tool('yarn', 'yarn/bin/yarn.js'), 'install', '--non-interactive', '--no-progress', `--production=${!dev && !locking}`]
       args.push(locking ? '--ignore-scripts' : read('yarn.lock') !== undefined ? '--frozen-lockfile' : '--no-lockfile')
       return run('node', args, { YARN_CACHE_FOLDER: '/root/.cache/yarn', YARN_IGNORE_PATH: '1', ...(registry && { YARN_REGISTRY: registry }) })
@@ -88,7 +117,8 @@ const installers = {
     const env = {
       YARN_NODE_LINKER: 'node-modules', YARN_IGNORE_PATH: '1', YARN_ENABLE_TELEMETRY: '0', YARN_ENABLE_PROGRESS_BARS: '0',
       YARN_GLOBAL_FOLDER: '/root/.yarn/berry', YARN_ENABLE_GLOBAL_CACHE: String(!fs.existsSync(path.join(root, '.yarn/cache'))),
-      ...(registry && { YARN_NPM_REGISTRY_SERVER: registry })
+      ...(registry && { YARN_NPM_REGISTRY_SERVER: registry }),
+      ...(locking && before && { YARN_NPM_MINIMAL_AGE_GATE: String(minutes), YARN_NPM_PREAPPROVED_PACKAGES: reviewed.join(', ') })
     }
     if (locking) {
       const update = () => run('node', [yarn, 'install', '--mode=update-lockfile', '--no-immutable'], env)
@@ -110,7 +140,7 @@ const installers = {
   bun () {
     const args = ['install', '--linker=hoisted', '--no-progress']
     if (locking) {
-      args.push('--lockfile-only', '--ignore-scripts', '--save-text-lockfile')
+      args.push('--lockfile-only', '--ignore-scripts', '--save-text-lockfile', ...(before ? youngest.bun() : []))
     } else {
       args.push(['bun.lock', 'bun.lockb'].some((name) => read(name) !== undefined) ? '--frozen-lockfile' : '--no-save')
       if (!dev) args.push('--production')

@@ -7,10 +7,12 @@ the manager itself, if it is not pip, in the version and with the hashes of the 
 a place of its own. "lock" makes the manager's lock in /out. "test" adds what only tests need; "debugger" installs debugpy, and nothing else."""
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -84,9 +86,57 @@ def lock(manager):
     if manager not in commands:
         sys.exit("requirements.txt has no lock: name each package with its version there, or list them in pyproject.toml, which uv makes a lock of")
     file, *arguments = commands[manager]
-    run([tool("uv" if manager == "pylock" else manager), *arguments])
+    command = [tool("uv" if manager == "pylock" else manager), *arguments]
+    before, reviewed = os.environ.get("PUBLISHED_BEFORE"), os.environ.get("REVIEWED_PACKAGES", "").split()
+    if not before:
+        run(command)
+    elif manager == "uv":
+        lock_uv(command, before, reviewed)
+    else:
+        run([*command, *aged(manager, before, reviewed)])
     Path("/out").mkdir()
     (PACKAGES / file).rename(Path("/out") / file)
+
+
+def lock_uv(command, before, reviewed):
+    """Make uv.lock of versions that are old enough. A lock that still does stays as it is."""
+    if (PACKAGES / "uv.lock").is_file() and subprocess.run([*command, "--check"], cwd=PACKAGES, capture_output=True, check=False).returncode == 0:
+        return
+    os.environ["UV_EXCLUDE_NEWER"] = before
+    run([*command, *aged("uv", before, reviewed)])
+    chosen = versions(PACKAGES / "uv.lock")
+    # The time is in the lock now, and an installation without it would call the lock old.
+    del os.environ["UV_EXCLUDE_NEWER"]
+    run(command)
+    if not versions(PACKAGES / "uv.lock") <= chosen:
+        sys.exit("uv chose other versions when it was told no time: " + ", ".join(" ".join(v) for v in sorted(versions(PACKAGES / "uv.lock") - chosen)))
+
+
+def versions(lock):
+    """Return the packages of a uv.lock with their versions."""
+    return set(re.findall(r'^name = "([^"]*)"\nversion = "([^"]*)"', lock.read_text("utf-8"), re.M))
+
+
+def aged(manager, before, reviewed):
+    """Tell a manager that versions must be published before a time, but those of packages that were reviewed."""
+    now = datetime.fromtimestamp(int(os.environ["LOCKED_AT"]), timezone.utc)
+    days = str(math.ceil((now - datetime.fromisoformat(before.replace("Z", "+00:00"))).total_seconds() / 86400))
+    if manager in ("uv", "pylock"):
+        os.environ["UV_EXCLUDE_NEWER"] = before
+        return [f"--exclude-newer-package={name}={now:%Y-%m-%dT%H:%M:%SZ}" for name in reviewed]
+    if manager == "poetry":
+        os.environ.update(POETRY_SOLVER_MIN_RELEASE_AGE=days, POETRY_SOLVER_MIN_RELEASE_AGE_EXCLUDE=",".join(reviewed))
+        return []
+    if reviewed:
+        sys.exit(f"{manager} lets no single package be younger than the policy says: make the lock with {manager} itself")
+    if manager == "pdm":
+        return ["--exclude-newer", before]
+    pipfile = PACKAGES / "Pipfile"
+    text = re.sub(r"^cool-down-period[ \t]*=.*\n?", "", pipfile.read_text("utf-8"), flags=re.M)
+    setting = f'[pipenv]\ncool-down-period = "{days}d"'
+    text, there = re.subn(r"^\[pipenv\][ \t]*$", setting, text, count=1, flags=re.M)
+    pipfile.write_text(text if there else f"{text}\n{setting}\n", "utf-8")
+    return []
 
 
 def run(command, folder=PACKAGES):

@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"fnb/schema/document"
+	"fnb/schema/rules"
+	"fnb/trust"
+)
+
+// maxKeyFile bounds a file of public keys, in bytes.
+const maxKeyFile = 1 << 20
+
+// A file is one policy, with the keys that it names.
+type file struct {
+	*rules.Policy
+	signing map[string][]signing // by section
+}
+
+// signing is a rule about who must have signed something.
+type signing struct {
+	rules.Signers
+	keys  []trust.TrustedKey // one of them
+	owner bool               // or whoever owns the template
+}
+
+// withKeys reads the keys that a policy names. Problems are returned all at once.
+func withKeys(p *rules.Policy) (*file, error) {
+	f := &file{Policy: p, signing: map[string][]signing{}}
+	var problems []*document.FieldError
+	for section, all := range map[string]rules.SignedBy{"templates": p.Templates.SignedBy, "bases": p.Bases.SignedBy, "images": p.Images.SignedBy} {
+		for _, s := range all {
+			one := signing{Signers: s}
+			for _, by := range s.By {
+				if by == rules.Owner {
+					one.owner = true
+					continue
+				}
+				keys, err := readKeys(filepath.Dir(p.File), by)
+				if err != nil {
+					problems = append(problems, &document.FieldError{File: p.File, Line: s.At.Line, Column: s.At.Column, Field: section + ".signed-by", Problem: err.Error(), Err: err})
+				}
+				one.keys = append(one.keys, keys...)
+			}
+			f.signing[section] = append(f.signing[section], one)
+		}
+	}
+	if len(problems) == 0 {
+		return f, nil
+	}
+	slices.SortFunc(problems, func(a, b *document.FieldError) int { return a.Line - b.Line })
+	return nil, document.Join(problems)
+}
+
+// readKeys reads public keys: those of a file in a folder, which no link leads out of, or the text itself. A private key
+// is none.
+func readKeys(dir, by string) ([]trust.TrustedKey, error) {
+	if rules.IsPublicKey(by) {
+		key, err := trust.ParsePublicKey([]byte(by))
+		return []trust.TrustedKey{{PublicKey: key}}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // it was only read from
+	name := path.Clean(by)
+	// Opening what is no plain file may never end.
+	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("the key %s is not a plain file", by)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("the key %s: %w", by, bare(err))
+	}
+	defer func() { _ = f.Close() }() // the same
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("the key %s: %w", by, bare(err))
+	}
+	if len(data) > maxKeyFile {
+		return nil, fmt.Errorf("the key %s: it is larger than any file of keys", by)
+	}
+	keys, err := trust.ParseTrustedKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("the key %s: %w", by, err)
+	}
+	return keys, nil
+}
+
+// A Look finds out whether one of the keys has signed an image. why says what is wrong where none has; err is that it
+// cannot be found out.
+type Look func(keys []trust.TrustedKey) (why string, err error)
+
+// Signed decides about who has signed a base image, or one that is run, by its full reference. look is called for each
+// rule about it. What cannot be found out breaks a rule that only warns, and is an error where it is enforced.
+func (p *Policy) Signed(kind Kind, ref string, look Look) (notes []string, err error) {
+	f := p.about(kind, ref)
+	f.signed(kind, ref, look)
+	return f.result()
+}
+
+func (f *finding) signed(kind Kind, ref string, look Look) {
+	for _, file := range f.p.each() {
+		section, _ := images(file.Policy, kind)
+		for _, s := range file.signing[section] {
+			if !s.isFor(ref) {
+				continue
+			}
+			why, err := look(s.keys)
+			if err != nil && file.Mode == rules.Enforce && !f.p.trial {
+				f.errs = append(f.errs, fmt.Errorf("%s:%d: %s.signed-by: looking for signatures of %s: %w", file.File, s.At.Line, section, ref, err))
+				continue
+			}
+			if err != nil {
+				why = "nobody knows who has signed it: " + err.Error()
+			}
+			if why != "" {
+				f.at = s.At
+				f.breach(file, section+".signed-by", why)
+			}
+		}
+	}
+}
+
+// Signs reports whether a rule is about who has signed an image of a kind.
+func (p *Policy) Signs(kind Kind, ref string) bool {
+	return slices.ContainsFunc(p.each(), func(file *file) bool {
+		section, _ := images(file.Policy, kind)
+		return slices.ContainsFunc(file.signing[section], func(s signing) bool { return s.isFor(ref) })
+	})
+}
+
+// Signers are the keys of which, by the rules about it, an image of a kind must be signed: one of each list.
+func (p *Policy) Signers(kind Kind, ref string) (all [][]trust.TrustedKey) {
+	for _, file := range p.each() {
+		section, _ := images(file.Policy, kind)
+		for _, s := range file.signing[section] {
+			if s.isFor(ref) {
+				all = append(all, s.keys)
+			}
+		}
+	}
+	return all
+}
+
+func (s *signing) isFor(ref string) bool { return s.For == "" || rules.MatchesImage(s.For, ref) }
+
+// unsigned says why nobody who must has signed a template; "" where somebody has.
+func (s *signing) unsigned(t Template) string {
+	switch {
+	case !t.Recorded:
+		return "no store that this machine knows has it, and so says who has signed it"
+	case t.Signer == "" && !t.Vouched:
+		return "nobody who owns it in its store has signed it"
+	case s.owner, slices.ContainsFunc(s.keys, func(k trust.TrustedKey) bool { return k.Fingerprint() == t.Signer }):
+		return ""
+	case t.Vouched:
+		return "its owners vouch for it, and none of the keys that the policy names has signed it"
+	}
+	return "it is signed by " + t.Signer + ", not by a key that the policy names"
+}
+
+// bare is an error of a file without its path, which is said.
+func bare(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
