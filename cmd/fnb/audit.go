@@ -24,6 +24,7 @@ type auditOptions struct {
 	vex      []string
 	sarif    string
 	store    string
+	scan     bool
 	insecure []string
 }
 
@@ -34,7 +35,7 @@ func newAudit(g *globals) *cobra.Command {
 		Short: "find known holes in functions and images",
 		Long: `Audit looks up the packages in images in a database of advisories, OSV's, which lies in a folder. Nothing is asked of a network, but for --update-db and for images that are in a registry alone. It also finds Python, Node.js, Go, Java and distributions whose makers have stopped fixing them, withdrawn templates, other watchdogs than fnb's, and a builder with known holes.
 
-Without arguments it is about all functions of the stack file. A name with a colon or a slash is an image. Of a function whose image is not made yet, its package lists are read.
+Without arguments it is about all functions of the stack file. A name with a colon or a slash is an image. Of a function whose image is not made yet, its package lists are read. Of an image that is in its registry alone the SBOMs are read that are attached to it, as they are, or else its layers.
 
 Each finding has the version that fixes it, and what to type. The exit code is 10 if a finding is at least as bad as --fail-on says. One whose severity nobody knows counts as medium. A finding does not count if a statement of OpenVEX says so, with --vex, in *.openvex.json beside the stack file or below .vex.`,
 		Example: "  # fetch what is known, then look\n  fnb audit --update-db\n  fnb audit\n\n" +
@@ -53,6 +54,7 @@ Each finding has the version that fixes it, and what to type. The exit code is 1
 	f.StringArrayVar(&o.vex, "vex", nil, "leave out what the OpenVEX document `FILE` says does no harm (repeatable)")
 	f.StringVar(&o.sarif, "sarif", "", "also write the findings to `FILE`, as SARIF")
 	f.StringVar(&o.store, "store", "", "look at the functions of the store `NAME`")
+	f.BoolVar(&o.scan, "scan", false, "read the layers of images, whatever is attached to them")
 	addInsecureFlag(f, &o.insecure)
 	return cmd
 }

@@ -18,7 +18,7 @@ import (
 
 // auditQuestion is what the command line asks of an audit.
 func (g *globals) auditQuestion(ctx context.Context, o *auditOptions, args []string, cache string) (q audit.Question, stackFile string, err error) {
-	f := &contents.Finder{Cache: filepath.Join(cache, "images"), Version: fnbVersion()}
+	f := &contents.Finder{Cache: filepath.Join(cache, "images"), Layers: o.scan, Version: fnbVersion()}
 	if f.Images, err = openImages(""); err != nil {
 		return q, "", err
 	}

@@ -1,8 +1,9 @@
-// Package contents finds what is in the images of functions: [Finder.Image] looks into one, and
-// [Lists] reads what a function's package lists say where there is none yet.
+// Package contents finds what is in the images of functions: [Finder.Image] says it of one, by the SBOMs that are
+// attached to it or by its layers, and [Lists] reads what a function's package lists say where there is none yet.
 package contents
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,11 +15,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/images"
 	"fnb/internal/disk"
+	"fnb/internal/plain"
 	"fnb/packaging"
 	"fnb/pipeline/inventory"
 	"fnb/registry"
@@ -32,6 +35,7 @@ type Finder struct {
 	Images   *images.Store
 	Registry *registry.Client // nil asks none
 	Cache    string           // folder of what was found in images; "" keeps nothing
+	Layers   bool             // have the layers of images read, whatever is attached to them
 	Version  string           // of fnb: what another one found is not used
 }
 
@@ -39,42 +43,131 @@ type Finder struct {
 type Image struct {
 	sbom.Document
 	Unread []string // files that ought to name packages and cannot be read, and why
+	Notes  []string `json:"-"` // on SBOMs that are attached and were not read
 }
 
-// Image looks into the image that ref names, in the image store or else in its registry: that
-// of this machine's architecture or, where there is none, the first. The error is an
-// [images.NotFoundError] or a [registry.NotFoundError] where there is no such image.
+// Image says what is in the image that ref names, in the image store or else in its registry: that of this machine's
+// architecture or, where there is none, the first. The error is an [images.NotFoundError] or a [registry.NotFoundError]
+// where there is no such image.
 func (f *Finder) Image(ctx context.Context, ref string) (Image, error) {
 	e, err := f.Images.Find(ref)
 	if err == nil {
-		return f.look(ctx, f.Images, ref, e.Descriptor)
+		return f.look(ctx, ref, e.Descriptor)
 	}
 	if _, ok := errors.AsType[*images.NotFoundError](err); !ok || f.Registry == nil {
 		return Image{}, err
 	}
-	return f.fetched(ctx, ref)
+	own := schema.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	of, err := f.Registry.Open(ctx, ref, own)
+	if other, ok := errors.AsType[*registry.PlatformError](err); ok && len(other.Have) > 0 {
+		if own, err = schema.ParsePlatform(other.Have[0]); err != nil {
+			return Image{}, err
+		}
+		of, err = f.Registry.Open(ctx, ref, own)
+	}
+	if err != nil {
+		return Image{}, err
+	}
+	return f.In(ctx, of)
 }
 
-// fetched looks into an image of a registry, which is kept no longer than that.
-func (f *Finder) fetched(ctx context.Context, ref string) (out Image, err error) {
-	dir, err := os.MkdirTemp("", "fnb-contents-*")
-	if err != nil {
-		return Image{}, err
+// In says what is in an image of one platform in its registry, by what says most of it: what was found in its layers
+// before, the SBOMs that are attached to it, or its layers, which are fetched then. SBOMs are taken as they are:
+// nobody checks who has signed them, and of several each package counts. One that cannot be read is a note. [Finder.Layers]
+// has the layers read whatever is attached.
+//
+// An image costs three requests where its list of SBOMs is what it was, and none more for the platforms that are not asked
+// for.
+func (f *Finder) In(ctx context.Context, of *registry.Contents) (Image, error) {
+	digest := of.Descriptor.Digest
+	if out, ok := f.cached(digest.String()); ok {
+		return out.of(of.Repository, of.Descriptor), nil
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := images.Open(dir)
-	if err != nil {
-		return Image{}, err
+	var notes []string
+	if !f.Layers {
+		out, more, err := f.attached(ctx, of)
+		if err != nil || out != nil {
+			return out.of(of.Repository, of.Descriptor), err
+		}
+		notes = more
 	}
-	desc, err := f.Registry.Pull(ctx, ref, s, schema.Platform{})
+	found, err := inventory.OfReference(ctx, of)
 	if err != nil {
-		return Image{}, err
+		return Image{}, fmt.Errorf("looking into %s: %w", of.Reference, err)
 	}
-	return f.look(ctx, s, ref, desc)
+	out := Image{Document: found.Document, Unread: found.Unread}
+	err = f.keep(digest.String(), out)
+	out.Notes = notes
+	return out.of(of.Repository, of.Descriptor), err
 }
 
-func (f *Finder) look(ctx context.Context, s *images.Store, ref string, desc v1.Descriptor) (Image, error) {
-	all, err := s.Platforms(ctx, desc)
+// attached is what the SBOMs say that are attached to an image; nil where none can be read, and why.
+func (f *Finder) attached(ctx context.Context, of *registry.Contents) (*Image, []string, error) {
+	listed, err := inventory.Listed(ctx, f.Registry, of)
+	if many, ok := errors.AsType[*registry.ReferrersError](err); ok {
+		return nil, []string{many.Error() + ": its layers are read"}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	key := "sbom " + of.Descriptor.Digest.String()
+	for _, d := range listed {
+		key += " " + d.Digest.String()
+	}
+	if out, ok := f.cached(key); ok {
+		return &out, nil, nil
+	}
+	all, notes, err := inventory.Statements(ctx, f.Registry, of, listed)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out *Image
+	for _, s := range all {
+		d, err := sbom.Read(s.SBOM)
+		switch {
+		case err != nil:
+			notes = append(notes, plain.Short(err.Error()))
+		case out == nil:
+			out = &Image{Document: d}
+		default:
+			out.add(d)
+		}
+	}
+	for i := range notes {
+		notes[i] = of.Reference + ": an SBOM is not read: " + strings.TrimPrefix(notes[i], of.Reference+": ")
+	}
+	if out == nil {
+		return nil, notes, nil
+	}
+	if out.Notes = notes; len(notes) > 0 {
+		return out, nil, nil // it may be another time
+	}
+	return out, nil, f.keep(key, *out)
+}
+
+// add adds what another SBOM of the same image says.
+func (i *Image) add(d sbom.Document) {
+	i.Packages = sbom.Union(i.Packages, d.Packages)
+	i.Base, i.Watchdog, i.Template = cmp.Or(i.Base, d.Base), cmp.Or(i.Watchdog, d.Watchdog), cmp.Or(i.Template, d.Template)
+	i.System = cmp.Or(i.System, d.System)
+}
+
+// of is what is in an image, of which it is said.
+func (i *Image) of(repository string, desc v1.Descriptor) Image {
+	if i == nil {
+		return Image{}
+	}
+	platform := i.Subject.Platform
+	i.Subject = sbom.Subject{Name: repository, Digest: desc.Digest.String(), Platform: platform}
+	if desc.Platform != nil {
+		i.Subject.Platform = desc.Platform.String()
+	}
+	return *i
+}
+
+// look looks into an image of the image store.
+func (f *Finder) look(ctx context.Context, ref string, desc v1.Descriptor) (Image, error) {
+	all, err := f.Images.Platforms(ctx, desc)
 	if err != nil {
 		return Image{}, err
 	}
@@ -85,24 +178,20 @@ func (f *Finder) look(ctx context.Context, s *images.Store, ref string, desc v1.
 		return d.Platform != nil && d.Platform.OS == "linux" && d.Platform.Architecture == runtime.GOARCH
 	}))
 	d := all[at]
-	out, ok := f.cached(d.Digest)
+	out, ok := f.cached(d.Digest.String())
 	if !ok {
-		img, err := s.Image(d)
+		img, err := f.Images.Image(d)
 		if err != nil {
 			return Image{}, err
 		}
 		if out.Document, out.Unread, err = inventory.Image(ctx, img, inventory.About{Repository: nameOf(ref)}); err != nil {
 			return Image{}, fmt.Errorf("looking into %s: %w", ref, err)
 		}
-		if err := f.keep(d.Digest, out); err != nil {
+		if err := f.keep(d.Digest.String(), out); err != nil {
 			return Image{}, err
 		}
 	}
-	out.Subject = sbom.Subject{Name: nameOf(ref), Digest: d.Digest.String()}
-	if d.Platform != nil {
-		out.Subject.Platform = d.Platform.String()
-	}
-	return out, nil
+	return out.of(nameOf(ref), d), nil
 }
 
 func nameOf(ref string) string {
@@ -113,29 +202,29 @@ func nameOf(ref string) string {
 	return r.Name()
 }
 
-// file is where what was found in an image is kept.
-func (f *Finder) file(digest v1.Hash) string {
+// file is where what was found in an image is kept, by its digest, or in its SBOMs, by theirs.
+func (f *Finder) file(key string) string {
 	own := ""
 	if w, err := packaging.Watchdog(); err == nil {
 		own = fmt.Sprint(w.Layers)
 	}
-	sum := sha256.Sum256([]byte("contents 2\x00" + f.Version + "\x00" + own + "\x00" + digest.String()))
+	sum := sha256.Sum256([]byte("contents 3\x00" + f.Version + "\x00" + own + "\x00" + key))
 	return filepath.Join(f.Cache, hex.EncodeToString(sum[:16])+".json")
 }
 
 // cached is what was found in an image before; a file that is damaged counts as none.
-func (f *Finder) cached(digest v1.Hash) (out Image, ok bool) {
+func (f *Finder) cached(key string) (out Image, ok bool) {
 	if f.Cache == "" {
 		return Image{}, false
 	}
-	data, err := os.ReadFile(f.file(digest))
+	data, err := os.ReadFile(f.file(key))
 	if err != nil || json.Unmarshal(data, &out) != nil {
 		return Image{}, false
 	}
 	return out, true
 }
 
-func (f *Finder) keep(digest v1.Hash, found Image) error {
+func (f *Finder) keep(key string, found Image) error {
 	if f.Cache == "" {
 		return nil
 	}
@@ -146,7 +235,7 @@ func (f *Finder) keep(digest v1.Hash, found Image) error {
 	if err != nil {
 		return err
 	}
-	return disk.ReplaceFile(f.file(digest), data, 0o600)
+	return disk.ReplaceFile(f.file(key), data, 0o600)
 }
 
 // Lists is what the package lists and locks in a function's folder say, and the names of those

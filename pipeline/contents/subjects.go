@@ -63,7 +63,7 @@ func (f *Finder) function(ctx context.Context, stack *schema.Stack, fn schema.Fu
 	default:
 		s.Document = img.Document
 		s.Document.Packages = locks.Join(img.Packages, list, "home/app")
-		notes = append(notes, unread(fn.Name, img.Unread)...)
+		notes = append(append(notes, img.Notes...), unread(fn.Name, img.Unread)...)
 	}
 	return s, append(notes, unread(fn.Name, list.Unread)...), nil
 }
@@ -103,7 +103,7 @@ func (f *Finder) Refs(ctx context.Context, refs []string) ([]audit.Subject, []st
 			if err != nil {
 				return err
 			}
-			out[i], notes[i] = audit.Subject{Name: ref, Image: ref, Document: img.Document}, unread(ref, img.Unread)
+			out[i], notes[i] = audit.Subject{Name: ref, Image: ref, Document: img.Document}, append(img.Notes, unread(ref, img.Unread)...)
 			return nil
 		})
 	}

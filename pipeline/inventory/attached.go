@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -20,22 +21,41 @@ type Statement struct {
 	Signed    bool // it has a signature, which nobody has checked
 }
 
+// maxAttached is how many things attached to an image are read that may be SBOMs.
+const maxAttached = 100
+
 // Attached returns the SBOMs that are attached to an image in its registry, and those that BuildKit has put into
 // its index. What is about another image, or cannot be read, is left out, and why is among the notes.
 func Attached(ctx context.Context, c *registry.Client, of *registry.Contents) (found []Statement, notes []string, err error) {
-	digest := of.Descriptor.Digest.String()
-	all, err := c.Referrers(ctx, of.Reference, digest, "")
+	all, err := Listed(ctx, c, of)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, d := range all {
-		if p := attestation.PredicateOf(d.Annotations); p != "" && !isSBOM(p) {
-			continue
-		}
-		if d.ArtifactType != "" && !attestation.Carries(d.ArtifactType) {
-			continue
-		}
-		s, err := attached(ctx, c, of.Reference, digest, d)
+	return Statements(ctx, c, of, all)
+}
+
+// Listed are what is attached to an image in its registry and may be an SBOM, as far as the list of its referrers says. More
+// than 100 are a [registry.ReferrersError].
+func Listed(ctx context.Context, c *registry.Client, of *registry.Contents) ([]v1.Descriptor, error) {
+	digest := of.Descriptor.Digest.String()
+	all, err := c.Referrers(ctx, of.Reference, digest, "")
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(d v1.Descriptor) bool {
+		p := attestation.PredicateOf(d.Annotations)
+		return p != "" && !isSBOM(p) || d.ArtifactType != "" && !attestation.Carries(d.ArtifactType)
+	})
+	if len(all) > maxAttached {
+		return nil, &registry.ReferrersError{Reference: of.Reference, Subject: digest, Count: len(all), Most: maxAttached}
+	}
+	return all, nil
+}
+
+// Statements are the SBOMs among what [Listed] has listed, and those in the image's index: see [Attached].
+func Statements(ctx context.Context, c *registry.Client, of *registry.Contents, listed []v1.Descriptor) (found []Statement, notes []string, err error) {
+	for _, d := range listed {
+		s, err := attached(ctx, c, of.Reference, of.Descriptor.Digest.String(), d)
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()

@@ -197,7 +197,7 @@ func search(ctx context.Context, c *registry.Client, ref, digest string, want Wa
 			continue
 		}
 		if read++; read > maxCandidates {
-			return out, &registry.ReferrersError{Reference: ref, Subject: digest, Count: len(all)}
+			return out, &registry.ReferrersError{Reference: ref, Subject: digest, Count: len(all), Most: maxCandidates}
 		}
 		a, err := c.Attached(ctx, ref, digest, d, attestation.MaxBytes)
 		if _, bad := errors.AsType[*registry.AttachedError](err); bad {
