@@ -153,7 +153,7 @@ func (p *Pipeline) deliver(ctx context.Context, b fleet.Builder, j *Job, req bui
 	req.Output = out
 	img, err := b.Solve(ctx, req)
 	if err == nil && img.Index != nil {
-		err = p.Registry.PutIndex(ctx, types.MediaType(img.MediaType), img.Index, textsOf(j.Refs)...)
+		err = p.Registry.PutManifest(ctx, types.MediaType(img.MediaType), img.Index, textsOf(j.Refs)...)
 	}
 	if t == nil {
 		return img, err

@@ -68,6 +68,8 @@ func (c *Client) Attach(ctx context.Context, ref string, subject v1.Descriptor, 
 type session struct {
 	client *Client
 	ref    reference
+	from   string // another repository of the registry that is read from too
+	docker bool   // manifests of Docker's types are taken as well
 }
 
 // A referrer is a manifest that refers to an image, and what brings the blobs that it names.
@@ -260,7 +262,7 @@ func (s *session) do(ctx context.Context, method, path string, body *content, wa
 
 // at is do for an address in full.
 func (s *session) at(ctx context.Context, method, address string, body *content, want ...int) (*answer, error) {
-	client, err := s.client.speaker(ctx, s.ref)
+	client, err := s.client.speaker(ctx, s.ref, s.from)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +274,11 @@ func (s *session) at(ctx context.Context, method, address string, body *content,
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", string(types.OCIImageIndex)+","+string(types.OCIManifestSchema1))
+	accept := string(types.OCIImageIndex) + "," + string(types.OCIManifestSchema1)
+	if s.docker {
+		accept += "," + string(types.DockerManifestList) + "," + string(types.DockerManifestSchema2)
+	}
+	req.Header.Set("Accept", accept)
 	if body != nil {
 		req.Header.Set("Content-Type", body.mediaType)
 	}
@@ -296,9 +302,10 @@ type answer struct {
 	raw []byte
 }
 
-// speaker returns what speaks to a repository with the right to push where the user has it; it keeps the token.
-func (c *Client) speaker(ctx context.Context, r reference) (*http.Client, error) {
-	key := r.repo.String()
+// speaker returns what speaks to a repository with the right to push where the user has it, and to read
+// from another one of its registry; it keeps the token.
+func (c *Client) speaker(ctx context.Context, r reference, from string) (*http.Client, error) {
+	key := r.repo.String() + " " + from
 	if known, ok := c.speakers.Load(key); ok {
 		if client, ok := known.(*http.Client); ok {
 			return client, nil
@@ -312,7 +319,11 @@ func (c *Client) speaker(ctx context.Context, r reference) (*http.Client, error)
 	if auth != authn.Anonymous {
 		scope = transport.PushScope
 	}
-	tr, err := transport.NewWithContext(ctx, r.repo.Registry, auth, transport.NewUserAgent(c.pings, c.opts.UserAgent), []string{r.repo.Scope(scope)})
+	scopes := []string{r.repo.Scope(scope)}
+	if from != "" {
+		scopes = append(scopes, "repository:"+from+":"+transport.PullScope)
+	}
+	tr, err := transport.NewWithContext(ctx, r.repo.Registry, auth, transport.NewUserAgent(c.pings, c.opts.UserAgent), scopes)
 	if err != nil {
 		return nil, err
 	}

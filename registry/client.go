@@ -237,6 +237,22 @@ func (p *places) claim(blob place, repo name.Repository) (at *placed, first bool
 	return at, true
 }
 
+// find returns a repository that has got a blob.
+func (p *places) find(blob place) (name.Repository, bool) {
+	p.mu.Lock()
+	at := p.known[blob]
+	p.mu.Unlock()
+	if at == nil {
+		return name.Repository{}, false
+	}
+	select {
+	case <-at.done:
+		return at.repo, at.ok
+	default:
+		return name.Repository{}, false
+	}
+}
+
 // settle says whether the blob has arrived. A place that failed is forgotten, so
 // that the next one tries for itself.
 func (p *places) settle(blob place, at *placed, ok bool) {

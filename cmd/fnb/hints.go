@@ -388,8 +388,8 @@ func sendFromHere(err error) []string {
 
 func registryHints(err error) []string {
 	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
-		if n.Pushed {
-			return nil // the registry's words are in the error
+		if n.Pushed || is[*hinted](err) {
+			return nil // the registry's words are in the error, or the command has said what helps
 		}
 		return []string{"push it first with: fnb build --push"}
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// PutIndex makes each of refs name an index, whose manifests the registry has
-// already in the same repository.
-func (c *Client) PutIndex(ctx context.Context, mediaType types.MediaType, raw []byte, refs ...string) error {
+// PutManifest makes each of refs name a manifest or an index, of which the registry has all that it names
+// in the same repository already.
+func (c *Client) PutManifest(ctx context.Context, mediaType types.MediaType, raw []byte, refs ...string) error {
 	for _, ref := range refs {
 		r, err := c.parse(ref)
 		if err != nil {
