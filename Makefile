@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test vulncheck fuzz demo docs site bench bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-templates bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -142,6 +142,13 @@ $(cfn): tools/cfn/requirements.txt
 	@if python3 -m venv tools/cfn/venv 2>/dev/null; then tools/cfn/venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r $< && touch $@; \
 	else echo "cfn: python3-venv is missing; its checks are left out" >&2; fi
 
+serverless = tools/serverless/node_modules/typescript/bin/tsc
+serverless: $(serverless) ## fetch the Serverless Framework's types, which check what fnb writes for it
+
+$(serverless): tools/serverless/package.json tools/serverless/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tools/serverless --ignore-scripts --no-audit --no-fund && touch $@; \
+	else echo "serverless: npm is missing; its checks are left out" >&2; fi
+
 bills = tools/sbom/venv/bin/ntia-checker
 sbom: $(bills) ## fetch the validators of SBOMs: spdx-tools, ntia-conformance-checker, cyclonedx-python-lib
 
@@ -195,24 +202,29 @@ vet-others: watchdog ## run go vet for macOS and Windows, on what needs no build
 lint: watchdog bin/tools/golangci-lint ## run the linters and check the formatting
 	bin/tools/golangci-lint run --allow-parallel-runners
 
-# What comes over the network is fetched beside what is compiled.
+# What comes over the network is fetched beside what is compiled. The first target may be none.
 comma := ,
 required = $(filter $(1),$(subst $(comma), ,$(FNB_REQUIRE)))
-beside = @$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EXIT; $(MAKE) $(2); wait $$beside
+beside = @$(if $(strip $(1)),$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/dev/null || true' EXIT;) $(MAKE) $(2) $(if $(strip $(1)),; wait $$beside)
 
 # cmd/fnb's tests drive a built fnb: as users have it for all of them, under the race detector for
 # those with several functions at once. What go test would vet is vetted before.
 # Pictures of the store's page are kept there.
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
-	$(call beside,setup axe cfn sbom sigstore,build)
+	$(call beside,setup axe cfn serverless sbom sigstore,build)
 	$(call beside,layers $(call required,vm),tools $(call required,sign) vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...
-	CGO_ENABLED=1 go test -race -vet=off -timeout 30m -skip '^TestGrowth$$' $$(go list ./... | grep -v '/cmd/fnb$$')
+	$(call beside,$(call required,kubernetes),test-race)
 	go test -vet=off -p 1 -timeout 20m -run '^TestGrowth$$' $(grown) # what reading costs is measured without the race detector
 	FNB_TEST_RACE=1 go test -vet=off -timeout 20m ./cmd/fnb -run 'TestScripts/(progress|build_fails|new|store_publish)$$'
+	go test -vet=off -timeout 10m ./internal/servers/cluster
 	go test -vet=off -parallel 4 -timeout 40m ./cmd/fnb # most of which waits for builders
+
+# Kubernetes' programs are compiled beside it, at leisure; so what needs them comes later.
+test-race:
+	CGO_ENABLED=1 go test -race -vet=off -timeout 30m -skip '^TestGrowth$$' $$(go list ./... | grep -vE '/(cmd/fnb|internal/servers/cluster)$$')
 
 vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
 	bin/tools/govulncheck ./...
@@ -237,6 +249,9 @@ site: ## make the site of the documents in bin/site
 
 bench: standins $(rivals) ## measure builds against buildctl and ko, and write docs/benchmarks.md; up to ten minutes
 	go run ./internal/bench -o docs/benchmarks.md
+
+bench-kubernetes: standins kubernetes ## measure builders in pods against builders on this machine, and write docs/benchmarks.md; ten minutes
+	go run ./internal/bench -kubernetes -rounds 3 -o docs/benchmarks.md
 
 bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...

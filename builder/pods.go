@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"fnb/internal/plain"
 )
 
 // A podSelector is the address kube-pod://?selector=LABELS: the pods of a
@@ -125,8 +127,8 @@ func (s podSelector) ask(ctx context.Context) ([]byte, error) {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, errors.New("kubectl is not on PATH")
 	}
-	if line, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n"); line != "" {
-		return nil, errors.New("kubectl: " + line)
+	if lines := plain.Complaint(stderr.String()); len(lines) > 0 {
+		return nil, errors.New("kubectl: " + lines[0])
 	}
 	return nil, fmt.Errorf("kubectl: %w", err)
 }

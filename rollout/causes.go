@@ -33,7 +33,7 @@ var sayings = sync.OnceValue(func() []saying { //nolint:gochecknoglobals // cons
 		say(NoResource, `doesn't have a resource type "([^"]+)"`),
 		say(Unreachable, `The connection to the server (\S+) was refused`),
 		say(Unreachable, `(?:dial tcp|lookup) (\S+):`),
-		say(Unreachable, `Unable to connect to the server|Client\.Timeout exceeded|connection refused`),
+		say(Unreachable, `Unable to connect to the server|Client\.Timeout exceeded|connection refused|does not answer in time`),
 		say(Pull, `(?:unable to pull image|cannot pull image|[Pp]ull access denied|failed to resolve reference) ?"?(\S*?)"?(?:[\s,:]|$)`),
 	}
 })

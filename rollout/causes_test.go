@@ -25,6 +25,7 @@ func TestCause(t *testing.T) {
 		{`The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?`, Unreachable, "127.0.0.1:6443"},
 		{`Unable to connect to the server: dial tcp: lookup nowhere.example on 127.0.0.1:53: no such host`, Unreachable, ""},
 		{`Unable to connect to the server: net/http: request canceled (Client.Timeout exceeded while awaiting headers)`, Unreachable, ""},
+		{`kubectl does not answer in time`, Unreachable, ""},
 		{`error: resource mapping not found for name: "hello" namespace: "" from "STDIN": no matches for kind "Service" in version "serving.knative.dev/v1"; ensure CRDs are installed first`, NoResource, "Service"},
 		{`error: the server doesn't have a resource type "services"`, NoResource, "services"},
 		{`error: Apply failed with 1 conflict: conflict with "kubectl-set" using apps/v1: .spec.template.spec.containers[name="function"].image`, Conflict, "kubectl-set"},

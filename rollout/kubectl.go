@@ -157,25 +157,12 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (ou
 
 // complaint is what kubectl said, in one line, with why.
 func complaint(said string) error {
-	said, _, _ = strings.Cut(said, "\nPlease review the fields above")
-	var lines []string
-	for line := range strings.Lines(said) {
-		line = strings.TrimSpace(line)
-		// Where to look was asked of nobody; klog's lines begin with a letter and the date.
-		if line == "" || strings.HasPrefix(line, "Warning: ") || klog(line) || slices.Contains(lines, line) {
-			continue
-		}
-		lines = append(lines, line)
+	said, _, _ = strings.Cut(said, "\nPlease review the fields above") // where to look was asked of nobody
+	lines := plain.Complaint(said)
+	if urgent := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, "Warning: ") }); len(urgent) > 0 {
+		lines = urgent
 	}
-	if len(lines) == 0 {
-		lines = strings.Split(strings.TrimSpace(said), "\n")
-	}
-	text := plain.Line(strings.Join(lines[:min(len(lines), 6)], "; "))
+	text := strings.Join(lines[:min(len(lines), 6)], "; ")
 	kind, subject := Cause(text)
 	return &Error{Kind: kind, Subject: subject, Text: "kubectl: " + text}
-}
-
-// klog reports whether a line is one of a log, as E1130 09:12:55.123456 1 memcache.go:265] "…".
-func klog(line string) bool {
-	return len(line) > 5 && strings.Contains("EWIF", line[:1]) && strings.Trim(line[1:5], "0123456789") == "" && line[5] == ' '
 }

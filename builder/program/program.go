@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,13 +171,8 @@ const complaintLines = 3
 func (c *complaint) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var lines []string
-	for line := range strings.Lines(string(c.text)) {
-		line = plain.Line(strings.TrimSpace(line))
-		if line != "" && !strings.HasPrefix(line, "Defaulted container ") { // which kubectl says of every pod with two
-			lines = append(lines, line)
-		}
-	}
+	// Which kubectl says of every pod with two.
+	lines := slices.DeleteFunc(plain.Complaint(string(c.text)), func(line string) bool { return strings.HasPrefix(line, "Defaulted container ") })
 	return strings.Join(lines[max(0, len(lines)-complaintLines):], "; ")
 }
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -52,12 +52,16 @@ func (r *rig) hasKubernetes() (bool, error) {
 //	kubernetes builders COUNT       starts pods of buildkitd there, with the label app=buildkitd
 //	kubernetes role ACCOUNT [PAGE]  gives an account the Role of a page, docs/builder.md, there, and leads kubectl there as that
 //	kubernetes builder VARIABLE REPORT  has $VARIABLE be the builder of a build report's first function
-//	kubernetes delete REPORT        deletes that one's pod at once
+//	kubernetes lose HOW NAME=VALUE  waits for a step with the variable in its environment, and loses the builder
+//	                                that runs it: its pod is deleted or evicted, or its buildkitd killed or stopped
+//	kubernetes whole                waits until all builders are ready
 //	kubernetes replace              replaces all builders, as an update of theirs does
 //	kubernetes resources knative    has the API know Knative's Service
+//	kubernetes queue VARIABLE       has $VARIABLE be the image of Knative's queue-proxy
 //	kubernetes service VARIABLE NAME  has $VARIABLE be a URL that leads to a Service there
-//	kubernetes start|stop PROGRAM   starts or stops one of the cluster's own programs
-//	kubernetes await                waits until the API's server answers
+//	kubernetes version NAME         prints the version of kubernetes, knative, etcd-server or containerd
+//	kubernetes server               has an API's server of its own answer the script's kubectl
+//	kubernetes server start|stop    starts or stops that one
 func (r *rig) cmdKubernetes(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: kubernetes COMMAND …")
@@ -70,38 +74,45 @@ func (r *rig) cmdKubernetes(ts *testscript.TestScript, neg bool, args []string) 
 	case "namespace 1":
 		s.namespace(args[0])
 	case "builders 1":
-		s.builders(args[0])
+		count, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		ts.Check(c.StartBuilders(context.Background(), ts.Getenv("NAMESPACE"), count, r.mirrors))
 	case "role 1":
 		s.role(args[0], "builder.md")
 	case "role 2":
 		s.role(args[0], args[1])
 	case "builder 2":
 		ts.Setenv(args[0], s.builder(args[1]))
-	case "delete 1":
-		u, err := url.Parse(s.builder(args[0]))
-		ts.Check(err)
-		s.kubectl("", "delete", "pod", u.Host, "--force", "--grace-period=0")
+	case "lose 2":
+		s.lose(args[0], args[1])
+	case "whole 0":
+		ts.Check(c.AwaitBuilders(context.Background(), ts.Getenv("NAMESPACE")))
 	case "replace 0":
 		s.kubectl("", "rollout", "restart", "deployment/buildkitd")
-		s.kubectl("", "rollout", "status", "deployment/buildkitd", "--timeout=120s")
+		ts.Check(c.AwaitBuilders(context.Background(), ts.Getenv("NAMESPACE")))
 	case "resources 1":
 		s.kubectl("", "apply", "--server-side", "--filename="+filepath.Join(c.Resources, args[0]))
+	case "queue 1":
+		image, err := c.PushQueueProxy(context.Background())
+		ts.Check(err)
+		ts.Setenv(args[0], image)
 	case "service 2":
 		ip := s.kubectl("", "get", "service", args[1], "--output=jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
 		address, err := c.Listen(context.Background(), ip)
 		ts.Check(err)
 		ts.Setenv(args[0], "http://"+address)
-	case "start 1":
-		ts.Check(c.StartProgram(args[0]))
-	case "stop 1":
-		ts.Check(c.StopProgram(args[0]))
-	case "await 0":
-		if !until(func() bool {
-			_, err := c.Kubectl(context.Background(), "", "get", "--raw", "/readyz")
-			return err == nil
-		}) {
-			ts.Fatalf("the API's server does not answer:\n%s", c.Log("kube-apiserver"))
-		}
+	case "version 1":
+		version, err := c.Version(args[0])
+		ts.Check(err)
+		_, err = fmt.Fprintln(ts.Stdout(), version)
+		ts.Check(err)
+	case "server 0":
+		url, err := c.OwnServer(context.Background())
+		ts.Check(err)
+		s.kubectl("", "config", "set-cluster", "test", "--kubeconfig="+ts.Getenv("KUBECONFIG"), "--server="+url)
+	case "server 1":
+		do := map[string]func(context.Context) error{"start": c.StartOwnServer, "stop": c.StopOwnServer}[args[0]]
+		ts.Check(do(context.Background()))
 	default:
 		ts.Fatalf("kubernetes %s %s: no such command", command, strings.Join(args, " "))
 	}
@@ -148,38 +159,33 @@ func (s kubernetesScript) as(account, token string) {
 	s.ts.Setenv("KUBECONFIG", file)
 }
 
-// builders are pods with the node's network, in which the registries are at the addresses that they have here.
-func (s kubernetesScript) builders(count string) {
-	image, err := s.cluster.PushBuildkitd(context.Background(), s.rig.mirrors)
-	s.ts.Check(err)
-	s.kubectl(fmt.Sprintf(`
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: buildkitd}
-spec:
-  replicas: %s
-  selector: {matchLabels: {app: buildkitd}}
-  template:
-    metadata: {labels: {app: buildkitd}}
-    spec:
-      hostNetwork: true
-      terminationGracePeriodSeconds: 5
-      containers:
-        - name: buildkitd
-          image: %s
-          securityContext: {privileged: true}
-          readinessProbe: {exec: {command: [buildctl, debug, workers]}, timeoutSeconds: 10, periodSeconds: 2}
-          volumeMounts: [{name: state, mountPath: /var/lib/buildkit}]
-      volumes: [{name: state, emptyDir: {}}]
-`, count, image), "apply", "--server-side", "-f", "-")
-	s.kubectl("", "rollout", "status", "deployment/buildkitd", "--timeout=120s")
-}
-
 // builder is the builder of a report's first function.
 func (s kubernetesScript) builder(report string) string {
 	var r schema.Report
 	s.ts.Check(json.Unmarshal([]byte(s.ts.ReadFile(report)), &r))
 	return r.Functions[0].Builders[0]
+}
+
+// lose loses the builder that runs a step with a variable in its environment.
+func (s kubernetesScript) lose(how, variable string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	pod, pid, err := s.cluster.Working(ctx, variable)
+	s.ts.Check(err)
+	switch how {
+	case "delete":
+		s.kubectl("", "delete", "pod", pod, "--force", "--grace-period=0")
+	case "evict":
+		s.kubectl(fmt.Sprintf(`{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": %q}}`, pod),
+			"create", "--filename=-", "--raw=/api/v1/namespaces/"+s.ts.Getenv("NAMESPACE")+"/pods/"+pod+"/eviction")
+	case "kill":
+		s.ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	case "stop":
+		s.ts.Check(syscall.Kill(pid, syscall.SIGSTOP))
+		s.ts.Defer(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // its pod may have gone
+	default:
+		s.ts.Fatalf("lose %s: there is no such way", how)
+	}
 }
 
 var roleBlock = regexp.MustCompile("(?s)```yaml[^\n]*\n(apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: ([a-z-]+).*?)```")

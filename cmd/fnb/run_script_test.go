@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -149,59 +147,5 @@ func cmdSocket(ts *testscript.TestScript, neg bool, args []string) {
 		return (err == nil) != neg
 	}) {
 		ts.Fatalf("%s: %v", path, neg)
-	}
-}
-
-// A steadyClient asks a function again and again.
-type steadyClient struct {
-	stop    chan struct{}
-	done    sync.WaitGroup
-	answers int
-	failed  string // the first answer that was none
-}
-
-// cmdSteady: steady URL BODY begins to post a body all the time, and steady stop
-// URL ends that: each request has to have been answered with 200.
-func (r *rig) cmdSteady(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: steady URL BODY, or steady stop URL")
-	}
-	if args[0] == "stop" {
-		v, ok := r.steady.LoadAndDelete(args[1])
-		if !ok {
-			ts.Fatalf("nobody asks %s", args[1])
-		}
-		c := v.(*steadyClient)
-		close(c.stop)
-		c.done.Wait()
-		if c.failed != "" || c.answers == 0 {
-			ts.Fatalf("after %d answers: %s", c.answers, c.failed)
-		}
-		return
-	}
-	c := &steadyClient{stop: make(chan struct{})}
-	r.steady.Store(args[0], c)
-	c.done.Go(func() { c.run(args[0], args[1]) })
-}
-
-func (c *steadyClient) run(url, body string) {
-	for {
-		select {
-		case <-c.stop:
-			return
-		case <-time.After(5 * time.Millisecond):
-		}
-		res, err := http.Post(url, "text/plain", strings.NewReader(body))
-		if err != nil {
-			c.failed = err.Error()
-			return
-		}
-		text, err := io.ReadAll(res.Body)
-		_ = res.Body.Close() // it was read
-		if err != nil || res.StatusCode != http.StatusOK {
-			c.failed = fmt.Sprint(res.Status, err, string(text))
-			return
-		}
-		c.answers++
 	}
 }

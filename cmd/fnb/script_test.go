@@ -23,6 +23,7 @@ import (
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/internal/servers/cluster"
+	"fnb/internal/servers/tried"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -184,7 +185,7 @@ func TestScripts(t *testing.T) {
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "referrers": cmdReferrers,
+			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "referrers": cmdReferrers, "tried": cmdTried,
 		},
 	})
 }
@@ -261,6 +262,17 @@ func cmdCall(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = fmt.Fprint(ts.Stdout(), answer)
 	ts.Check(err)
+}
+
+// cmdTried: tried WITH says that the script has passed with something, whose version is what was printed last. What was
+// not there, and has no version, was not tried.
+func cmdTried(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tried WITH")
+	}
+	if version := strings.TrimSpace(ts.ReadFile("stdout")); version != "" {
+		ts.Check(tried.Record(context.Background(), args[0], version, ts.Getenv("NAME")+".txtar"))
+	}
 }
 
 // cmdSame: same FILE FILE succeeds where both have the same last field in the

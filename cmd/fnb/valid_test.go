@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -21,12 +23,13 @@ import (
 
 // cmdValid: valid KIND FILE checks what fnb wrote for somebody else: with that
 // system's own linter or types where they can be had, against a schema written
-// from its reference elsewhere.
+// from its reference elsewhere. It prints the version of cfn-lint and of the Serverless Framework's types, nothing if they are not there.
 func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: valid KIND FILE")
 	}
 	data := []byte(ts.ReadFile(args[1]))
+	var version string
 	var err error
 	switch args[0] {
 	case "github":
@@ -41,12 +44,20 @@ func cmdValid(ts *testscript.TestScript, neg bool, args []string) {
 	case "spdx", "cyclonedx":
 		err = runBillChecker(args[0], data)
 	case "lambda":
-		err = errors.Join(matchSchema("lambda", data), runCloudFormation(data))
+		version, err = runCloudFormation(data)
+		err = errors.Join(matchSchema("lambda", data), err)
+	case "serverless":
+		version, err = runServerless(ts.MkAbs("serverless.ts"), data)
+		err = errors.Join(matchSchema("serverless", data), err)
 	default:
 		err = matchSchema(args[0], data)
 	}
 	if (err == nil) == neg {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if args[0] == "lambda" || args[0] == "serverless" {
+		_, err = fmt.Fprintln(ts.Stdout(), version)
+		ts.Check(err)
 	}
 }
 
@@ -81,21 +92,55 @@ func runBillChecker(kind string, data []byte) error {
 	return nil
 }
 
-// runCloudFormation gives a template to AWS's own linter, if it is there: FNB_REQUIRE=cfn says that it must be.
-func runCloudFormation(data []byte) error {
-	path, err := checkers.CloudFormation()
+// runCloudFormation gives a template to AWS's own linter, if it is there: FNB_REQUIRE=cfn says that it must be. It returns its version.
+func runCloudFormation(data []byte) (string, error) {
+	path, version, err := checkers.CloudFormation()
 	if err != nil {
 		if servers.Required("cfn") {
-			return err
+			return "", err
 		}
-		return nil
+		return "", nil
 	}
 	cmd := exec.Command(path)
 	cmd.Stdin = bytes.NewReader(data)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return nil
+	return version, nil
+}
+
+// runServerless holds a serverless.yml to the Serverless Framework's own types, if they are there: FNB_REQUIRE=serverless says
+// that they must be. It returns their version. The file is where TypeScript's compiler finds it.
+func runServerless(file string, data []byte) (string, error) {
+	dir, version, err := checkers.Serverless()
+	if err != nil {
+		if servers.Required("serverless") {
+			return "", err
+		}
+		return "", nil
+	}
+	var config any
+	if err := yaml.Unmarshal(data, &config); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		return "", err
+	}
+	text = fmt.Appendf(nil, "import type { AWS } from '@serverless/typescript'\nconst config: AWS = %s\nexport default config\n", text)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return "", err
+	}
+	paths := filepath.Join(filepath.Dir(file), "node_modules")
+	if err := os.Symlink(dir, paths); err != nil {
+		return "", err
+	}
+	defer os.Remove(paths) //nolint:errcheck // the script's folder goes
+	cmd := exec.Command("node", filepath.Join(dir, "typescript", "bin", "tsc"), "--noEmit", "--strict", "--skipLibCheck", "--moduleResolution", "node", file)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return version, nil
 }
 
 // schemas is where the schemas are; testscript changes no working folder.

@@ -1,5 +1,6 @@
 // Command bench measures how long fnb takes to build, against buildctl and ko
-// where they can do the same, and writes the results to docs/benchmarks.md.
+// where they can do the same, or with builders in a Kubernetes against builders on
+// this machine, and writes the results to docs/benchmarks.md.
 //
 // What is compared takes turns in one run, on one builder that begins with an
 // empty cache, and of each the median counts.
@@ -24,13 +25,18 @@ func main() {
 	tools := flag.String("tools", "bin/tools", "the `folder` with buildctl and ko")
 	rounds := flag.Int("rounds", 5, "how often each is measured")
 	only := flag.String("only", "", "measure only the rows with these `NAMES`, such as unchanged,twenty")
-	out := flag.String("o", "", "write the section on builds of this `FILE` anew")
+	kubernetes := flag.Bool("kubernetes", false, "measure builders in a Kubernetes instead")
+	out := flag.String("o", "", "write the section on builds, or on builders in pods, of this `FILE` anew")
 	flag.Parse()
 	if *only != "" && *out != "" {
 		fmt.Fprintln(os.Stderr, "bench: -only and -o cannot be used together: the section has all rows")
 		os.Exit(2)
 	}
-	if err := run(ctx, *fnb, *tools, *rounds, *only, *out); err != nil {
+	about := builds()
+	if *kubernetes {
+		about = pods()
+	}
+	if err := run(ctx, about, options{*fnb, *tools, *rounds, *only, *out}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -51,15 +57,33 @@ type result struct {
 	limit   float64
 }
 
-func run(ctx context.Context, fnb, tools string, rounds int, only, out string) error {
-	r, err := newRig(ctx, fnb, tools, rounds)
+// options are the command's.
+type options struct {
+	fnb, tools string
+	rounds     int
+	only, out  string
+}
+
+// A subject is what a section of the document is about.
+type subject struct {
+	begin, end string // of the section
+	text       string // before the table, with a place for the date, the processor, its cores and the rounds
+	rows       func(ctx context.Context, r *rig, tools string) ([]row, error)
+}
+
+func run(ctx context.Context, about subject, o options) error {
+	r, err := newRig(ctx, o.fnb, o.rounds)
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	all, err := about.rows(ctx, r, o.tools)
+	if err != nil {
+		return err
+	}
 	var table []string
-	for _, row := range rows() {
-		if only != "" && !slices.Contains(strings.Split(only, ","), row.name) {
+	for _, row := range all {
+		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), row.name) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s …\n", row.work)
@@ -76,10 +100,10 @@ func run(ctx context.Context, fnb, tools string, rounds int, only, out string) e
 		fmt.Fprintf(os.Stderr, "%s (%.0f s)\n", line, time.Since(start).Seconds())
 		table = append(table, line)
 	}
-	if out == "" {
+	if o.out == "" {
 		return nil
 	}
-	return writeSection(out, rounds, table)
+	return about.write(o.out, o.rounds, table)
 }
 
 // A contender does one thing in one way.

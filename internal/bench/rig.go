@@ -28,23 +28,15 @@ type rig struct {
 	stops             []func() error
 }
 
-func newRig(ctx context.Context, fnb, tools string, rounds int) (_ *rig, err error) {
+func newRig(ctx context.Context, fnb string, rounds int) (_ *rig, err error) {
 	r := &rig{rounds: rounds}
 	defer func() {
 		if err != nil {
 			r.close()
 		}
 	}()
-	for _, p := range []struct {
-		to   *string
-		path string
-	}{{&r.fnb, fnb}, {&r.buildctl, filepath.Join(tools, "buildctl")}, {&r.ko, filepath.Join(tools, "ko")}} {
-		if *p.to, err = filepath.Abs(p.path); err != nil {
-			return nil, err
-		}
-		if _, err := os.Stat(*p.to); err != nil {
-			return nil, fmt.Errorf("%w; type: make bench", err)
-		}
+	if r.fnb, err = program(fnb); err != nil {
+		return nil, err
 	}
 	if r.dir, err = os.MkdirTemp("", "fnb-bench-"); err != nil {
 		return nil, err
@@ -62,10 +54,32 @@ func newRig(ctx context.Context, fnb, tools string, rounds int) (_ *rig, err err
 	}
 	r.stops = append(r.stops, bases.Close)
 	r.mirrors = bases.Mirrors
-	return r, r.startBuilder(ctx)
+	return r, r.writeSettings()
 }
 
-func (r *rig) startBuilder(ctx context.Context) error {
+// program is the path of one that make has built.
+func program(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w; type: make bench", err)
+	}
+	return path, nil
+}
+
+// findRivals finds what fnb is compared with.
+func (r *rig) findRivals(tools string) (err error) {
+	if r.buildctl, err = program(filepath.Join(tools, "buildctl")); err != nil {
+		return err
+	}
+	r.ko, err = program(filepath.Join(tools, "ko"))
+	return err
+}
+
+// writeSettings leads to base images.
+func (r *rig) writeSettings() error {
 	var b strings.Builder
 	b.WriteString("builder:\n  idle: 1h\n")
 	if len(r.mirrors) > 0 {
@@ -84,6 +98,10 @@ func (r *rig) startBuilder(ctx context.Context) error {
 		return err
 	}
 	r.env = r.machine("one", config, filepath.Join(r.dir, "one", "builder"))
+	return nil
+}
+
+func (r *rig) startBuilder(ctx context.Context) error {
 	r.stops = append(r.stops, func() error {
 		_, err := r.run(context.WithoutCancel(ctx), r.dir, r.env, r.fnb, "builder", "stop")
 		return err

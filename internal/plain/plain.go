@@ -26,6 +26,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -279,3 +280,28 @@ type shortError struct {
 
 func (e *shortError) Error() string { return e.text }
 func (e *shortError) Unwrap() error { return e.err }
+
+// Complaint is what a program has written to its standard error, line by line, each as [Line] has it. Empty lines are left
+// out, those that were there already, and those of the log that Kubernetes' programs write beside what they say to people
+// (klog: "E1130 09:12:55.123456 1 memcache.go:265] …"), unless there is nothing else.
+func Complaint(said string) []string {
+	var lines, logged []string
+	for line := range strings.Lines(said) {
+		to := &lines
+		if line = Line(strings.TrimSpace(line)); isLogged(line) {
+			to = &logged
+		}
+		if line != "" && !slices.Contains(*to, line) {
+			*to = append(*to, line)
+		}
+	}
+	if len(lines) == 0 {
+		return logged
+	}
+	return lines
+}
+
+// isLogged reports whether a line is one of klog's, which begins with a letter and the date.
+func isLogged(line string) bool {
+	return len(line) > 5 && strings.Contains("EWIF", line[:1]) && strings.Trim(line[1:5], "0123456789") == "" && line[5] == ' '
+}

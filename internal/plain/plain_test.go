@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -265,6 +266,25 @@ func quiet(t *testing.T, name, from, got string) {
 		}
 		if strings.HasPrefix(strings.TrimSpace(line), "::") || hashes.MatchString(line) {
 			t.Errorf("%s(%q) = %q commands", name, from, got)
+		}
+	}
+}
+
+func TestComplaint(t *testing.T) {
+	t.Parallel()
+	const logged = "E1130 09:12:55.123456       1 memcache.go:265] \"Unhandled\""
+	for _, tt := range []struct {
+		said string
+		want []string
+	}{
+		{"", nil},
+		{"\n \n", nil},
+		{logged + "\nerror: gone\n\nerror: gone\n", []string{"error: gone"}},
+		{logged + "\n" + logged, []string{logged}},
+		{"E1130\nWhat now\n\x1b[2Jred", []string{"E1130", "What now", "red"}},
+	} {
+		if got := Complaint(tt.said); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.said, got, tt.want)
 		}
 	}
 }

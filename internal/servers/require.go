@@ -11,7 +11,7 @@ import (
 // nothing; otherwise it skips the test, or fails it when FNB_REQUIRE, a
 // comma-separated list, names the server. The names are git, registry, registries
 // (Debian's, and nginx before one), buildkit, runc, rootless, bases, chromium, ssh,
-// kubernetes, openssl, engines (Debian's Docker Engine and podman), vm (Debian's QEMU and kernel), sign (cosign and
+// kubernetes, cfn, serverless, openssl, engines (Debian's Docker Engine and podman), vm (Debian's QEMU and kernel), sign (cosign and
 // oras), oracles (osv-scanner and syft) and sigstore (its library for JavaScript).
 func Require(tb testing.TB, name string, err error) {
 	tb.Helper()

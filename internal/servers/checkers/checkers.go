@@ -3,10 +3,12 @@
 package checkers
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"fnb/internal/servers"
 )
@@ -21,9 +23,32 @@ func Axe() (string, error) {
 	return string(script), err
 }
 
-// CloudFormation returns the path of cfn-lint, which checks templates for AWS.
-func CloudFormation() (string, error) {
-	return of("make cfn", "tools", "cfn", "venv", "bin", "cfn-lint")
+// CloudFormation returns the path of cfn-lint, which checks templates for AWS, and its version.
+func CloudFormation() (path, version string, err error) {
+	if path, err = of("make cfn", "tools", "cfn", "venv", "bin", "cfn-lint"); err != nil {
+		return "", "", err
+	}
+	found, _ := filepath.Glob(filepath.Join(path, "..", "..", "lib", "*", "site-packages", "cfn_lint-*.dist-info")) // a pattern that is right
+	for _, dir := range found {
+		version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(dir), "cfn_lint-"), ".dist-info")
+	}
+	return path, version, nil
+}
+
+// Serverless returns the folder in which Node finds the types of the Serverless Framework's configuration and TypeScript's
+// compiler, and the version that the types are of.
+func Serverless() (dir, version string, err error) {
+	file, err := of("make serverless", "tools", "serverless", "node_modules", "@serverless", "typescript", "package.json")
+	if err != nil {
+		return "", "", err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", err
+	}
+	var manifest struct{ Version string }
+	err = json.Unmarshal(text, &manifest)
+	return filepath.Join(filepath.Dir(file), "..", ".."), manifest.Version, err
 }
 
 // BillsOfMaterials returns a Python that has the validators of SBOMs, and the program that uses them.

@@ -43,6 +43,9 @@ type Cluster struct {
 	mu      sync.Mutex // of say and heard
 	servers []io.Closer
 	inside  sync.Map // addresses that lead outside
+
+	own      own
+	builders builders
 }
 
 // Start starts a cluster and returns when pods can be run.
@@ -190,6 +193,40 @@ func (c *Cluster) tell(line string) error {
 	return nil
 }
 
+// ownServer is the program of [Cluster.OwnServer].
+const ownServer = "kube-apiserver-own"
+
+// own is a second of the API's servers.
+type own struct {
+	once sync.Once
+	url  string
+	err  error
+}
+
+// OwnServer starts another of the API's servers beside the one that all others of the cluster speak to, and returns its
+// URL, for one who wants to stop it. Of a second call it is the same.
+func (c *Cluster) OwnServer(ctx context.Context) (string, error) {
+	c.own.once.Do(func() {
+		var address string
+		if address, c.own.err = c.Listen(ctx, ownAddress); c.own.err == nil {
+			c.own.url = "https://" + address
+			c.own.err = c.StartOwnServer(ctx)
+		}
+	})
+	return c.own.url, c.own.err
+}
+
+// StartOwnServer starts the server of [Cluster.OwnServer] again, and returns when it answers.
+func (c *Cluster) StartOwnServer(ctx context.Context) error {
+	if err := c.StartProgram(ownServer); err != nil {
+		return err
+	}
+	return c.await(ctx, ownServer, "get", "--raw=/readyz", "--server="+c.own.url)
+}
+
+// StopOwnServer ends the server of [Cluster.OwnServer].
+func (c *Cluster) StopOwnServer(context.Context) error { return c.StopProgram(ownServer) }
+
 // Log is the end of what a program has printed.
 func (c *Cluster) Log(program string) string {
 	text, err := os.ReadFile(filepath.Join(c.dir, "log", program))
@@ -198,6 +235,21 @@ func (c *Cluster) Log(program string) string {
 	}
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
+}
+
+// Version is that of "kubernetes", "knative", "etcd-server" or "containerd".
+func (c *Cluster) Version(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(c.Bin), "versions"))
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		what, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if what == name || what == map[string]string{"kubernetes": "k8s.io/kubernetes", "knative": "knative.dev/serving"}[name] {
+			return strings.TrimPrefix(version, "v"), nil
+		}
+	}
+	return "", fmt.Errorf("no version of %s", name)
 }
 
 // Kubectl runs kubectl as the administrator and returns what it prints. What it complains about is in the error.

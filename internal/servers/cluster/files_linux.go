@@ -27,11 +27,12 @@ import (
 )
 
 const (
-	node      = "node-1"
-	address   = "192.0.2.10" // of the node; nobody has it, it is for documents
-	apiserver = "127.0.0.1:6443"
-	pods      = "10.88.0.0/16"
-	services  = "10.96.0.0/16"
+	node       = "node-1"
+	address    = "192.0.2.10" // of the node; nobody has it, it is for documents
+	apiserver  = "127.0.0.1:6443"
+	ownAddress = "127.0.0.1:6444" // of the server of [Cluster.OwnServer]
+	pods       = "10.88.0.0/16"
+	services   = "10.96.0.0/16"
 )
 
 // programs is the folder of the cluster's programs, if all that they need is there, too.
@@ -48,12 +49,23 @@ func (c *Cluster) pushPause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return c.pushProgram(ctx, c.pauseImage(), bin, "/pause")
+}
+
+// PushQueueProxy pushes the image of what Knative has in front of a function, and returns its reference.
+func (c *Cluster) PushQueueProxy(ctx context.Context) (string, error) {
+	ref := c.Registry.Host + "/queue:1"
+	return ref, c.pushProgram(ctx, ref, filepath.Join(c.Bin, "queue"), "/ko-app/queue")
+}
+
+// pushProgram pushes an image of one program, which stands at a place in it and runs as nobody.
+func (c *Cluster) pushProgram(ctx context.Context, image, bin, place string) error {
 	program, err := os.ReadFile(bin)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(c.dir, "pause.tar.gz")
-	if err := layertar.WriteFile(file, func(w *layertar.Writer) error { return w.File("pause", 0o755, program) }); err != nil {
+	file := filepath.Join(c.dir, filepath.Base(bin)+".tar.gz")
+	if err := layertar.WriteFile(file, func(w *layertar.Writer) error { return w.File(place[1:], 0o755, program) }); err != nil {
 		return err
 	}
 	layer, err := tarball.LayerFromFile(file)
@@ -64,10 +76,10 @@ func (c *Cluster) pushPause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if img, err = mutate.Config(img, v1.Config{Entrypoint: []string{"/pause"}, User: "65535"}); err != nil {
+	if img, err = mutate.Config(img, v1.Config{Entrypoint: []string{place}, User: "65535"}); err != nil {
 		return err
 	}
-	ref, err := name.ParseReference(c.pauseImage())
+	ref, err := name.ParseReference(image)
 	if err != nil {
 		return err
 	}
@@ -104,7 +116,8 @@ func (c *Cluster) writeFiles(outside string) error {
 		return err
 	}
 	for program, args := range c.commands(certs) {
-		files["run/"+program] = "exec " + program + " '" + strings.Join(args, "' '") + "'\n"
+		name, _, _ := strings.Cut(program, "-own")
+		files["run/"+program] = "exec " + name + " '" + strings.Join(args, "' '") + "'\n"
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
@@ -153,16 +166,8 @@ func (c *Cluster) commands(certs *servers.Certs) map[string][]string {
 			"--data-dir=" + file("etcd"), "--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
 			"--listen-peer-urls=http://127.0.0.1:2380", "--unsafe-no-fsync",
 		},
-		"kube-apiserver": {
-			"--etcd-servers=http://127.0.0.1:2379", "--bind-address=127.0.0.1", "--secure-port=6443", "--advertise-address=" + address,
-			"--tls-cert-file=" + certs.ServerCert, "--tls-private-key-file=" + certs.ServerKey,
-			"--service-cluster-ip-range=" + services, "--authorization-mode=RBAC", "--token-auth-file=" + file("tokens"),
-			"--service-account-issuer=https://test", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
-			"--endpoint-reconciler-type=none",              // the server's own address leads nowhere
-			"--kubelet-preferred-address-types=InternalIP", // nobody knows the node's name
-			"--allow-privileged=true",                      // BuildKit in a pod
-			"--shutdown-delay-duration=0s",
-		},
+		"kube-apiserver": c.server(certs, apiserver),
+		ownServer:        c.server(certs, ownAddress),
 		"kube-controller-manager": {
 			"--kubeconfig=" + inside, "--controllers=*,-nodelifecycle", "--leader-elect=false", "--use-service-account-credentials=false",
 			"--service-account-private-key-file=" + key, "--root-ca-file=" + certs.CA, "--bind-address=127.0.0.1",
@@ -175,6 +180,22 @@ func (c *Cluster) commands(certs *servers.Certs) map[string][]string {
 			"--config=" + file("kubelet.yaml"), "--kubeconfig=" + inside, "--hostname-override=" + node, "--node-ip=" + address,
 			"--root-dir=" + file("kubelet"), "--cert-dir=" + file("kubelet-certs"),
 		},
+	}
+}
+
+// server are the arguments of one of the API's servers, at an address of the node's.
+func (c *Cluster) server(certs *servers.Certs, at string) []string {
+	_, port, _ := strings.Cut(at, ":")
+	key := filepath.Join(c.dir, "service-account.key")
+	return []string{
+		"--etcd-servers=http://127.0.0.1:2379", "--bind-address=127.0.0.1", "--secure-port=" + port, "--advertise-address=" + address,
+		"--tls-cert-file=" + certs.ServerCert, "--tls-private-key-file=" + certs.ServerKey,
+		"--service-cluster-ip-range=" + services, "--authorization-mode=RBAC", "--token-auth-file=" + filepath.Join(c.dir, "tokens"),
+		"--service-account-issuer=https://test", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
+		"--endpoint-reconciler-type=none",              // the server's own address leads nowhere
+		"--kubelet-preferred-address-types=InternalIP", // nobody knows the node's name
+		"--allow-privileged=true",                      // BuildKit in a pod
+		"--shutdown-delay-duration=0s",
 	}
 }
 
