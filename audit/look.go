@@ -160,6 +160,7 @@ func merge(found []osv.Advisory, ecosystem string) []Finding {
 	names := map[string]int{}
 	find := func(i int) int {
 		for group[i] != i {
+			group[i] = group[group[i]] // a long way is half as long the next time
 			i = group[i]
 		}
 		return i

@@ -20,6 +20,7 @@ import (
 const (
 	maxVEX        = 16 << 20
 	maxStatements = 100_000
+	maxImages     = 100 // that a statement names by package URLs of type oci
 )
 
 // A VEX is a document of OpenVEX: what somebody who knows says of holes and products.
@@ -57,9 +58,14 @@ func (v *vulnerability) UnmarshalJSON(data []byte) error {
 
 // A product is named by an object, and in documents before 0.2 by its name alone.
 type product struct {
-	ID            string            `json:"@id"`
-	Identifiers   map[string]string `json:"identifiers"`
-	Subcomponents []product         `json:"subcomponents"`
+	component
+	Subcomponents []component `json:"subcomponents"`
+}
+
+// A component is a part of a product. Parts of parts there are none.
+type component struct {
+	ID          string            `json:"@id"`
+	Identifiers map[string]string `json:"identifiers"`
 }
 
 // UnmarshalJSON takes both forms.
@@ -67,8 +73,23 @@ func (p *product) UnmarshalJSON(data []byte) error {
 	if json.Unmarshal(data, &p.ID) == nil {
 		return nil
 	}
-	type plainProduct product
-	return json.Unmarshal(data, (*plainProduct)(p))
+	var parts struct {
+		Subcomponents []component `json:"subcomponents"`
+	}
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	p.Subcomponents = parts.Subcomponents
+	return p.component.UnmarshalJSON(data)
+}
+
+// UnmarshalJSON takes both forms.
+func (c *component) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, &c.ID) == nil {
+		return nil
+	}
+	type plainComponent component
+	return json.Unmarshal(data, (*plainComponent)(c))
 }
 
 // A VEXError is a document that cannot be used.
@@ -161,39 +182,54 @@ func (s *statement) check() error {
 	return nil
 }
 
-// about reports whether a statement names the hole.
-func (s *statement) about(f *Finding) bool {
-	for _, n := range f.names() {
-		if strings.EqualFold(n, s.Vulnerability.Name) || slices.Contains(s.Vulnerability.Aliases, n) || strings.HasSuffix(s.Vulnerability.ID, "/"+n) || s.Vulnerability.ID == n {
-			return true
-		}
+// holes are what a statement calls the hole, each in small letters: its name, its other names, and the end of its address.
+func (s *statement) holes() []string {
+	all := append([]string{s.Vulnerability.Name, s.Vulnerability.ID, s.Vulnerability.ID[strings.LastIndexByte(s.Vulnerability.ID, '/')+1:]}, s.Vulnerability.Aliases...)
+	for i := range all {
+		all[i] = strings.ToLower(all[i])
 	}
-	return false
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-// ids are what a product is called.
-func (p *product) ids() []string {
-	out := []string{p.ID}
-	for _, id := range p.Identifiers {
+// ids are what a product or a part of it is called.
+func (c *component) ids() []string {
+	out := []string{c.ID}
+	for _, id := range c.Identifiers {
 		out = append(out, id)
 	}
 	return out
 }
 
-// covers reports whether a product, or a part of it, is the package in the subject.
-func (p *product) covers(f *Finding, s *Subject) bool {
-	if slices.ContainsFunc(p.ids(), func(id string) bool { return samePURL(id, f.PURL) }) {
-		return true
+// A coverage says in which subjects a statement is about a package.
+type coverage struct {
+	everywhere bool
+	names      map[string]bool // or those that are called so
+	images     []string        // or these, by package URLs of type oci
+}
+
+// covers says in which subjects the products of a statement, or parts of them, are the package of a finding.
+func (s *statement) covers(f *Finding) coverage {
+	c := coverage{names: map[string]bool{}}
+	is := func(id string) bool { return samePURL(id, f.PURL) }
+	for i := range s.Products {
+		p := &s.Products[i]
+		ids := p.ids()
+		if slices.ContainsFunc(ids, is) {
+			return coverage{everywhere: true}
+		}
+		if len(p.Subcomponents) > 0 && !slices.ContainsFunc(p.Subcomponents, func(sub component) bool { return slices.ContainsFunc(sub.ids(), is) }) {
+			continue
+		}
+		for _, id := range ids {
+			if strings.HasPrefix(id, "pkg:oci/") && len(c.images) < maxImages {
+				c.images = append(c.images, id)
+			} else if id != "" {
+				c.names[id] = true
+			}
+		}
 	}
-	if !slices.ContainsFunc(p.ids(), func(id string) bool { return isSubject(id, s) }) {
-		return false
-	}
-	if len(p.Subcomponents) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(p.Subcomponents, func(sub product) bool {
-		return slices.ContainsFunc(sub.ids(), func(id string) bool { return samePURL(id, f.PURL) })
-	})
+	return c
 }
 
 // samePURL reports whether a package URL of a document means a package: one without a version
@@ -214,24 +250,19 @@ func samePURL(says, is string) bool {
 	return says == name
 }
 
-// isSubject reports whether a product is the subject: its function's name, its image's
-// reference with or without tag or digest, or a package URL of type oci with its digest.
-func isSubject(id string, s *Subject) bool {
-	if id == "" {
-		return false
-	}
+// has reports whether a subject is one of them: by its function's name, its image's reference with or without tag or
+// digest, or a package URL of type oci with its digest.
+func (c *coverage) has(s *Subject) bool {
 	d := s.Document.Subject
-	if id == s.Name || id == s.Image || id == d.Name || d.Digest != "" && id == d.Name+"@"+d.Digest {
+	if c.everywhere || c.names[s.Name] || s.Image != "" && c.names[s.Image] || d.Name != "" && (c.names[d.Name] || d.Digest != "" && c.names[d.Name+"@"+d.Digest]) {
 		return true
 	}
-	rest, ok := strings.CutPrefix(id, "pkg:oci/")
-	if !ok {
-		return false
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	name, digest, _ := strings.Cut(rest, "@")
-	digest = strings.ReplaceAll(digest, "%3A", ":")
-	return name == d.Name[strings.LastIndex(d.Name, "/")+1:] && (digest == "" || digest == d.Digest)
+	return slices.ContainsFunc(c.images, func(id string) bool {
+		rest, _, _ := strings.Cut(strings.TrimPrefix(id, "pkg:oci/"), "?")
+		name, digest, _ := strings.Cut(rest, "@")
+		digest = strings.ReplaceAll(digest, "%3A", ":")
+		return name == d.Name[strings.LastIndex(d.Name, "/")+1:] && (digest == "" || digest == d.Digest)
+	})
 }
 
 // suppress has findings not count of which the documents say that they do no harm in all
@@ -249,19 +280,28 @@ func suppress(findings []Finding, q Question) (notes []string) {
 	for i := range q.Subjects {
 		subjects[q.Subjects[i].Name] = &q.Subjects[i]
 	}
+	by := map[string][]int{} // statements about a hole, by its names
+	for i, s := range all {
+		for _, name := range s.holes() {
+			by[name] = append(by[name], i)
+		}
+	}
 	for i := range findings {
 		f := &findings[i]
 		if f.Kind != Vulnerability {
 			continue
 		}
-		var about []*statement
-		for _, s := range all {
-			if s.about(f) {
-				about = append(about, s)
-			}
+		var at []int
+		for _, name := range f.names() {
+			at = append(at, by[strings.ToLower(name)]...)
 		}
-		if len(about) == 0 {
+		if len(at) == 0 {
 			continue
+		}
+		slices.Sort(at)
+		var about []*statement
+		for _, i := range slices.Compact(at) {
+			about = append(about, all[i])
 		}
 		if note := f.suppress(about, subjects); note != "" {
 			notes = append(notes, note)
@@ -273,13 +313,17 @@ func suppress(findings []Finding, q Question) (notes []string) {
 func (f *Finding) suppress(about []*statement, subjects map[string]*Subject) (note string) {
 	var left []string
 	var by *statement
-	for _, name := range f.Functions {
-		var last *statement
-		for _, s := range about {
-			if slices.ContainsFunc(s.Products, func(p product) bool { return p.covers(f, subjects[name]) }) {
-				last = s
+	newest := map[string]*statement{} // by function
+	for _, s := range about {
+		c := s.covers(f)
+		for _, name := range f.Functions {
+			if c.has(subjects[name]) {
+				newest[name] = s
 			}
 		}
+	}
+	for _, name := range f.Functions {
+		last := newest[name]
 		if last == nil || last.Status != "not_affected" && last.Status != "fixed" {
 			left = append(left, name)
 		} else {

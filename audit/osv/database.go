@@ -183,6 +183,7 @@ func (d *Database) Find(ctx context.Context, p Package) ([]Advisory, error) {
 		places = append(places, a.index.places(b, p.Name)...)
 	}
 	var out []Advisory
+	has := map[string]bool{}
 	for _, at := range places {
 		data, err := at.read(a.file)
 		if err != nil {
@@ -198,7 +199,8 @@ func (d *Database) Find(ctx context.Context, p Package) ([]Advisory, error) {
 				d.notes = append(d.notes, n)
 			}
 		}
-		if is && !slices.ContainsFunc(out, func(b Advisory) bool { return b.ID == adv.ID }) {
+		if is && !has[adv.ID] {
+			has[adv.ID] = true
 			out = append(out, adv)
 		}
 	}

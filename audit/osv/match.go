@@ -79,10 +79,17 @@ func (r *record) match(p Package) (out Advisory, is bool, notes []string) {
 	if r.Withdrawn != "" {
 		return Advisory{}, false, nil
 	}
+	events := 0
 	for i := range r.Affected {
 		a := &r.Affected[i]
 		if !a.concerns(p) {
 			continue
+		}
+		for _, s := range a.Ranges {
+			events += len(s.Events)
+		}
+		if events > maxEvents {
+			return Advisory{}, false, []string{fmt.Sprintf("%s: it has more than %d events of %s, which are not compared", r.ID, maxEvents, p.Name)}
 		}
 		c, err := newComparer(p)
 		if err != nil && len(a.Ranges) > 0 {

@@ -81,7 +81,8 @@ type brief struct {
 
 // Bounds of a record.
 const (
-	maxRecord = 32 << 20 // bytes, unpacked
+	maxRecord = 8 << 20 // bytes, unpacked
+	maxEvents = 20_000  // of a record that are compared with a version
 	maxID     = 128
 	maxName   = 1024 // of a package
 )

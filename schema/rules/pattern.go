@@ -5,8 +5,14 @@ import (
 	"strings"
 )
 
-// maxPattern bounds a pattern, in bytes.
-const maxPattern = 300
+// Bounds of patterns.
+const (
+	maxPattern  = 300 // bytes of one
+	maxPatterns = 1000
+	// maxCompared is how much patterns are held against one another to find contradictions: the lengths
+	// of each two, multiplied. It is ten thousand pairs of patterns as people write them.
+	maxCompared = 20_000_000
+)
 
 func checkPattern(s string) error {
 	switch {

@@ -53,7 +53,8 @@ func Parse(file string, data []byte) (*Policy, error) {
 // A reader reads one policy.
 type reader struct {
 	document.Reader
-	p *Policy
+	p        *Policy
+	compared int // how much work comparing patterns was
 }
 
 // rule returns a function that reads a rule, and notes where it is.
@@ -105,6 +106,11 @@ func (r *reader) patterns(dst *[]string, check func(string) error) func(document
 	return r.rule(func(v document.Value) {
 		before := len(r.Problems)
 		r.Strs(dst, check)(v)
+		if len(*dst) > maxPatterns {
+			r.Fail(v, fmt.Sprintf("has more than %d patterns", maxPatterns), "")
+			*dst = nil
+			return
+		}
 		if len(*dst) == 0 && len(r.Problems) == before {
 			if strings.HasSuffix(v.Field, ".allow") {
 				r.Fail(v, "is empty, so that it would allow nothing: leave it out to allow everything", "")
@@ -120,12 +126,19 @@ func (r *reader) contradiction(v document.Value, allow, deny []string, matches f
 	field := document.Below(v.Field, "allow")
 	for _, a := range allow {
 		for _, d := range deny {
-			if a == d || matches(d, a) {
+			if a == d || r.afford(len(a)*len(d)) && matches(d, a) {
 				at := r.p.At[field]
 				r.Fail(document.Value{Field: field, Line: at.Line, Column: at.Column}, fmt.Sprintf("allows %q, and deny refuses all of it with %q: take one of them out", a, d), "")
+				break
 			}
 		}
 	}
+}
+
+// afford reports whether patterns may be compared, which takes so much work: a policy that is hostile has no end otherwise.
+func (r *reader) afford(work int) bool {
+	r.compared += work
+	return r.compared <= maxCompared
 }
 
 func (r *reader) age(dst *Age) func(document.Value) {

@@ -32,8 +32,12 @@ func (r *reader) signedBy(dst *SignedBy, pattern, signer func(string) error) fun
 			s.At = document.Spot{Line: e.At.Line, Column: e.At.Column}
 			*dst = append(*dst, s)
 		}
-		if len(entries) == 0 {
+		switch {
+		case len(entries) == 0:
 			r.Fail(v, "is empty: leave it out to want no signature", "")
+		case len(entries) > maxPatterns:
+			r.Fail(v, fmt.Sprintf("has more than %d patterns", maxPatterns), "")
+			*dst = nil
 		}
 	})
 }
@@ -98,9 +102,10 @@ func IsPublicKey(s string) bool {
 func (r *reader) deniedSigners(v document.Value, all SignedBy, deny []string, matches func(pattern, text string) bool) {
 	for _, s := range all {
 		for _, d := range deny {
-			if s.For != "" && (s.For == d || matches(d, s.For)) {
+			if s.For != "" && (s.For == d || r.afford(len(s.For)*len(d)) && matches(d, s.For)) {
 				at := document.Value{Field: document.Below(v.Field, "signed-by"), Line: s.At.Line, Column: s.At.Column}
 				r.Fail(at, fmt.Sprintf("wants a signature of %q, and deny refuses all of it with %q: take one of them out", s.For, d), "")
+				break
 			}
 		}
 	}
