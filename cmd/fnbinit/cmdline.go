@@ -1,9 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"errors"
+	"math/bits"
 	"net/netip"
-	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type cmdline struct {
 	env     []string // NAME=VALUE
 	overlay bool     // what is written stays in memory
 	restart bool     // the machine ends by a restart, as Firecracker's does
+	vsock   uint16   // port that leads to the same one of loopback, by vsock; 0 is none
 }
 
 // A network is how an interface gets its address, in the kernel's words (Documentation/admin-guide/nfs/nfsroot).
@@ -33,26 +35,55 @@ func readCmdline(text string) (cmdline, error) {
 	var c cmdline
 	for _, word := range strings.Fields(text) {
 		key, value, _ := strings.Cut(word, "=")
+		var err error
 		switch {
 		case key == "ip":
-			n, err := readNetwork(value)
-			if err != nil {
-				return c, fmt.Errorf("%s: %w", word, err)
-			}
-			c.net = n
+			c.net, err = readNetwork(value)
 		case key == "fnb.overlay":
 			c.overlay = true
+		case key == "fnb.vsock":
+			c.vsock, err = readPort(value)
 		case key == "reboot":
 			c.restart = strings.HasPrefix(value, "k")
 		case strings.HasPrefix(key, "fnb.env."):
-			plain, err := url.PathUnescape(value)
-			if err != nil {
-				return c, fmt.Errorf("%s: %w", word, err)
+			if value, err = unescape(value); err == nil {
+				c.env = append(c.env, strings.TrimPrefix(key, "fnb.env.")+"="+value)
 			}
-			c.env = append(c.env, strings.TrimPrefix(key, "fnb.env.")+"="+plain)
+		}
+		if err != nil {
+			return c, doing(word, err)
 		}
 	}
 	return c, nil
+}
+
+// unescape reads a value that is written as in URLs (RFC 3986, section 2.1).
+func unescape(value string) (string, error) {
+	var b strings.Builder
+	for {
+		plain, rest, found := strings.Cut(value, "%")
+		b.WriteString(plain)
+		if !found {
+			return b.String(), nil
+		}
+		if len(rest) < 2 {
+			return "", errors.New("% is not followed by two digits")
+		}
+		c, err := strconv.ParseUint(rest[:2], 16, 8)
+		if err != nil {
+			return "", errors.New("%" + rest[:2] + " is not % and two digits")
+		}
+		b.WriteByte(byte(c))
+		value = rest[2:]
+	}
+}
+
+func readPort(value string) (uint16, error) {
+	port, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || port == 0 {
+		return 0, errors.New("the port is not a number from 1 to 65535")
+	}
+	return uint16(port), nil
 }
 
 // readNetwork reads ADDRESS:SERVER:GATEWAY:MASK:HOST:DEVICE:HOW:DNS:DNS, or one word.
@@ -77,7 +108,7 @@ func readNetwork(value string) (network, error) {
 	addr := func(i int) (a netip.Addr) {
 		if s := field(i); s != "" && err == nil {
 			if a, err = netip.ParseAddr(s); err == nil && !a.Is4() {
-				err = fmt.Errorf("%s is no IPv4 address", s)
+				err = errors.New(s + " is no IPv4 address")
 			}
 		}
 		return a
@@ -92,13 +123,13 @@ func readNetwork(value string) (network, error) {
 	if err != nil || !own.IsValid() {
 		return n, err
 	}
-	bits := 32
+	ones := 32
 	if mask.IsValid() {
-		if bits, err = maskBits(mask); err != nil {
+		if ones, err = maskBits(mask); err != nil {
 			return n, err
 		}
 	}
-	n.address, n.dhcp = netip.PrefixFrom(own, bits), false
+	n.address, n.dhcp = netip.PrefixFrom(own, ones), false
 	return n, nil
 }
 
@@ -106,13 +137,9 @@ func readNetwork(value string) (network, error) {
 func maskBits(mask netip.Addr) (int, error) {
 	b := mask.As4()
 	word := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	bits := 0
-	for word&(1<<31) != 0 {
-		word <<= 1
-		bits++
+	ones := bits.LeadingZeros32(^word)
+	if word<<ones != 0 {
+		return 0, errors.New(mask.String() + " is not a mask")
 	}
-	if word != 0 {
-		return 0, fmt.Errorf("%s is not a mask", mask)
-	}
-	return bits, nil
+	return ones, nil
 }

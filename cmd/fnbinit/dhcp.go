@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
 	"time"
 )
@@ -21,15 +20,35 @@ const (
 
 	fixedPart = 240 // bytes of a message before its options
 	minimum   = 300 // bytes of a message that old servers take
+	longest   = 1500
+)
+
+// A client speaks to DHCP servers by an interface.
+type client struct {
+	socket datagrams
+	mac    []byte // six bytes
+	id     uint32 // of its messages
+}
+
+// Datagrams carries messages to servers and back.
+type datagrams interface {
+	send(m []byte) error
+	// receive returns errSilence if nothing comes for so long.
+	receive(buf []byte, patience time.Duration) (int, error)
+}
+
+var (
+	errSilence = errors.New("nothing comes")
+	errRefused = errors.New("the DHCP server refused the address")
 )
 
 // message is a client's message. A zero address is none.
-func message(kind byte, id uint32, mac net.HardwareAddr, l lease) []byte {
+func (c client) message(kind byte, l lease) []byte {
 	m := make([]byte, fixedPart, minimum)
-	m[0], m[1], m[2] = 1, 1, byte(len(mac)) // a request, by Ethernet
-	binary.BigEndian.PutUint32(m[4:], id)
+	m[0], m[1], m[2] = 1, 1, byte(len(c.mac)) // a request, by Ethernet
+	binary.BigEndian.PutUint32(m[4:], c.id)
 	m[10] = 0x80 // the answer is to be sent to all: nobody has an address yet
-	copy(m[28:44], mac)
+	copy(m[28:44], c.mac)
 	copy(m[236:], []byte{99, 130, 83, 99})
 	m = append(m, 53, 1, kind)
 	if l.address.IsValid() {
@@ -44,12 +63,12 @@ func message(kind byte, id uint32, mac net.HardwareAddr, l lease) []byte {
 	return append(m, make([]byte, max(0, minimum-len(m)))...)
 }
 
-// readAnswer reads a server's answer to the message id; ok is false where it is none.
-func readAnswer(m []byte, id uint32, mac net.HardwareAddr) (kind byte, l lease, ok bool) {
-	if len(m) < fixedPart || m[0] != 2 || binary.BigEndian.Uint32(m[4:]) != id || !bytes.Equal(m[28:28+len(mac)], mac) {
+// readAnswer reads a server's answer; ok is false where it is none to this client.
+func (c client) readAnswer(m []byte) (kind byte, l lease, ok bool) {
+	if len(m) < fixedPart || m[0] != 2 || binary.BigEndian.Uint32(m[4:]) != c.id || !bytes.Equal(m[28:28+len(c.mac)], c.mac) {
 		return 0, l, false
 	}
-	bits := 24
+	ones := 24
 	for o := m[fixedPart:]; len(o) >= 2 && o[0] != 255; {
 		if o[0] == 0 {
 			o = o[1:]
@@ -65,7 +84,7 @@ func readAnswer(m []byte, id uint32, mac net.HardwareAddr) (kind byte, l lease, 
 			kind = v[0]
 		case o[0] == 1 && n == 4:
 			if b, err := maskBits(netip.AddrFrom4([4]byte(v))); err == nil {
-				bits = b
+				ones = b
 			}
 		case o[0] == 3 && n >= 4:
 			l.gateway = netip.AddrFrom4([4]byte(v[:4]))
@@ -80,40 +99,31 @@ func readAnswer(m []byte, id uint32, mac net.HardwareAddr) (kind byte, l lease, 
 		}
 		o = o[2+n:]
 	}
-	l.address = netip.PrefixFrom(netip.AddrFrom4([4]byte(m[16:20])), bits)
+	l.address = netip.PrefixFrom(netip.AddrFrom4([4]byte(m[16:20])), ones)
 	return kind, l, true
 }
 
-var errRefused = errors.New("the DHCP server refused the address")
-
 // ask sends a message until an answer of the kind comes, or patience ends.
-func ask(c net.PacketConn, to net.Addr, id uint32, mac net.HardwareAddr, kind byte, l lease, patience time.Duration) (lease, error) {
+func (c client) ask(kind byte, l lease, patience time.Duration) (lease, error) {
 	wanted := byte(offer)
 	if kind == request {
 		wanted = ack
 	}
-	buf := make([]byte, 1500)
+	buf := make([]byte, longest)
 	end := time.Now().Add(patience)
 	for wait := time.Second; ; wait = min(2*wait, 8*time.Second) {
-		if _, err := c.WriteTo(message(kind, id, mac, l), to); err != nil {
+		if err := c.socket.send(c.message(kind, l)); err != nil {
 			return l, err
 		}
-		until := time.Now().Add(wait)
-		if until.After(end) {
-			until = end
-		}
-		if err := c.SetReadDeadline(until); err != nil {
-			return l, err
-		}
-		for {
-			n, _, err := c.ReadFrom(buf)
-			if err != nil {
-				if time.Now().Before(end) {
-					break // it is sent again
-				}
-				return l, errors.New("no DHCP server answers")
+		for until := time.Now().Add(min(wait, time.Until(end))); ; {
+			n, err := c.socket.receive(buf, time.Until(until))
+			if errors.Is(err, errSilence) {
+				break
 			}
-			got, answer, ok := readAnswer(buf[:n], id, mac)
+			if err != nil {
+				return l, err
+			}
+			got, answer, ok := c.readAnswer(buf[:n])
 			if ok && got == nak && kind == request {
 				return l, errRefused
 			}
@@ -121,14 +131,17 @@ func ask(c net.PacketConn, to net.Addr, id uint32, mac net.HardwareAddr, kind by
 				return answer, nil
 			}
 		}
+		if !time.Now().Before(end) {
+			return l, errors.New("no DHCP server answers")
+		}
 	}
 }
 
 // borrow has a server lend an address.
-func borrow(c net.PacketConn, to net.Addr, id uint32, mac net.HardwareAddr, patience time.Duration) (lease, error) {
-	offered, err := ask(c, to, id, mac, discover, lease{}, patience)
+func (c client) borrow(patience time.Duration) (lease, error) {
+	offered, err := c.ask(discover, lease{}, patience)
 	if err != nil {
 		return offered, err
 	}
-	return ask(c, to, id, mac, request, offered, patience)
+	return c.ask(request, offered, patience)
 }

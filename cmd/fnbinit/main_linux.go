@@ -1,17 +1,17 @@
 // Command fnbinit is process 1 of a virtual machine whose root file system fnb made: [main] mounts what programs expect, brings up
 // the network, starts what the image says, and turns the machine off once that has ended. No shell takes part.
+//
+// It is on each disk beside the image's files, so it is to be small: it has neither net, fmt, encoding/json nor os/exec, which
+// would make it twice as large.
 package main
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,35 +19,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const bootFile = "/.fnb/boot.json"
-
-// A boot is what is started, as fnb wrote it.
-type boot struct {
-	Args      []string `json:"args"`
-	Env       []string `json:"env"`
-	Directory string   `json:"directory"`
-	User      string   `json:"user"`
-}
+const bootFile = "/.fnb/boot"
 
 // main never returns where it is process 1: at its end the machine is off.
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "fnbinit is process 1 of a virtual machine, and nothing else")
+		say(os.Stderr, "this is process 1 of a virtual machine, and nothing else")
 		os.Exit(2)
 	}
-	out := io.Writer(os.Stderr)
 	if inMemory() {
-		fmt.Fprintf(out, "fnb: %v\n", fromMemory())
+		say(os.Stderr, fromMemory().Error())
 		off(false)
 	}
+	out := os.Stderr
 	c, err := run(&out)
 	if err != nil {
-		fmt.Fprintf(out, "fnb: %v\n", err)
+		say(out, err.Error())
 	}
 	off(c.restart)
 }
 
-func run(out *io.Writer) (cmdline, error) {
+// say writes a line to the console.
+func say(out *os.File, line string) {
+	_, _ = out.WriteString("fnb: " + line + "\n") // nobody else could be told
+}
+
+// run readies the machine, and runs the function to its end. Once there is a console of its own, out is that.
+func run(out **os.File) (cmdline, error) {
 	var c cmdline
 	if err := mount("/proc"); err != nil {
 		return c, err
@@ -58,7 +56,7 @@ func run(out *io.Writer) (cmdline, error) {
 	}
 	c, err = readCmdline(string(text))
 	if err != nil {
-		return c, fmt.Errorf("the kernel's command line: %w", err)
+		return c, doing("the kernel's command line", err)
 	}
 	if c.overlay {
 		if err := overlay(); err != nil {
@@ -79,27 +77,32 @@ func run(out *io.Writer) (cmdline, error) {
 		name = "function"
 	}
 	if err := hosts(name); err != nil {
-		return c, fmt.Errorf("naming the machine: %w", err)
+		return c, doing("naming the machine", err)
 	}
 	resolv, err := connect(c.net, *out)
 	if err != nil {
-		return c, fmt.Errorf("bringing up the network: %w", err)
+		return c, doing("bringing up the network", err)
 	}
 	if err := nameServers(resolv); err != nil {
-		return c, fmt.Errorf("writing name servers: %w", err)
+		return c, doing("writing name servers", err)
+	}
+	if c.vsock != 0 {
+		if err := forward(c.vsock); err != nil {
+			return c, doing("listening at the vsock port "+strconv.Itoa(int(c.vsock)), err)
+		}
 	}
 	return c, function(c, *out)
 }
 
 // function runs what the image says, until it ends. It takes all processes that others leave behind.
-func function(c cmdline, out io.Writer) error {
+func function(c cmdline, out *os.File) error {
 	raw, err := os.ReadFile(bootFile)
 	if err != nil {
 		return err
 	}
-	var b boot
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return fmt.Errorf("%s: %w", bootFile, err)
+	b, err := readBoot(string(raw))
+	if err != nil {
+		return doing(bootFile, err)
 	}
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF) // Ctrl-Alt-Del becomes SIGINT; a machine without a keyboard has none
 	stops := make(chan os.Signal, 4)
@@ -107,11 +110,11 @@ func function(c cmdline, out io.Writer) error {
 	powerButtons(stops)
 	process, err := start(b, c.env)
 	if err != nil {
-		return fmt.Errorf("starting %s: %w", strings.Join(b.Args, " "), err)
+		return doing("starting "+strings.Join(b.args, " "), err)
 	}
 	go func() {
 		for range stops {
-			_ = process.Signal(unix.SIGTERM) // one that has ended needs none
+			_ = unix.Kill(process, unix.SIGTERM) // one that has ended needs none
 		}
 	}()
 	for {
@@ -123,8 +126,8 @@ func function(c cmdline, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if pid == process.Pid {
-			fmt.Fprintf(out, "fnb: the function ended with %s\n", ending(status))
+		if pid == process {
+			say(out, "the function ended with "+ending(status))
 			return nil
 		}
 	}
@@ -134,45 +137,47 @@ func ending(s unix.WaitStatus) string {
 	if s.Signaled() {
 		return "signal " + s.Signal().String()
 	}
-	return fmt.Sprintf("code %d", s.ExitStatus())
+	return "code " + strconv.Itoa(s.ExitStatus())
 }
 
 // start starts the image's process as its user, in its folder.
-func start(b boot, more []string) (*os.Process, error) {
-	if len(b.Args) == 0 {
-		return nil, errors.New("the image names no program")
-	}
-	who, err := lookUp(b.User, "/etc/passwd", "/etc/group")
+func start(b boot, more []string) (pid int, err error) {
+	who, err := lookUp(b.user, "/etc/passwd", "/etc/group")
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	env := append(b.Env, more...)
-	if err := os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"); err != nil {
-		return nil, err
+	env, path := environment(who.home, b.env, more)
+	dir := b.directory
+	if dir == "" {
+		dir = "/"
 	}
-	home := "HOME=" + who.home
-	for _, pair := range env {
-		if path, ok := strings.CutPrefix(pair, "PATH="); ok {
-			if err := os.Setenv("PATH", path); err != nil {
-				return nil, err
-			}
+	program, err := find(b.args[0], path)
+	if err != nil {
+		return 0, err
+	}
+	nothing, err := os.Open("/dev/null")
+	if err != nil {
+		return 0, err
+	}
+	defer nothing.Close() //nolint:errcheck // the process has its own
+	return syscall.ForkExec(program, b.args, &syscall.ProcAttr{
+		Dir: dir, Env: env, Files: []uintptr{nothing.Fd(), 1, 2},
+		Sys: &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: who.groups}},
+	})
+}
+
+// find finds a program in the folders of a PATH, unless it has a slash.
+func find(name, path string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for dir := range strings.SplitSeq(path, ":") {
+		file := dir + "/" + name
+		if fi, err := os.Stat(file); dir != "" && err == nil && !fi.IsDir() && fi.Mode()&0o111 != 0 {
+			return file, nil
 		}
-		if strings.HasPrefix(pair, "HOME=") {
-			home = pair
-		}
 	}
-	cmd := exec.Command(b.Args[0], b.Args[1:]...) //nolint:gosec,noctx // what the image says, for as long as the machine runs
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, append(env, home)...)
-	cmd.Dir = b.Directory
-	if cmd.Dir == "" {
-		cmd.Dir = "/"
-	}
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: who.groups}}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return cmd.Process, nil
+	return "", errors.New("it is not in " + path)
 }
 
 // off ends what still runs, and turns the machine off.
@@ -192,10 +197,16 @@ func off(restart bool) {
 
 // powerButtons has a button that turns the machine off be SIGTERM.
 func powerButtons(stops chan<- os.Signal) {
-	const keyEvent, keyPower = 1, 116
-	files, _ := filepath.Glob("/dev/input/event*") // the pattern is right
-	for _, name := range files {
-		f, err := os.Open(name)
+	const (
+		folder             = "/dev/input"
+		keyEvent, keyPower = 1, 116
+	)
+	files, _ := os.ReadDir(folder) // without it there is no button
+	for _, file := range files {
+		if !strings.HasPrefix(file.Name(), "event") {
+			continue
+		}
+		f, err := os.Open(folder + "/" + file.Name())
 		if err != nil {
 			continue
 		}

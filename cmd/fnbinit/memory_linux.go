@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -57,10 +55,10 @@ func fromMemory() error {
 		func() error { return os.Chdir("/") },
 	} {
 		if err := do(); err != nil {
-			return fmt.Errorf("changing to %s: %w", d.device, err)
+			return doing("changing to "+d.device, err)
 		}
 	}
-	return fmt.Errorf("starting %s of %s: %w", d.init, d.device, unix.Exec(d.init, []string{d.init}, os.Environ()))
+	return doing("starting "+d.init+" of "+d.device, unix.Exec(d.init, []string{d.init}, os.Environ()))
 }
 
 // A disk is the root that the kernel's command line names.
@@ -99,20 +97,23 @@ func (d disk) mount(at string) error {
 			return nil
 		}
 		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENXIO) || time.Now().After(end) {
-			return fmt.Errorf("mounting %s: %w", d.device, err)
+			return doing("mounting "+d.device, err)
 		}
 	}
 }
 
 // loadModules loads the kernel's modules of a folder, in the order of their names.
 func loadModules(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*.ko"))
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := loadModule(name); err != nil {
-			return fmt.Errorf("loading %s: %w", filepath.Base(name), err)
+	for _, file := range files {
+		if !strings.HasSuffix(file.Name(), ".ko") {
+			continue
+		}
+		if err := loadModule(dir + "/" + file.Name()); err != nil {
+			return doing("loading "+file.Name(), err)
 		}
 	}
 	return nil

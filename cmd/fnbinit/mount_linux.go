@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -36,7 +35,7 @@ func mount(at string) error {
 	m := mounts()[at]
 	err := unix.Mount(m.kind, at, m.kind, m.flags, m.options)
 	if err != nil && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("mounting %s: %w", at, err)
+		return doing("mounting "+at, err)
 	}
 	return nil
 }
@@ -71,7 +70,7 @@ func mountAll() error {
 func overlay() error {
 	const memory, root = "/.fnb/rw", "/.fnb/root"
 	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NODEV, "mode=0755"); err != nil {
-		return fmt.Errorf("mounting %s: %w", memory, err)
+		return doing("mounting "+memory, err)
 	}
 	for _, dir := range []string{memory + "/upper", memory + "/work"} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -80,7 +79,7 @@ func overlay() error {
 	}
 	options := "lowerdir=/,upperdir=" + memory + "/upper,workdir=" + memory + "/work"
 	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
-		return fmt.Errorf("laying memory over the root, which needs a kernel with overlayfs: %w", err)
+		return doing("laying memory over the root, which needs a kernel with overlayfs", err)
 	}
 	for _, do := range []func() error{
 		func() error { return unix.Mount("/proc", root+"/proc", "", unix.MS_MOVE, "") },
@@ -90,7 +89,7 @@ func overlay() error {
 		func() error { return os.Chdir("/") },
 	} {
 		if err := do(); err != nil {
-			return fmt.Errorf("changing to the root that can be written: %w", err)
+			return doing("changing to the root that can be written", err)
 		}
 	}
 	return nil

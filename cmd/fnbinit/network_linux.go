@@ -1,89 +1,108 @@
 package main
 
 import (
-	"bytes"
-	"context"
+	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	patience = 30 * time.Second // for an interface, and for a DHCP server
-	again    = time.Minute      // until a lease that was not renewed is asked for again
-)
+const patience = 30 * time.Second // for an interface, and for a DHCP server
 
 // connect brings up loopback and, if that is wanted, the first other interface. It returns how names are found.
-func connect(n network, out io.Writer) (resolv []byte, err error) {
+func connect(n network, out *os.File) (resolv string, err error) {
 	if err := raise("lo"); err != nil {
-		return nil, err
+		return "", err
 	}
 	if !n.wanted() {
-		return nil, nil
+		return "", nil
 	}
 	i, err := await(n.device)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if addrs, err := i.Addrs(); err == nil && slices.ContainsFunc(addrs, isIPv4) { // the kernel has done it
+	if i.configured() { // the kernel has done it
 		text, err := os.ReadFile("/proc/net/pnp")
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, nil
+			return "", nil
 		}
-		return text, err
+		return string(text), err
 	}
-	if err := raise(i.Name); err != nil {
-		return nil, err
+	if err := raise(i.name); err != nil {
+		return "", err
 	}
 	if n.dhcp {
 		l, err := dhcp(i, out)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		n.address, n.gateway, n.dns = l.address, l.gateway, l.dns
 	}
-	return resolvConf(n.dns), configure(i.Name, n)
-}
-
-func isIPv4(a net.Addr) bool {
-	p, ok := a.(*net.IPNet)
-	return ok && p.IP.To4() != nil && !p.IP.IsLinkLocalUnicast()
-}
-
-func resolvConf(dns []netip.Addr) []byte {
-	var b bytes.Buffer
-	for _, a := range dns {
-		fmt.Fprintf(&b, "nameserver %s\n", a)
+	for _, a := range n.dns {
+		resolv += "nameserver " + a.String() + "\n"
 	}
-	return b.Bytes()
+	return resolv, configure(i.name, n)
 }
 
-// await waits for an interface: the one of a name, or the first that is not loopback.
-func await(name string) (*net.Interface, error) {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		all, err := net.Interfaces()
+// An ethernet is a network interface.
+type ethernet struct {
+	name string
+	mac  []byte
+}
+
+// await waits for an interface: the one of a name, or the first.
+func await(name string) (ethernet, error) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		all, err := os.ReadDir("/sys/class/net")
 		if err != nil {
-			return nil, err
+			return ethernet{}, err
 		}
-		for _, i := range all {
-			if i.Name == name || name == "" && i.Flags&net.FlagLoopback == 0 && len(i.HardwareAddr) == 6 {
-				return &i, nil
+		for _, file := range all {
+			if i, ok := lookAt(file.Name()); ok && (name == "" || i.name == name) {
+				return i, nil
 			}
 		}
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("there is no network interface %s", name)
+			return ethernet{}, errors.New("there is no network interface " + name)
 		}
 	}
+}
+
+// lookAt reports whether an interface is an Ethernet.
+func lookAt(name string) (ethernet, bool) {
+	read := func(what string) string {
+		text, _ := os.ReadFile("/sys/class/net/" + name + "/" + what) // one that has gone is none
+		return strings.TrimSpace(string(text))
+	}
+	i := ethernet{name: name}
+	for part := range strings.SplitSeq(read("address"), ":") {
+		b, err := strconv.ParseUint(part, 16, 8)
+		if err != nil {
+			return i, false
+		}
+		i.mac = append(i.mac, byte(b))
+	}
+	return i, len(i.mac) == 6 && read("type") == "1"
+}
+
+// configured reports whether the interface has an address that others can reach.
+func (i ethernet) configured() bool {
+	r, err := unix.NewIfreq(i.name)
+	if err != nil {
+		return false
+	}
+	err = withSocket(func(fd int) error { return unix.IoctlIfreq(fd, unix.SIOCGIFADDR, r) })
+	if err != nil {
+		return false
+	}
+	ip, err := r.Inet4Addr()
+	return err == nil && !netip.AddrFrom4([4]byte(ip)).IsLinkLocalUnicast()
 }
 
 // withSocket calls do with a socket that takes requests about interfaces.
@@ -109,7 +128,7 @@ func raise(name string) error {
 		return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r)
 	})
 	if err != nil {
-		return fmt.Errorf("bringing up %s: %w", name, err)
+		return doing("bringing up "+name, err)
 	}
 	return nil
 }
@@ -117,7 +136,8 @@ func raise(name string) error {
 // configure gives an interface its address, and the machine its way out.
 func configure(name string, n network) error {
 	err := withSocket(func(fd int) error {
-		mask := net.CIDRMask(n.address.Bits(), 32)
+		mask := make([]byte, 4)
+		binary.BigEndian.PutUint32(mask, ^uint32(0)<<(32-n.address.Bits()))
 		for _, s := range []struct {
 			request uint
 			value   []byte
@@ -143,10 +163,7 @@ func configure(name string, n network) error {
 		}
 		return route(fd, name, netip.IPv4Unspecified(), n.gateway, unix.RTF_UP|unix.RTF_GATEWAY)
 	})
-	if err != nil {
-		return fmt.Errorf("giving %s the address %s: %w", name, n.address, err)
-	}
-	return nil
+	return doing("giving "+name+" the address "+n.address.String(), err)
 }
 
 // A rtentry is the kernel's struct of that name.
@@ -185,48 +202,17 @@ func route(fd int, device string, to, via netip.Addr, flags uint16) error {
 	return nil
 }
 
-// dhcp borrows an address for an interface, and renews it as long as the machine runs.
-func dhcp(i *net.Interface, out io.Writer) (lease, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		cerr := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), i.Name) }) //nolint:gosec // a file descriptor
-		return errors.Join(err, cerr)
-	}}
-	c, err := lc.ListenPacket(context.Background(), "udp4", ":68")
-	if err != nil {
-		return lease{}, err
-	}
-	to := &net.UDPAddr{IP: net.IPv4bcast, Port: 67}
-	id := uint32(time.Now().UnixNano()) //nolint:gosec // any number
-	l, err := borrow(c, to, id, i.HardwareAddr, patience)
-	if err != nil {
-		return l, errors.Join(err, c.Close())
-	}
-	go func() {
-		for wait := l.time / 2; l.time > 0; wait = l.time / 2 {
-			time.Sleep(max(wait, again))
-			renewed, err := ask(c, to, id, i.HardwareAddr, request, l, patience)
-			if err != nil {
-				fmt.Fprintf(out, "fnb: renewing the address %s: %v\n", l.address, err)
-				continue
-			}
-			l = renewed
-		}
-	}()
-	return l, nil
-}
-
 // nameServers has the machine's programs find names as text says: in the file where that can be written, or else over it.
-func nameServers(text []byte) error {
+func nameServers(text string) error {
 	const file, over = "/etc/resolv.conf", "/run/resolv.conf"
 	if len(text) == 0 {
 		return nil
 	}
-	err := os.WriteFile(file, text, 0o644) //nolint:gosec // all read it
-	if !errors.Is(err, syscall.EROFS) {
+	err := os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // all read it
+	if !errors.Is(err, unix.EROFS) {
 		return err
 	}
-	if err := os.WriteFile(over, text, 0o644); err != nil { //nolint:gosec // all read it
+	if err := os.WriteFile(over, []byte(text), 0o644); err != nil { //nolint:gosec // all read it
 		return err
 	}
 	return unix.Mount(over, file, "", unix.MS_BIND, "")
@@ -242,7 +228,7 @@ func hosts(name string) error {
 		return nil
 	}
 	err = os.WriteFile("/etc/hosts", []byte("127.0.0.1\tlocalhost\n127.0.1.1\t"+name+"\n::1\tlocalhost\n"), 0o644) //nolint:gosec // all read it
-	if errors.Is(err, syscall.EROFS) || errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return err

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -38,7 +38,7 @@ func lookUp(user, passwd, group string) (account, error) {
 		}
 	}
 	if !known && err != nil {
-		return a, fmt.Errorf("there is no user %q in the image", name)
+		return a, errors.New("there is no user " + strconv.Quote(name) + " in the image")
 	}
 	groups := records(group, 4)
 	if !withGroup {
@@ -57,7 +57,7 @@ func lookUp(user, passwd, group string) (account, error) {
 		}
 	}
 	if err != nil {
-		return a, fmt.Errorf("there is no group %q in the image", grp)
+		return a, errors.New("there is no group " + strconv.Quote(grp) + " in the image")
 	}
 	return a, nil
 }

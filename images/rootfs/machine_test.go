@@ -2,12 +2,9 @@ package rootfs_test
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +46,7 @@ func owned(h tar.Header, id int) tar.Header {
 }
 
 // TestMachines boots an image's root file system under QEMU: with a disk that can be written, with one that cannot, with memory
-// over it, and with a command line that is wrong.
+// over it and a vsock, and with a command line that is wrong.
 func TestMachines(t *testing.T) {
 	t.Parallel()
 	init := compiled(t, "fnb/cmd/fnbinit")
@@ -94,7 +91,7 @@ func TestMachines(t *testing.T) {
 	}{
 		"written":   {"rw ip=::::box::dhcp", "power", fmt.Sprintf(same, "ext4, rw", "home can be written"), off, false},
 		"read-only": {"ro ip=10.0.2.15::10.0.2.2:255.255.255.0:box:eth0:off:10.0.2.3", "ctrl-alt-delete", fmt.Sprintf(same, "ext4, ro", "home cannot be written"), off, true},
-		"overlay":   {"ro fnb.overlay reboot=k ip=::::box::dhcp", "power", fmt.Sprintf(same, "overlay, rw", "home can be written"), off, true},
+		"overlay":   {"ro fnb.overlay fnb.vsock=8080 reboot=k ip=::::box::dhcp", "power", fmt.Sprintf(same, "overlay, rw", "home can be written") + "vsock answers\n", off, true},
 		"wrong":     {"rw ip=300.0.0.1::::", "", "", `fnb: the kernel's command line: ip=300.0.0.1::::: ParseAddr("300.0.0.1")`, false},
 		"no disk":   {"rw root=/dev/vda rootfstype=overlay", "", "", "fnb: mounting /dev/vda: ", true},
 	} {
@@ -113,8 +110,10 @@ func TestMachines(t *testing.T) {
 				}
 			})
 			if test.keys != "" {
-				if got := asked(t, m); got != test.says {
-					t.Errorf("it says\n%s", got)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if got, err := m.Answer(ctx, "/"); err != nil || got != test.says {
+					t.Errorf("%v; it says\n%s", err, got)
 				}
 				if err := m.Press(t.Context(), test.keys); err != nil {
 					t.Fatal(err)
@@ -147,34 +146,4 @@ func copied(t *testing.T, from, to string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprintf("%x", sha256.Sum256(raw))
-}
-
-// asked asks a machine until it answers.
-func asked(t *testing.T, m *vm.Machine) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := client.Do(req)
-		if err == nil {
-			var body bytes.Buffer
-			_, err = io.Copy(&body, res.Body)
-			_ = res.Body.Close() // it was read to its end, or is of no use
-			if err == nil {
-				return body.String()
-			}
-		}
-		select {
-		case <-m.Done():
-			t.Fatalf("the machine is off:\n%s", m.Console())
-		case <-ctx.Done():
-			t.Fatalf("it does not answer: %v\n%s", err, m.Console())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -128,7 +128,7 @@ func TestLayers(t *testing.T) {
 		"/etc/kept": "kept", "/etc/changed": "new", "/etc/emptied/new": "new", "/usr/lib/added": "by way of a link", "/usr/lib/too": "by way of two",
 		"/a": "another", "/b": "linked", "/becomes/one": "x", "/folder": "now a file", "/etc/out": "inside", "/outside": "inside", "/absolute": "inside", "/kept": "kept",
 		"/etc/gone": "", "/etc/emptied/old": "", "/folder/in": "", "/etc/.wh.gone": "", "/usr/bin/fwatchdog": program, "/.fnb/init": program,
-		"/.fnb/boot.json": `{"args":["/usr/bin/fwatchdog"],"env":["A=b"],"user":"app"}`,
+		"/.fnb/boot": "arg \"/usr/bin/fwatchdog\"\nenv \"A=b\"\nuser \"app\"\n",
 	} {
 		if got := read(t, path, "cat "+name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

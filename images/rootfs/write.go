@@ -5,12 +5,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -22,16 +22,28 @@ import (
 const (
 	// InitPath is process 1: to be named to the kernel as init=.
 	InitPath = "/.fnb/init"
-	// bootPath has what process 1 starts, as a Boot.
-	bootPath = "/.fnb/boot.json"
+	// bootPath has what process 1 starts.
+	bootPath = "/.fnb/boot"
 )
 
-// A Boot says what process 1 starts, once the machine is ready.
-type Boot struct {
-	Args      []string `json:"args"`
-	Env       []string `json:"env,omitempty"`
-	Directory string   `json:"directory,omitempty"` // "" is /
-	User      string   `json:"user,omitempty"`      // as images have it; "" is root
+// boot says what process 1 starts, once the machine is ready. Process 1 is to be small, so it is no JSON: each line is a key and a
+// string in Go's quotes.
+func boot(c v1.Config) []byte {
+	var b []byte
+	add := func(key, value string) { b = append(strconv.AppendQuote(append(b, key+" "...), value), '\n') }
+	for _, arg := range slices.Concat(c.Entrypoint, c.Cmd) {
+		add("arg", arg)
+	}
+	for _, pair := range c.Env {
+		add("env", pair)
+	}
+	if c.WorkingDir != "" {
+		add("directory", c.WorkingDir)
+	}
+	if c.User != "" {
+		add("user", c.User)
+	}
+	return b
 }
 
 // A part of the content is left free beside it, for what the function writes.
@@ -57,10 +69,7 @@ func Write(ctx context.Context, to *os.File, img v1.Image, init []byte) error {
 	if err != nil {
 		return err
 	}
-	added, err := t.addBoot(config, init)
-	if err != nil {
-		return err
-	}
+	added := t.addBoot(config, init)
 	sum := sha256.Sum256([]byte(id.String()))
 	o := ext4.Options{Time: config.Created.Time, Label: "fnb", Free: t.bytes() / freePart}
 	copy(o.UUID[:], sum[:16])
@@ -106,12 +115,7 @@ type addition struct {
 }
 
 // addBoot adds the init, what it starts, and the folders and files that a machine has and an image may lack.
-func (t *tree) addBoot(config *v1.ConfigFile, init []byte) ([]addition, error) {
-	c := config.Config
-	boot, err := json.Marshal(Boot{Args: slices.Concat(c.Entrypoint, c.Cmd), Env: c.Env, Directory: c.WorkingDir, User: c.User})
-	if err != nil {
-		return nil, err
-	}
+func (t *tree) addBoot(config *v1.ConfigFile, init []byte) []addition {
 	now := config.Created.Time
 	if t.root.Time.IsZero() {
 		t.root.Time = now
@@ -133,7 +137,7 @@ func (t *tree) addBoot(config *v1.ConfigFile, init []byte) ([]addition, error) {
 	for name, f := range map[string]struct {
 		mode    uint16
 		content []byte
-	}{path.Base(bootPath): {0o644, boot}, path.Base(InitPath): {0o755, init}} {
+	}{path.Base(bootPath): {0o644, boot(config.Config)}, path.Base(InitPath): {0o755, init}} {
 		n := &ext4.Node{Mode: ext4.TypeFile | f.mode, Size: int64(len(f.content)), Time: now}
 		own.Children[name] = n
 		added = append(added, addition{n, f.content})
@@ -146,7 +150,7 @@ func (t *tree) addBoot(config *v1.ConfigFile, init []byte) ([]addition, error) {
 			etc.Children["resolv.conf"] = &ext4.Node{Mode: ext4.TypeFile | 0o644, Time: now}
 		}
 	}
-	return added, nil
+	return added
 }
 
 // addDevices adds what process 1 has to have before it mounts anything: a kernel that mounts no devices opens these.

@@ -4,6 +4,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -33,7 +37,14 @@ func main() {
 		os.Exit(7)
 	}()
 	http.HandleFunc("/", answer)
-	fmt.Println(http.ListenAndServe(":8080", nil))
+	http.HandleFunc("/short", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "answers") })
+	l, err := net.Listen("tcp", ":8080")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("listening on", l.Addr())
+	fmt.Println(http.Serve(l, nil))
 }
 
 func answer(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +68,31 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "home:", err)
 	}
 	fmt.Fprintln(w, "orphan", orphan())
+	if line, _ := os.ReadFile("/proc/cmdline"); strings.Contains(string(line), "fnb.vsock=8080") {
+		fmt.Fprintln(w, "vsock", vsock())
+	}
+}
+
+// vsock asks this function by the machine's own vsock.
+func vsock() string {
+	fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err.Error()
+	}
+	if err := unix.Connect(fd, &unix.SockaddrVM{CID: unix.VMADDR_CID_LOCAL, Port: 8080}); err != nil {
+		return err.Error()
+	}
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	if _, err := f.WriteString("GET /short HTTP/1.0\r\n\r\n"); err != nil {
+		return err.Error()
+	}
+	all, err := io.ReadAll(f) // to the end, which has to come through too
+	if err != nil {
+		return err.Error()
+	}
+	_, body, _ := strings.Cut(string(all), "\r\n\r\n")
+	return body
 }
 
 // orphan leaves a process to process 1, which must see it off.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestReadCmdline(t *testing.T) {
@@ -19,7 +21,7 @@ func TestReadCmdline(t *testing.T) {
 	for text, want := range map[string]cmdline{
 		"":                                   {},
 		"console=ttyS0 quiet ro fnb.overlay": {overlay: true},
-		"reboot=k panic=1":                   {restart: true},
+		"reboot=k panic=1 fnb.vsock=8080":    {restart: true, vsock: 8080},
 		"fnb.env.A=x%20y%3Dz fnb.env.B= fnb.env.C": {env: []string{"A=x y=z", "B=", "C="}},
 		"ip=dhcp":            {net: network{dhcp: true}},
 		"ip=::::box:eth1:on": {net: network{dhcp: true, host: "box", device: "eth1"}},
@@ -36,7 +38,9 @@ func TestReadCmdline(t *testing.T) {
 	for text, want := range map[string]string{
 		"ip=300.0.0.1::::":                 "ip=300.0.0.1::::: ",
 		"ip=10.0.0.1:::255.0.255.0:":       "255.0.255.0 is not a mask",
-		"fnb.env.A=%zz":                    "fnb.env.A=%zz: ",
+		"fnb.env.A=%zz":                    "fnb.env.A=%zz: %zz is not",
+		"fnb.env.A=b%2":                    "fnb.env.A=b%2: % is not followed",
+		"fnb.vsock=65536":                  "fnb.vsock=65536: the port is not",
 		"ip=10.0.0.1::gateway:255.0.0.0::": "gateway",
 	} {
 		if _, err := readCmdline(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -116,15 +120,19 @@ func imitation(t *testing.T, do func(n int, kind byte, m []byte) [][]byte) net.A
 
 func TestBorrow(t *testing.T) {
 	t.Parallel()
-	client := func() net.PacketConn {
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0") //nolint:noctx // it ends with the test
+	asker := func(server net.Addr) client {
+		to, ok := server.(*net.UDPAddr)
+		if !ok {
+			t.Fatal(server)
+		}
+		own := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+		s, err := openUDP("", own, unix.SockaddrInet4{Addr: own.Addr, Port: to.Port})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
+		t.Cleanup(func() { _ = unix.Close(s.fd) })
+		return client{socket: s, id: 7, mac: []byte{2, 0, 0, 0, 0, 1}}
 	}
-	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	// The first message is lost, and what comes is not all for this client.
 	server := imitation(t, func(n int, kind byte, m []byte) [][]byte {
 		stranger := answerTo(m, kind+1)
@@ -138,7 +146,7 @@ func TestBorrow(t *testing.T) {
 		}
 		return [][]byte{answerTo(m, offer), answerTo(m, ack)}
 	})
-	l, err := borrow(client(), server, 7, mac, time.Minute)
+	l, err := asker(server).borrow(time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,20 +161,20 @@ func TestBorrow(t *testing.T) {
 		}
 		return [][]byte{answerTo(m, nak)}
 	})
-	if _, err := borrow(client(), refusing, 7, mac, time.Minute); !errors.Is(err, errRefused) {
+	if _, err := asker(refusing).borrow(time.Minute); !errors.Is(err, errRefused) {
 		t.Error(err)
 	}
 	silent := imitation(t, func(int, byte, []byte) [][]byte { return nil })
-	if _, err := borrow(client(), silent, 7, mac, 10*time.Millisecond); err == nil {
+	if _, err := asker(silent).borrow(10 * time.Millisecond); err == nil {
 		t.Error("nobody answers")
 	}
 }
 
 // No answer, whatever it is, is a panic.
 func FuzzReadAnswer(f *testing.F) {
-	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	m := message(discover, 7, mac, lease{})
+	c := client{id: 7, mac: []byte{2, 0, 0, 0, 0, 1}}
+	m := c.message(discover, lease{})
 	f.Add(answerTo(m, offer))
 	f.Add(answerTo(m, offer)[:fixedPart+1])
-	f.Fuzz(func(_ *testing.T, answer []byte) { readAnswer(answer, 7, mac) })
+	f.Fuzz(func(_ *testing.T, answer []byte) { c.readAnswer(answer) })
 }
