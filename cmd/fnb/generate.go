@@ -22,11 +22,12 @@ type generateOptions struct {
 	inputs    inputFlags
 	tags      tagFlags
 	namespace string
+	machine   deploy.Machine
 }
 
 func newGenerate(g *globals) *cobra.Command {
 	o := &generateOptions{}
-	names := deploy.Names(written())
+	names := deploy.Names(written(o.machine))
 	cmd := &cobra.Command{
 		Use:   "generate " + strings.Join(names, "|") + " [FUNCTION…]",
 		Short: "write manifests that deploy functions by digest",
@@ -41,15 +42,20 @@ With --offline the digests are those of the local image store.`,
 		Args:              between(1, math.MaxInt),
 		ValidArgsFunction: g.completePlatforms,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			platform, ok := deploy.Find(written(), args[0])
+			platform, ok := deploy.Find(written(o.machine), args[0])
 			if !ok {
 				return usagef("fnb generate", "%q is not a platform that fnb writes for: it must be one of %s", args[0], strings.Join(names, ", "))
+			}
+			if o.machine != (deploy.Machine{}) && !platform.Disk {
+				return usagef("fnb generate", "--overlay and --vsock are for virtual machines: %s", strings.Join(deploy.Names(deploy.Machines(o.machine)), ", "))
 			}
 			return g.runGenerate(cmd.Context(), o, platform, args[1:])
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "deploy to the namespace `NAME` (default the stack's, then the platform's)")
+	f.BoolVar(&o.machine.Overlay, "overlay", false, "keep in memory what a virtual machine writes, and its disk as it is")
+	f.BoolVar(&o.machine.VSock, "vsock", false, "reach a virtual machine by vsock, without a network")
 	addOutsideFlag(f, &o.inputs.outside)
 	o.choice.addFlags(f, "write")
 	f.StringArrayVar(&o.tags.tags, "tag", nil, "take the image of the tag that `RULE` gives, as in fnb build")
@@ -58,12 +64,14 @@ With --offline the digests are those of the local image store.`,
 }
 
 // written are the platforms that fnb writes for.
-func written() []deploy.Platform { return append(deploy.Clusters(), deploy.Machines()...) }
+func written(m deploy.Machine) []deploy.Platform {
+	return append(deploy.Clusters(), deploy.Machines(m)...)
+}
 
 // completePlatforms completes a platform, then functions.
 func (g *globals) completePlatforms(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		return deploy.Names(written()), cobra.ShellCompDirectiveNoFileComp
+		return deploy.Names(written(deploy.Machine{})), cobra.ShellCompDirectiveNoFileComp
 	}
 	return g.completeFunctions(cmd, args, word)
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // machine writes a function for a platform of virtual machines.
-func machine(t *testing.T, name string, f deploy.Function) (text, notes string) {
+func machine(t *testing.T, name string, m deploy.Machine, f deploy.Function) (text, notes string) {
 	t.Helper()
-	p, ok := deploy.Find(deploy.Machines(), name)
+	p, ok := deploy.Find(deploy.Machines(m), name)
 	if !ok {
 		t.Fatal(name)
 	}
@@ -36,7 +36,7 @@ func TestFirecracker(t *testing.T) {
 	}
 	f := full()
 	f.Environment["GREETING"] = `it's "50%" of Ä`
-	text, notes := machine(t, "firecracker", f)
+	text, notes := machine(t, "firecracker", deploy.Machine{}, f)
 	if err := json.Unmarshal([]byte(text), &doc); err != nil {
 		t.Fatal(err)
 	}
@@ -58,22 +58,44 @@ func TestFirecracker(t *testing.T) {
 			t.Errorf("no note of %s: %s", key, notes)
 		}
 	}
-	if _, notes := machine(t, "firecracker", deploy.Function{Name: "hello"}); notes != "" {
+	if _, notes := machine(t, "firecracker", deploy.Machine{}, deploy.Function{Name: "hello"}); notes != "" {
 		t.Error(notes)
 	}
 }
 
 func TestQEMU(t *testing.T) {
 	t.Parallel()
-	text, _ := machine(t, "qemu", deploy.Function{Name: "hello", Port: 5000, Environment: map[string]string{"A": "it's"}, Limits: &schema.Resources{CPU: "1500m"}})
+	text, _ := machine(t, "qemu", deploy.Machine{}, deploy.Function{Name: "hello", Port: 5000, Environment: map[string]string{"A": "it's"}, Limits: &schema.Resources{CPU: "1500m"}})
 	for _, part := range []string{"qemu-system-x86_64 ", " -smp 2 -m 256 ", "ip=::::hello::dhcp", "fnb.env.A=it%27s", "file=hello.ext4", "hostfwd=tcp:127.0.0.1:8080-:5000", " rw "} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in %s", part, text)
 		}
 	}
-	text, _ = machine(t, "qemu", deploy.Function{Name: "hello", ReadOnlyRoot: true})
+	text, _ = machine(t, "qemu", deploy.Machine{}, deploy.Function{Name: "hello", ReadOnlyRoot: true})
 	if !strings.Contains(text, " ro ") {
 		t.Error(text)
+	}
+}
+
+// An overlay leaves the disk as it is, and a vsock stands in the place of a network.
+func TestMachineOptions(t *testing.T) {
+	t.Parallel()
+	m := deploy.Machine{Overlay: true, VSock: true}
+	for name, want := range map[string]string{
+		"firecracker": `"is_read_only": true|"guest_cid": 3|"uds_path": "hello.vsock"| init=/.fnb/init fnb.vsock=8080 fnb.overlay`,
+		"qemu":        `root=/dev/vda ro |file=hello.ext4,readonly=on| init=/.fnb/init fnb.vsock=8080 fnb.overlay|-device vhost-vsock-pci,guest-cid=3`,
+	} {
+		text, _ := machine(t, name, m, deploy.Function{Name: "hello"})
+		for part := range strings.SplitSeq(want, "|") {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: %q is not in %s", name, part, text)
+			}
+		}
+		for _, part := range []string{" ip=", "tap0", "-nic", "hostfwd"} {
+			if strings.Contains(text, part) {
+				t.Errorf("%s: %q is in %s", name, part, text)
+			}
+		}
 	}
 }
 
@@ -85,10 +107,15 @@ func TestMachineRefused(t *testing.T) {
 		"is not the name of an environment": {Name: "hello", Environment: map[string]string{"A b": "x"}},
 		`memory "lots" is not`:              {Name: "hello", Limits: &schema.Resources{Memory: "lots"}},
 	} {
-		for _, p := range deploy.Machines() {
+		for _, p := range deploy.Machines(deploy.Machine{}) {
 			if _, err := p.Write(f); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, not %q", p.Name, err, want)
 			}
+		}
+	}
+	for _, p := range deploy.Machines(deploy.Machine{Overlay: true}) {
+		if _, err := p.Write(deploy.Function{Name: "hello", ReadOnlyRoot: true}); err == nil || !strings.Contains(err.Error(), "with an overlay the function") {
+			t.Errorf("%s: %v", p.Name, err)
 		}
 	}
 }
