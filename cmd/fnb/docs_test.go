@@ -78,7 +78,7 @@ func newReader(t *testing.T, r *rig, page, owner string) *pages.Reader {
 	if company {
 		c := newCompany(t, "")
 		config := filepath.Join(t.TempDir(), "config.yaml")
-		if err := writeSettings(config, r.mirrors, c.addr); err != nil {
+		if err := writeSettings(config, mirrorLists(r.mirrors), c.addr); err != nil {
 			t.Fatal(err)
 		}
 		authority, err := os.ReadFile(c.ca)

@@ -37,6 +37,7 @@ type rig struct {
 	mirrors  map[string]string
 	fleet    sync.Map // member by address
 	engines  sync.Map // containerEngine by the folder of a script
+	machines sync.Map // vm.Machine by the folder of a script and its name
 	steady   sync.Map // what asks a script's functions all the time, by URL
 	builder  string
 	company  string // host:port that steps of the builder reach, for TestBuildAuthority
@@ -95,7 +96,7 @@ func startRig() (_ *rig, err error) {
 		return nil, err
 	}
 	r.company = "127.0.0.1:" + port
-	if err := writeSettings(r.config, bases.Mirrors, r.registry.Host, r.company); err != nil {
+	if err := writeSettings(r.config, mirrorLists(bases.Mirrors), r.registry.Host, r.company); err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -135,21 +136,34 @@ func (r *rig) stockBuilder(t *testing.T) string {
 	return r.stock.Address
 }
 
+// mirrorLists are the mirrors of each registry, those of the first list first.
+func mirrorLists(lists ...map[string]string) map[string][]string {
+	all := map[string][]string{}
+	for _, list := range lists {
+		for host, mirror := range list {
+			all[host] = append(all[host], mirror)
+		}
+	}
+	return all
+}
+
 // writeSettings leads to base images, and lets steps reach servers on this machine, as the
 // registry that a Dockerfile ADDs from.
-func writeSettings(path string, mirrors map[string]string, reach ...string) error {
+func writeSettings(path string, mirrors map[string][]string, reach ...string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "builder:\n  idle: 10m\n  reach: [\"%s\"]\n", strings.Join(reach, `", "`))
 	if len(mirrors) > 0 {
 		b.WriteString("  registries:\n")
 	}
 	seen := map[string]bool{}
-	for host, mirror := range mirrors {
-		fmt.Fprintf(&b, "    %s: {mirrors: [%q]}\n", host, mirror)
-		if !seen[mirror] {
-			fmt.Fprintf(&b, "    %q: {http: true}\n", mirror)
+	for host, list := range mirrors {
+		fmt.Fprintf(&b, "    %s: {mirrors: [\"%s\"]}\n", host, strings.Join(list, `", "`))
+		for _, mirror := range list {
+			if !seen[mirror] {
+				fmt.Fprintf(&b, "    %q: {http: true}\n", mirror)
+			}
+			seen[mirror] = true
 		}
-		seen[mirror] = true
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
@@ -175,6 +189,8 @@ func TestScripts(t *testing.T) {
 				return hasEngines()
 			case "sign":
 				return hasSigning()
+			case "vm":
+				return hasMachines()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -186,6 +202,7 @@ func TestScripts(t *testing.T) {
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
 			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "referrers": cmdReferrers, "tried": cmdTried,
+			"machine": r.cmdMachine,
 		},
 	})
 }

@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// wanted are the modules of Debian's kernel that a machine's disk, network, power button and root that can be written need.
-const wanted = "virtio_pci virtio_mmio virtio_blk virtio_net button evdev overlay"
+// wanted are the modules of Debian's kernel that a machine's disk, network, power button, root that can be written and vsock need.
+// By vsock_loopback a machine reaches itself.
+const wanted = "virtio_pci virtio_mmio virtio_blk virtio_net button evdev overlay vmw_vsock_virtio_transport vsock_loopback"
 
 // writeInitrd writes what a kernel begins in: an init, and the modules below a folder that are wanted.
 func writeInitrd(file string, init []byte, modules string) error {

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +40,7 @@ var (
 
 // Start runs a command of a shell, as "fnb generate qemu" writes it, in a folder that has the machine's disk. The kernel and the
 // initrd are the kit's; the machine is emulated, whatever it asks for, and answers at a port that was free.
-func (k *Kit) Start(ctx context.Context, dir, command string) (_ *Machine, err error) {
+func (k *Kit) Start(ctx context.Context, dir, command string) (*Machine, error) {
 	port, err := servers.FreePorts(1)
 	if err != nil {
 		return nil, err
@@ -46,13 +48,18 @@ func (k *Kit) Start(ctx context.Context, dir, command string) (_ *Machine, err e
 	if !accelerator.MatchString(command) || !forward.MatchString(command) {
 		return nil, fmt.Errorf("the command is not one of fnb's: %s", command)
 	}
+	command = accelerator.ReplaceAllLiteralString(command, "accel=tcg")
+	command = forward.ReplaceAllLiteralString(command, "hostfwd=tcp:127.0.0.1:"+port+"-")
+	command = strings.NewReplacer("-kernel vmlinuz", "-kernel "+k.Kernel, "-initrd initrd.img", "-initrd "+k.Initrd).Replace(strings.TrimSpace(command))
+	return k.run(ctx, dir, port, command)
+}
+
+// run runs a command of QEMU's in a folder. The machine's port 8080 is at a port of this machine's loopback.
+func (k *Kit) run(ctx context.Context, dir, port, command string) (_ *Machine, err error) {
 	m := &Machine{URL: "http://127.0.0.1:" + port, done: make(chan struct{})}
 	if m.dir, err = os.MkdirTemp("", "fnb-vm-"); err != nil {
 		return nil, err
 	}
-	command = accelerator.ReplaceAllLiteralString(command, "accel=tcg")
-	command = forward.ReplaceAllLiteralString(command, "hostfwd=tcp:127.0.0.1:"+port+"-")
-	command = strings.NewReplacer("-kernel vmlinuz", "-kernel "+k.Kernel, "-initrd initrd.img", "-initrd "+k.Initrd).Replace(strings.TrimSpace(command))
 	share := filepath.Join(k.root, "usr/share")
 	command = "exec " + command + " -L " + share + "/qemu -L " + share + "/seabios -qmp unix:" + m.control() + ",server=on,wait=off"
 	m.cmd = exec.CommandContext(context.WithoutCancel(ctx), "sh", "-c", command)
@@ -72,8 +79,48 @@ func (m *Machine) control() string { return filepath.Join(m.dir, "qmp") }
 // Console is what the machine's console has shown until now.
 func (m *Machine) Console() string { return m.console.String() }
 
-// Done is closed when the machine is off.
-func (m *Machine) Done() <-chan struct{} { return m.done }
+// Answer asks the machine for a path until it answers with 200, and returns what it says. It asks once the console has shown that
+// something listens: QEMU's network takes a connection before the machine has one, and then looks again only after seconds.
+func (m *Machine) Answer(ctx context.Context, path string) (string, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	err := errors.New("nothing listens")
+	for {
+		if strings.Contains(m.Console(), listening) {
+			var text string
+			if text, err = get(ctx, &client, m.URL+path); err == nil {
+				return text, nil
+			}
+		}
+		select {
+		case <-m.done:
+			return "", fmt.Errorf("the machine is off:\n%s", m.Console())
+		case <-ctx.Done():
+			return "", fmt.Errorf("the machine does not answer: %w\n%s", err, m.Console())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+const listening = "listening on" // what the watchdog says, and functions that have none in tests
+
+func get(ctx context.Context, client *http.Client, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read to its end, or is of no use
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = errors.New(res.Status)
+	}
+	return string(body), err
+}
 
 // Press presses the power button, or keys of a keyboard that are given with "-" between.
 func (m *Machine) Press(ctx context.Context, keys string) error {

@@ -43,4 +43,10 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s: it runs", command)
 		}
 	}
+	for _, config := range []string{"", "{}", `{"drives": [], "logger": {}}`} {
+		if m, err := k.StartFirecracker(t.Context(), t.TempDir(), config); err == nil {
+			_ = m.Close()
+			t.Errorf("%s: it runs", config)
+		}
+	}
 }
