@@ -129,11 +129,7 @@ type Output struct {
 
 	Names     []string // with OCI, Docker and Engine: what the image is called
 	PlainHTTP bool     // with Push: the registry speaks plain HTTP
-	ByDigest  bool     // with Push: without a tag, as a part of an image that a [fleet.Fleet] makes
-
-	// Inspect, when not nil, is called with the files of each platform's image, once every step
-	// is done. Of several platforms it may be called by each at the same time.
-	Inspect func(ctx context.Context, p schema.Platform, files *Files) error
+	ByDigest  bool     // with Push: without a tag, which somebody else writes
 }
 
 // exporterTimes reports whether what comes out is an image, in which the exporter
@@ -163,6 +159,9 @@ type Result struct {
 	Index []byte
 
 	Labels map[string]string // of the image, and its annotations
+
+	// Blob reads what the image is made of from the builder that made it, as [Client.Blob] does.
+	Blob func(ctx context.Context, digest string) (io.ReadCloser, error)
 }
 
 func (r *Request) dockerfile() string {

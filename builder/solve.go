@@ -103,10 +103,14 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		return nil, c.explainOwnNetwork(c.explainForeign(c.explain(err, w, b.made.Load()), b))
 	}
 	res, err := result(resp, b.req, w)
-	if err == nil && b.sent != nil {
+	if err != nil {
+		return nil, err
+	}
+	if b.sent != nil {
 		res.Sent = b.sent()
 	}
-	return res, err
+	res.Blob = c.Blob
+	return res, nil
 }
 
 const mostLost = 2 // times that a solve is begun again because the builder has lost its graph

@@ -160,21 +160,28 @@ func (s *Store) blobPath(h v1.Hash) (string, error) {
 
 // readSmall returns the content of a manifest or configuration, compared with
 // its digest.
-func (s *Store) readSmall(d v1.Descriptor) ([]byte, error) {
+func (s *Store) readSmall(d v1.Descriptor) ([]byte, error) { return Read(d, s.Open) }
+
+// Read returns a manifest or a configuration, wherever it is. open opens it, and compares what is read with its digest.
+func Read(d v1.Descriptor, open func(v1.Descriptor) (io.ReadCloser, error)) ([]byte, error) {
 	if d.Size > MaxManifest {
 		return nil, &DamagedError{Digest: d.Digest.String(), Reason: fmt.Sprintf("has %d bytes, more than the %d allowed here", d.Size, MaxManifest)}
 	}
-	r, err := s.openBlob(d)
+	r, err := open(d)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }() // it was only read from
-	return io.ReadAll(r)
+	data, err := io.ReadAll(io.LimitReader(r, MaxManifest+1))
+	if err == nil && int64(len(data)) > MaxManifest {
+		err = &DamagedError{Digest: d.Digest.String(), Reason: fmt.Sprintf("has more bytes than the %d allowed here", MaxManifest)}
+	}
+	return data, err
 }
 
-// openBlob opens a blob of the right size. Reading it to its end fails with a
+// Open opens a blob of the right size. Reading it to its end fails with a
 // [*DamagedError] when the content is not what the digest says.
-func (s *Store) openBlob(d v1.Descriptor) (io.ReadCloser, error) {
+func (s *Store) Open(d v1.Descriptor) (io.ReadCloser, error) {
 	if err := s.checkSize(d); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,13 @@ func (s *Store) Image(desc v1.Descriptor) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return partial.CompressedToImage(&storedImage{store: s, desc: desc, raw: raw})
+	return ImageOf(desc, raw, s.Open)
+}
+
+// ImageOf returns the image that desc describes and whose manifest is raw, wherever its blobs are: open opens
+// one, and compares what is read with its digest.
+func ImageOf(desc v1.Descriptor, raw []byte, open func(v1.Descriptor) (io.ReadCloser, error)) (v1.Image, error) {
+	return partial.CompressedToImage(&storedImage{desc: desc, raw: raw, open: open})
 }
 
 // Index returns the multi-platform image that desc describes.
@@ -44,9 +50,9 @@ func (s *Store) Manifest(desc v1.Descriptor) ([]byte, error) { return s.readSmal
 
 // storedImage is what partial.CompressedToImage needs of an image.
 type storedImage struct {
-	store *Store
-	desc  v1.Descriptor
-	raw   []byte
+	desc v1.Descriptor
+	raw  []byte
+	open func(v1.Descriptor) (io.ReadCloser, error)
 }
 
 // RawManifest implements [partial.CompressedImageCore].
@@ -69,7 +75,7 @@ func (i *storedImage) RawConfigFile() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i.store.readSmall(m.Config)
+	return Read(m.Config, i.open)
 }
 
 // LayerByDigest implements [partial.CompressedImageCore].
@@ -80,19 +86,19 @@ func (i *storedImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) 
 	}
 	for _, d := range append(m.Layers, m.Config) {
 		if d.Digest == h {
-			return i.store.Blob(d), nil
+			return &Blob{desc: d, open: i.open}, nil
 		}
 	}
 	return nil, fmt.Errorf("%s has no layer %s", i.desc.Digest, h)
 }
 
 // Blob returns a blob of the store as go-containerregistry wants a layer.
-func (s *Store) Blob(d v1.Descriptor) *Blob { return &Blob{store: s, desc: d} }
+func (s *Store) Blob(d v1.Descriptor) *Blob { return &Blob{desc: d, open: s.Open} }
 
 // Blob is what partial.CompressedToLayer needs of a layer.
 type Blob struct {
-	store *Store
-	desc  v1.Descriptor
+	desc v1.Descriptor
+	open func(v1.Descriptor) (io.ReadCloser, error)
 }
 
 // Digest implements [partial.CompressedLayer].
@@ -105,7 +111,7 @@ func (b *Blob) Size() (int64, error) { return b.desc.Size, nil }
 func (b *Blob) MediaType() (types.MediaType, error) { return b.desc.MediaType, nil }
 
 // Compressed implements [partial.CompressedLayer].
-func (b *Blob) Compressed() (io.ReadCloser, error) { return b.store.openBlob(b.desc) }
+func (b *Blob) Compressed() (io.ReadCloser, error) { return b.open(b.desc) }
 
 // Descriptor keeps the annotations of the manifest's entry.
 func (b *Blob) Descriptor() (*v1.Descriptor, error) { return &b.desc, nil }

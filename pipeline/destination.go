@@ -66,7 +66,7 @@ func (p *Pipeline) output(ctx context.Context, j *Job) (builder.Output, *target.
 	case ToStore:
 		return builder.Output{Store: p.Images.Dir()}, nil, nil
 	case ToRegistry:
-		return builder.Output{Push: textsOf(j.Refs), PlainHTTP: p.Registry.PlainHTTP(j.Refs[0].Text)}, nil, nil
+		return builder.Output{Push: textsOf(j.Refs), PlainHTTP: p.Registry.PlainHTTP(j.Refs[0].Text), ByDigest: p.tagsLast()}, nil, nil
 	}
 	if d.Kind == ToEngine && p.Builder.InEngine() {
 		return builder.Output{Engine: true, Names: textsOf(j.Refs)}, nil, nil

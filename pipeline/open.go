@@ -13,11 +13,13 @@ import (
 	"fnb/images"
 	"fnb/packaging"
 	"fnb/pipeline/allow"
+	"fnb/pipeline/attest"
 	"fnb/pipeline/history"
-	"fnb/pipeline/inventory"
 	"fnb/pipeline/pins"
+	"fnb/pipeline/queue"
 	"fnb/policy"
 	"fnb/registry"
+	"fnb/sbom/scan"
 	"fnb/schema"
 	"fnb/store"
 	"fnb/trust"
@@ -38,8 +40,9 @@ type Pipeline struct {
 	hidden    func() packaging.Hidden // looked up once
 	templates resolutions
 	remotes   registries
-	queue     queue
+	queue     *queue.Queue
 	allow     *allow.Asker
+	attester  *attest.Attester
 	claimed   sync.Map // references of shared caches that somebody writes in this run
 }
 
@@ -58,10 +61,7 @@ type Means struct {
 	Proxy    map[string]string // proxy variables for RUN steps, which are no inputs
 	// Authorities are certificates in PEM that RUN steps trust, which are no inputs either.
 	Authorities []byte
-	// Pushed is called with each image of one platform that has been pushed, and what it is made of.
-	// nil has no image looked into.
-	Pushed  func(ctx context.Context, image inventory.List) error
-	Version string // of fnb, for what is said of how an image was made
+	Version     string // of fnb, for what is said of how an image was made
 	// Failed is called with a step that failed, whose build waits until it returns; nil is
 	// nobody.
 	Failed func(ctx context.Context, function string, f *steps.Failure)
@@ -77,13 +77,14 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 	dir := filepath.Dir(stack.File)
 	p := &Pipeline{
 		Means: m, Stack: stack, Reach: schema.Reach{Root: dir, Allow: s.Allow},
-		Pins: pins.New(lock), settings: s, git: &checkedOut{dir: dir}, queue: newQueue(s.Parallel),
+		Pins: pins.New(lock), settings: s, git: &checkedOut{dir: dir}, queue: queue.New(s.Parallel),
 	}
 	signatures := &allow.Signatures{}
 	p.allow = &allow.Asker{Policy: m.Policy, Pins: p.Pins, Signatures: signatures}
 	if s.CompareOnly {
 		p.allow.Policy = nil // what is not used need not be allowed
 	}
+	p.attester = &attest.Attester{Wants: s.Destination.Attest, Signer: m.Signer, Registry: m.Registry, Layers: &scan.Cache{Key: m.Version}}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if !s.Pinning.Offline {
 		signatures.Registry = m.Registry
@@ -92,6 +93,7 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 		p.stats = packaging.OpenStatCache(filepath.Join(m.CacheDir, "stats"), dir)
 		p.history = history.Folder(filepath.Join(m.CacheDir, "builds"))
 		signatures.Known = p.history
+		p.attester.Layers.Dir = filepath.Join(m.CacheDir, "layers")
 	}
 	return p, nil
 }

@@ -1,7 +1,7 @@
 // Package pipeline turns the functions of a stack into images. [Pipeline.Build] is the
 // sentence: it resolves a function's template, packages template and handler into a build
 // context, has BuildKit solve it into an image with the watchdog layered in, pushes or keeps
-// that, unless there is one of equal inputs already, and records what came out.
+// that with what is said of it, unless there is one of equal inputs already, and records what came out.
 //
 // [New] makes a pipeline from [Settings]; [Pipeline.Jobs] and [Pipeline.Run] take it through
 // many functions. What else needs to know how an image comes to be begins with
@@ -12,7 +12,7 @@ import "context"
 
 // Build is the sentence: resolve the function's template, package template and handler
 // into a build context, solve it into an image with the watchdog layered in and push or
-// keep that, unless there is one of equal inputs, sign it, and record what came out.
+// keep that with what is said of it, unless there is one of equal inputs, and record what came out.
 func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
 	ahead := p.askAhead(ctx, j)
 	pl, err := p.Prepare(ctx, j)
@@ -23,9 +23,6 @@ func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
 	img := there.image
 	if img == nil && err == nil {
 		img, err = p.solve(ctx, pl, there)
-	}
-	if err == nil {
-		err = p.sign(ctx, pl, img)
 	}
 	return p.record(ctx, pl, there, img, err)
 }

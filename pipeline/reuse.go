@@ -7,7 +7,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"fnb/builder"
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/schema"
@@ -127,7 +126,7 @@ func (p *Pipeline) reusePushed(ctx context.Context, there *lookup, pl *Plan, ahe
 	there.image = p.skipped(pl, found.Descriptor.Digest, reason)
 	there.image.desc = v1.Descriptor{MediaType: found.Descriptor.MediaType, Digest: found.Descriptor.Digest, Size: found.Descriptor.Size}
 	there.image.platforms = platformsKnown(found, pl)
-	return nil
+	return p.sign(ctx, pl, there.image)
 }
 
 // skipped is an image that was there.
@@ -224,14 +223,16 @@ func platformsKnown(known *registry.Known, pl *Plan) []schema.PlatformReport {
 
 // tagInputs takes from what the builder has pushed what the report says, and gives
 // it the tag of its inputs, so that whoever wants the same finds it. That it cannot
-// be tagged is a warning.
-func (p *Pipeline) tagInputs(ctx context.Context, img *image, pl *Plan, res *builder.Result) error {
+// be tagged is a warning. known, if not nil, is what was pushed.
+func (p *Pipeline) tagInputs(ctx context.Context, img *image, pl *Plan, made solvedImage, known *registry.Known) (err error) {
 	ref := pl.Job.Refs[0]
 	if p.isSilent(ref) {
 		return nil
 	}
 	wanted := !p.settings.NoInputTag && pl.unpinned == ""
-	known, err := p.pushed(ctx, ref, res)
+	if known == nil {
+		known, err = p.pushed(ctx, ref, made)
+	}
 	if err == nil && known.Descriptor.Digest.String() == img.digest {
 		p.Registry.Measure(ctx, known)
 		img.platforms = platformsKnown(known, pl)
@@ -247,12 +248,17 @@ func (p *Pipeline) tagInputs(ctx context.Context, img *image, pl *Plan, res *bui
 
 // pushed returns what the builder has pushed; a builder that does not say it has the
 // registry asked.
-func (p *Pipeline) pushed(ctx context.Context, ref Reference, res *builder.Result) (*registry.Known, error) {
-	desc, err := descriptor(res)
-	if err != nil || res.Manifest == nil {
-		return p.Registry.Ask(ctx, ref.Text)
+func (p *Pipeline) pushed(ctx context.Context, ref Reference, made solvedImage) (*registry.Known, error) {
+	raw := made.Manifest
+	if made.Index != nil {
+		raw = made.Index
 	}
-	return p.Registry.Know(ref.Text, desc, res.Manifest)
+	at := ref.Says.Pinned(made.Digest).String()
+	desc, err := descriptor(made.Result)
+	if err != nil || raw == nil {
+		return p.Registry.Ask(ctx, at)
+	}
+	return p.Registry.Know(at, desc, raw)
 }
 
 // untagged notes that an image did not get the tag of its inputs.

@@ -4,7 +4,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/buildcache"
 	"fnb/packaging"
-	"fnb/pipeline/provenance"
+	"fnb/pipeline/attest"
 	"fnb/schema"
 )
 
@@ -87,8 +87,8 @@ type Destination struct {
 	// Path is that of a file or folder; "%s" in it is the function's name. Build contexts
 	// are written to a folder below it for each function.
 	Path string
-	// Provenance is what is attached to an image that is pushed: how it was made, and of what.
-	Provenance provenance.Detail
+	// Attest is what is said of images in a registry or the image store.
+	Attest attest.Wants
 }
 
 // A DestinationKind is a kind of place where images go.

@@ -31,7 +31,6 @@ type image struct {
 	context   int64 // bytes sent to the builder
 	sent      int64 // bytes that went to the registry
 	builders  []string
-	looked    *looked // into; nil is not
 }
 
 // solve has the builder make the image, once it is the function's turn, and push or keep
@@ -46,7 +45,7 @@ func (p *Pipeline) solve(ctx context.Context, pl *Plan, there lookup) (*image, e
 
 func (p *Pipeline) solveInto(ctx context.Context, img *image, pl *Plan, there lookup) error {
 	waited := img.clock("wait")
-	solved, err := enter(ctx, p.queue.solving)
+	solved, err := p.queue.Solve(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,16 +55,24 @@ func (p *Pipeline) solveInto(ctx context.Context, img *image, pl *Plan, there lo
 	if err != nil {
 		return err
 	}
-	solving, began := img.clock("solve"), time.Now()
+	began := time.Now()
+	solving := img.clock("solve")
 	res, err := p.makeImage(ctx, b, img, pl, there, solved)
 	solving()
 	if err != nil {
 		return err
 	}
+	made := solvedImage{Result: res, began: began, ended: time.Now()}
 	if p.pushes() {
-		return p.finishPush(ctx, img, pl, res, began)
+		return p.finishPush(ctx, img, pl, made)
 	}
-	return nil
+	return p.finishKept(ctx, img, pl, made)
+}
+
+// A solvedImage is what a builder has made, and when.
+type solvedImage struct {
+	*builder.Result
+	began, ended time.Time
 }
 
 // makeImage solves and delivers, and says what came out.
@@ -81,8 +88,9 @@ func (p *Pipeline) makeImage(ctx context.Context, b fleet.Builder, img *image, p
 		}
 		defer release()
 	}
-	pl.req.Turn = p.turn(pl, there, solved)
-	img.looked = p.lookInto(&pl.req)
+	pl.req.Turn = func(ctx context.Context) (func(error), error) {
+		return p.queue.Deliver(ctx, solved, p.shared(pl, there.earlier))
+	}
 	exported := p.claimCache(pl)
 	res, err := p.whileAllowed(ctx, pl.Job, func(ctx context.Context) (*builder.Result, error) {
 		return p.deliver(ctx, b, pl.Job, pl.req)
@@ -99,6 +107,24 @@ func (p *Pipeline) makeImage(ctx context.Context, b fleet.Builder, img *image, p
 		img.platforms, err = p.name(ctx, pl, res)
 	}
 	return res, err
+}
+
+// shared names what the image of a function has in common with others. Where the image
+// that is there is of the same template and the same base, most of that is there already.
+func (p *Pipeline) shared(pl *Plan, earlier map[string]string) []string {
+	same := func(label, value string) bool { return earlier[label] == value }
+	if !p.pushes() || !pl.own && earlier != nil && same(words.LabelTemplateChecksum, pl.req.Config.Labels[words.LabelTemplateChecksum]) && same(words.LabelBaseDigest, pl.req.Bases[pl.req.Base]) {
+		return nil
+	}
+	host := pl.Job.Refs[0].Says.Registry
+	things := []string{host + " steps " + pl.steps}
+	if pl.req.Base != "" {
+		things = append(things, host+" base "+pl.req.Base)
+	}
+	if w := pl.req.Watchdog; w.Layout != nil || w.Reference != "" {
+		things = append(things, host+" watchdog "+w.Reference)
+	}
+	return things
 }
 
 // describeImage says what the builder has made.
@@ -153,7 +179,11 @@ func (p *Pipeline) deliver(ctx context.Context, b fleet.Builder, j *Job, req bui
 	req.Output = out
 	img, err := b.Solve(ctx, req)
 	if err == nil && img.Index != nil {
-		err = p.Registry.PutManifest(ctx, types.MediaType(img.MediaType), img.Index, textsOf(j.Refs)...)
+		refs := textsOf(j.Refs)
+		if out.ByDigest {
+			refs = []string{j.Refs[0].Says.Pinned(img.Digest).String()}
+		}
+		err = p.Registry.PutManifest(ctx, types.MediaType(img.MediaType), img.Index, refs...)
 	}
 	if t == nil {
 		return img, err
@@ -189,19 +219,4 @@ func descriptor(img *builder.Result) (v1.Descriptor, error) {
 		return v1.Descriptor{}, fmt.Errorf("the builder's digest %q: %w", img.Digest, err)
 	}
 	return v1.Descriptor{MediaType: types.MediaType(img.MediaType), Size: img.Size, Digest: h}, nil
-}
-
-// finishPush does what is left to do with an image that the builder has pushed.
-func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, res *builder.Result, began time.Time) error {
-	img.status = "pushed"
-	for _, pl := range res.Platforms {
-		img.platforms = append(img.platforms, schema.PlatformReport{Platform: pl.String()})
-	}
-	if err := p.tagInputs(ctx, img, pl, res); err != nil {
-		return err
-	}
-	if err := p.tell(ctx, img.looked, pl, res); err != nil {
-		return err
-	}
-	return p.attest(ctx, img, pl, res, began)
 }

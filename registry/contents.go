@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -81,6 +82,39 @@ func (c *Client) open(ctx context.Context, r reference, platform schema.Platform
 	out.Descriptor = v1.Descriptor{MediaType: got.MediaType, Size: got.Size, Digest: got.Digest}
 	out.Reference = r.repo.Digest(got.Digest.String()).String()
 	return out, nil
+}
+
+// Images lists the images below desc, which ref names: those for a platform of an index, or the one that it is.
+func (c *Client) Images(ctx context.Context, ref string, desc v1.Descriptor) ([]v1.Descriptor, error) {
+	if !desc.MediaType.IsIndex() {
+		return []v1.Descriptor{desc}, nil
+	}
+	raw, err := images.Read(desc, func(d v1.Descriptor) (io.ReadCloser, error) { return c.OpenBlob(ctx, ref, d) })
+	if err != nil {
+		return nil, err
+	}
+	m, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading its index: %w", ref, plain.Error(err))
+	}
+	return slices.DeleteFunc(m.Manifests, func(d v1.Descriptor) bool { return !d.MediaType.IsImage() || !images.ForPlatform(d) }), nil
+}
+
+// OpenBlob opens a blob, a manifest or an index of ref's repository. What is read is compared with its digest.
+func (c *Client) OpenBlob(ctx context.Context, ref string, d v1.Descriptor) (io.ReadCloser, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return nil, err
+	}
+	from := &elsewhere{client: c, ref: r}
+	if d.MediaType.IsImage() || d.MediaType.IsIndex() {
+		got, err := from.get(ctx, r.repo.Digest(d.Digest.String()))
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(bytes.NewReader(got.Manifest)), nil
+	}
+	return from.open(ctx, d)
 }
 
 // inToto is the media type of what BuildKit says of an image.

@@ -179,6 +179,20 @@ func (e *elsewhere) get(ctx context.Context, ref name.Reference) (*remote.Descri
 	return got, nil
 }
 
+// open opens a blob, which is compared with its digest.
+func (e *elsewhere) open(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	_, puller := e.client.remotes()
+	l, err := puller.Layer(asking(ctx, e.ref), e.ref.repo.Digest(d.Digest.String()))
+	if err != nil {
+		return nil, e.client.explain(ctx, err, e.ref)
+	}
+	r, err := l.Compressed()
+	if err != nil {
+		return nil, e.client.explain(ctx, err, e.ref)
+	}
+	return r, nil
+}
+
 func (e *elsewhere) tree(ctx context.Context, desc v1.Descriptor) (*images.Tree, error) {
 	t, err := images.Walk(ctx, desc, func(d v1.Descriptor) ([]byte, error) {
 		got, err := e.get(ctx, e.ref.repo.Digest(d.Digest.String())) // which checks the digest
@@ -230,14 +244,9 @@ func (p *passed) MediaType() (types.MediaType, error) { return p.desc.MediaType,
 
 // Compressed opens the blob where it comes from; what is read is compared with its digest.
 func (p *passed) Compressed() (io.ReadCloser, error) {
-	_, puller := p.from.client.remotes()
-	l, err := puller.Layer(asking(p.ctx, p.from.ref), p.from.ref.repo.Digest(p.desc.Digest.String()))
+	r, err := p.from.open(p.ctx, p.desc)
 	if err != nil {
-		return nil, p.from.client.explain(p.ctx, err, p.from.ref)
-	}
-	r, err := l.Compressed()
-	if err != nil {
-		return nil, p.from.client.explain(p.ctx, err, p.from.ref)
+		return nil, err
 	}
 	return watchBlob(p.watch, r), nil
 }

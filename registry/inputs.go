@@ -47,6 +47,9 @@ type Known struct {
 // Input is the input digest that the image was made with; "" where it says none.
 func (k *Known) Input() string { return k.Annotations[words.LabelInput] }
 
+// Manifest is the manifest or index itself.
+func (k *Known) Manifest() []byte { return k.raw }
+
 // Ask returns what a registry has under ref. It waits a few seconds at most for
 // a registry that fails, and 15 for one that does not answer, which is an
 // [*UnavailableError]. If the registry does not have it, Ask returns a

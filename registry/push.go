@@ -27,6 +27,7 @@ type Pushed struct {
 	Present    int64    // bytes of blobs that the registry had
 	Unchanged  bool     // every target named the image already
 	Attached   int      // things that were attached, and that a target did not have
+	Refused    error    // why a target does not have what is attached to the image; nil where it has
 }
 
 // Push makes each target name the image that ref names in the image store; with
@@ -34,7 +35,7 @@ type Pushed struct {
 // sent, and a blob that another repository of the registry has is taken over
 // from there. What is attached to the image in the image store is brought along. A target is changed only after
 // everything it names, and everything attached, has arrived; one that names the image already costs
-// one request. A digest in a target must be the image's.
+// one request. That what is attached cannot be brought is [Pushed.Refused], and no error. A digest in a target must be the image's.
 func (c *Client) Push(ctx context.Context, store *images.Store, ref string, targets ...string) (*Pushed, error) {
 	if len(targets) == 0 {
 		targets = []string{ref}
@@ -77,7 +78,7 @@ type push struct {
 	client *Client
 	from   source
 	desc   v1.Descriptor
-	again  bool // a target that names the image gets what is attached too
+	again  bool // a target that names the image gets what is attached too, and one that does not take it is an error
 
 	// What the image is made of, and what is attached to it; nil until it is needed.
 	image    *images.Tree
@@ -133,9 +134,11 @@ func (p *push) to(ctx context.Context, r reference) error {
 				return err
 			}
 		}
-		if err := p.attach(ctx, r, sibling); err != nil {
+		err := p.client.explain(ctx, p.attach(ctx, r, sibling), r)
+		if err != nil && (p.again || ctx.Err() != nil) {
 			return err
 		}
+		p.result.Refused = err
 	}
 	return p.put(ctx, p.desc, p.image, r.name())
 }

@@ -3,7 +3,9 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -43,6 +45,17 @@ func (d *dispatch) join(ctx context.Context, req builder.Request, parts []*build
 			}
 		}
 		res.Builders = append(res.Builders, parts[i].Builders...)
+	}
+	res.Blob = func(ctx context.Context, digest string) (io.ReadCloser, error) {
+		var errs []error
+		for _, part := range parts {
+			r, err := part.Blob(ctx, digest)
+			if err == nil {
+				return r, nil
+			}
+			errs = append(errs, err)
+		}
+		return nil, errors.Join(errs...)
 	}
 	slices.Sort(res.Builders)
 	res.Builders = slices.Compact(res.Builders)

@@ -47,7 +47,9 @@ Where there is an image of equal inputs already, nothing is built, and no builde
 
 With --shell-on-failure fnb opens a shell in this terminal at a step that fails. It has the files as the step left them, and the step's mounts, secrets, environment, user, folder and network. When the shell ends, the build fails as it would have. If several functions fail, their shells come one after another.
 
-With --sign what is pushed is signed too, once it is there, and so is the provenance that --attest attaches. The image and its digest stay what they are, and what this machine has had signed already costs no request.
+To each image that is pushed or kept its SBOM and its provenance are attached: what is in it, and how it was made. They are there before a tag names the image, whose digest stays what it is. --attest says which, or none. An image that is there already gets nothing. A registry that does not take it is a note, and with --attest or --sign an error.
+
+With --sign the image that is pushed is signed, and so is what is attached to it. What this machine has had signed already costs no request.
 
 The RUN steps of build stages that have no cache mounts get some for their toolchain, if the image's files stay the same; --context-only shows them.
 
@@ -56,7 +58,7 @@ Templates and base images that fnb.lock does not name yet are added to it; what 
 Several builders with commas between are a fleet, which shares the functions and their platforms. With --cache auto builders also share build cache, in the repository fnb-cache beside the functions' own; a cache that cannot be read or written fails no build.
 
 Without --builder, FNB_BUILDER or BUILDKIT_HOST, fnb starts a builder of its own, which ends by itself when it is idle.`,
-		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # a shell at the step that fails\n  fnb build hello --shell-on-failure\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder-tlsdir ~/certs --builder tcp://one:1234,tcp://two:1234",
+		Example:           "  # all functions of the stack file\n  fnb build\n\n  # one function, with its tests, for two platforms, straight to the registry\n  fnb build hello --test --platform linux/amd64,linux/arm64 --push\n\n  # signed, with its SBOM and its provenance\n  fnb build --push --sign release\n\n  # what changed, and why it was built\n  fnb build --push --why\n\n  # a shell at the step that fails\n  fnb build hello --shell-on-failure\n\n  # on two builders, with build cache that they share\n  fnb build --push --cache auto --builder-tlsdir ~/certs --builder tcp://one:1234,tcp://two:1234",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := o.settings(cmd.CommandPath())

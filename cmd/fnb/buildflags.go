@@ -17,7 +17,6 @@ import (
 	"fnb/builder/authority"
 	"fnb/builder/buildcache"
 	"fnb/pipeline"
-	"fnb/pipeline/provenance"
 	"fnb/schema"
 )
 
@@ -178,12 +177,12 @@ type destinationFlags struct {
 	changedSince string
 	contextOnly  string
 	shrinkwrap   bool
-	attest       []string
+	attest       attestFlags
 }
 
 func (o *destinationFlags) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.push, "push", false, "push straight from the builder instead of keeping the image")
-	f.StringSliceVar(&o.attest, "attest", nil, "with --push, attach `WHAT` to the image: provenance (how it was made, and of what), provenance=max (with times and steps too), or none")
+	o.attest.addFlags(f)
 	f.BoolVar(&o.load, "load", false, "load the image into a Docker Engine")
 	f.StringVarP(&o.output, "output", "o", "", "write the image to `DEST`: "+outputWords())
 	f.StringVar(&o.changedSince, "changed-since", "", "print the functions whose inputs differ from the git revision `REV`, and stop")
@@ -208,33 +207,10 @@ func (o *destinationFlags) fill(s *pipeline.Settings, bad *complaints) {
 	if o.contextOnly != "" {
 		d = pipeline.Destination{Kind: pipeline.ToContexts, Path: o.contextOnly}
 	}
-	if d.Provenance, err = o.provenance(); err != nil {
+	if d.Attest, err = o.attest.wants(d.Kind); err != nil {
 		bad.add("%w", err)
 	}
 	s.Destination, s.CompareOnly = d, o.changedSince != ""
-}
-
-// provenance is how much of how an image was made is attached to it.
-func (o *destinationFlags) provenance() (d provenance.Detail, err error) {
-	for _, what := range o.attest {
-		switch what {
-		case "none":
-			if len(o.attest) > 1 {
-				return "", errors.New("--attest none cannot be used with anything else")
-			}
-			return "", nil
-		case "provenance", "provenance=min":
-			d = provenance.Min
-		case "provenance=max":
-			d = provenance.Max
-		default:
-			return "", fmt.Errorf("--attest %q: it must be provenance, provenance=max or none", what)
-		}
-	}
-	if d != "" && !o.push {
-		return "", errors.New("--attest is for images in a registry: use it with --push")
-	}
-	return d, nil
 }
 
 func (o *destinationFlags) destination(platforms int) (pipeline.Destination, error) {

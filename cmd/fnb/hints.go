@@ -23,6 +23,7 @@ import (
 	"fnb/internal/spelling"
 	"fnb/packaging"
 	"fnb/pipeline"
+	"fnb/pipeline/attest"
 	"fnb/pipeline/debugger"
 	"fnb/pipeline/machine"
 	"fnb/pipeline/pins"
@@ -68,6 +69,8 @@ func exitCode(err error) int {
 	case is[*registry.AuthError](err), is[*registry.PolicyError](err), is[*registry.UnavailableError](err), is[*registry.PlainHTTPError](err), is[*registry.NoRegistryError](err):
 		return exitRegistry
 	case denied(err) != "", unreached(err) != "", unpushed(err) != "":
+		return exitRegistry
+	case is[*attest.RefusedError](err), is[*registry.ReferrersError](err), is[*registry.AttachedError](err):
 		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err), is[*schema.MissingError](err):
 		return exitBuild
@@ -387,6 +390,9 @@ func sendFromHere(err error) []string {
 }
 
 func registryHints(err error) []string {
+	if is[*attest.RefusedError](err) && !is[*registry.UnavailableError](err) {
+		return nil // it has taken the image
+	}
 	if n, ok := errors.AsType[*registry.NotFoundError](err); ok {
 		if n.Pushed || is[*hinted](err) {
 			return nil // the registry's words are in the error, or the command has said what helps

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"fnb/internal/plain"
+	"fnb/pipeline/attest"
 	"fnb/registry"
 	"fnb/trust"
 	"fnb/trust/evidence"
@@ -43,6 +44,9 @@ func keyHints(err error) []string {
 	if is[*trust.TimeError](err) {
 		return []string{"if the clock is wrong, set it; see it with: date -u", "or have the key's owner prolong it, or sign with another"}
 	}
+	if e, ok := errors.AsType[*attest.RefusedError](err); ok && e.What != "signature" && !is[*registry.UnavailableError](err) {
+		return []string{"push it without: fnb build --push --attest none"}
+	}
 	if e, ok := errors.AsType[*registry.ReferrersError](err); ok && e.Lost != "" {
 		return []string{"attach it again: fnb sign " + e.Reference + " --key KEY", "and see what the registry lists: oras discover " + e.Reference}
 	}
@@ -53,9 +57,7 @@ func keyHints(err error) []string {
 		case e.Want.What == evidence.Signature().What:
 			return []string{"if it is yours, sign it: fnb sign " + e.Reference + " --key KEY"}
 		}
-		if e.Want.What == evidence.Provenance().What {
-			return []string{"if it is yours, build it with: fnb build --push --attest provenance --sign KEY"}
-		}
+		return []string{"if it is yours, build it with: fnb build --push --no-cache --sign KEY"}
 	}
 	return nil
 }

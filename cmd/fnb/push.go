@@ -13,7 +13,7 @@ func newPush(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push [FUNCTION…]",
 		Short: "push the images of functions to their registries",
-		Long: `Push sends the images that fnb build put into the image store to their registries. They are those of the stack's functions, of the named ones, or of those that match --filter or --regex. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there. The image also gets the tag of its inputs there, as with fnb build --push.
+		Long: `Push sends the images that fnb build put into the image store to their registries. They are those of the stack's functions, of the named ones, or of those that match --filter or --regex. Nothing is rebuilt. Blobs that a registry has are not sent again, and what another repository of the registry has is taken over from there. The image also gets the tag of its inputs there, as with fnb build --push. What is attached to it, such as its SBOM, is brought along, before a tag names the image.
 
 For each function a line is printed: its name, the reference and the digest.`,
 		Example:           "  # all functions of the stack file\n  fnb push\n\n  # one function, under the tag it was built with\n  fnb push hello --tag sha",

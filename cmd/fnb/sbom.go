@@ -46,6 +46,7 @@ The same image is the same bytes, in each format.`,
 			if strings.ContainsAny(args[0], "/:@") {
 				return g.sbomOfReference(cmd.Context(), o, s.Inputs.Platforms, f, args[0])
 			}
+			s.Destination.Attest = attested() // it is as fnb build makes it
 			return g.sbomOfFunction(cmd.Context(), wanted{settings: s, insecure: o.inputs.insecure, names: args, keys: schema.BuildKeys()}, f)
 		},
 	}

@@ -196,7 +196,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"image": cmdImage, "call": cmdCall, "same": cmdSame, "tmpfs": cmdTmpfs, "exitcode": cmdExitCode,
-			"fault": r.cmdFault, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
+			"fault": r.cmdFault, "requests": r.cmdRequests, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "advisories": cmdAdvisories, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "serverelease": cmdServeRelease, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
@@ -334,6 +334,21 @@ func (r *rig) cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	// Other scripts have faults at the same registry.
 	ts.Defer(r.registry.Fail(servers.Fault{Method: args[0], Path: regexp.MustCompile(args[1]), Status: status, Times: times}))
+}
+
+// cmdRequests: requests prints what the shared registry was asked about the script's repositories since the last time: how
+// often, and then what.
+func (r *rig) cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: requests")
+	}
+	all := r.registry.RequestsOf(regexp.MustCompile("^/v2/" + regexp.QuoteMeta(ts.Getenv("NAME")) + "/"))
+	_, err := fmt.Fprintln(ts.Stdout(), len(all), "requests")
+	ts.Check(err)
+	for _, q := range all {
+		_, err := fmt.Fprintln(ts.Stdout(), q.Method, q.Path, q.Status)
+		ts.Check(err)
+	}
 }
 
 // cmdMkfifo: mkfifo PATH makes a named pipe.

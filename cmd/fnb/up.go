@@ -44,7 +44,7 @@ With --skip-deploy it ends after the push.`,
 					s.Parallel = choice.Parallelism(s.Parallel)
 				}
 			}
-			s.Destination = pipeline.Destination{Kind: pipeline.ToRegistry}
+			s.Destination = pipeline.Destination{Kind: pipeline.ToRegistry, Attest: attested()}
 			want := wanted{settings: s, insecure: o.build.inputs.insecure, choice: o.build.choice, names: args, keys: append(schema.BuildKeys(), schema.DeployKeys()...)}
 			return g.runUp(cmd.Context(), o, want)
 		},

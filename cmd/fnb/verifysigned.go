@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"fnb/images"
 	"fnb/internal/plain"
 	"fnb/policy"
@@ -37,6 +39,7 @@ type passed struct {
 type verifying struct {
 	g        *globals
 	registry *registry.Client
+	image    v1.Descriptor
 	wants    []evidence.Want // beside a signature
 	now      time.Time
 	out      verified
@@ -64,11 +67,10 @@ func (g *globals) verifySigned(ctx context.Context, o *verifyOptions, ref string
 	if v.registry, err = newRegistry(o.insecure); err != nil {
 		return v.out, err
 	}
-	desc, err := v.registry.Head(ctx, ref)
-	if err != nil {
+	if v.image, err = v.registry.Head(ctx, ref); err != nil {
 		return v.out, fmt.Errorf("verifying %s: %w", ref, err)
 	}
-	v.out.Digest = desc.Digest.String()
+	v.out.Digest = v.image.Digest.String()
 	r, err := images.ParseReference(ref)
 	if err != nil {
 		return v.out, err
@@ -104,10 +106,29 @@ func (g *globals) publicKeys(ctx context.Context, o *verifyOptions) ([]trust.Tru
 	return keys, nil
 }
 
+// A demand is a statement that the image of a digest must have.
+type demand struct {
+	want   evidence.Want
+	digest string
+}
+
 // want wants statements by one of the keys.
 func (v *verifying) want(ctx context.Context, keys []trust.TrustedKey, wants ...evidence.Want) error {
-	for _, want := range wants {
-		proof, err := evidence.Verify(ctx, v.registry, v.out.Reference, v.out.Digest, keys, want, v.now)
+	var demands []demand
+	for _, w := range wants {
+		of := []v1.Descriptor{v.image}
+		if w.What == evidence.SBOM().What { // of an image for several platforms each has one
+			var err error
+			if of, err = v.registry.Images(ctx, v.out.Reference, v.image); err != nil {
+				return fmt.Errorf("verifying %s: %w", v.out.Reference, err)
+			}
+		}
+		for _, d := range of {
+			demands = append(demands, demand{w, d.Digest.String()})
+		}
+	}
+	for _, d := range demands {
+		proof, err := evidence.Verify(ctx, v.registry, v.out.Reference, d.digest, keys, d.want, v.now)
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func Rooms() []Room {
 		{Path: "rebase", MayImport: []string{"audit/osv", "images", "internal/env", "internal/plain", "packaging", "pipeline", "registry", "registry/whole", "sbom", "schema", "trust"}},
 		{Path: "audit", MayImport: []string{"audit/osv", "internal/plain", "sbom", "schema"}},
 		{Path: "audit/osv", MayImport: []string{"internal/disk", "internal/plain", "internal/stall", "origin"}},
-		{Path: "sbom", MayImport: []string{"internal/plain", "schema"}},
+		{Path: "sbom", MayImport: []string{"internal/disk", "internal/plain", "schema"}},
 		{Path: "rollout", MayImport: []string{"internal/plain", "origin", "schema", "schema/deploy"}},
 		{Path: "cmd/fnb", KnowsRooms: true},
 		{Path: "cmd/fwatchdog", MayImport: []string{"internal/framing", "internal/streams"}},
@@ -108,6 +108,7 @@ func Libraries() map[string][]string {
 	return map[string][]string{
 		"github.com/BurntSushi/toml":                             {"schema"},
 		"github.com/Masterminds/semver/":                         {"policy", "schema", "store", "store/records"},
+		"github.com/containerd/containerd/api/":                  {"builder"},
 		"github.com/containerd/containerd/v2/":                   {"builder", "builder/daemon", "builder/stepnet", "builder/watchdog"},
 		"github.com/containerd/containerd/v2/core/snapshots":     {"builder/daemon"},
 		"github.com/containerd/containerd/v2/plugins/snapshots/": {"builder/daemon"},

@@ -140,6 +140,21 @@ func (p *faultProxy) takeRequests() []Request {
 	return out
 }
 
+// takeRequestsOf returns those whose path matches, and leaves the others.
+func (p *faultProxy) takeRequestsOf(path *regexp.Regexp) []Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []Request
+	p.requests = slices.DeleteFunc(p.requests, func(r Request) bool {
+		taken := path.MatchString(r.Path)
+		if taken {
+			out = append(out, r)
+		}
+		return taken
+	})
+	return out
+}
+
 // statusRecorder remembers the status of an answer.
 type statusRecorder struct {
 	http.ResponseWriter

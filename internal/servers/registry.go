@@ -180,6 +180,9 @@ func (r *Registry) Heal() { r.proxy.reset() }
 // RegistryOptions.Proxy.
 func (r *Registry) Requests() []Request { return r.proxy.takeRequests() }
 
+// RequestsOf is [Registry.Requests] for those whose path matches alone.
+func (r *Registry) RequestsOf(path *regexp.Regexp) []Request { return r.proxy.takeRequestsOf(path) }
+
 // Log returns what the registry has printed.
 func (r *Registry) Log() string { return r.proc.log.String() }
 

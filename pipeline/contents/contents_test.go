@@ -33,6 +33,7 @@ import (
 	"fnb/sbom"
 	"fnb/schema"
 	"fnb/trust/attestation"
+	"fnb/trust/evidence"
 )
 
 // image is one for an architecture, with a package of npm in it.
@@ -94,7 +95,12 @@ func attach(t *testing.T, c *registry.Client, ref string, change func(*sbom.Docu
 	l, err := inventory.OfReference(t.Context(), of)
 	fixture.Must(t, err)
 	change(&l.Document)
-	fixture.Must(t, inventory.Attach(t.Context(), c, l, nil))
+	s, err := l.Statement()
+	fixture.Must(t, err)
+	a, err := evidence.Seal(t.Context(), s, nil)
+	fixture.Must(t, err)
+	_, err = c.Attach(t.Context(), l.Reference, l.Subject, a)
+	fixture.Must(t, err)
 }
 
 func names(i contents.Image) string {

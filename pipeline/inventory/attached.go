@@ -152,24 +152,11 @@ func predicateOf(f sbom.Format) string {
 	return attestation.PredicateSPDX
 }
 
-// Attach attaches what an image is made of to it in its registry, as SPDX. Where the registry has the same already,
-// nothing is sent. What seal makes of the statement is attached; nil is that nobody signs it.
-func Attach(ctx context.Context, c *registry.Client, l List, seal func(*attestation.Statement) (attestation.Artifact, error)) error {
+// Statement says what the image is made of, as SPDX.
+func (l List) Statement() (*attestation.Statement, error) {
 	data, err := l.Document.SPDX()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s, err := attestation.New(attestation.PredicateSPDX, json.RawMessage(data), attestation.Image(l.Subject.Digest.String()))
-	if err != nil {
-		return err
-	}
-	if seal == nil {
-		seal = attestation.Unsigned
-	}
-	a, err := seal(s)
-	if err != nil {
-		return err
-	}
-	_, err = c.Attach(ctx, l.Reference, l.Subject, registry.Attachment(a))
-	return err
+	return attestation.New(attestation.PredicateSPDX, json.RawMessage(data), attestation.Image(l.Subject.Digest.String()))
 }

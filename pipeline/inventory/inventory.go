@@ -27,9 +27,10 @@ type About struct {
 	Platform   schema.Platform
 	Labels     map[string]string
 	Created    time.Time
-	Home       string     // the folder of the function in the image
-	Commit     string     // of its template's repository; "" where that is not known
-	Locks      locks.List // of the function; the zero value where they are not known
+	Home       string      // the folder of the function in the image
+	Commit     string      // of its template's repository; "" where that is not known
+	Locks      locks.List  // of the function; the zero value where they are not known
+	Layers     *scan.Cache // what was found in layers before; nil remembers nothing
 }
 
 // New puts together what an image is made of.
@@ -80,7 +81,10 @@ func Image(ctx context.Context, img v1.Image, about About) (sbom.Document, []str
 	if err != nil {
 		return sbom.Document{}, nil, err
 	}
-	found, err := scan.Image(ctx, img)
+	if about.Layers == nil {
+		about.Layers = &scan.Cache{}
+	}
+	found, err := about.Layers.Image(ctx, img)
 	if err != nil {
 		return sbom.Document{}, nil, err
 	}

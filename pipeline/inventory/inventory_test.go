@@ -23,6 +23,7 @@ import (
 	"fnb/sbom"
 	"fnb/schema"
 	"fnb/trust/attestation"
+	"fnb/trust/evidence"
 )
 
 // image is one with a package of npm in it.
@@ -105,10 +106,22 @@ func TestAttach(t *testing.T) {
 	if found, notes, err := inventory.Attached(t.Context(), c, of); err != nil || len(found)+len(notes) > 0 {
 		t.Errorf("%v %v %v", found, notes, err)
 	}
-	for range 2 {
-		if err := inventory.Attach(t.Context(), c, l, nil); err != nil {
+	says := func(l inventory.List, s *attestation.Statement, err error) {
+		t.Helper()
+		var a registry.Attachment
+		if err == nil {
+			a, err = evidence.Seal(t.Context(), s, nil)
+		}
+		if err == nil {
+			_, err = c.Attach(t.Context(), l.Reference, l.Subject, a)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	for range 2 {
+		s, err := l.Statement()
+		says(l, s, err)
 	}
 	found, notes, err := inventory.Attached(t.Context(), c, of)
 	if err != nil || len(found) != 1 || len(notes) > 0 || found[0].Signed {
@@ -126,18 +139,8 @@ func TestAttach(t *testing.T) {
 	if want, err := l.Document.CycloneDX(); err != nil || !bytes.Equal(other, want) {
 		t.Errorf("%v: the other format is\n%s", err, other)
 	}
-	wrong := inventory.List{Reference: l.Reference, Subject: l.Subject}
-	wrong.Document.Subject.Name = "x"
-	about := func(*attestation.Statement) (attestation.Artifact, error) {
-		s, err := attestation.New(attestation.PredicateSPDX, map[string]string{}, attestation.Image("sha256:"+strings.Repeat("2", 64)))
-		if err != nil {
-			return attestation.Artifact{}, err
-		}
-		return attestation.Unsigned(s)
-	}
-	if err := inventory.Attach(t.Context(), c, wrong, about); err != nil {
-		t.Fatal(err)
-	}
+	wrong, err := attestation.New(attestation.PredicateSPDX, map[string]string{}, attestation.Image("sha256:"+strings.Repeat("2", 64)))
+	says(l, wrong, err)
 	if found, notes, err = inventory.Attached(t.Context(), c, of); err != nil || len(found) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "about another image") {
 		t.Errorf("%v %v %v", found, notes, err)
 	}

@@ -1,7 +1,10 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -12,32 +15,58 @@ import (
 
 // A List is what the image of one platform is made of.
 type List struct {
-	Function  string
 	Reference string        // of the whole image, as it was pushed or kept
 	Subject   v1.Descriptor // the image of the platform: media type, size and digest
 	Document  sbom.Document
 	Unread    []string // files of the image that cannot be read
 }
 
-// OfStored says what an image of the image store is made of: once for each platform.
-func OfStored(ctx context.Context, s *images.Store, ref string, desc v1.Descriptor, about About) ([]List, error) {
-	all, err := s.Platforms(ctx, desc)
+// Of says what an image is made of, wherever it is: once for each platform. raw is the manifest or index that desc describes; open
+// opens what is below it, and compares what is read with its digest.
+func Of(ctx context.Context, ref string, desc v1.Descriptor, raw []byte, open func(v1.Descriptor) (io.ReadCloser, error), about About) ([]List, error) {
+	if !desc.MediaType.IsIndex() {
+		one, err := ofPlatform(ctx, ref, desc, raw, open, about)
+		return []List{one}, err
+	}
+	index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the image's index: %w", err)
 	}
 	var out []List
-	for _, d := range all {
-		img, err := s.Image(d)
+	for _, d := range index.Manifests {
+		if !d.MediaType.IsImage() || !images.ForPlatform(d) {
+			continue
+		}
+		raw, err := images.Read(d, open)
 		if err != nil {
 			return nil, err
 		}
-		made := List{Reference: ref, Subject: v1.Descriptor{MediaType: d.MediaType, Size: d.Size, Digest: d.Digest}}
-		if made.Document, made.Unread, err = Image(ctx, img, about); err != nil {
+		one, err := ofPlatform(ctx, ref, d, raw, open, about)
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, made)
+		out = append(out, one)
 	}
 	return out, nil
+}
+
+func ofPlatform(ctx context.Context, ref string, desc v1.Descriptor, raw []byte, open func(v1.Descriptor) (io.ReadCloser, error), about About) (List, error) {
+	img, err := images.ImageOf(desc, raw, open)
+	if err != nil {
+		return List{}, err
+	}
+	made := List{Reference: ref, Subject: v1.Descriptor{MediaType: desc.MediaType, Size: desc.Size, Digest: desc.Digest}}
+	made.Document, made.Unread, err = Image(ctx, img, about)
+	return made, err
+}
+
+// OfStored says what an image of the image store is made of: once for each platform.
+func OfStored(ctx context.Context, s *images.Store, ref string, desc v1.Descriptor, about About) ([]List, error) {
+	raw, err := s.Manifest(desc)
+	if err != nil {
+		return nil, err
+	}
+	return Of(ctx, ref, desc, raw, s.Open, about)
 }
 
 // OfReference says what the image that ref names in its registry is made of, by its layers.

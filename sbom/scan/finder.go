@@ -211,14 +211,6 @@ func (f *finder) unread(name string, err error) {
 	f.found.Unread = append(f.found.Unread, plain.Path(name)+": "+plain.Short(err.Error()))
 }
 
-// seen counts a file or folder.
-func (f *finder) seen() error {
-	if f.entries++; f.entries > maxEntries {
-		return &TooLargeError{fmt.Sprintf("more than %d files", maxEntries)}
-	}
-	return nil
-}
-
 // add adds a package, as far as what is said of it are words.
 func (f *finder) add(p sbom.Package) {
 	p.Name, p.Version = word(p.Name, maxWord), word(p.Version, maxVersion)

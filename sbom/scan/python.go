@@ -11,9 +11,9 @@ import (
 
 // A dist is a package of Python, with what it needs.
 type dist struct {
-	at    int    // in found.Packages
-	home  string // the folder that Python finds it in
-	needs []string
+	At    int    // in the list of packages
+	Home  string // the folder that Python finds it in
+	Needs []string
 }
 
 // distInfo reads what an installed package of Python says of itself.
@@ -23,7 +23,7 @@ func (f *finder) distInfo(c *content) error {
 		return err
 	}
 	p := sbom.Package{Ecosystem: sbom.PyPI, Where: []string{c.name}}
-	d := dist{at: len(f.found.Packages), home: path.Dir(path.Dir(c.name))}
+	d := dist{At: len(f.found.Packages), Home: path.Dir(path.Dir(c.name))}
 	s := bufio.NewScanner(bytes.NewReader(data))
 	s.Buffer(nil, maxManifest)
 	for s.Scan() && s.Text() != "" {
@@ -43,14 +43,14 @@ func (f *finder) distInfo(c *content) error {
 		case "author":
 			p.Supplier = value
 		case "requires-dist":
-			if name := requirement(value); name != "" && len(d.needs) < maxRelations {
-				d.needs = append(d.needs, name)
+			if name := requirement(value); name != "" && len(d.Needs) < maxRelations {
+				d.Needs = append(d.Needs, name)
 			}
 		}
 	}
 	p.PURL = sbom.PURL("pypi", "", p.Name, p.Version, nil)
 	f.add(p)
-	if len(f.found.Packages) > d.at {
+	if len(f.found.Packages) > d.At {
 		f.python = append(f.python, d)
 	}
 	return s.Err()
@@ -73,13 +73,13 @@ func requirement(s string) string {
 func (f *finder) linkPython() {
 	at := map[[2]string]string{}
 	for _, d := range f.python {
-		p := f.found.Packages[d.at]
-		at[[2]string{d.home, p.Name}] = p.PURL
+		p := f.found.Packages[d.At]
+		at[[2]string{d.Home, p.Name}] = p.PURL
 	}
 	for _, d := range f.python {
-		p := &f.found.Packages[d.at]
-		for _, name := range d.needs {
-			if purl := at[[2]string{d.home, name}]; purl != "" && purl != p.PURL {
+		p := &f.found.Packages[d.At]
+		for _, name := range d.Needs {
+			if purl := at[[2]string{d.Home, name}]; purl != "" && purl != p.PURL {
 				p.DependsOn = append(p.DependsOn, purl)
 			}
 		}

@@ -13,12 +13,14 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -318,61 +320,108 @@ func TestLanguages(t *testing.T) {
 	if got := strings.Join(names(found), ","); got != "@acme/app 0.1.0,bun 1.4.5,deno 2.9.6,node 22.0.1,node 24.1.0,npm semver 7.3.5" || len(found.Unread) > 0 {
 		t.Errorf("%s %q", got, found.Unread)
 	}
-	tree, err := scan.Tree(t.Context(), inMemory(all))
-	if got := strings.Join(names(tree), ","); err != nil || got != strings.Join(names(found), ",") {
-		t.Errorf("%s, %v", got, err)
-	}
 }
 
-// memory has files as a builder has them.
-type memory struct{ all fstest.MapFS }
-
-func inMemory(all files) memory {
-	m := memory{fstest.MapFS{}}
-	for name, content := range all {
-		m.all[name] = &fstest.MapFile{Data: []byte(content), Mode: mode(content)}
-	}
-	return m
-}
-
-func (m memory) ReadDir(_ context.Context, dir string) ([]fs.FileInfo, error) {
-	entries, err := m.all.ReadDir(dir)
-	var out []fs.FileInfo
-	for _, e := range entries {
-		info, ierr := e.Info()
-		err = errors.Join(err, ierr)
-		out = append(out, info)
-	}
-	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-	return out, err
-}
-
-func (m memory) ReadAt(_ context.Context, name string, offset int64, size int) ([]byte, error) {
-	data := m.all[name].Data[offset:]
-	return data[:min(size, len(data))], nil
-}
-
-// Both ways find the same, whatever the order is.
-func TestTree(t *testing.T) {
+// What is remembered of layers is what is in them, in this process and the next, and each is read once.
+func TestCache(t *testing.T) {
 	t.Parallel()
-	all := everything(t)
-	all["z/node_modules/left-pad/package.json"] = `{"name":"left-pad","version":"1.3.0","license":"another"}`
-	want, err := (&sbom.Document{Packages: find(t, all).Packages}).SPDX()
+	dir := t.TempDir()
+	base := everything(t)
+	base["pad"] = strings.Repeat("x", 100_000)
+	upper := files{"home/app/node_modules/left-pad/package.json": `{"name":"left-pad","version":"2.0.0"}`, "home/app/lib/.wh.a.jar": "", "home/app/venv/lib/python3.13/site-packages/.wh.urllib3-2.0.dist-info": ""}
+	img := image(t, base, upper)
+	want, err := scan.Image(t.Context(), img)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		found, err := scan.Tree(t.Context(), inMemory(all))
-		if err != nil {
+	for i := range 3 {
+		var reads atomic.Int32
+		c := &scan.Cache{Dir: dir, Key: "1"}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				found, err := c.Image(t.Context(), counting{img, &reads})
+				if err != nil || !reflect.DeepEqual(found, want) {
+					t.Errorf("%d: %v, %+v", i, err, found)
+				}
+			})
+		}
+		wg.Wait()
+		// The small one is not on disk.
+		if got, want := reads.Load(), []int32{2, 1, 2}[i]; got != want {
+			t.Errorf("%d: %d layers were read, not %d", i, got, want)
+		}
+		kept, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		if err != nil || len(kept) != 1 {
+			t.Errorf("%v, %v", kept, err)
+		}
+		if i == 1 {
+			if err := os.WriteFile(kept[0], []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := (&scan.Cache{Dir: dir, Key: "2"}).Image(t.Context(), img); err != nil {
+		t.Error(err)
+	}
+	if kept, err := filepath.Glob(filepath.Join(dir, "*.json")); err != nil || len(kept) != 2 {
+		t.Errorf("another one has found %v, %v", kept, err)
+	}
+}
+
+// counting counts the layers of an image that are read.
+type counting struct {
+	v1.Image
+	reads *atomic.Int32
+}
+
+func (c counting) Layers() ([]v1.Layer, error) {
+	all, err := c.Image.Layers()
+	for i, l := range all {
+		all[i] = countedLayer{l, c.reads}
+	}
+	return all, err
+}
+
+type countedLayer struct {
+	v1.Layer
+	reads *atomic.Int32
+}
+
+func (c countedLayer) Uncompressed() (io.ReadCloser, error) {
+	c.reads.Add(1)
+	return c.Layer.Uncompressed()
+}
+
+// Of two entries of a name in one layer the last one counts.
+func TestTwice(t *testing.T) {
+	t.Parallel()
+	const name = "n/node_modules/a/package.json"
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, version := range []string{"1.0.0", "2.0.0"} {
+		text := `{"name":"a","version":"` + version + `"}`
+		if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(text)), Mode: 0o644}); err != nil {
 			t.Fatal(err)
 		}
-		got, err := (&sbom.Document{Packages: found.Packages}).SPDX()
-		if err != nil {
+		if _, err := io.WriteString(w, text); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(got, want) {
-			t.Fatalf("the bytes differ: %d and %d", len(got), len(want))
-		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := mutate.AppendLayers(empty.Image, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := scan.Image(t.Context(), img)
+	if got := strings.Join(names(found), ","); err != nil || got != "npm a 2.0.0" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
@@ -391,24 +440,17 @@ func TestUnread(t *testing.T) {
 		"a/node_modules/long/package.json": `{"name":"` + strings.Repeat("n", 400) + `","version":"1"}`,
 		"a/node_modules/fine/package.json": `{"name":"fine","version":"1"}`,
 	}
-	ways := map[string]scan.Found{"layers": find(t, all)}
-	tree, err := scan.Tree(t.Context(), inMemory(all))
-	if err != nil {
-		t.Fatal(err)
+	found := find(t, all)
+	if got := strings.Join(names(found), ","); got != "npm fine 1" {
+		t.Error(got)
 	}
-	ways["tree"] = tree
-	for way, found := range ways {
-		if got := strings.Join(names(found), ","); got != "npm fine 1" {
-			t.Errorf("%s: %s", way, got)
-		}
-		text := strings.Join(found.Unread, "\n")
-		for _, want := range []string{
-			"a/node_modules/x/package.json: unexpected end of JSON", "a/broken.jar: zip: not a valid zip", "a/bomb.jar: META-INF/maven/g/a/pom.properties: has more than the 4194304 bytes",
-			"a/crates: its list of crates: unexpected end", "var/lib/dpkg/status: has 68157449 bytes, more than the 67108864",
-		} {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s: %q is not in\n%s", way, want, text)
-			}
+	text := strings.Join(found.Unread, "\n")
+	for _, want := range []string{
+		"a/node_modules/x/package.json: unexpected end of JSON", "a/broken.jar: zip: not a valid zip", "a/bomb.jar: META-INF/maven/g/a/pom.properties: has more than the 4194304 bytes",
+		"a/crates: its list of crates: unexpected end", "var/lib/dpkg/status: has 68157449 bytes, more than the 67108864",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
 }
@@ -419,9 +461,6 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := scan.Image(ctx, image(t, debian())); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if _, err := scan.Tree(ctx, inMemory(debian())); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

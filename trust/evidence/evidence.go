@@ -1,6 +1,6 @@
 // Package evidence finds what is said of an image at its registry, and checks who says it.
 //
-// [Sign] adds a signature, [State] another statement, [Verify] wants a statement of one type by one of several keys. A signature is
+// [Sign] adds a signature, [Seal] makes of any statement what is attached, [Verify] wants a statement of one type by one of several keys. A signature is
 // [attestation.PredicateSignature] and nothing else: that somebody has signed a list of packages does
 // not say that they have signed the image.
 package evidence
@@ -104,37 +104,21 @@ func Sign(ctx context.Context, c *registry.Client, ref string, subject v1.Descri
 			return false, nil
 		}
 	}
-	a, err := attestation.Sign(ctx, signer, attestation.Signature(digest))
+	a, err := Seal(ctx, attestation.Signature(digest), signer)
 	if err == nil {
-		_, err = c.Attach(ctx, ref, subject, registry.Attachment(a))
+		_, err = c.Attach(ctx, ref, subject, a)
 	}
 	return err == nil, err
 }
 
-// SignNew is [Sign] for an image that has just been pushed: it looks for nothing but this very signature. A key
-// that signs in another way each time would leave one more at each call, so there it is [Sign].
-func SignNew(ctx context.Context, c *registry.Client, ref string, subject v1.Descriptor, signer *trust.Signer) error {
-	if !signer.Repeats() {
-		_, err := Sign(ctx, c, ref, subject, signer)
-		return err
+// Seal makes of a statement what is attached to the image that it is about: signed, unless signer is nil.
+func Seal(ctx context.Context, s *attestation.Statement, signer *trust.Signer) (registry.Attachment, error) {
+	if signer == nil {
+		a, err := attestation.Unsigned(s)
+		return registry.Attachment(a), err
 	}
-	a, err := attestation.Sign(ctx, signer, attestation.Signature(subject.Digest.String()))
-	if err == nil {
-		_, err = c.Attach(ctx, ref, subject, registry.Attachment(a))
-	}
-	return err
-}
-
-// State attaches a statement to the image that it is about, signed unless signer is nil.
-func State(ctx context.Context, c *registry.Client, ref string, subject v1.Descriptor, s *attestation.Statement, signer *trust.Signer) error {
-	a, err := attestation.Unsigned(s)
-	if signer != nil {
-		a, err = attestation.Sign(ctx, signer, s)
-	}
-	if err == nil {
-		_, err = c.Attach(ctx, ref, subject, registry.Attachment(a))
-	}
-	return err
+	a, err := attestation.Sign(ctx, signer, s)
+	return registry.Attachment(a), err
 }
 
 // Verify returns the proof that one of the keys says what is wanted of the image of a digest in ref's

@@ -1,0 +1,154 @@
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"fnb/internal/disk"
+)
+
+const (
+	cacheFormat = "layer 1" // changes with what is found, or with how it is written
+	worthIt     = 64 << 10  // compressed bytes of a layer that is kept on disk: a smaller one is read again as quickly
+	maxKept     = 200       // layers on disk
+	maxFile     = 256 << 20 // bytes of one there
+)
+
+// A Cache remembers what is in layers, by their digests. The zero value remembers it as long as it lives. It is
+// safe for concurrent use: a layer that several images have is read once.
+type Cache struct {
+	Dir string // what outlives the process; "" is nothing. It may be deleted at any time
+	Key string // of whoever finds: what another one has found does not count
+
+	mu    sync.Mutex
+	known map[v1.Hash]*known
+}
+
+// A known layer is one that was read, or is being read.
+type known struct {
+	done  chan struct{} // closed when the rest is there
+	layer *layer
+	err   error
+}
+
+// layer returns what is in a layer.
+func (c *Cache) layer(ctx context.Context, l v1.Layer) (*layer, error) {
+	digest, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		k, first := c.claim(digest)
+		if first {
+			k.layer, k.err = c.find(ctx, l, digest)
+			if k.err != nil { // whoever comes next tries it
+				c.mu.Lock()
+				delete(c.known, digest)
+				c.mu.Unlock()
+			}
+			close(k.done)
+			return k.layer, k.err
+		}
+		select {
+		case <-k.done:
+			if k.err == nil {
+				return k.layer, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (c *Cache) claim(digest v1.Hash) (k *known, first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.known[digest]; ok {
+		return k, false
+	}
+	if c.known == nil {
+		c.known = map[v1.Hash]*known{}
+	}
+	k = &known{done: make(chan struct{})}
+	c.known[digest] = k
+	return k, true
+}
+
+// find returns what is in a layer that this process has not read.
+func (c *Cache) find(ctx context.Context, l v1.Layer, digest v1.Hash) (*layer, error) {
+	file := c.file(digest)
+	if found := kept(file); found != nil {
+		return found, nil
+	}
+	found, err := read(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if size, err := l.Size(); file != "" && err == nil && size >= worthIt {
+		c.keep(file, found)
+	}
+	return found, nil
+}
+
+// file is where a layer is kept; "" is nowhere.
+func (c *Cache) file(digest v1.Hash) string {
+	if c.Dir == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(cacheFormat + "\x00" + c.Key + "\x00" + digest.String()))
+	return filepath.Join(c.Dir, hex.EncodeToString(sum[:16])+".json")
+}
+
+// kept reads what was kept of a layer; nil where that is nothing, or damaged.
+func kept(file string) *layer {
+	info, err := os.Stat(file)
+	if err != nil || info.Size() > maxFile {
+		return nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var l layer
+	if json.Unmarshal(data, &l) != nil {
+		return nil
+	}
+	now := time.Now()
+	_ = os.Chtimes(file, now, now) // it is used, and stays
+	return &l
+}
+
+// keep writes what is in a layer, and lets go of those that were not used for longest. What fails costs a
+// reading of the layer the next time.
+func (c *Cache) keep(file string, l *layer) {
+	data, err := json.Marshal(l)
+	if err != nil || os.MkdirAll(c.Dir, 0o700) != nil || disk.ReplaceFile(file, data, 0o600) != nil {
+		return
+	}
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil || len(entries) <= maxKept {
+		return
+	}
+	var all []fs.FileInfo
+	for _, e := range entries {
+		info, ierr := e.Info()
+		if err = errors.Join(err, ierr); ierr == nil && info.Mode().IsRegular() {
+			all = append(all, info)
+		}
+	}
+	slices.SortFunc(all, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, old := range all[min(maxKept, len(all)):] {
+		_ = os.Remove(filepath.Join(c.Dir, old.Name())) // another process has
+	}
+}
