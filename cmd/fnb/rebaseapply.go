@@ -86,11 +86,14 @@ func (g *globals) runRebaseApply(ctx context.Context, o *rebaseOptions) error {
 			return done(hint(err, "do without a test: fnb rebase --apply "+plain.ShellWord(o.apply)+" --smoke none"))
 		}
 		defer end()
-		a.Smoke, a.All = smoke, o.carry.smoke == smokeAll
+		a.Smoke, a.All, a.Rebuild = smoke, o.carry.smoke == smokeAll, g.rebuild(o.images.insecure)
 	}
 	var out []rebased
 	a.Each = func(r rebase.Outcome) { out = append(out, g.tellRebased(r)) }
 	sum, err := a.Apply(ctx)
+	if err == nil && sum.Failed == 0 && o.carry.suffix == "" {
+		err = g.movePins(a.Plan, before, after)
+	}
 	return done(errors.Join(err, g.printRebased(out, sum, "--apply", o.apply)))
 }
 
@@ -110,6 +113,9 @@ func (g *globals) runRebaseUndo(ctx context.Context, o *rebaseOptions) error {
 	var out []rebased
 	a.Each = func(r rebase.Outcome) { out = append(out, g.tellRebased(r)) }
 	sum, err := a.Undo(ctx)
+	if err == nil && sum.Failed == 0 && sum.Done > 0 {
+		err = g.movePins(a.Plan, after, before)
+	}
 	return done(errors.Join(err, g.printRebased(out, sum, "--undo", o.undo)))
 }
 

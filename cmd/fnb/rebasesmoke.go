@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"fnb/builder"
@@ -11,7 +16,9 @@ import (
 	"fnb/builder/probe"
 	"fnb/packaging"
 	"fnb/registry"
+	"fnb/schema"
 	"fnb/schema/rebaseplan"
+	"fnb/store"
 )
 
 // smokeTest is the contract test of an image that is in its registry by its digest, on the
@@ -46,16 +53,56 @@ func (g *globals) smokeTest(ctx context.Context, c *registry.Client) (test func(
 		if err != nil {
 			return err
 		}
-		checks, err := probe.Run(ctx, client, containers.Request{
-			Name: i.Name(), Image: ref, Platform: platform, Env: map[string]string{}, Progress: progress,
+		about, err := g.aboutRebased(i)
+		if err != nil {
+			return err
+		}
+		req := containers.Request{
+			Name: i.Name(), Image: ref, Platform: platform, Env: map[string]string{}, Secrets: map[string][]byte{}, Progress: progress,
 			Tunnel: builder.Watchdog{Layout: wd.FS, Manifests: wd.Manifests},
 			Access: builder.Access{Credentials: c.Credentials, Registries: mirrorsOf(cfg)},
-		}, probe.Options{})
+		}
+		if try := about.Try; try != nil {
+			maps.Copy(req.Env, try.Environment)
+			for name, value := range try.Secrets {
+				req.Secrets[name] = []byte(value)
+			}
+		}
+		checks, err := probe.Run(ctx, client, req, probe.Options{Examples: about.Examples})
 		if err != nil {
 			return fmt.Errorf("testing it: %w", err)
 		}
 		return failedChecks(checks)
 	}, end, nil
+}
+
+// aboutRebased is what the function of an image says of itself, with its examples; nothing where the plan does not
+// say of which function it is, or the function is not here.
+func (g *globals) aboutRebased(i *rebaseplan.Image) (store.About, error) {
+	if i.Function == "" {
+		return store.About{}, nil
+	}
+	stack, err := g.readStack()
+	if errors.Is(err, fs.ErrNotExist) {
+		return store.About{}, nil
+	}
+	if err != nil {
+		return store.About{}, err
+	}
+	fns, err := chooseFunctions(stack, []string{i.Function}, choice{})
+	if err != nil || fns[0].Handler == "" {
+		return store.About{}, err
+	}
+	dir, err := schema.Reach{Root: filepath.Dir(stack.File)}.Path(fns[0].Handler)
+	if err != nil {
+		return store.About{}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return store.About{}, err
+	}
+	defer func() { _ = root.Close() }() // it was only read from
+	return store.ReadAbout(root.FS())
 }
 
 // failedChecks is an error that names the checks that failed; nil where none did.
