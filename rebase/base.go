@@ -86,8 +86,8 @@ func runtimes() []runtime {
 // compatible is an error that says why files that were made for one base image need not work on another.
 func compatible(old, to *scan.Found, oldEnv, toEnv []string) error {
 	switch o, t := old.System, to.System; {
-	case o.ID == "" || t.ID == "":
-		return errors.New("nothing in the base images says of which distribution they are")
+	case (o.ID == "") != (t.ID == ""):
+		return errors.New("nothing in one of the base images says of which distribution it is")
 	case o.ID != t.ID:
 		return fmt.Errorf("the new base image is %s, and the old one %s", t.ID, o.ID)
 	case release(o) != release(t):

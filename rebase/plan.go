@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	digest "github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
@@ -317,10 +316,12 @@ func (c *change) compatible(ctx context.Context, s Swap) error {
 	if err != nil {
 		return err
 	}
-	return compatible(before, after, envOf(old.config), envOf(to.config))
+	extended := len(old.config.RootFS.DiffIDs) <= len(to.config.RootFS.DiffIDs) && slices.Equal(old.config.RootFS.DiffIDs, to.config.RootFS.DiffIDs[:len(old.config.RootFS.DiffIDs)])
+	if before.System.ID == "" && after.System.ID == "" && !extended {
+		return errors.New("nothing in the base images says of which distribution they are, and the new one is not the old one with more on top")
+	}
+	return compatible(before, after, old.config.Config.Env, to.config.Config.Env)
 }
-
-func envOf(c dockerspec.DockerOCIImage) []string { return c.Config.Env }
 
 // write notes what the image becomes.
 func (c *change) write(ctx context.Context, e *rebaseplan.Image) error {

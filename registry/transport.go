@@ -230,7 +230,7 @@ func repeatable(r *http.Request) bool {
 		return strings.Contains(r.URL.Path, "/manifests/")
 	case http.MethodPost:
 		// Starting an upload twice, or asking for a token twice, does no harm.
-		return r.Body == nil || r.GetBody != nil
+		return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
 	}
 	return false
 }

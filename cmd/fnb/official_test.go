@@ -137,6 +137,7 @@ func TestLanguages(t *testing.T) {
 				u.run("new", l.name, "--lang", l.name, "--quiet")
 				u.run("test", l.name, "--progress", "plain")
 			})
+			t.Run("rebase", func(t *testing.T) { l.checkRebase(t, r) })
 			t.Run("digest", func(t *testing.T) {
 				u := newUser(t, r, "FNB_BUILDER="+r.stockBuilder(t))
 				l.write(t, u)
