@@ -13,6 +13,7 @@ import (
 	"fnb/builder/buildertest"
 	"fnb/builder/watchdog"
 	"fnb/internal/servers/engines"
+	"fnb/internal/servers/tried"
 )
 
 // done runs a command of an engine and returns what it prints.
@@ -58,7 +59,8 @@ func hardened() []string {
 func TestDockerReads(t *testing.T) {
 	t.Parallel()
 	d := engines.DockerFor(t)
-	t.Log(done(t, d.Command(t.Context(), "version", "--format", "Docker Engine {{.Server.Version}}")))
+	version := done(t, d.Command(t.Context(), "version", "--format", "{{.Server.Version}}"))
+	containerd := done(t, d.Command(t.Context(), "version", "--format", `{{range .Server.Components}}{{if eq .Name "containerd"}}{{.Version}}{{end}}{{end}}`))
 	file, name := archive(t)
 	done(t, d.Command(t.Context(), "load", "--input", file))
 	done(t, d.Command(t.Context(), append(append([]string{"run", "--detach", "--name", "fn"}, hardened()...), name)...))
@@ -73,13 +75,25 @@ func TestDockerReads(t *testing.T) {
 	if out := done(t, d.Ctr(t.Context(), "run", "--rm", name, "v", watchdog.Path, "--version")); !strings.HasPrefix(out, "fwatchdog ") {
 		t.Errorf("ctr run: %q", out)
 	}
+	record(t, "Docker Engine", version)
+	record(t, "containerd", containerd)
+}
+
+// record says with which version the test has passed.
+func record(t *testing.T, with, version string) {
+	t.Helper()
+	if t.Failed() {
+		return
+	}
+	if err := tried.Record(t.Context(), with, version, t.Name()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestPodmanReads has podman load an image and run it.
 func TestPodmanReads(t *testing.T) {
 	t.Parallel()
 	p := engines.PodmanFor(t)
-	t.Log(done(t, p.Command(t.Context(), "--version")))
 	file, name := archive(t)
 	done(t, p.Command(t.Context(), "load", "--input", file))
 	done(t, p.Command(t.Context(), append(append([]string{"run", "--detach", "--name", "fn"}, hardened()...), name)...))
@@ -90,4 +104,5 @@ func TestPodmanReads(t *testing.T) {
 	if code := done(t, p.Command(t.Context(), "wait", "fn")); code != "0" {
 		t.Errorf("after podman stop the exit code is %s\n%s", code, done(t, p.Command(t.Context(), "logs", "fn")))
 	}
+	record(t, "podman", done(t, p.Command(t.Context(), "version", "--format", "{{.Client.Version}}")))
 }

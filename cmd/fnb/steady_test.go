@@ -32,6 +32,9 @@ func (r *rig) cmdSteady(ts *testscript.TestScript, neg bool, args []string) {
 		close(c.stop)
 		c.done.Wait()
 		if c.failed != "" || c.answers < max(c.count, 1) {
+			if r.cluster != nil {
+				ts.Logf("connections that led nowhere:\n%s", r.cluster.Log("network"))
+			}
 			ts.Fatalf("%d answers, %d requests without one, the first: %s", c.answers, c.lost, c.failed)
 		}
 		return
@@ -70,7 +73,7 @@ func (c *steadyClient) run() {
 			return
 		case <-time.After(5 * time.Millisecond):
 		}
-		c.ask(http.DefaultClient)
+		c.ask(http.DefaultClient, "a kept connection")
 		if c.failed != "" {
 			return
 		}
@@ -79,7 +82,9 @@ func (c *steadyClient) run() {
 
 // load asks each time that an interval has passed. Clients that have lost a request go on: how many are lost tells more.
 func (c *steadyClient) load(interval time.Duration) {
-	kept := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}
+	// A connection that rests for longer than a server's pause before its end may be closed while a request is on its way,
+	// and is not one that a rollout could save.
+	kept := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 2 * time.Second}, Timeout: time.Minute}
 	single := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	defer kept.CloseIdleConnections()
 	tick := time.NewTicker(interval)
@@ -91,17 +96,18 @@ func (c *steadyClient) load(interval time.Duration) {
 		<-tick.C
 		// A busy machine skips ticks; what they stood for is asked now.
 		for due := int(time.Since(began) / interval); sent < min(due, c.count); sent++ {
-			client := kept
-			if sent%2 == 1 {
-				client = single
+			if sent%2 == 0 {
+				all.Go(func() { c.ask(kept, "a kept connection") })
+			} else {
+				all.Go(func() { c.ask(single, "a connection of its own") })
 			}
-			all.Go(func() { c.ask(client) })
 		}
 	}
 }
 
 // ask posts the body once. The transport knows no way to send it again.
-func (c *steadyClient) ask(client *http.Client) {
+func (c *steadyClient) ask(client *http.Client, over string) {
+	start := time.Now()
 	err := func() error {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.url, io.NopCloser(bytes.NewReader(c.body)))
 		if err != nil {
@@ -127,6 +133,6 @@ func (c *steadyClient) ask(client *http.Client) {
 	}
 	c.lost++
 	if c.failed == "" {
-		c.failed = err.Error()
+		c.failed = fmt.Sprintf("%s at %s, after %s over %s", err, start.Format(time.StampMilli), time.Since(start), over)
 	}
 }

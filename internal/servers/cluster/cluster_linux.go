@@ -227,7 +227,7 @@ func (c *Cluster) StartOwnServer(ctx context.Context) error {
 // StopOwnServer ends the server of [Cluster.OwnServer].
 func (c *Cluster) StopOwnServer(context.Context) error { return c.StopProgram(ownServer) }
 
-// Log is the end of what a program has printed.
+// Log is the end of what a program has printed, or of why connections from outside led nowhere: "network".
 func (c *Cluster) Log(program string) string {
 	text, err := os.ReadFile(filepath.Join(c.dir, "log", program))
 	if err != nil {
@@ -329,13 +329,26 @@ func (c *Cluster) forward(from net.Listener, dial func(context.Context) (net.Con
 				out, err := dial(ctx)
 				cancel()
 				if err != nil {
-					return // the other side sees its connection end
+					c.note(err) // the other side sees its connection end
+					return
 				}
 				defer func() { _ = out.Close() }() // as above
 				join(in, out)
 			}()
 		}
 	}()
+}
+
+// note writes to the log "network" why a connection leads nowhere.
+func (c *Cluster) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, openErr := os.OpenFile(filepath.Join(c.dir, "log", "network"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if openErr != nil {
+		return // the cluster has ended
+	}
+	defer func() { _ = f.Close() }() // a log
+	_, _ = fmt.Fprintln(f, time.Now().Format(time.StampMilli), err)
 }
 
 // join copies both ways until both have ended.
