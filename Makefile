@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-templates bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-templates bench-sbom bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -262,6 +262,9 @@ bench-run: standins ## measure fnb invoke, fnb run, --watch, a local life and --
 bench-templates: standins ## measure the templates beside the servers that people would take instead, and write docs/benchmarks.md; fifteen minutes
 	@tools/setup wrk
 	go test ./cmd/fnb -run '^$$' -bench '^BenchmarkTemplates$$' -benchtime 1x -timeout 60m -update
+
+bench-sbom: standins oracles ## hold fnb sbom against syft and osv-scanner, and write docs/benchmarks.md; some minutes
+	FNB_REQUIRE=oracles go test ./cmd/fnb -vet=off -run '^TestOracles$$' -timeout 30m -update
 
 bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes
 	@tools/setup wrk

@@ -142,8 +142,10 @@ func (p *Pipeline) Inventory(ctx context.Context, j *Job) ([]inventory.List, err
 func (p *Pipeline) aboutImage(pl *Plan) inventory.About {
 	folders := []string{pl.Template.Manifest.HandlerFolder, "function", "packages", "."}
 	slices.Sort(folders)
+	list := locks.Read(pl.context.FS, slices.Compact(folders)...)
+	list.Compiled(pl.context.FS, "entry")
 	return inventory.About{
 		Repository: pl.Job.Refs[0].Says.Name(), Created: time.Unix(p.created(), 0), Commit: pl.Pin.Commit,
-		Layers: p.attester.Layers, Locks: locks.Read(pl.context.FS, slices.Compact(folders)...),
+		Layers: p.attester.Layers, Locks: list,
 	}
 }

@@ -201,9 +201,9 @@ func templateTable(all []*contestant, sizes, changes map[string]float64) string 
 }
 
 // writeBenchmarks puts the table and the day into docs/benchmarks.md.
-func writeBenchmarks(b *testing.B, table string, turns int) {
+func writeBenchmarks(b testing.TB, name, of, table string) {
 	b.Helper()
-	const file, begins, ends = "../../docs/benchmarks.md", "<!-- templates -->\n", "<!-- end of templates -->"
+	file, begins, ends := "../../docs/benchmarks.md", "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		b.Fatal(err)
@@ -215,7 +215,7 @@ func writeBenchmarks(b *testing.B, table string, turns int) {
 	}
 	average, _ := os.ReadFile("/proc/loadavg") // nothing to say where there is none
 	load, _, _ := strings.Cut(string(average), " ")
-	head := fmt.Sprintf("On %s, medians of %d turns; the load average was %s at the end.\n\n", time.Now().Format(time.DateOnly), turns, load)
+	head := fmt.Sprintf("On %s%s; the load average was %s at the end.\n\n", time.Now().Format(time.DateOnly), of, load)
 	if err := os.WriteFile(file, []byte(before+begins+head+table+ends+after), 0o600); err != nil {
 		b.Fatal(err)
 	}

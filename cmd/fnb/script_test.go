@@ -191,6 +191,8 @@ func TestScripts(t *testing.T) {
 				return hasSigning()
 			case "vm":
 				return hasMachines()
+			case "oracles":
+				return hasOracles()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -201,7 +203,7 @@ func TestScripts(t *testing.T) {
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "referrers": cmdReferrers, "tried": cmdTried,
+			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
 			"machine": r.cmdMachine,
 		},
 	})

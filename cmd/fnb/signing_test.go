@@ -48,6 +48,25 @@ func cmdSigning(ts *testscript.TestScript, neg bool, args []string) {
 
 var versionIn = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
+// hasOracles is the condition "oracles": osv-scanner and syft are there. If they are required and are not, it is an error.
+func hasOracles() (bool, error) {
+	_, _, err := checkers.Oracles()
+	if err != nil && servers.Required("oracles") {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+// cmdOracles: oracles puts osv-scanner into PATH.
+func cmdOracles(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: oracles")
+	}
+	scanner, _, err := checkers.Oracles()
+	ts.Check(err)
+	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(scanner))
+}
+
 // cmdReferrers: referrers VAR starts a registry that has the referrers API, go-containerregistry's.
 func cmdReferrers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {

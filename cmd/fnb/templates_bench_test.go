@@ -79,7 +79,7 @@ func BenchmarkTemplates(b *testing.B) {
 			table := templateTable(all, sizes, changes)
 			b.Log("\n" + table)
 			if *update { // after each round, so that a run that is ended has something to show
-				writeBenchmarks(b, table, round+1)
+				writeBenchmarks(b, "templates", fmt.Sprintf(", medians of %d turns", round+1), table)
 			}
 		}
 	}

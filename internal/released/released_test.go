@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"fnb/internal/fixture"
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 	"fnb/sbom"
 	"fnb/trust"
 	"fnb/trust/attestation"
@@ -90,6 +92,21 @@ func TestBill(t *testing.T) {
 	}
 	if len(d.Packages) == 0 || d.Packages[0].Ecosystem != sbom.Go || d.Packages[0].Where[0] != "linux/amd64/fnb" {
 		t.Errorf("%+v", d.Packages)
+	}
+}
+
+// TestBillIsValid gives the SBOM to the validators of SPDX.
+func TestBillIsValid(t *testing.T) {
+	python, program, err := checkers.BillsOfMaterials()
+	servers.Require(t, "sbom", err)
+	self, err := os.Executable()
+	fixture.Must(t, err)
+	data, err := bill("v1.2.3", "1700000000", []string{"linux/amd64/fnb=" + self})
+	fixture.Must(t, err)
+	cmd := exec.CommandContext(t.Context(), python, program, "spdx")
+	cmd.Stdin = bytes.NewReader(data)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -31,6 +31,7 @@ type List struct {
 	Unread   []string       // files that cannot be read, and why
 
 	direct map[name]bool
+	cargo  cargo // of the folder that is read
 }
 
 // A name is that of a package in its ecosystem.
@@ -43,7 +44,7 @@ type reader func(l *List, file string, data []byte) error
 func readers() map[string]reader {
 	return map[string]reader{
 		"package-lock.json": npmLock, "npm-shrinkwrap.json": npmLock, "yarn.lock": yarnLock, "pnpm-lock.yaml": pnpmLock, "bun.lock": bunLock, "deno.lock": denoLock,
-		"uv.lock": pythonLock, "poetry.lock": pythonLock, "pdm.lock": pythonLock, "pylock.toml": pythonLock, "Pipfile.lock": pipfileLock, "Cargo.lock": cargoLock,
+		"uv.lock": pythonLock, "poetry.lock": pythonLock, "pdm.lock": pythonLock, "pylock.toml": pythonLock, "Pipfile.lock": pipfileLock, "Cargo.lock": cargoLock, "Cargo.toml": cargoManifest,
 		"requirements.txt": requirements, "pyproject.toml": pyproject, "package.json": packageJSON, "go.mod": goMod, "pom.xml": pom,
 	}
 }
@@ -53,6 +54,7 @@ func Read(files fs.FS, folders ...string) List {
 	l := List{direct: map[name]bool{}}
 	all := readers()
 	for _, folder := range folders {
+		l.cargo = cargo{}
 		for _, base := range slices.Sorted(maps.Keys(all)) {
 			file := path.Join(folder, base)
 			most := int64(maxLock)
@@ -70,6 +72,7 @@ func Read(files fs.FS, folders ...string) List {
 				l.Unread = append(l.Unread, plain.Path(file)+": "+plain.Short(err.Error()))
 			}
 		}
+		l.cargo.add(&l)
 	}
 	l.Packages = sbom.Union(l.Packages)
 	for i := range l.Packages {

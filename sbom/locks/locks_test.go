@@ -1,6 +1,7 @@
 package locks_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -76,7 +77,11 @@ func TestRead(t *testing.T) {
 		}, []string{"PyPI a 1 SHA-256:0000"}},
 		"cargo": {map[string]string{
 			"Cargo.lock": "version=4\n[[package]]\nname='me'\nversion='0.1.0'\ndependencies=['a']\n[[package]]\nname='a'\nversion='1.0.0'\nsource='registry+x'\nchecksum='" + zeros + "'\ndependencies=['b 0.1.0','c']\n[[package]]\nname='b'\nversion='0.1.0'\nsource='registry+x'\n[[package]]\nname='b'\nversion='0.2.0'\nsource='registry+x'\n[[package]]\nname='c'\nversion='3.0.0'\nsource='registry+x'\n",
-		}, []string{"crates.io a 1.0.0 SHA-256:0000 ->pkg:cargo/b@0.1.0 ->pkg:cargo/c@3.0.0 *", "crates.io b 0.1.0", "crates.io b 0.2.0", "crates.io c 3.0.0"}},
+		}, []string{"crates.io a 1.0.0 SHA-256:0000 ->pkg:cargo/b@0.1.0 ->pkg:cargo/c@3.0.0 *", "crates.io b 0.1.0", "crates.io c 3.0.0"}}, // nobody needs b 0.2.0
+		"cargo's tests": {map[string]string{
+			"Cargo.toml": "[package]\nname='me'\n[dependencies]\na='1'\nrenamed={package='d',version='1'}\n[dev-dependencies]\na='1'\nt='1'\n[target.'cfg(unix)'.dependencies]\nu='1'\n[build-dependencies]\nd='1'\nu='1'\nz='1'\n",
+			"Cargo.lock": "[[package]]\nname='me'\nversion='0.1.0'\ndependencies=['a','d','t','u','z']\n" + crates("a 1.0.0 windows-sys", "windows-sys 0.5.0", "d 1.0.0", "t 1.0.0 v", "v 1.0.0", "u 1.0.0", "z 1.0.0"),
+		}, []string{"crates.io a 1.0.0 ->pkg:cargo/windows-sys@0.5.0 *", "crates.io d 1.0.0 *", "crates.io u 1.0.0 *"}},
 	} {
 		files := fstest.MapFS{}
 		for file, text := range c.files {
@@ -89,6 +94,34 @@ func TestRead(t *testing.T) {
 		if diff := cmp.Diff(c.want, told(l.Packages)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
 		}
+	}
+}
+
+// crates are entries of a Cargo.lock: "name version need need".
+func crates(all ...string) string {
+	var b strings.Builder
+	for _, c := range all {
+		w := strings.Fields(c)
+		fmt.Fprintf(&b, "[[package]]\nname='%s'\nversion='%s'\nsource='registry+x'\n", w[0], w[1])
+		if len(w) > 2 {
+			fmt.Fprintf(&b, "dependencies=['%s']\n", strings.Join(w[2:], "','"))
+		}
+	}
+	return b.String()
+}
+
+// TestCompiled adds what a template's own program brings along, so far as the function has no such version.
+func TestCompiled(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{
+		"function/Cargo.lock": {Data: []byte("[[package]]\nname='me'\nversion='0.1.0'\ndependencies=['a','b','c']\n" + crates("a 1.2.0", "b 0.3.1", "c 2.0.0"))},
+		"entry/Cargo.lock":    {Data: []byte("[[package]]\nname='entry'\nversion='1.0.0'\ndependencies=['a','b','c','d']\n" + crates("a 1.9.0", "b 0.4.0", "c 1.0.0", "d 0.0.1 e", "e 0.0.2"))},
+	}
+	l := locks.Read(files, "function")
+	l.Compiled(files, "entry")
+	want := []string{"crates.io a 1.2.0 *", "crates.io b 0.3.1 *", "crates.io b 0.4.0", "crates.io c 1.0.0", "crates.io c 2.0.0 *", "crates.io d 0.0.1 ->pkg:cargo/e@0.0.2", "crates.io e 0.0.2"}
+	if diff := cmp.Diff(want, told(l.Packages)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
@@ -145,7 +178,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("{\"a\": [\"x\\"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files := fstest.MapFS{}
-		for _, file := range []string{"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "deno.lock", "uv.lock", "Pipfile.lock", "Cargo.lock", "requirements.txt", "pyproject.toml", "package.json", "go.mod", "pom.xml"} {
+		for _, file := range []string{"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "deno.lock", "uv.lock", "Pipfile.lock", "Cargo.lock", "Cargo.toml", "requirements.txt", "pyproject.toml", "package.json", "go.mod", "pom.xml"} {
 			files[file] = &fstest.MapFile{Data: data}
 		}
 		locks.Join(nil, locks.Read(files, "."), "/")
@@ -164,6 +197,7 @@ func TestGrowth(t *testing.T) {
 		{"bun", "bun.lock", `{"packages":{"z":[`, ",   ", "]}}", 1 << 20},
 		{"pnpm", "pnpm-lock.yaml", "packages:\n", "  a#@1.0.0:\n    resolution: {integrity: sha512-AAAA}\n", "", 1 << 20},
 		{"cargo", "Cargo.lock", "", "[[package]]\nname='a#'\nversion='1'\ndependencies=['a1']\n", "", 512 << 10},
+		{"crates of one name", "Cargo.lock", "", "[[package]]\nname='a'\nversion='#'\ndependencies=['a #']\n", "", 512 << 10},
 	} {
 		readers = append(readers, growth.Reader{Name: c.name, Size: c.size, Begin: func(size int) func() {
 			files := fstest.MapFS{c.file: {Data: []byte(c.head + growth.Numbered(c.part, size) + c.tail)}}
