@@ -256,8 +256,8 @@ bench-kubernetes: standins kubernetes ## measure builders in pods against builde
 bench-rooms: watchdog ## run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-run: standins ## measure fnb invoke, fnb run, --watch, a local life and --changed-since; some minutes
-	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|RunEnds|RunMemory|SaveToServing|LocalLife|ReachQuery|ChangedSince|Audit' -benchtime 10x
+bench-run: standins ## measure fnb invoke, fnb run, --watch, a local life, --changed-since, audit and verify; some minutes
+	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|RunEnds|RunMemory|SaveToServing|LocalLife|ReachQuery|ChangedSince|Audit|VerifySigned' -benchtime 10x
 
 bench-templates: standins ## measure the templates beside the servers that people would take instead, and write docs/benchmarks.md; fifteen minutes
 	@tools/setup wrk
