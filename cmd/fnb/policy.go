@@ -30,7 +30,7 @@ func newPolicy(g *globals) *cobra.Command {
 
 With "mode: warn", which is the default, what breaks a rule is a note. With "mode: enforce" it is an error, with the exit code 8, that names the rule, its file and its line.
 
-fnb new, lock, update, build, run, invoke, test, generate, deploy, store try and store publish ask it. So does the builder while it solves, about each image, git repository and URL that a step reads. A frontend that a Dockerfile names does not go round it.`,
+fnb new, lock, update, build, run, invoke, test, generate, deploy, rebase, store try and store publish ask it. So does the builder while it solves, about each image, git repository and URL that a step reads. A frontend that a Dockerfile names does not go round it.`,
 		Example: "  # what would be refused?\n  fnb policy test",
 	})
 	cmd.AddCommand(newPolicyTest(g))
@@ -75,9 +75,14 @@ func (g *globals) sayUntold() {
 	}
 }
 
-// mayRun asks the policy about an image with its digest that is run or deployed, and who has signed it. A registry of nil
-// asks none.
+// mayRun asks the policy about an image with its digest that is run or deployed: see mayUse.
 func mayRun(ctx context.Context, p *policy.Policy, c *registry.Client, ref string) error {
+	return mayUse(ctx, p, c, policy.KindImage, ref)
+}
+
+// mayUse asks the policy about an image with its digest, by the rules of a kind, and who has signed it. A registry of nil
+// asks none.
+func mayUse(ctx context.Context, p *policy.Policy, c *registry.Client, kind policy.Kind, ref string) error {
 	image, err := schema.ParseImageRef(ref)
 	if err != nil || p == nil {
 		return err
@@ -87,7 +92,7 @@ func mayRun(ctx context.Context, p *policy.Policy, c *registry.Client, ref strin
 		return err
 	}
 	signatures := allow.Signatures{Registry: c, Known: history.Folder(filepath.Join(cache, "builds"))}
-	return p.Source(policy.KindImage, "docker-image://"+image.Exact().String(), signatures.Look(ctx, image.Exact().String(), image.Digest))
+	return p.Source(kind, "docker-image://"+image.Full().String(), signatures.Look(ctx, image.Full().String(), image.Digest))
 }
 
 // asked is the registry that is asked about what is deployed; nil where none may be.

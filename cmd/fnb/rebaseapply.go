@@ -67,6 +67,9 @@ func (g *globals) runRebaseApply(ctx context.Context, o *rebaseOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := g.mayRebase(ctx, a.Registry, a.Plan); err != nil { // a plan may have waited for long
+		return done(err)
+	}
 	if len(a.Plan.Watchdog) > 0 {
 		if a.Watchdogs, err = rebase.OwnWatchdogs(); err != nil {
 			return done(err)

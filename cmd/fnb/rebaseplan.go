@@ -59,7 +59,7 @@ func (g *globals) runRebasePlan(ctx context.Context, o *rebaseOptions, args []st
 	if err != nil {
 		return err
 	}
-	if err := g.mayRebase(plan); err != nil {
+	if err := g.mayRebase(ctx, c, plan); err != nil {
 		return err
 	}
 	if err := plan.Write(o.plan); err != nil {
@@ -69,16 +69,14 @@ func (g *globals) runRebasePlan(ctx context.Context, o *rebaseOptions, args []st
 }
 
 // mayRebase asks the policy about the new base images.
-func (g *globals) mayRebase(plan *rebaseplan.Plan) error {
+func (g *globals) mayRebase(ctx context.Context, c *registry.Client, plan *rebaseplan.Plan) error {
 	rules, err := g.rules.read()
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, b := range plan.Bases {
-		notes, err := rules.Image(policy.KindBase, policy.Image{Reference: b.Reference, Locked: true})
-		g.tellMore(notes)
-		errs = append(errs, err)
+		errs = append(errs, mayUse(ctx, rules, c, policy.KindBase, b.Reference+"@"+b.Digest))
 	}
 	return errors.Join(errs...)
 }
