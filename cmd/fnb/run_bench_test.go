@@ -166,10 +166,10 @@ services:
 		"query/query.sh": `export PGPASSWORD=test PGDATA=/tmp/data PATH=$PATH:/usr/lib/postgresql/17/bin
 if ! [ -d $PGDATA ]; then
 	initdb --username=postgres --auth=trust --no-sync >/dev/null
-	pg_ctl start --wait --log=/tmp/log --options="-p 5433 -k /tmp" >/dev/null
+	pg_ctl start --wait --log=/tmp/log --options="-p 6543 -k /tmp" >/dev/null
 fi
 echo 'SELECT 1;' >/tmp/query
-for at in "localhost -p 5433" "db -p 5432"; do
+for at in "localhost -p 6543" "db -p 5432"; do
 	pgbench -n -U postgres -h $at -f /tmp/query -t 500 postgres | sed -n 's/^latency average = \(.*\) ms$/\1/p'
 done
 `,
