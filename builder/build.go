@@ -82,10 +82,24 @@ type image struct {
 
 func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
 	if b.req.Test != "" {
-		if err := b.test(ctx, g, p); err != nil {
+		if err := b.test(ctx, g, p, b.req.Test); err != nil {
 			return nil, err
 		}
 	}
+	if b.req.Beside == "" {
+		return b.image(ctx, g, p)
+	}
+	var img *image
+	eg, egctx := errgroup.WithContext(ctx)
+	eg.Go(func() error { return b.test(egctx, g, p, b.req.Beside) })
+	eg.Go(func() (err error) {
+		img, err = b.image(egctx, g, p)
+		return err
+	})
+	return img, eg.Wait()
+}
+
+func (b *build) image(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
 	stage, err := b.describe(ctx, g, p, b.req.Target)
 	if err != nil {
 		return nil, err
@@ -105,9 +119,9 @@ func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) 
 	return img, err
 }
 
-// test runs the stage whose result nobody wants.
-func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform) error {
-	stage, err := b.describe(ctx, g, p, b.req.Test)
+// test makes a stage whose result nobody wants.
+func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform, target string) error {
+	stage, err := b.describe(ctx, g, p, target)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -62,6 +63,7 @@ type Recipe struct {
 	Bases   map[string]string // digests to take images by, under their full references
 	Target  string            // stage to stop at; "" is the last
 	Test    string            // stage to solve first, whose result is dropped; "" is none
+	Beside  string            // stage to solve beside Target, whose result is dropped; "" is none
 	Handler string            // the handler's folder in the build context; "." is all of it
 	Lists   []string          // files of the build context that say which packages to install
 	NoCache bool
@@ -191,10 +193,7 @@ func Frontend(dockerfile []byte, args map[string]string) string {
 
 // targets are the stages that are solved.
 func (r *Request) targets() []string {
-	if r.Test == "" {
-		return []string{r.Target}
-	}
-	return []string{r.Target, r.Test}
+	return append([]string{r.Target}, slices.DeleteFunc([]string{r.Test, r.Beside}, func(s string) bool { return s == "" })...)
 }
 
 func (r *Request) epoch() int64 {

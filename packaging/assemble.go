@@ -74,6 +74,8 @@ type Context struct {
 	Config schema.ImageConfig
 	// Target is the stage that the image is made of; "" is the last.
 	Target string
+	// Check is the stage that has to be made beside the image; "" is none.
+	Check string
 	// Debugger is set for an image whose function is started under a debugger. No registry
 	// gets it.
 	Debugger bool
@@ -284,7 +286,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Target: a.in.Target, Debugger: a.in.Debug}
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Target: a.in.Target, Check: a.check(), Debugger: a.in.Debug}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,16 @@ func (a *assembly) chooseDebugger(context.Context) error {
 	return nil
 }
 
+// check is the stage that the template has made beside an image of the whole function; one of another
+// stage is for looking at.
+func (a *assembly) check() string {
+	check := a.in.Template.Manifest.Check
+	if a.in.Target != "" && !isDebugStage(a.in.Target) || !slices.ContainsFunc(a.stages(), func(name string) bool { return strings.EqualFold(name, check) }) {
+		return ""
+	}
+	return check
+}
+
 func isDebugStage(name string) bool { return strings.EqualFold(name, words.DebugStage) }
 
 // stages are those of the Dockerfile; none where it cannot be read, which is an error later.

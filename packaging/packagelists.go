@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,10 +157,29 @@ func (a *assembly) addPackages(ctx context.Context) error {
 	}
 	a.packages.Manager, a.packages.Member, a.packages.Dir = found.Manager, found.Member, s.full(found.Root)
 	a.given = map[string]string{words.PackageManagerArg: found.Manager, words.WorkspaceMemberArg: found.Member}
+	if !a.hasLifecycleScripts() {
+		a.given[words.LifecycleScriptsArg] = "none"
+	}
 	if a.in.Relock != nil {
 		maps.Copy(a.given, a.in.Relock.args())
 	}
 	return nil
+}
+
+// hasLifecycleScripts reports whether the handler's package.json may have a script that npm runs when it
+// installs the handler's packages.
+func (a *assembly) hasLifecycleScripts() bool {
+	data, err := a.handler.ReadFile("package.json")
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	var list struct {
+		Scripts map[string]any `json:"scripts"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return true // the step says what is wrong with it
+	}
+	return slices.ContainsFunc([]string{"preinstall", "install", "postinstall", "prepare"}, func(name string) bool { return list.Scripts[name] != nil })
 }
 
 // relockHandler has the lock made of a list that the template's steps install from the

@@ -170,9 +170,7 @@ func (p *Pipeline) testInto(ctx context.Context, r *TestResult, pl *Plan, req co
 	} else if slices.Contains(o.Skip, checkTests) {
 		r.Checks = append(r.Checks, probe.Check{Name: checkTests, Status: probe.Skipped, Detail: "left out"})
 	} else {
-		only := *req.Build
-		only.Target, only.Watchdog, only.Config = target, builder.Watchdog{}, schema.ImageConfig{}
-		only.Name = fn.Name
+		only := stageOf(req.Build, target)
 		if err := r.check(checkTests, func() error {
 			_, err := p.Machine.Solve(ctx, only)
 			return p.explained(ctx, pl, err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"time"
 
 	"fnb/builder"
 	"fnb/builder/containers"
@@ -108,8 +109,14 @@ func (p *Pipeline) Make(ctx context.Context, j *Job, o ContainerOptions) error {
 	return While(pl.doing(), p.explained(ctx, pl, err))
 }
 
+// A Running is a function in a container.
+type Running struct {
+	*containers.Container
+	check func(context.Context) error // makes what the template has made beside its images
+}
+
 // Start runs a job's function, whose logs go to what edit puts into the request.
-func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit func(*containers.Request)) (*containers.Container, error) {
+func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit func(*containers.Request)) (*Running, error) {
 	req, pl, err := p.Container(ctx, j, o)
 	if err != nil {
 		return nil, err
@@ -118,8 +125,36 @@ func (p *Pipeline) Start(ctx context.Context, j *Job, o ContainerOptions, edit f
 		return nil, While("running", err)
 	}
 	edit(&req)
-	running, err := containers.Run(ctx, p.Machine, req)
-	return running, While(pl.doing(), p.explained(ctx, pl, err))
+	c, err := containers.Run(ctx, p.Machine, req)
+	if err != nil {
+		return nil, While(pl.doing(), p.explained(ctx, pl, err))
+	}
+	return &Running{c, func(ctx context.Context) error {
+		if pl.req.Beside == "" {
+			return nil
+		}
+		only := stageOf(&pl.req, pl.req.Beside)
+		only.Platforms = only.Platforms[:min(1, len(only.Platforms))]
+		_, err := p.Machine.Solve(ctx, only)
+		return While(pl.doing(), p.explained(ctx, pl, err))
+	}}, nil
+}
+
+// Ready is as that of the container. A function that cannot start has what its template checks checked, which
+// knows more of why.
+func (r *Running) Ready(ctx context.Context, limit time.Duration) error {
+	err := r.Container.Ready(ctx, limit)
+	if err == nil || ctx.Err() != nil {
+		return While("running", err)
+	}
+	return cmp.Or(r.check(ctx), While("running", err))
+}
+
+// stageOf is a request for a stage alone.
+func stageOf(req *builder.Request, target string) builder.Request {
+	only := *req
+	only.Target, only.Beside, only.Test, only.Watchdog, only.Config = target, "", "", builder.Watchdog{}, schema.ImageConfig{}
+	return only
 }
 
 // Debugger is how a function is started under a debugger, as its template says; a

@@ -67,7 +67,7 @@ func (p *Pipeline) decide(ctx context.Context, pl *Plan) (err error) {
 	pl.req = builder.Request{
 		Name: fn.Name, Affinity: tmpl.Name + "@" + pl.Pin.Checksum, Context: bc.FS, Config: bc.Config, Epoch: in.Epoch, Progress: p.Progress,
 		Recipe: builder.Recipe{
-			Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: bc.Target, NoCache: p.settings.NoCache, Pull: p.settings.Pinning.Pull,
+			Dockerfile: bc.Dockerfile.File, BuildArgs: bc.BuildArgs, Target: bc.Target, Beside: bc.Check, NoCache: p.settings.NoCache, Pull: p.settings.Pinning.Pull,
 			CacheMounts: p.cacheMounts(pl), Base: bc.Dockerfile.Base(bc.Target), Images: imagesOf(bc), Handler: tmpl.Handler.Folder,
 		},
 		Inputs: builder.Inputs{SSH: in.SSH, Proxy: p.Proxy, Authorities: slices.Concat(p.Authorities, p.settings.Authorities)},

@@ -63,6 +63,7 @@ func (r *reader) manifestFields(m *Manifest) document.Fields {
 		"platforms": r.platforms(&m.Platforms),
 		"caches":    r.Strs(&m.Caches, checkCache),
 		"test":      r.test(&m.Test),
+		"check":     r.Str(&m.Check, nil),
 		"runtime":   r.runtime(&m.Runtime),
 		"debug":     r.debug(&m.Debug),
 	}

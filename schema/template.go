@@ -20,6 +20,7 @@ type Manifest struct {
 	Platforms   Platforms     `yaml:"platforms,omitempty"`
 	Caches      []string      `yaml:"caches,omitempty"`
 	Test        *TemplateTest `yaml:"test,omitempty"`
+	Check       string        `yaml:"check,omitempty"` // stage of the Dockerfile that is made beside the image; if it cannot be, there is no image
 	Runtime     *Runtime      `yaml:"runtime,omitempty"`
 	Debug       *Debug        `yaml:"debug,omitempty"`
 }

@@ -260,12 +260,16 @@ func (l *linter) entrypoint(d *Dockerfile, place string) {
 }
 
 func (l *linter) test(d *Dockerfile) {
-	test := l.manifest.Test
-	if d == nil || test == nil || test.Target == "" {
-		return
+	if test := l.manifest.Test; test != nil {
+		l.stage(d, "test", test.Target)
 	}
-	if d.stageNamed(test.Target) < 0 {
-		l.add(SeverityError, PartDockerfile, ManifestName, l.line(test.Target), "test: %s has no stage %q", d.File, test.Target)
+	l.stage(d, "check", l.manifest.Check)
+}
+
+// stage checks that the Dockerfile has a stage that a key of the manifest names.
+func (l *linter) stage(d *Dockerfile, key, name string) {
+	if d != nil && name != "" && d.stageNamed(name) < 0 {
+		l.add(SeverityError, PartDockerfile, ManifestName, l.line(name), "%s: %s has no stage %q", key, d.File, name)
 	}
 }
 

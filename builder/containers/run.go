@@ -37,7 +37,7 @@ type Request struct {
 	Name string // of the function; goes before the progress
 
 	// Build is solved, mostly from the cache, and its result is run without an
-	// export. Its Output, Test and CacheTo are left aside, and of several
+	// export. Its Output, Test, Beside and CacheTo are left aside, and of several
 	// Platforms the first counts unless Platform is set.
 	Build *builder.Request
 	// Image is a reference with a digest, which the builder pulls.
@@ -130,7 +130,7 @@ func (r *Request) request(secrets string) (*builder.Request, error) {
 	if r.Progress != nil {
 		req.Progress = r.Progress
 	}
-	req.Output, req.Test, req.CacheTo = builder.Output{}, "", nil
+	req.Output, req.Test, req.Beside, req.CacheTo = builder.Output{}, "", "", nil
 	req.Secrets = maps.Clone(req.Secrets)
 	if req.Secrets == nil {
 		req.Secrets = map[string][]byte{}

@@ -130,7 +130,7 @@ func (g *globals) invokeOnce(ctx context.Context, p *shownPipeline, j *pipeline.
 				fmt.Fprintf(g.err, "%s | %s\n", j.Function.Name, plain.Line(line))
 			}
 		}
-		return pipeline.While("running", err)
+		return err
 	}
 	err = g.exchange(&o.request, r.Transport(), hr)
 	if !g.quiet {

@@ -3,14 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,14 +154,24 @@ func BenchmarkRunGateway(b *testing.B) {
 	x.ReportMetric(through[len(through)/2]-beside[len(beside)/2], "above-ms")
 }
 
-// BenchmarkReachQuery is a query of a function to a service, in turn with the same query to a
-// PostgreSQL on its own loopback interface: how much more the first takes is above-ms.
+// BenchmarkReachQuery is a query of a function to a PostgreSQL elsewhere, in turn with the same query to one on
+// its own loopback interface: how much more the first takes is above-ms. Elsewhere is this machine, by a
+// reach, or a service, which is behind a tunnel of its own.
 func BenchmarkReachQuery(b *testing.B) {
-	x := newBench(b, "command")
+	b.Run("reach", func(b *testing.B) {
+		x := newBench(b, "command")
+		port := x.postgres()
+		x.query(fmt.Sprintf("reach: [db=127.0.0.1:%d]", port), port)
+	})
+	b.Run("service", func(b *testing.B) { newBench(b, "command").query("services: [db]", 5432) })
+}
+
+// query measures queries of a function that finds a PostgreSQL as db.
+func (x *bench) query(way string, port int) {
 	x.write(map[string]string{
 		"stack.yaml": `version: 1.0
 functions:
-  query: {lang: dockerfile, handler: ./query, image: query, fprocess: sh /query.sh, run: {services: [db]}}
+  query: {lang: dockerfile, handler: ./query, image: query, fprocess: sh /query.sh, run: {` + way + `}}
 services:
   db: {image: postgres:17, port: 5432, environment: {POSTGRES_PASSWORD: test}, timeout: 5m}
 `,
@@ -169,7 +182,7 @@ if ! [ -d $PGDATA ]; then
 	pg_ctl start --wait --log=/tmp/log --options="-p 6543 -k /tmp" >/dev/null
 fi
 echo 'SELECT 1;' >/tmp/query
-for at in "localhost -p 6543" "db -p 5432"; do
+for at in "localhost -p 6543" "db -p ` + strconv.Itoa(port) + `"; do
 	pgbench -n -U postgres -h $at -f /tmp/query -t 500 postgres | sed -n 's/^latency average = \(.*\) ms$/\1/p'
 done
 `,
@@ -189,6 +202,39 @@ done
 	slices.Sort(above)
 	x.ReportMetric(direct[len(direct)/2], "direct-ms")
 	x.ReportMetric(above[len(above)/2], "above-ms")
+}
+
+// postgres starts a PostgreSQL on this machine, of the image's files, and returns its port. It needs root.
+func (x *bench) postgres() (port int) {
+	x.write(map[string]string{
+		"stack.yaml":    "version: 1.0\nfunctions:\n  pg: {lang: dockerfile, handler: ./pg, image: pg, watchdog: none}\n",
+		"pg/Dockerfile": "FROM postgres:17\nRUN mkdir -m 0777 /pg\n",
+	})
+	x.run("build", "pg", "--output", "local=root")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		x.Fatal(err)
+	}
+	at, _ := l.Addr().(*net.TCPAddr) // it is one of TCP
+	_ = l.Close()                    // the server takes its place
+	start := fmt.Sprintf("PATH=$PATH:/usr/lib/postgresql/17/bin; initdb --username=postgres --auth=trust --no-sync /pg/data >/pg/log && exec postgres -D /pg/data -h 127.0.0.1 -p %d -k /pg", at.Port)
+	cmd := exec.CommandContext(x.Context(), "unshare", "--mount", "sh", "-euc",
+		`mount --rbind /dev "$1/dev" && exec chroot --userspec=1000:1000 "$1" /bin/sh -c "$2"`, "sh", filepath.Join(x.dir, "root"), start)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		x.Fatal(err)
+	}
+	x.Cleanup(func() { _ = cmd.Wait() }) // it was interrupted
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", at.String()); err == nil {
+			_ = conn.Close() // it was only tried
+			return at.Port
+		}
+		if time.Now().After(end) {
+			x.Fatal("PostgreSQL does not listen")
+		}
+	}
 }
 
 // BenchmarkLocalLife is from the save of a handler to the answer that it gives at the gateway,

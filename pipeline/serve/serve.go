@@ -239,17 +239,17 @@ func (f *Functions) start(ctx context.Context, s *served) error {
 	if err != nil {
 		return err
 	}
-	back := f.lead(ctx, s, c)
+	back := f.lead(ctx, s, c.Container)
 	if err := c.Ready(ctx, f.ready(s)); err != nil {
 		c.Close()
 		back()
-		return pipeline.While("running", err)
+		return err
 	}
 	if s.debug != nil {
 		s.debug.Listens()
 	}
 	s.since = time.Now()
-	if old := s.swap(&instance{Container: c, replaced: make(chan struct{})}); old != nil {
+	if old := s.swap(&instance{Container: c.Container, replaced: make(chan struct{})}); old != nil {
 		go old.retire(ctx)
 	}
 	return nil
