@@ -115,6 +115,61 @@ func workspaceTemplate(t *testing.T) *templates.Template {
 	})
 }
 
+// A Dockerfile that asks is told if no script of the handler's package.json has to run.
+func TestLifecycleScripts(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]string{
+		"":                                     "none",
+		`{}`:                                   "none",
+		`{"scripts": {"test": "node"}}`:        "none",
+		`{"scripts": {"postinstall": "make"}}`: "",
+		`{"scripts": {"prepare": "husky"}}`:    "",
+		`{"scripts": ["x"]}`:                   "", // the step says what is wrong
+		`{`:                                    "",
+	} {
+		handler := map[string]string{"hello/handler.js": "x"}
+		if list != "" {
+			handler["hello/package.json"] = list
+		}
+		tmpl := template(t, map[string]string{
+			"template.yml": "fprocess: ./run\npackages: [{ecosystem: npm, manifest: function/package.json, files: [function/.npmrc]}]\n",
+			"Dockerfile":   "FROM debian:bookworm-slim\nARG LIFECYCLE_SCRIPTS=run\nCOPY packages/ .\n", "function/handler.js": "starter", "function/package.json": "{}",
+		})
+		ctx, err := Assemble(t.Context(), Input{Function: function(), Template: tmpl, Root: files(t, handler), Watchdog: "none"})
+		if err != nil && list == "{" || err != nil && strings.Contains(list, "[") {
+			continue // it cannot be read for its packages either
+		}
+		if err != nil {
+			t.Errorf("%s: %v", list, err)
+			continue
+		}
+		if got := ctx.BuildArgs["LIFECYCLE_SCRIPTS"]; got != want {
+			t.Errorf("%s: %q, not %q", list, got, want)
+		}
+	}
+}
+
+// What a template has made beside its images is made beside those of the whole function.
+func TestCheckStage(t *testing.T) {
+	t.Parallel()
+	tmpl := template(t, map[string]string{
+		"template.yml": "fprocess: ./run\ncheck: shape\n", "function/x": "x",
+		"Dockerfile": "FROM debian:bookworm-slim AS base\nFROM base AS Shape\nRUN true\nFROM base\nCOPY function .\n",
+	})
+	for target, want := range map[string]string{"": "shape", "base": "", "debug": ""} {
+		ctx, err := Assemble(t.Context(), Input{Function: function(), Template: tmpl, Root: files(t, map[string]string{"hello/x": "y"}), Watchdog: "none", Target: target})
+		if target == "debug" {
+			if err == nil {
+				t.Error("a stage that is not there is taken")
+			}
+			continue
+		}
+		if err != nil || ctx.Check != want {
+			t.Errorf("%q: %+v, %v", target, ctx, err)
+		}
+	}
+}
+
 // project is a workspace with two functions, one of which depends on a library.
 func project(t *testing.T) string {
 	t.Helper()
