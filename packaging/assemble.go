@@ -72,13 +72,7 @@ type Context struct {
 	Unread []string
 	// Config is laid over the image configuration the Dockerfile leaves.
 	Config schema.ImageConfig
-	// Target is the stage that the image is made of; "" is the last.
-	Target string
-	// Check is the stage that has to be made beside the image; "" is none.
-	Check string
-	// Debugger is set for an image whose function is started under a debugger. No registry
-	// gets it.
-	Debugger bool
+	Stages
 	// Watchdog is which watchdog to layer in: "default" for fnb's own, an
 	// image reference, or "" for none, because none is wanted or the
 	// Dockerfile brings it.
@@ -93,6 +87,15 @@ type Context struct {
 	Packages Packages
 	// Secrets are the files of build secrets, by id. They are never in FS.
 	Secrets map[string]string
+}
+
+// Stages are those of the Dockerfile that are made.
+type Stages struct {
+	Target string // that the image is made of; "" is the last
+	Check  string // that has to be made beside the image; "" is none
+	// Debugger is set for an image whose function is started under a debugger. No registry
+	// gets it.
+	Debugger bool
 }
 
 // An OptionError is a build option that the template does not have.
@@ -286,7 +289,7 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Target: a.in.Target, Check: a.check(), Debugger: a.in.Debug}
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Stages: Stages{a.in.Target, a.check(), a.in.Debug}}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}

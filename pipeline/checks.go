@@ -98,7 +98,7 @@ func (p *Pipeline) TestStarter(ctx context.Context, fn schema.Function, tmpl *te
 
 func (p *Pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templates.Template, platform schema.Platform, o TestOptions) (TestResult, error) {
 	j := &Job{Function: fn, Refs: []Reference{{Text: fn.Name}}, Place: PlaceOf(p.Stack, fn)}
-	pl, err := p.prepareWith(ctx, j, Resolved{Template: tmpl, Pin: schema.Pin{Store: tmpl.Dir}})
+	pl, err := p.prepareWith(ctx, j, resolved{Template: tmpl, Pin: schema.Pin{Store: tmpl.Dir}})
 	if err != nil {
 		return TestResult{}, err
 	}

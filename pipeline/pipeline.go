@@ -33,13 +33,13 @@ func (p *Pipeline) Build(ctx context.Context, j *Job) (Outcome, error) {
 func (p *Pipeline) Prepare(ctx context.Context, j *Job) (*Plan, error) {
 	tmpl, err := p.resolve(ctx, j.Function)
 	if err != nil {
-		return &Plan{Job: j, assembled: assembled{Resolved: tmpl}}, err
+		return &Plan{Job: j, assembled: assembled{resolved: tmpl}}, err
 	}
 	return p.prepareWith(ctx, j, tmpl)
 }
 
 // prepareWith is Prepare with a template that is known.
-func (p *Pipeline) prepareWith(ctx context.Context, j *Job, tmpl Resolved) (*Plan, error) {
+func (p *Pipeline) prepareWith(ctx context.Context, j *Job, tmpl resolved) (*Plan, error) {
 	bc, err := p.assemble(ctx, j.Function, tmpl)
 	if err != nil {
 		return &Plan{Job: j, assembled: bc}, err

@@ -128,7 +128,7 @@ func TestPrepare(t *testing.T) {
 			t.Fatal(err)
 		}
 		if pl.Template == nil || pl.Pin.Store == "" {
-			t.Errorf("no template, or none with a pin: %+v", pl.Resolved)
+			t.Errorf("no template, or none with a pin: %+v", pl.resolved)
 		}
 		return pl.Digest
 	}

@@ -14,8 +14,8 @@ import (
 	"fnb/templates"
 )
 
-// A Resolved is a function's template.
-type Resolved struct {
+// A resolved is a function's template.
+type resolved struct {
 	findings
 	Template *templates.Template // nil where it was not found
 	Pin      schema.Pin
@@ -24,7 +24,7 @@ type Resolved struct {
 
 // An assembled is a function's build context.
 type assembled struct {
-	Resolved
+	resolved
 	context *packaging.Context // nil where there is none
 }
 
@@ -84,7 +84,7 @@ func (r *resolutions) forget() {
 func (p *Pipeline) ForgetTemplates() { p.templates.forget() }
 
 // resolve finds the function's template, once for all functions that want it.
-func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found Resolved, err error) {
+func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found resolved, err error) {
 	defer found.clock("resolve")()
 	if err := p.CheckPaths(fn); err != nil {
 		return found, While("checking its paths", err)
@@ -151,8 +151,8 @@ func (bc *assembled) instead(fn schema.Function) {
 }
 
 // assemble packages template and handler into a build context.
-func (p *Pipeline) assemble(ctx context.Context, fn schema.Function, tmpl Resolved) (bc assembled, err error) {
-	bc.Resolved = tmpl
+func (p *Pipeline) assemble(ctx context.Context, fn schema.Function, tmpl resolved) (bc assembled, err error) {
+	bc.resolved = tmpl
 	defer bc.clock("package")()
 	bc.context, err = packaging.Assemble(ctx, packaging.Input{
 		Function: p.ownSecrets(p.Titled(fn)), Template: tmpl.Template, Root: p.Reach.Root, Allow: p.Reach.Allow,

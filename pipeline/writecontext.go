@@ -12,7 +12,7 @@ import (
 // writeContext is build up to the build context, which it writes below a folder.
 func (p *Pipeline) writeContext(ctx context.Context, j *Job) (Outcome, error) {
 	tmpl, err := p.resolve(ctx, j.Function)
-	bc := assembled{Resolved: tmpl}
+	bc := assembled{resolved: tmpl}
 	if err == nil {
 		bc, err = p.assemble(ctx, j.Function, tmpl)
 	}
