@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-templates bench-sbom bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-fleet bench-templates bench-sbom bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -258,6 +258,9 @@ bench-rooms: watchdog ## run the benchmarks of the packages
 
 bench-run: standins ## measure fnb invoke, fnb run, --watch, a local life, --changed-since, audit and verify; some minutes
 	go test ./cmd/fnb -run '^$$' -bench 'Invoke|RunRequest|RunGateway|RunEnds|RunMemory|SaveToServing|LocalLife|ReachQuery|ChangedSince|Audit|VerifySigned' -benchtime 10x
+
+bench-fleet: ## measure fnb rebase with 300 functions for two platforms, killed 20 times; two minutes
+	go test ./cmd/fnb -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -timeout 30m
 
 bench-templates: standins ## measure the templates beside the servers that people would take instead, and write docs/benchmarks.md; fifteen minutes
 	@tools/setup wrk
