@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
@@ -16,7 +13,6 @@ import (
 
 	"fnb/internal/servers"
 	"fnb/internal/servers/checkers"
-	"fnb/internal/servers/tried"
 )
 
 // hasSigning is the condition "sign": cosign and oras are there. If they are required and are not, it is an error.
@@ -28,25 +24,15 @@ func hasSigning() (bool, error) {
 	return err == nil, nil
 }
 
-// cmdSigning: signing puts cosign, oras and crane into PATH; signing tried notes with which versions the script has passed.
+// cmdSigning: signing puts cosign, oras and crane into PATH.
 func cmdSigning(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: signing")
+	}
 	dir, err := checkers.Signing()
 	ts.Check(err)
-	switch {
-	case !neg && len(args) == 0:
-		ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+dir)
-	case !neg && args[0] == "tried":
-		for _, program := range []string{"cosign", "oras"} {
-			out, err := exec.Command(filepath.Join(dir, program), "version").Output()
-			ts.Check(err)
-			ts.Check(tried.Record(context.Background(), program, versionIn.FindString(string(out)), ts.Name()+".txtar"))
-		}
-	default:
-		ts.Fatalf("usage: signing [tried]")
-	}
+	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+dir)
 }
-
-var versionIn = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
 // hasOracles is the condition "oracles": osv-scanner and syft are there. If they are required and are not, it is an error.
 func hasOracles() (bool, error) {

@@ -31,8 +31,8 @@ const (
 	nodeSupplier = "OpenJS Foundation"
 	minLanguage  = 8 << 20  // bytes of the smallest of them; a script that starts one has fewer
 	maxWords     = 96 << 20 // bytes that are looked through
-	piece        = 1 << 20
-	longestWord  = 64 // bytes of what stands around a version
+	piece        = 4 << 20  // bytes that are asked for at once
+	longestWord  = 64       // bytes of what stands around a version
 )
 
 // language reads which version of a language a program is.
