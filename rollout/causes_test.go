@@ -100,6 +100,8 @@ func TestDeployed(t *testing.T) {
 		{"an image", []string{deployment(halfway), set, pod("new", waiting("ImagePullBackOff", "no such image"))}, false, true, "its image cannot be pulled: no such image"},
 		{"an old pod's image", []string{deployment(halfway), before, set, pod("old", waiting("ImagePullBackOff", "gone"))}, false, false, "1 of 2 pods are new, and 2 are available"},
 		{"a crash", []string{deployment(halfway), set, pod("new", waiting("CrashLoopBackOff", "back-off"))}, false, true, "it ends each time that it is started: exit code 3 (Error)"},
+		{"a function that does not answer", []string{deployment(halfway), set, pod("new", `{"containerStatuses": [{"ready": false, "state": {"running": {}}}]}`)}, false, false, "its pod runs, and does not say that it is ready"},
+		{"one that does", []string{deployment(halfway), set, pod("new", `{"containerStatuses": [{"ready": true, "state": {"running": {}}}]}`)}, false, false, "1 of 2 pods are new, and 2 are available"},
 		{"a secret", []string{deployment(halfway), set, pod("new", waiting("CreateContainerConfigError", "no secret"))}, false, true, "its container cannot be started: no secret"},
 		{"no node", []string{deployment(halfway), set, pod("new", `{"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]}`)}, false, false, "no node takes its pod: 0/1 nodes"},
 		{"a quota", []string{deployment(`{"observedGeneration": 3, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: team"}]}`)}, false, true, "the cluster makes no pod of it: exceeded quota: team"},

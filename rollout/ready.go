@@ -47,8 +47,10 @@ type status struct {
 type condition struct{ Type, Status, Reason, Message string }
 
 type containerStatus struct {
+	Ready bool `json:"ready"`
 	State struct {
 		Waiting *struct{ Reason, Message string } `json:"waiting"`
+		Running *struct{}                         `json:"running"`
 	} `json:"state"`
 	LastState struct {
 		Terminated *struct {
@@ -161,7 +163,7 @@ func deployed(d object, all []object) stage {
 		return stage{stuck: true, why: refusal(c.Message)}
 	}
 	if why := podTrouble(d, all); why != nil {
-		return stage{stuck: why.Kind != Unready, why: why}
+		return stage{stuck: why.Kind != Unready && why.Kind != Silent, why: why}
 	}
 	why := &Error{Kind: Unready, Text: fmt.Sprintf("%d of %d pods are new, and %d are available", s.UpdatedReplicas, wanted, s.AvailableReplicas)}
 	if c, ok := d.condition("Progressing", "False"); ok {
@@ -188,6 +190,9 @@ func podTrouble(d object, all []object) *Error {
 		for _, c := range o.Status.Containers {
 			if why := containerTrouble(d, c); why != nil {
 				return why
+			}
+			if c.State.Running != nil && !c.Ready {
+				found = &Error{Kind: Silent, Text: "its pod runs, and does not say that it is ready"}
 			}
 		}
 		if c, ok := o.condition("PodScheduled", "False"); ok {

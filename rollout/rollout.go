@@ -68,6 +68,7 @@ const (
 	Pull             // the image that cannot be pulled
 	Crash            // the function, which ends each time that it is started
 	Unready          // the function
+	Silent           // the function, which runs and does not say that it is ready
 	Unavailable      // the gateway behind which nobody answers
 	NotGateway       // what is no gateway of OpenFaaS's
 	Plaintext        // the gateway of another machine that is spoken to in clear text

@@ -22,7 +22,7 @@ func deployHints(err error) []string {
 	if out == nil {
 		out = d.functionHints(e)
 	}
-	if e.Kind == rollout.Pull || e.Kind == rollout.Crash || e.Kind == rollout.Unready {
+	if e.Kind == rollout.Pull || e.Kind == rollout.Crash || e.Kind == rollout.Unready || e.Kind == rollout.Silent {
 		if d.function.Previous != "" {
 			out = append(out, "run the image before again with: fnb deploy "+d.function.Name+d.place()+" --rollback")
 		}
@@ -113,6 +113,8 @@ func (d *deployError) functionHints(e *rollout.Error) []string {
 		return []string{"if the registry wants a login, give the cluster one with: " + d.kubectl("create secret docker-registry") + ", and see how far it comes with: " + pods}
 	case rollout.Crash:
 		return []string{logs}
+	case rollout.Silent:
+		return []string{logs, "if it only needs longer, give it more with: --timeout 5m"}
 	case rollout.Unready:
 		if d.to == "openfaas" {
 			return []string{logs, "if it only needs longer, give it more with: --timeout 5m"}

@@ -122,6 +122,7 @@ func TestHints(t *testing.T) {
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
 		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},
+		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Silent}, placement: placement{function: deploy.Function{Name: "f"}}}, "read its log with: kubectl logs --selector app.kubernetes.io/name=f"},
 		{&deployError{to: "openfaas", err: &rollout.Error{Kind: rollout.Unready}, placement: placement{namespace: "dev", function: deploy.Function{Name: "f", Previous: "x@y"}}}, "run the image before again with: fnb deploy f --to openfaas --namespace dev --rollback"},
 		{pods("?selector=app=bk&context=x", `kubectl: error: context "x" does not exist`), "see the contexts that there are with: kubectl config get-contexts"},
 		{pods("?selector=app=bk&namespace=b", `kubectl: Error from server (Forbidden): pods is forbidden: User "a" cannot list resource "pods" in API group "" in the namespace "b"`), "see what you may do there with: kubectl auth can-i list pods --namespace b; docs/builder.md has the Role that fnb needs"},
