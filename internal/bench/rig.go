@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -144,10 +148,29 @@ func (r *rig) run(ctx context.Context, dir string, env []string, name string, ar
 	return strings.TrimSpace(string(out)), nil
 }
 
-// build has fnb build and push the functions of a project.
+// build has fnb build and push the functions of a project. As with what it is compared with, nothing is
+// attached to the images.
 func (r *rig) build(ctx context.Context, dir string) error {
-	_, err := r.run(ctx, dir, r.env, r.fnb, "build", "--push", "--quiet")
+	return r.buildWith(ctx, dir, "--attest", "none")
+}
+
+func (r *rig) buildWith(ctx context.Context, dir string, flags ...string) error {
+	_, err := r.run(ctx, dir, r.env, r.fnb, append([]string{"build", "--push", "--quiet"}, flags...)...)
 	return err
+}
+
+// key makes a key that signs, and returns its file.
+func (r *rig) key() (string, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(r.dir, "key.pem")
+	return file, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600)
 }
 
 // buildctlBuild has buildctl build and push a build context.

@@ -19,6 +19,7 @@ func rows() []row {
 		{"foreign", "one line changed, a template of OpenFaaS's shape", "≤ 0.1 × buildctl", foreign},
 		{"hundred", "100 unchanged functions, build and push", "≤ 1 s", hundred},
 		{"twenty", "20 functions, all handlers changed", "≤ 1.15 × the floor", twenty},
+		{"attested", "the same with SBOM, provenance and a signature", "≤ 1.15 × without", attested},
 		{"files", "a handler of 10 000 files, unchanged", "≤ 0.3 s", manyFiles},
 		{"onefile", "a handler of 10 000 files, one changed", "≤ 1.0 × buildctl", oneFile},
 		{"second", "second machine, unchanged function", "no solve", secondMachine},
@@ -206,6 +207,32 @@ func hundred(ctx context.Context, r *rig) (result, error) {
 		return result{}, err
 	}
 	return result{fmt.Sprintf("%.2f s", m[0]), m[0], 1}, nil
+}
+
+// attested is what is attached to 20 images, and signed, against the same without it. "Default" is with the SBOM and the
+// provenance, which nobody has signed.
+func attested(ctx context.Context, r *rig) (result, error) {
+	const functions = 20
+	dir, err := r.copied("attested", functions, nil)
+	if err != nil {
+		return result{}, err
+	}
+	key, err := r.key()
+	if err != nil {
+		return result{}, err
+	}
+	var handlers []string
+	for i := range functions {
+		handlers = append(handlers, filepath.Join(dir, fmt.Sprintf("f%d", i), "handler.txt"))
+	}
+	m, err := race(2*r.rounds,
+		contender{"none", edit(handlers...), func() error { return r.build(ctx, dir) }},
+		contender{"default", edit(handlers...), func() error { return r.buildWith(ctx, dir) }},
+		contender{"signed", edit(handlers...), func() error { return r.buildWith(ctx, dir, "--sign", key) }})
+	if err != nil {
+		return result{}, err
+	}
+	return result{fmt.Sprintf("without %.2f s, default %.2f s (%.2f ×), signed too %.2f s", m[0], m[1], m[1]/m[0], m[2]), m[2] / m[0], 1.15}, nil
 }
 
 func twenty(ctx context.Context, r *rig) (result, error) {
