@@ -62,7 +62,7 @@ func image(t *testing.T, arch, version string) v1.Image {
 // index is for this machine's architecture and another one.
 func index(t *testing.T) v1.ImageIndex {
 	t.Helper()
-	var idx v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	idx := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for arch, version := range map[string]string{"s390x": "0.1.0", runtime.GOARCH: "1.3.0"} {
 		idx = mutate.AppendManifests(idx, mutate.IndexAddendum{Add: image(t, arch, version), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
 	}
