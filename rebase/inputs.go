@@ -12,9 +12,9 @@ import (
 	"fnb/trust/attestation"
 )
 
-// inputsOf are what decided an image, of which it has the digest in a label, as it is attached to the
+// InputsOf are what decided an image, of which it has the digest in a label, as it is attached to the
 // image. Nobody has to be trusted: a list with that digest is that list. nil is not known.
-func inputsOf(ctx context.Context, c *registry.Client, w *whole.Image, digest string) (packaging.Inputs, error) {
+func InputsOf(ctx context.Context, c *registry.Client, w *whole.Image, digest string) (packaging.Inputs, error) {
 	if digest == "" {
 		return nil, nil
 	}

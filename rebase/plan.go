@@ -325,7 +325,7 @@ func (c *change) compatible(ctx context.Context, s Swap) error {
 
 // write notes what the image becomes.
 func (c *change) write(ctx context.Context, e *rebaseplan.Image) error {
-	in, err := inputsOf(ctx, c.planner.Registry, c.whole, c.labels[words.LabelInput])
+	in, err := InputsOf(ctx, c.planner.Registry, c.whole, c.labels[words.LabelInput])
 	if err != nil {
 		return err
 	}

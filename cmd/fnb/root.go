@@ -80,7 +80,7 @@ func newRoot(s streams) *cobra.Command {
 	f.String(codeQualityFlag, "", "write problems with their places to `FILE`, as GitLab's code quality report")
 	root.AddCommand(
 		newNew(g), newAdopt(g), newBuild(g), newPush(g), newRun(g), newInvoke(g), newTest(g), newShell(g),
-		newLock(g), newOutdated(g), newUpdate(g), newRebase(g), newCopy(g),
+		newLock(g), newOutdated(g), newUpdate(g), newImpact(g), newRebase(g), newCopy(g),
 		newTemplate(g), newStoreCommand(g), newTrust(g), newImage(g), newBuilder(g), newPolicy(g),
 		newDeploy(g), newUp(g), newGenerate(g), newCI(g), newDoctor(g), newSign(g), newVerify(g), newKey(g), newSBOM(g), newAudit(g), newLogin(g), newLogout(g), newVersion(g),
 	)
