@@ -86,10 +86,14 @@ func openInspector(t *testing.T, address, path string) *websocket.Conn {
 		var targets []struct {
 			URL string `json:"webSocketDebuggerUrl"`
 		}
-		list := getDebugger(t, "http://"+address+"/json/list")
-		if err := json.Unmarshal(list, &targets); err != nil || len(targets) != 1 {
-			t.Fatalf("%s: %v", list, err)
-		}
+		// It listens before it has anything to debug.
+		fixture.Eventually(t, time.Minute, "the debugger has a target", func() bool {
+			list := getDebugger(t, "http://"+address+"/json/list")
+			if err := json.Unmarshal(list, &targets); err != nil {
+				t.Fatalf("%s: %v", list, err)
+			}
+			return len(targets) == 1
+		})
 		url = targets[0].URL
 	}
 	config, err := websocket.NewConfig(url, "http://localhost")
