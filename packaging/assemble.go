@@ -289,12 +289,12 @@ func (a *assembly) finish(ctx context.Context) (*Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Stages: Stages{a.in.Target, a.check(), a.in.Debug}}
+	dockerfile := a.dockerfile.Summary()
+	out := &Context{FS: view, Dockerfile: a.dockerfile, BuildArgs: a.args, Runtime: a.runtime, Packages: a.packages, Secrets: a.secrets, Stages: Stages{a.in.Target, a.check(dockerfile), a.in.Debug}}
 	if out.Files, err = a.in.Stats.sums(ctx, view); err != nil {
 		return nil, err
 	}
 	out.Digest = checksum.OfFiles(out.Files)
-	dockerfile := a.dockerfile.Summary()
 	if err := a.target(dockerfile); err != nil {
 		return nil, err
 	}

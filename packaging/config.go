@@ -64,10 +64,15 @@ func (a *assembly) unread(dockerfile schema.Dockerfile) []string {
 	})
 }
 
+// hasStage reports whether a Dockerfile has a stage of a name.
+func hasStage(dockerfile schema.Dockerfile, name string) bool {
+	return slices.ContainsFunc(dockerfile.Stages, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
 // target refuses a stage that the Dockerfile does not have.
 func (a *assembly) target(dockerfile schema.Dockerfile) error {
 	name := a.in.Target
-	if name == "" || slices.ContainsFunc(dockerfile.Stages, func(s string) bool { return strings.EqualFold(s, name) }) {
+	if name == "" || hasStage(dockerfile, name) {
 		return nil
 	}
 	known := slices.DeleteFunc(slices.Clone(dockerfile.Stages), func(s string) bool { return s == "" })

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"fnb/schema"
 	"fnb/schema/words"
 	"fnb/templates"
 )
@@ -33,9 +34,9 @@ func (a *assembly) chooseDebugger(context.Context) error {
 
 // check is the stage that the template has made beside an image of the whole function; one of another
 // stage is for looking at.
-func (a *assembly) check() string {
+func (a *assembly) check(dockerfile schema.Dockerfile) string {
 	check := a.in.Template.Manifest.Check
-	if a.in.Target != "" && !isDebugStage(a.in.Target) || !slices.ContainsFunc(a.stages(), func(name string) bool { return strings.EqualFold(name, check) }) {
+	if a.in.Target != "" && !isDebugStage(a.in.Target) || !hasStage(dockerfile, check) {
 		return ""
 	}
 	return check
