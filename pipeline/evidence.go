@@ -28,7 +28,6 @@ func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, made so
 		img.platforms = append(img.platforms, schema.PlatformReport{Platform: pl.String()})
 	}
 	ref := pl.Job.Refs[0]
-	named := !p.tagsLast()
 	if !p.attester.Any() {
 		return p.tagInputs(ctx, img, pl, made, nil)
 	}
@@ -39,12 +38,11 @@ func (p *Pipeline) finishPush(ctx context.Context, img *image, pl *Plan, made so
 	if err := p.attest(ctx, img, pl, made, known); err != nil {
 		return err
 	}
-	for _, r := range pl.Job.Refs {
-		if named {
-			break
-		}
-		if err := p.Registry.Tag(ctx, known, r.Text); err != nil {
-			return While("pushing "+r.Text, err)
+	if p.tagsLast() {
+		for _, r := range pl.Job.Refs {
+			if err := p.Registry.Tag(ctx, known, r.Text); err != nil {
+				return While("pushing "+r.Text, err)
+			}
 		}
 	}
 	return p.tagInputs(ctx, img, pl, made, known)
