@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -114,7 +113,7 @@ func (p *Pipeline) testOn(ctx context.Context, fn schema.Function, tmpl *templat
 // examples need, unless the options say otherwise.
 func (p *Pipeline) test(ctx context.Context, pl *Plan, with ContainerOptions, o probe.Options) (TestResult, error) {
 	r := TestResult{Function: pl.Job.Function.Name, place: pl.Job.Place}
-	about, err := p.about(pl.Job.Function)
+	about, err := store.AboutFunction(pl.Job.Function, p.Reach)
 	if err != nil {
 		return r, While("testing", err)
 	}
@@ -128,23 +127,6 @@ func (p *Pipeline) test(ctx context.Context, pl *Plan, with ContainerOptions, o 
 	o.Examples, o.Function = about.Examples, pl.Job.Function
 	err = p.testInto(ctx, &r, pl, req, o)
 	return r, While("testing", err)
-}
-
-// about is what the folder of a function's handler says of it.
-func (p *Pipeline) about(fn schema.Function) (store.About, error) {
-	if fn.Handler == "" {
-		return store.About{}, nil
-	}
-	dir, err := p.Reach.Path(fn.Handler)
-	if err != nil {
-		return store.About{}, err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return store.About{}, err
-	}
-	defer func() { _ = root.Close() }() // it was only read from
-	return store.ReadAbout(root.FS())
 }
 
 func (p *Pipeline) testInto(ctx context.Context, r *TestResult, pl *Plan, req containers.Request, o probe.Options) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -50,6 +51,24 @@ func ReadAbout(handler fs.FS) (About, error) {
 		a.Icon = "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(picture)
 	}
 	return a, schema.ValidateIcon(a.Icon)
+}
+
+// AboutFunction is what the folder of a function's handler says of it; nothing for one without a handler. Where the
+// folder may be is decided by within.
+func AboutFunction(fn schema.Function, within schema.Reach) (About, error) {
+	if fn.Handler == "" {
+		return About{}, nil
+	}
+	dir, err := within.Path(fn.Handler)
+	if err != nil {
+		return About{}, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return About{}, err
+	}
+	defer func() { _ = root.Close() }() // it was only read from
+	return ReadAbout(root.FS())
 }
 
 // readBounded reads a plain file that may not have more bytes than most.

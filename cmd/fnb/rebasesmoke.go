@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -90,19 +89,10 @@ func (g *globals) aboutRebased(i *rebaseplan.Image) (store.About, error) {
 		return store.About{}, err
 	}
 	fns, err := chooseFunctions(stack, []string{i.Function}, choice{})
-	if err != nil || fns[0].Handler == "" {
-		return store.About{}, err
-	}
-	dir, err := schema.Reach{Root: filepath.Dir(stack.File)}.Path(fns[0].Handler)
 	if err != nil {
 		return store.About{}, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return store.About{}, err
-	}
-	defer func() { _ = root.Close() }() // it was only read from
-	return store.ReadAbout(root.FS())
+	return store.AboutFunction(fns[0], schema.Reach{Root: filepath.Dir(stack.File)})
 }
 
 // failedChecks is an error that names the checks that failed; nil where none did.
