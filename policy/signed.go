@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -108,23 +109,32 @@ func (p *Policy) Signed(kind Kind, ref string, look Look) (notes []string, err e
 }
 
 func (f *finding) signed(kind Kind, ref string, look Look) {
-	for _, file := range f.p.each() {
+	for file, s := range f.p.signing(kind, ref) {
 		section, _ := images(file.Policy, kind)
-		for _, s := range file.signing[section] {
-			if !s.isFor(ref) {
-				continue
-			}
-			why, err := look(s.keys)
-			if err != nil && file.Mode == rules.Enforce && !f.p.trial {
-				f.errs = append(f.errs, fmt.Errorf("%s:%d: %s.signed-by: looking for signatures of %s: %w", file.File, s.At.Line, section, ref, err))
-				continue
-			}
-			if err != nil {
-				why = "nobody knows who has signed it: " + err.Error()
-			}
-			if why != "" {
-				f.at = s.At
-				f.breach(file, section+".signed-by", why)
+		why, err := look(s.keys)
+		if err != nil && file.Mode == rules.Enforce && !f.p.trial {
+			f.errs = append(f.errs, fmt.Errorf("%s:%d: %s.signed-by: looking for signatures of %s: %w", file.File, s.At.Line, section, ref, err))
+			continue
+		}
+		if err != nil {
+			why = "nobody knows who has signed it: " + err.Error()
+		}
+		if why != "" {
+			f.at = s.At
+			f.breach(file, section+".signed-by", why)
+		}
+	}
+}
+
+// signing are the rules about who must have signed an image of a kind, each with the policy that it is of.
+func (p *Policy) signing(kind Kind, ref string) iter.Seq2[*file, *signing] {
+	return func(yield func(*file, *signing) bool) {
+		for _, file := range p.each() {
+			section, _ := images(file.Policy, kind)
+			for i := range file.signing[section] {
+				if s := &file.signing[section][i]; s.isFor(ref) && !yield(file, s) {
+					return
+				}
 			}
 		}
 	}
@@ -132,21 +142,16 @@ func (f *finding) signed(kind Kind, ref string, look Look) {
 
 // Signs reports whether a rule is about who has signed an image of a kind.
 func (p *Policy) Signs(kind Kind, ref string) bool {
-	return slices.ContainsFunc(p.each(), func(file *file) bool {
-		section, _ := images(file.Policy, kind)
-		return slices.ContainsFunc(file.signing[section], func(s signing) bool { return s.isFor(ref) })
-	})
+	for range p.signing(kind, ref) {
+		return true
+	}
+	return false
 }
 
 // Signers are the keys of which, by the rules about it, an image of a kind must be signed: one of each list.
 func (p *Policy) Signers(kind Kind, ref string) (all [][]trust.TrustedKey) {
-	for _, file := range p.each() {
-		section, _ := images(file.Policy, kind)
-		for _, s := range file.signing[section] {
-			if s.isFor(ref) {
-				all = append(all, s.keys)
-			}
-		}
+	for _, s := range p.signing(kind, ref) {
+		all = append(all, s.keys)
 	}
 	return all
 }
