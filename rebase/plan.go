@@ -245,7 +245,7 @@ type change struct {
 // prove is an error that says why replacing the base image is not proven to be safe.
 func (c *change) prove(ctx context.Context) error {
 	if len(c.whole.Others) > 0 {
-		return errors.New("its index holds more than an image for each platform, such as attestations of what would be replaced")
+		return errOthers
 	}
 	for _, part := range c.whole.Parts {
 		s, err := c.provePlatform(ctx, part)

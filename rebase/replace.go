@@ -38,6 +38,9 @@ type WatchdogLayer struct {
 // errNotBelow says that an image is not made of its base image.
 var errNotBelow = errors.New("the old base image is not underneath: its layers are not those at the bottom")
 
+// errOthers says that an index cannot be written anew.
+var errOthers = errors.New("its index holds more than an image for each platform, such as attestations of what would be replaced")
+
 // Replace returns the image that a build with the new base image gives, as far as that can be told from
 // what is said of the images: the bytes are those that BuildKit's exporter writes. Why it cannot
 // be told is the error.
@@ -209,7 +212,7 @@ func Reindex(w *whole.Image, parts []whole.Part, labels map[string]string) ([]by
 		return nil, fmt.Errorf("reading its index: %w", err)
 	}
 	if len(w.Others) > 0 || len(index.Manifests) != len(parts) {
-		return nil, errors.New("its index holds more than an image for each platform, such as attestations of what would be replaced")
+		return nil, errOthers
 	}
 	for i := range index.Manifests {
 		index.Manifests[i].Digest, index.Manifests[i].Size = digest.Digest(parts[i].Descriptor.Digest.String()), parts[i].Descriptor.Size

@@ -34,9 +34,16 @@ type Finder struct {
 	Watchdogs map[string]rebase.WatchdogLayer    // those of this fnb
 	Version   string                             // of fnb
 
-	mu    sync.Mutex
-	hits  []*hit
-	notes []string
+	mu     sync.Mutex
+	hits   []*hit
+	notes  []string
+	inBase map[string]*inBase // by reference and platform
+}
+
+// An inBase is what was looked for in a base image, once for all images that are made of it.
+type inBase struct {
+	found *sbom.Package // nil where it is not there
+	err   error
 }
 
 // A Hit is an image that has what was looked for.
@@ -65,7 +72,7 @@ const atOnce = 8
 
 // Find looks at images. Notes say which could not be looked at, and are no error.
 func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) ([]Hit, []string, error) {
-	f.hits, f.notes = nil, nil
+	f.hits, f.notes, f.inBase = nil, nil, map[string]*inBase{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, s := range subjects {
@@ -301,12 +308,12 @@ func (f *Finder) place(ctx context.Context, text string) (string, error) {
 
 // decidePackage says whether a package is of the base image, and whether the newest one has it too.
 func (f *Finder) decidePackage(ctx context.Context, q Query, h *hit) error {
-	below, err := f.inBase(ctx, q, h, h.base+"@"+h.from)
+	below, err := f.below(ctx, q, h, h.base+"@"+h.from)
 	if err != nil || below == nil {
 		h.Action, h.Why = rebaseplan.Rebuild, "it is above the base image: its package list or a step of its build brings it"
 		return ctx.Err()
 	}
-	above, err := f.inBase(ctx, q, h, h.base)
+	above, err := f.below(ctx, q, h, h.base)
 	switch {
 	case err != nil:
 		h.Why = "its base image brings it, of which the newest cannot be read"
@@ -318,13 +325,25 @@ func (f *Finder) decidePackage(ctx context.Context, q Query, h *hit) error {
 	return ctx.Err()
 }
 
-// inBase is the package in a base image, of the platform of a hit; nil where it is not there.
-func (f *Finder) inBase(ctx context.Context, q Query, h *hit, ref string) (*sbom.Package, error) {
+// below is the package in a base image, of the platform of a hit; nil where it is not there.
+func (f *Finder) below(ctx context.Context, q Query, h *hit, ref string) (*sbom.Package, error) {
+	platform := images.PlatformOf(h.part.Descriptor)
+	key := ref + " " + platform.String()
+	known := f.inBase[key]
+	if known == nil {
+		known = &inBase{}
+		known.found, known.err = f.search(ctx, q, ref, platform)
+		f.inBase[key] = known
+	}
+	return known.found, known.err
+}
+
+func (f *Finder) search(ctx context.Context, q Query, ref string, platform schema.Platform) (*sbom.Package, error) {
 	at, err := f.place(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	of, err := f.Registry.Open(ctx, at, images.PlatformOf(h.part.Descriptor))
+	of, err := f.Registry.Open(ctx, at, platform)
 	if err != nil {
 		return nil, err
 	}
