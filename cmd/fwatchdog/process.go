@@ -168,6 +168,9 @@ func (k *children) fork(path string, argv []string, attr *syscall.ProcAttr) (int
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	pid, err := syscall.ForkExec(path, argv, attr)
+	if err != nil && withoutPidfd(attr.Sys, err) {
+		pid, err = syscall.ForkExec(path, argv, attr)
+	}
 	if err == nil {
 		k.known.Store(pid, struct{}{})
 	}
