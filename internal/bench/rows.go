@@ -64,15 +64,14 @@ func Handle(w http.ResponseWriter, _ *http.Request) {
 }
 `
 
-// koFunction is the same program as ko wants it.
-func (r *rig) koFunction(dir, to string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "main.go"))
+// koFunction is the same program as ko wants it, with the entrypoint that the template chooses for the handler.
+func (r *rig) koFunction(ctx context.Context, dir, to string) (string, error) {
+	to, err := r.project(to, map[string]string{"go.mod": "module handler/function\n\ngo 1.23\n", "handler.go": goHandler})
 	if err != nil {
 		return "", err
 	}
-	return r.project(to, map[string]string{
-		"go.mod": "module handler/function\n\ngo 1.23\n", "handler.go": goHandler, "cmd/f0/main.go": string(raw),
-	})
+	_, err = r.run(ctx, to, os.Environ(), "go", "run", filepath.Join(dir, "shape", "main.go"), filepath.Join(dir, "entry"), "cmd/f0", "handler/function")
+	return to, err
 }
 
 // goForAll is the same function for fnb, as a build context for buildctl, and for
@@ -84,7 +83,7 @@ func (r *rig) goForAll(ctx context.Context, name string) (dir, files, ko string,
 	if files, err = r.context(ctx, dir); err != nil {
 		return "", "", "", err
 	}
-	ko, err = r.koFunction(files, name+"-ko")
+	ko, err = r.koFunction(ctx, files, name+"-ko")
 	return dir, files, ko, err
 }
 
