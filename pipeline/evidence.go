@@ -132,7 +132,9 @@ func (p *Pipeline) Inventory(ctx context.Context, j *Job) ([]inventory.List, err
 	if err != nil {
 		return nil, While(doing, err)
 	}
-	out, err := inventory.OfStored(ctx, p.Images, j.Refs[0].Text, desc, p.aboutImage(pl))
+	about := p.aboutImage(pl)
+	about.Layers = p.attester.Layers
+	out, err := inventory.OfStored(ctx, p.Images, j.Refs[0].Text, desc, about)
 	return out, While(doing, err)
 }
 
@@ -144,6 +146,6 @@ func (p *Pipeline) aboutImage(pl *Plan) inventory.About {
 	list.Compiled(pl.context.FS, "entry")
 	return inventory.About{
 		Repository: pl.Job.Refs[0].Says.Name(), Created: time.Unix(p.created(), 0), Commit: pl.Pin.Commit,
-		Layers: p.attester.Layers, Locks: list,
+		Locks: list,
 	}
 }

@@ -50,7 +50,7 @@ type Attester struct {
 	Wants    Wants
 	Signer   *trust.Signer // signs what is said, and the image; nil signs nothing
 	Registry *registry.Client
-	Layers   *scan.Cache // what was found in layers before
+	Layers   *scan.Cache // what was found in layers before; nil remembers nothing
 
 	refusing sync.Map // hosts of registries that do not take it
 }
@@ -175,7 +175,9 @@ func (a *Attester) say(ctx context.Context, img Image, open opener) (all []said,
 	}
 	all = []said{first}
 	if a.Wants.SBOM {
-		lists, err := inventory.Of(ctx, img.Reference, img.Descriptor, img.Manifest, open, img.About)
+		about := img.About
+		about.Layers = a.Layers
+		lists, err := inventory.Of(ctx, img.Reference, img.Descriptor, img.Manifest, open, about)
 		if err != nil && (a.Wants.Demanded || ctx.Err() != nil) {
 			return nil, nil, fmt.Errorf("looking into %s: %w", img.Reference, err)
 		}

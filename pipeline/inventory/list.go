@@ -26,7 +26,10 @@ type List struct {
 func Of(ctx context.Context, ref string, desc v1.Descriptor, raw []byte, open func(v1.Descriptor) (io.ReadCloser, error), about About) ([]List, error) {
 	if !desc.MediaType.IsIndex() {
 		one, err := ofPlatform(ctx, ref, desc, raw, open, about)
-		return []List{one}, err
+		if err != nil {
+			return nil, err
+		}
+		return []List{one}, nil
 	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
