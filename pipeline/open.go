@@ -84,7 +84,7 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 	if s.CompareOnly {
 		p.allow.Policy = nil // what is not used need not be allowed
 	}
-	p.attester = &attest.Attester{Wants: s.Destination.Attest, Signer: m.Signer, Registry: m.Registry, Layers: &scan.Cache{Key: m.Version}}
+	p.attester = &attest.Attester{Wants: s.Destination.Attest, Signer: m.Signer, Registry: m.Registry, Layers: &scan.Cache{}}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if !s.Pinning.Offline {
 		signatures.Registry = m.Registry

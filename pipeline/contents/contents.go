@@ -27,6 +27,7 @@ import (
 	"fnb/registry"
 	"fnb/sbom"
 	"fnb/sbom/locks"
+	"fnb/sbom/scan"
 	"fnb/schema"
 )
 
@@ -208,7 +209,7 @@ func (f *Finder) file(key string) string {
 	if w, err := packaging.Watchdog(); err == nil {
 		own = fmt.Sprint(w.Layers)
 	}
-	sum := sha256.Sum256([]byte("contents 3\x00" + f.Version + "\x00" + own + "\x00" + key))
+	sum := sha256.Sum256([]byte("contents 3\x00" + scan.Format + "\x00" + f.Version + "\x00" + own + "\x00" + key))
 	return filepath.Join(f.Cache, hex.EncodeToString(sum[:16])+".json")
 }
 

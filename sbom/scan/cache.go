@@ -18,18 +18,20 @@ import (
 	"fnb/internal/disk"
 )
 
+// Format changes with what is found in images, and with how that is kept. What was found by another one is found anew, so it
+// is part of the name of whatever is kept of that.
+const Format = "2"
+
 const (
-	cacheFormat = "layer 1" // changes with what is found, or with how it is written
-	worthIt     = 64 << 10  // compressed bytes of a layer that is kept on disk: a smaller one is read again as quickly
-	maxKept     = 200       // layers on disk
-	maxFile     = 256 << 20 // bytes of one there
+	worthIt = 64 << 10  // compressed bytes of a layer that is kept on disk: a smaller one is read again as quickly
+	maxKept = 200       // layers on disk
+	maxFile = 256 << 20 // bytes of one there
 )
 
 // A Cache remembers what is in layers, by their digests. The zero value remembers it as long as it lives. It is
 // safe for concurrent use: a layer that several images have is read once.
 type Cache struct {
 	Dir string // what outlives the process; "" is nothing. It may be deleted at any time
-	Key string // of whoever finds: what another one has found does not count
 
 	mu    sync.Mutex
 	known map[v1.Hash]*known
@@ -106,7 +108,7 @@ func (c *Cache) file(digest v1.Hash) string {
 	if c.Dir == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(cacheFormat + "\x00" + c.Key + "\x00" + digest.String()))
+	sum := sha256.Sum256([]byte("layer " + Format + "\x00" + digest.String()))
 	return filepath.Join(c.Dir, hex.EncodeToString(sum[:16])+".json")
 }
 
