@@ -154,12 +154,19 @@ func (f Folder) Signed(repository, digest, key string) bool {
 }
 
 // Sign keeps that a key has signed an image. Where that fails, or is forgotten, its registry is asked
-// the next time.
+// the next time: so nobody waits for the disk.
 func (f Folder) Sign(repository, digest, key string) {
 	if f == "" || os.MkdirAll(string(f), 0o700) != nil {
 		return
 	}
-	all := append(f.signed(repository, key), digest)
-	all = all[max(len(all)-maxSigned, 0):]
-	_ = disk.ReplaceFile(f.signedFile(repository, key), []byte(strings.Join(all, "\n")+"\n"), 0o600) // see above
+	file := f.signedFile(repository, key)
+	if all := f.signed(repository, key); len(all) >= 2*maxSigned {
+		_ = disk.ReplaceFile(file, []byte(strings.Join(all[len(all)-maxSigned:], "\n")+"\n"), 0o600) // see above
+	}
+	w, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = w.WriteString(digest + "\n") // see above
+	_ = w.Close()
 }

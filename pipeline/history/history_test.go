@@ -1,9 +1,11 @@
 package history
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,4 +96,30 @@ func TestNone(t *testing.T) {
 	if _, ok := f.Read("x"); ok || f.Tested("x", input("1"), "test") {
 		t.Error("it remembers")
 	}
+}
+
+// What was signed is remembered for each key and repository, the last ones of many, and by several at a time.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	f := Folder(filepath.Join(t.TempDir(), "builds"))
+	if f.Signed("r", "d", "k") {
+		t.Error("it remembers what was never signed")
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() { f.Sign("r", fmt.Sprint("d", i), "k") })
+	}
+	wg.Wait()
+	for i := range 4 {
+		if d := fmt.Sprint("d", i); !f.Signed("r", d, "k") || f.Signed("other", d, "k") || f.Signed("r", d, "other") {
+			t.Errorf("%s is not just what was signed", d)
+		}
+	}
+	for i := range 3 * maxSigned {
+		f.Sign("r", fmt.Sprint("e", i), "k")
+	}
+	if f.Signed("r", "d0", "k") || !f.Signed("r", fmt.Sprint("e", 3*maxSigned-1), "k") || len(f.signed("r", "k")) > 2*maxSigned {
+		t.Errorf("%d are remembered", len(f.signed("r", "k")))
+	}
+	Folder("").Sign("r", "d", "k")
 }
