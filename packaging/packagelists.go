@@ -59,6 +59,8 @@ type Packages struct {
 	// Aged says that the template's Dockerfile declares PUBLISHED_BEFORE, and so tells the
 	// manager how old versions must be.
 	Aged bool
+	// Lockable says that the template's Dockerfile has a stage that makes a lock.
+	Lockable bool
 }
 
 // packageInputs are what packages are installed from and by.
@@ -133,7 +135,7 @@ func (a *assembly) ownLists() []schema.PackageList {
 func (a *assembly) addPackages(ctx context.Context) error {
 	own := a.ownLists()
 	if a.folder == "." || len(own) == 0 {
-		a.relockHandler()
+		a.inHandler()
 		return nil
 	}
 	s, err := a.surroundings()
@@ -182,10 +184,9 @@ func (a *assembly) hasLifecycleScripts() bool {
 	return slices.ContainsFunc([]string{"preinstall", "install", "postinstall", "prepare"}, func(name string) bool { return list.Scripts[name] != nil })
 }
 
-// relockHandler has the lock made of a list that the template's steps install from the
-// handler's folder itself, if the handler has it.
-func (a *assembly) relockHandler() {
-	if a.in.Relock == nil || a.folder == "." {
+// inHandler finds the list that the template's steps install from the handler's folder itself, if the handler has it.
+func (a *assembly) inHandler() {
+	if a.folder == "." {
 		return
 	}
 	for _, l := range a.in.Template.Packages.Lists {
@@ -195,7 +196,9 @@ func (a *assembly) relockHandler() {
 		}
 		if info, err := a.handler.Stat(strings.TrimPrefix(l.Manifest, a.folder+"/")); err == nil && info.Mode().IsRegular() {
 			a.packages = Packages{Manager: manager, Dir: a.dir, Member: "."}
-			a.given = a.in.Relock.args()
+			if a.in.Relock != nil {
+				a.given = a.in.Relock.args()
+			}
 			return
 		}
 	}
@@ -204,13 +207,14 @@ func (a *assembly) relockHandler() {
 // giveArgs sets the build args that say how packages are installed, if the Dockerfile
 // declares them and nobody else sets them.
 func (a *assembly) giveArgs(d *templates.Dockerfile) (changed bool) {
-	a.packages.Aged = slices.Contains(d.Summary().Args, publishedBeforeArg)
+	says := d.Summary()
+	a.packages.Aged, a.packages.Lockable = slices.Contains(says.Args, publishedBeforeArg), hasStage(says, words.LockStage)
 	for name, value := range a.given {
 		_, set := a.args[name]
 		if name == publishedBeforeArg || name == reviewedArg {
 			set = false // a stack cannot undo what a policy says
 		}
-		if !set && value != "" && slices.Contains(d.Summary().Args, name) {
+		if !set && value != "" && slices.Contains(says.Args, name) {
 			a.args[name] = value
 			changed = true
 		}

@@ -95,6 +95,13 @@ func (p *Policy) Source(kind Kind, identifier string, look Look) error {
 	return f.refused()
 }
 
+// Deploys reports whether any rule is about images that are run or deployed, whatever their age.
+func (p *Policy) Deploys() bool {
+	return slices.ContainsFunc(p.each(), func(file *file) bool {
+		return len(file.Images.Allow)+len(file.Images.Deny)+len(file.Images.SignedBy) > 0
+	})
+}
+
 // Gates reports whether any rule is about what solves read.
 func (p *Policy) Gates(kind Kind) bool {
 	return slices.ContainsFunc(p.each(), func(file *file) bool {

@@ -235,7 +235,7 @@ func TestKeys(t *testing.T) {
 	}
 	file := filepath.Join(dir, rules.FileName)
 	for name, want := range map[string]string{
-		"none.pub": "neither a public key nor", "big.pub": "larger than any file of keys", "out.pub": "escapes", "dir.pub": "is not a plain file", "x.pub": "no such file",
+		"none.pub": "neither a public key nor", "big.pub": "larger than any file of keys", "out.pub": "escapes", "dir.pub": "it is not a plain file", "x.pub": "no such file",
 	} {
 		if err := os.WriteFile(file, []byte("images:\n  signed-by: "+name+"\n"), 0o600); err != nil {
 			t.Fatal(err)

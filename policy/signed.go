@@ -60,40 +60,56 @@ func withKeys(p *rules.Policy) (*file, error) {
 	return nil, document.Join(problems)
 }
 
-// readKeys reads public keys: those of a file in a folder, which no link leads out of, or the text itself. A private key
-// is none.
+// A KeyError is a file of keys that a policy names and that cannot be read.
+type KeyError struct {
+	File string // beside the policy, as it is opened
+	Name string // as the policy has it
+	Err  error
+}
+
+func (e *KeyError) Error() string { return "the key " + e.Name + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *KeyError) Unwrap() error { return e.Err }
+
+// readKeys reads public keys: those of a file in a folder, or the text itself. A private key is none.
 func readKeys(dir, by string) ([]trust.TrustedKey, error) {
 	if rules.IsPublicKey(by) {
 		key, err := trust.ParsePublicKey([]byte(by))
 		return []trust.TrustedKey{{PublicKey: key}}, err
 	}
+	data, err := readFile(dir, path.Clean(by))
+	var keys []trust.TrustedKey
+	if err == nil {
+		keys, err = trust.ParseTrustedKeys(data)
+	}
+	if err != nil {
+		return nil, &KeyError{File: filepath.Join(dir, by), Name: by, Err: bare(err)}
+	}
+	return keys, nil
+}
+
+// readFile reads a plain file in a folder, which no link leads out of.
+func readFile(dir, name string) ([]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }() // it was only read from
-	name := path.Clean(by)
 	// Opening what is no plain file may never end.
 	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("the key %s is not a plain file", by)
+		return nil, errors.New("it is not a plain file")
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("the key %s: %w", by, bare(err))
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // the same
 	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("the key %s: %w", by, bare(err))
+	if err == nil && len(data) > maxKeyFile {
+		err = errors.New("it is larger than any file of keys")
 	}
-	if len(data) > maxKeyFile {
-		return nil, fmt.Errorf("the key %s: it is larger than any file of keys", by)
-	}
-	keys, err := trust.ParseTrustedKeys(data)
-	if err != nil {
-		return nil, fmt.Errorf("the key %s: %w", by, err)
-	}
-	return keys, nil
+	return data, err
 }
 
 // A Look finds out whether one of the keys has signed an image. why says what is wrong where none has; err is that it

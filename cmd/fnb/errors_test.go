@@ -114,6 +114,8 @@ func TestHints(t *testing.T) {
 		{&policy.Refusal{Rule: "bases.digest", Kind: policy.KindBase}, "pin it by its digest with: fnb lock"},
 		{&policy.Refusal{Rule: "templates.yanked", Kind: policy.KindTemplate, Reference: "acme/go@1", Use: "1.2.0"}, "move the pin to another version, such as 1.2.0, with: fnb update acme/go@1"},
 		{&policy.Refusal{Rule: "watchdog.min", Kind: policy.KindWatchdog, Name: "x:1"}, "have fnb put its own in: --watchdog default"},
+		{&policy.Refusal{Rule: "bases.min-age", Kind: policy.KindBase, Why: "it is dated 2099-01-01, which this machine's clock has not reached"}, "if the clock is wrong, set it; see it with: date -u"},
+		{fmt.Errorf("x: %w", &policy.KeyError{File: "keys/a.pub", Name: "a.pub", Err: fs.ErrNotExist}), "put the public key there: fnb key export NAME > keys/a.pub"},
 		{&policy.Refusal{Rule: "templates.signed-by", Kind: policy.KindTemplate, Reference: "acme/go"}, "see who has signed it with: fnb template show acme/go"},
 		{&policy.Refusal{Rule: "bases.signed-by", Kind: policy.KindBase, Name: "ghcr.io/acme/x:1"}, "if it is yours, sign it with: fnb sign ghcr.io/acme/x:1 --key KEY"},
 		{&policy.Refusal{Rule: "templates.allow", Kind: policy.KindTemplate}, "see which templates there are with: fnb template list"},

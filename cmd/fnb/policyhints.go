@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 
 	"fnb/internal/plain"
@@ -15,6 +16,9 @@ func policyHints(err error) []string {
 		return nil
 	}
 	var out []string
+	if k, ok := errors.AsType[*policy.KeyError](err); ok && errors.Is(k.Err, fs.ErrNotExist) {
+		out = append(out, "put the public key there: fnb key export NAME > "+plain.ShellWord(relative(k.File)))
+	}
 	for _, e := range deepest(err) {
 		if r, ok := errors.AsType[*policy.Refusal](e); ok {
 			out = append(out, satisfying(r))
@@ -43,6 +47,8 @@ func satisfying(r *policy.Refusal) string {
 	_, key, _ := strings.Cut(r.Rule, ".")
 	ref := plain.ShellWord(r.Reference)
 	switch {
+	case key == "min-age" && strings.Contains(r.Why, "this machine's clock"):
+		return "if the clock is wrong, set it; see it with: date -u"
 	case key == "min-age" && r.Kind == policy.KindPackages:
 		return "make the lock with the package manager itself, such as: npm install --package-lock-only --before DATE, or uv lock --exclude-newer DATE"
 	case key == "min-age":

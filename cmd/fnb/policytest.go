@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"fnb/internal/plain"
+	"fnb/pipeline/locks"
 	"fnb/pipeline/services"
 	"fnb/policy"
+	"fnb/registry"
+	"fnb/schema"
 	"fnb/schema/rules"
 )
 
@@ -17,7 +22,7 @@ func newPolicyTest(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [FUNCTION…]",
 		Short: "say what the policy would refuse",
-		Long: `Test asks the policy about everything that the stack's functions use, or those that are named, and changes nothing: templates, base images, images of services, watchdogs and the builder. It prints a line for each rule that is broken: whether it refuses or warns, the file and line of the rule, and why. The exit code is 8 if something would be refused.
+		Long: `Test asks the policy about everything that the functions of the stack file use, or those that are named. It changes nothing. It asks about templates, base images, images of services, watchdogs, the builder, package managers, and the functions' own images if they are pushed. It prints a line for each rule that is broken: whether it refuses or warns, the file and line of the rule, and why. The exit code is 8 if something would be refused.
 
 What fnb.lock lacks is looked up. What only a solve shows, such as a URL that a Dockerfile adds, is not seen here: the builder asks while it builds.`,
 		Example:           "  # before \"mode: warn\" becomes \"mode: enforce\"\n  fnb policy test",
@@ -57,7 +62,40 @@ func (g *globals) runPolicyTest(ctx context.Context, want wanted) error {
 	if err := p.Missed(ctx, plans); err != nil {
 		return err
 	}
+	if err := errors.Join(locks.Ask(p.Policy, plans), g.askDeployed(ctx, p, fns)); err != nil {
+		return err
+	}
 	return g.printRefusals(p.Policy)
+}
+
+// askDeployed asks the policy about the images of functions that their registries have, as whoever deploys them does.
+func (g *globals) askDeployed(ctx context.Context, p *shownPipeline, fns []schema.Function) error {
+	c := p.asked()
+	if c == nil || !p.Policy.Deploys() {
+		return nil
+	}
+	for _, fn := range fns {
+		image, err := schema.ParseImageRef(fn.Image)
+		if err != nil {
+			return err
+		}
+		image = image.Full()
+		desc, err := c.Head(ctx, image.String())
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case is[*registry.NotFoundError](err): // it is not pushed yet
+			continue
+		case err != nil:
+			g.tellMore([]string{fn.Name + ": its image is not looked at: " + plain.Short(err.Error())})
+			continue
+		}
+		image.Digest = desc.Digest.String()
+		if err := mayRun(ctx, p.Policy, c, image.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A refusedError is what the policy would refuse.

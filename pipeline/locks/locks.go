@@ -20,6 +20,7 @@ import (
 	"fnb/packaging"
 	"fnb/packaging/lists"
 	"fnb/pipeline"
+	"fnb/policy"
 	"fnb/schema"
 	"fnb/schema/languages"
 	"fnb/schema/words"
@@ -112,6 +113,24 @@ func Make(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, name
 	return m.all, append(passed, nothing...), nil
 }
 
+// Ask asks the policy about the package managers that [Make] would have choose versions for plans.
+func Ask(p *policy.Policy, plans []*pipeline.Plan) error {
+	var errs []error
+	for _, pl := range plans {
+		if packages := pl.Packages(); packages.Lockable {
+			errs = append(errs, ask(p, packages))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func ask(p *policy.Policy, packages packaging.Packages) error {
+	if m, ok := languages.ManagerNamed(packages.Manager); !ok || len(m.Locks) == 0 || m.Name == goModules {
+		return nil
+	}
+	return p.Packages(packages.Manager, packages.Aged)
+}
+
 // A making is locks under way.
 type making struct {
 	p    *pipeline.Pipeline
@@ -136,7 +155,7 @@ func (m *making) lock(ctx context.Context, fn schema.Function) error {
 	if manager, ok := languages.ManagerNamed(packages.Manager); ok && len(manager.Locks) == 0 {
 		return &LocklessError{manager.Name, manager.Manifest}
 	}
-	if err := m.p.Policy.Packages(packages.Manager, packages.Aged); err != nil && packages.Manager != goModules {
+	if err := ask(m.p.Policy, packages); err != nil {
 		return err
 	}
 	if before, ok := m.made[packages.Dir]; ok {
