@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"fnb/origin"
 	"fnb/registry/answers"
+	"fnb/registry/credentials"
 )
 
 // Options say how a [Client] speaks to registries. The zero value works.
@@ -52,7 +52,7 @@ type Options struct {
 // a blob, so one client should serve a whole run.
 type Client struct {
 	opts   Options
-	keys   *keychain
+	keys   *credentials.Keychain
 	trans  *retryTransport
 	reader http.RoundTripper // above trans
 	pings  *pingTransport    // above reader
@@ -83,17 +83,7 @@ func New(opts Options) (*Client, error) {
 	opts.Jobs = cmp.Or(max(opts.Jobs, 0), 4)
 	opts.UserAgent = cmp.Or(opts.UserAgent, "fnb")
 	c := &Client{opts: opts, slots: make(chan struct{}, opts.Jobs), stall: longestStall}
-	c.keys = &keychain{text: os.Getenv("DOCKER_AUTH_CONFIG")}
-	if f := dockerConfig(opts); f != "" {
-		c.keys.files = append(c.keys.files, f)
-	}
-	if opts.AuthFiles == nil {
-		opts.AuthFiles = podmanFiles()
-	}
-	c.keys.files = append(c.keys.files, opts.AuthFiles...)
-	if opts.Anonymous {
-		c.keys = &keychain{}
-	}
+	c.keys = credentials.New(credentials.Options{DockerConfig: opts.DockerConfig, AuthFiles: opts.AuthFiles, Anonymous: opts.Anonymous})
 	c.trans = newTransport(opts, c.plain)
 	c.reader = &traceTransport{inner: &answers.Transport{Inner: c.trans, Guarded: true}}
 	c.pings = &pingTransport{inner: c.reader}
@@ -102,7 +92,7 @@ func New(opts Options) (*Client, error) {
 
 // reset makes the client ask for credentials anew.
 func (c *Client) reset() error {
-	c.keys.forget()
+	c.keys.Forget()
 	// The transport does the waiting: it keeps to Retry-After and to contexts.
 	common := []remote.Option{
 		remote.WithAuthFromKeychain(c.keys),
@@ -182,7 +172,7 @@ func (c *Client) explain(ctx context.Context, err error, r reference) error {
 	if !ok {
 		return err
 	}
-	found, ferr := c.keys.find(ctx, r.repo.RegistryStr(), r.repo.RepositoryStr())
+	found, ferr := c.keys.Find(ctx, r.repo.RegistryStr(), r.repo.RepositoryStr())
 	auth.Anonymous = ferr == nil && found == (authn.AuthConfig{})
 	return err
 }

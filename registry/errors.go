@@ -14,6 +14,7 @@ import (
 
 	"fnb/images"
 	"fnb/internal/plain"
+	"fnb/registry/credentials"
 )
 
 // An AuthError says that a registry refused the credentials, or wants some.
@@ -206,7 +207,7 @@ func ours(err error) error {
 	if e, ok := errors.AsType[*AttachedError](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*helperError](err); ok {
+	if e, ok := errors.AsType[*credentials.HelperError](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*PlainHTTPError](err); ok {

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/name"
 
 	"fnb/images/imagestest"
 	"fnb/internal/fixture"
@@ -33,78 +32,6 @@ func writeFile(tb testing.TB, path, content string) string {
 	fixture.Must(tb, os.MkdirAll(filepath.Dir(path), 0o700))
 	fixture.Must(tb, os.WriteFile(path, []byte(content), 0o600))
 	return path
-}
-
-func TestCredentialFiles(t *testing.T) {
-	t.Parallel()
-	docker := `{"auths": {
-		"ghcr.io": {"auth": "` + basic("ada", "pa:ss") + `"},
-		"https://index.docker.io/v1/": {"auth": "` + basic("hub", "hubpass") + `"},
-		"https://old.example.com/v1/": {"username": "old", "password": "oldpass"},
-		"azure.example.com": {"auth": "` + basic("00000000-0000-0000-0000-000000000000", "") + `", "identitytoken": "tok"},
-		"empty.example.com": {}
-	}}`
-	podman := `{"auths": {
-		"quay.io": {"auth": "` + basic("all", "of-quay") + `"},
-		"quay.io/acme": {"auth": "` + basic("only", "acme") + `"},
-		"ghcr.io": {"auth": "` + basic("late", "r") + `"}
-	}}`
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "config.json"), docker)
-	auth := writeFile(t, filepath.Join(dir, "containers", "auth.json"), podman)
-	c := newClient(t, Options{DockerConfig: dir, AuthFiles: []string{filepath.Join(dir, "missing"), auth}})
-	for host, want := range map[string][2]string{
-		"ghcr.io":              {"ada", "pa:ss"},
-		"docker.io":            {"hub", "hubpass"},
-		"registry-1.docker.io": {"hub", "hubpass"},
-		"index.docker.io":      {"hub", "hubpass"},
-		"old.example.com":      {"old", "oldpass"},
-		"azure.example.com":    {"", "tok"},
-		"quay.io":              {"all", "of-quay"},
-		"empty.example.com":    {"", ""},
-		"unknown.example.com":  {"", ""},
-	} {
-		user, secret, err := c.Credentials(t.Context(), host)
-		if err != nil {
-			t.Errorf("%s: %v", host, err)
-		}
-		if got := [2]string{user, secret}; got != want {
-			t.Errorf("%s: %q, want %q", host, got, want)
-		}
-	}
-	for repository, want := range map[string]string{"quay.io/acme/hello": "only", "quay.io/other/hello": "all"} {
-		repo, err := name.NewRepository(repository)
-		fixture.Must(t, err)
-		a, err := c.keys.ResolveContext(t.Context(), repo)
-		fixture.Must(t, err)
-		got, err := a.Authorization()
-		if err != nil || got.Username != want {
-			t.Errorf("%s: %+v, %v", repository, got, err)
-		}
-	}
-}
-
-func TestBadCredentialFiles(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ name, content, want string }{
-		{"not JSON", `{"auths": s3cret`, "is not the JSON"},
-		{"not base64", `{"auths": {"ghcr.io": {"auth": "s3cret!"}}}`, "malformed"},
-		{"no colon", `{"auths": {"ghcr.io": {"auth": "czNjcmV0"}}}`, "malformed"},
-		{"a helper with a path", `{"credHelpers": {"ghcr.io": "../../s3cret"}}`, "not the name"},
-		{"a helper that is not there", `{"credHelpers": {"ghcr.io": "fnb-is-not-there"}}`, "docker-credential-fnb-is-not-there get: is not installed"},
-	} {
-		dir := t.TempDir()
-		writeFile(t, filepath.Join(dir, "config.json"), test.content)
-		_, _, err := newClient(t, Options{DockerConfig: dir}).Credentials(t.Context(), "ghcr.io")
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-	}
-	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "config.json"), "")
-	if _, _, err := newClient(t, Options{DockerConfig: dir}).Credentials(t.Context(), "ghcr.io"); err != nil {
-		t.Errorf("an empty file: %v", err)
-	}
 }
 
 // helperScript is a credential helper that keeps one file a server.
