@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,13 +29,17 @@ type RecordImage struct {
 	Ref       string                   `json:"ref"`              // repository and tag, for people; the digest decides
 	Digest    string                   `json:"digest,omitempty"` // of the image or its index; missing only in OpenFaaS's lists
 	Platforms map[string]PlatformImage `json:"platforms"`        // by platform, such as linux/arm64
+
+	Provenance string   `json:"provenance,omitempty"` // type of the provenance that was attached when it was published, such as https://slsa.dev/provenance/v1
+	SignedBy   []string `json:"signedBy,omitempty"`   // fingerprints of the keys whose signatures were verified when it was published, such as SHA256:…
 }
 
 // A PlatformImage is the image of one platform.
 type PlatformImage struct {
-	Digest string `json:"digest,omitempty"` // missing only in OpenFaaS's lists
-	Size   int64  `json:"size,omitempty"`   // bytes of its compressed layers
-	Ref    string `json:"ref,omitempty"`    // in OpenFaaS's lists: where it is
+	Digest   string `json:"digest,omitempty"`   // missing only in OpenFaaS's lists
+	Size     int64  `json:"size,omitempty"`     // bytes of its compressed layers
+	Packages int    `json:"packages,omitempty"` // how many its SBOM had when it was published; 0 where it had none
+	Ref      string `json:"ref,omitempty"`      // in OpenFaaS's lists: where it is
 }
 
 // A RecordRun says how a function is run.
@@ -153,6 +158,7 @@ func (r *storedReader) image(image *RecordImage) {
 	if len(image.Platforms) == 0 {
 		r.fail("image.platforms", "is missing")
 	}
+	r.evidence(image)
 	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
 		field, one := "image.platforms."+name, image.Platforms[name]
 		if p, err := ParsePlatform(name); err != nil {
@@ -166,8 +172,31 @@ func (r *storedReader) image(image *RecordImage) {
 		if one.Size < 0 {
 			r.fail(field+".size", "is negative")
 		}
+		if one.Packages < 0 {
+			r.fail(field+".packages", "is negative")
+		}
 		if one.Ref != "" {
 			r.fail(field+".ref", "has no place in a record: every platform is part of the image")
+		}
+	}
+}
+
+// maxSigners is how many keys an image may be signed by, as a record says it.
+const maxSigners = 20
+
+var fingerprintText = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+
+// evidence checks what a record says that is attached to an image.
+func (r *storedReader) evidence(image *RecordImage) {
+	if u, err := url.Parse(image.Provenance); image.Provenance != "" && (err != nil || u.Scheme != "https" || len(image.Provenance) > 200) {
+		r.fail("image.provenance", fmt.Sprintf("%q is not a type such as https://slsa.dev/provenance/v1", shorten(image.Provenance)))
+	}
+	if len(image.SignedBy) > maxSigners {
+		r.fail("image.signedBy", fmt.Sprintf("has more than %d entries", maxSigners))
+	}
+	for i, key := range image.SignedBy {
+		if !fingerprintText.MatchString(key) {
+			r.fail(fmt.Sprintf("image.signedBy[%d]", i), fmt.Sprintf("%q is not a fingerprint such as SHA256:…", shorten(key)))
 		}
 	}
 }

@@ -114,12 +114,17 @@ func describeRecordImage(s *sheet, image *schema.RecordImage) {
 	}
 	s.row("Image", image.Ref)
 	s.row("Digest", image.Digest)
+	s.row("Image signed by", strings.Join(image.SignedBy, ", "))
+	s.row("Provenance", image.Provenance)
 	s.head("Platforms")
 	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
 		p := image.Platforms[name]
 		size := ""
 		if p.Size > 0 {
 			size = fmt.Sprintf("%.1f MB", float64(p.Size)/1e6)
+		}
+		if p.Packages > 0 {
+			size += " SBOM of " + plain.Count(p.Packages, "package", "packages")
 		}
 		s.row("  "+name, strings.Join(strings.Fields(p.Ref+" "+size+" "+p.Digest), " "))
 	}

@@ -185,7 +185,7 @@ func (p *publishing) describe(ctx context.Context) error {
 		p.passed("platform", "%s %s, %.1f MB", one.Platform, one.Digest, float64(one.Size)/1e6)
 	}
 	p.builtFrom(ctx)
-	return nil
+	return p.evidence(ctx)
 }
 
 // builtFrom takes from the image's labels what it was built from.

@@ -16,6 +16,7 @@ type publishOptions struct {
 	about     string
 	platforms []string
 	secrets   []string
+	signedBy  []string
 	dry       bool
 	key       string
 	inputs    inputFlags // insecure registries, and paths outside
@@ -28,7 +29,7 @@ func newStorePublish(g *globals) *cobra.Command {
 		Short: "publish a version of a function in a store",
 		Long: `Publish records a function whose image is in a registry in a store that was added. It takes the image, how it is run and for which platforms from the stack file. Title, description, categories, licence, icon and examples come from function.yml, and the README from README.md, both beside the handler.
 
-Before that it asks the registry for the image, which must be there for every platform that is claimed. It runs the image in the builder, on each of its platforms that the builder has or emulates, and calls it with the examples, which must pass. Each check is told, and so is each platform on which it was not run. What it was built from is what the image's labels say, and the source is recorded where others can fetch the commit that is checked out.
+Before that it asks the registry for the image, which must be there for every platform that is claimed. It runs the image in the builder, on each of its platforms that the builder has or emulates, and calls it with the examples, which must pass. Each check is told, and so is each platform on which it was not run. The record also says what is attached to the image: how many packages its SBOM has, whether it has a provenance, and who has signed it. What it was built from is what the image's labels say, and the source is recorded where others can fetch the commit that is checked out.
 
 Without a stack file, or for an image that is not the stack's, --image names it, and --about the folder with function.yml and README.md.
 
@@ -54,6 +55,7 @@ If the namespace has keys ("fnb store owners"), the record is signed with --key.
 	f.StringVar(&o.about, "about", "", "read function.yml and README.md in `DIR` instead of the handler's folder")
 	f.StringArrayVar(&o.platforms, "platform", nil, "claim `PLATFORM` (repeatable; default the stack's, or all that the image has)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "give it a secret while the examples run, `id=NAME,src=FILE` or id=NAME,env=VAR (repeatable)")
+	f.StringArrayVar(&o.signedBy, "signed-by", nil, "the image must be signed by `KEY`, as fnb verify takes it, and the record says so (repeatable; default --key, if it has)")
 	addInsecureFlag(f, &o.inputs.insecure)
 	f.BoolVar(&o.dry, "dry-run", false, "check everything and print the record, but do not publish")
 	return cmd

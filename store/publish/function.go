@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"time"
 
@@ -96,6 +97,23 @@ func Draft(ctx context.Context, s *store.Finder, p FunctionPublication) (*Functi
 	d.Record = rec
 	_, err = remarshal(rec)
 	return d, err
+}
+
+// attachedAsIn is a record that says what an older one says was attached to the image when it was published: more may be
+// attached since, and the function is the same.
+func attachedAsIn(old, rec schema.Record) schema.Record {
+	if old.Image == nil || rec.Image == nil {
+		return rec
+	}
+	image := *rec.Image
+	image.Provenance, image.SignedBy = old.Image.Provenance, old.Image.SignedBy
+	image.Platforms = maps.Clone(image.Platforms)
+	for name, p := range image.Platforms {
+		p.Packages = old.Image.Platforms[name].Packages
+		image.Platforms[name] = p
+	}
+	rec.Image = &image
+	return rec
 }
 
 // functionSource is where others can fetch the handler; nil and why where they

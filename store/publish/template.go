@@ -293,7 +293,7 @@ func newRecord(s *store.Finder, tree records.Tree, rec schema.Record, tags []str
 	dir := path.Dir(path.Dir(file))
 	if data, err := tree.Read(file); err == nil {
 		old, err := schema.ParseRecord(file, data)
-		if err == nil && records.Content(old) == records.Content(rec) {
+		if err == nil && records.Content(old) == records.Content(attachedAsIn(old, rec)) {
 			return nil, nil
 		}
 		return nil, &ConflictError{Kind: rec.Kind, Name: rec.Name, Version: rec.Version, Have: old.Checksum, Want: rec.Checksum}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/schema/words"
 	"fnb/store/records"
@@ -180,6 +181,7 @@ func recordFacts(r schema.Record) []Fact {
 		}
 		all = append(all, facts(Fact{Name: name, Value: cmp.Or(value, p.Ref), Code: true})...)
 	}
+	all = append(all, evidence(r.Image)...)
 	if b := r.Built; b != nil {
 		all = append(all, facts(Fact{Name: "Built from template", Value: b.Template}, Fact{Name: "Template's checksum", Value: b.Checksum, Code: true})...)
 		if b.Git != nil {
@@ -190,6 +192,19 @@ func recordFacts(r schema.Record) []Fact {
 		all = append(all, Fact{Name: "Icon", Value: r.Icon, Link: r.Icon})
 	}
 	return all
+}
+
+// evidence is what was attached to an image when it was published.
+func evidence(image *schema.RecordImage) []Fact {
+	var lists []string
+	for _, name := range slices.Sorted(maps.Keys(image.Platforms)) {
+		if n := image.Platforms[name].Packages; n > 0 {
+			lists = append(lists, plain.Count(n, "package", "packages")+" ("+name+")")
+		}
+	}
+	return facts(
+		Fact{Name: "SBOM", Value: strings.Join(lists, ", ")}, Fact{Name: "Provenance", Value: image.Provenance, Code: true},
+		Fact{Name: "Image signed by", Value: strings.Join(image.SignedBy, ", "), Code: true})
 }
 
 func gitFacts(g schema.GitSource) []Fact {

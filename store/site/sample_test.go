@@ -55,8 +55,8 @@ func functionPackage() records.Package {
 			V: 1, Kind: schema.KindFunction, Name: "acme/shorten", Version: v, Language: "python", License: "MIT", Published: day(n),
 			Title: "Shorten", Description: "Keeps the sentences of a text that say the most, and drops the rest.", Author: "Ann Example",
 			Categories: []string{"text", "data"}, README: sampleReadme,
-			Image: &schema.RecordImage{Ref: "ghcr.io/acme/shorten:" + v, Digest: "sha256:" + strings.Repeat("1f", 32), Platforms: map[string]schema.PlatformImage{
-				"linux/amd64": {Digest: "sha256:" + strings.Repeat("2a", 32), Size: 18_123_456}, "linux/arm64": {Digest: "sha256:" + strings.Repeat("3b", 32), Size: 17_923_456},
+			Image: &schema.RecordImage{Ref: "ghcr.io/acme/shorten:" + v, Digest: "sha256:" + strings.Repeat("1f", 32), Provenance: "https://slsa.dev/provenance/v1", SignedBy: []string{"SHA256:" + strings.Repeat("A", 43)}, Platforms: map[string]schema.PlatformImage{
+				"linux/amd64": {Digest: "sha256:" + strings.Repeat("2a", 32), Size: 18_123_456, Packages: 92}, "linux/arm64": {Digest: "sha256:" + strings.Repeat("3b", 32), Size: 17_923_456},
 			}},
 			Run: &schema.RecordRun{
 				FProcess: "python index.py", Environment: map[string]string{"write_timeout": "10s", "sentences": "3"}, ReadOnlyRootFilesystem: true,
@@ -143,7 +143,7 @@ func hostile(tb testing.TB) Detail {
 		r.README = "# " + x + "\n\n" + x + "\n\n<script>alert(3)</script>\n\n[a](javascript:alert(4)) [b](data:text/html,x) ![c](javascript:x) <javascript:alert(5)> [d](<https://x.example/\"onclick=alert(6)>)\n\n```" + x + "\n" + x + "\n```\n\n[ref]: javascript:alert(7)\n[ref]\n\n<a href='javascript:alert(8)'>e</a>\n\n![remote](https://track.example/pixel.png)\n"
 		r.Icon = "https://track.example/icon.png"
 		r.FNB = x
-		r.Image.Ref, r.Image.Digest = x, x
+		r.Image.Ref, r.Image.Digest, r.Image.Provenance, r.Image.SignedBy = x, x, x, []string{x}
 		r.Image.Platforms = map[string]schema.PlatformImage{x: {Digest: x, Size: 5}}
 		r.Run = &schema.RecordRun{FProcess: x, Environment: map[string]string{x: x}, Labels: map[string]string{x: x}, Annotations: map[string]string{x: x}, Secrets: []string{x}, Limits: &schema.RecordResources{Memory: x, CPU: x}}
 		r.Built = &schema.RecordBuilt{Template: x, Checksum: x, Git: &schema.GitSource{URL: "javascript:alert(9)//" + x, Ref: x, Commit: x, Path: x}}

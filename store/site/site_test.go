@@ -548,3 +548,17 @@ func BenchmarkBrowser(b *testing.B) {
 	}
 	b.ReportMetric(all[len(all)-1], "worst-search-ms")
 }
+
+// A function's page says what is attached to its image.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{}
+	for _, f := range Describe(functionPackage(), nil).Facts {
+		said[f.Name] = f.Value
+	}
+	for name, want := range map[string]string{"SBOM": "92 packages (linux/amd64)", "Provenance": "https://slsa.dev/provenance/v1", "Image signed by": "SHA256:" + strings.Repeat("A", 43)} {
+		if said[name] != want {
+			t.Errorf("%s: %q, not %q", name, said[name], want)
+		}
+	}
+}
