@@ -28,6 +28,8 @@ func newCIInit(g *globals) *cobra.Command {
 		Short: "write a pipeline for the stack at hand",
 		Long: `Init writes a pipeline into the repository of the stack: for GitHub Actions, Forgejo, Gitea, GitLab CI or Tekton. It builds and tests proposed changes, and builds, tests and pushes what is merged; functions whose inputs did not change are skipped by fnb itself. fnb.lock must cover everything, the build cache is in the registry, and permissions are the least that do. The job of a proposed change has the password of no registry and may write nothing. Images are taken by digest.
 
+What is pushed has an SBOM and a provenance. It is signed where the system has a key as the secret SIGNING_KEY, with its password as SIGNING_KEY_PASSWORD; docs/ci.md says where each system keeps it.
+
 With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
 
 ` + aboutFnbSource + ` A Tekton pipeline has parameters for both, and one for the commit that was built last, before.

@@ -24,7 +24,7 @@ import (
 // cmdRunPipeline: runpipeline SYSTEM FILE [NAME=VALUE…] runs the shell steps of
 // a pipeline, as its system would: each with its own shell, variables and
 // conditions. The values stand for what the system knows, such as
-// github.event_name=push. Steps that use an action are the system's own.
+// github.event_name=push; @FILE is what a file has. Steps that use an action are the system's own.
 func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: runpipeline SYSTEM FILE NAME=VALUE…")
@@ -32,6 +32,9 @@ func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 	known := map[string]string{}
 	for _, a := range args[2:] {
 		k, v, _ := strings.Cut(a, "=")
+		if file, ok := strings.CutPrefix(v, "@"); ok {
+			v = ts.ReadFile(file)
+		}
 		known[k] = v
 	}
 	data := []byte(ts.ReadFile(args[1]))
