@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"fnb/packaging"
 	"fnb/registry"
 	"fnb/registry/whole"
+	"fnb/sbom/scan"
 	"fnb/schema"
 	"fnb/schema/rebaseplan"
 	"fnb/schema/words"
@@ -51,18 +53,18 @@ type Checks struct {
 	// Rebuild is the digest of the image that a build with the new base image gives, of the images that
 	// Smoke tests. Only what is equal keeps the input digest. nil, and "", is not known.
 	Rebuild func(ctx context.Context, i *rebaseplan.Image) (digest string, err error)
-	// Written is called with an image that is in its registry by its digest; nil is nobody.
-	Written func(ctx context.Context, i *rebaseplan.Image, ref string, made v1.Descriptor) error
+	// Evidence is attached to what is written; the zero value is none.
+	Evidence Evidence
 }
 
 // An Outcome is what became of an image.
 type Outcome struct {
 	Image   *rebaseplan.Image
 	State   rebaseplan.State
-	Becomes string // its digest now
-	Before  bool   // it was done before
-	Err     error  // why it failed
-	Note    string // what there is to know beside; "" is nothing
+	Becomes string   // its digest now
+	Before  bool     // it was done before
+	Err     error    // why it failed
+	Notes   []string // what there is to know beside
 }
 
 // A Summary is what became of a plan.
@@ -77,7 +79,10 @@ var errEnough = errors.New("too many images failed")
 // Apply does what the plan says: the first image of each class, and then the rest of those whose first was done. A
 // failure is an [Outcome], and images that are done stay done. An error is one of the journal or the context's.
 func (a *Applier) Apply(ctx context.Context) (Summary, error) {
-	a.shelf, a.sum = shelf{client: a.Registry, places: a.Places}, Summary{}
+	a.shelf, a.sum = shelf{client: a.Registry, places: a.Places, layers: &scan.Cache{}}, Summary{}
+	if e := a.Evidence.Attester; e != nil && e.Layers != nil {
+		a.shelf.layers = e.Layers
+	}
 	firsts, rest := a.canaries()
 	a.sum.Left = len(firsts)
 	for _, all := range rest {
@@ -140,7 +145,7 @@ func (a *Applier) next(ctx context.Context, i *rebaseplan.Image, checked, claim 
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	w := work{applier: a, image: i, checked: checked, claim: claim}
+	w := work{applier: a, image: i, checked: checked, claim: claim, began: time.Now()}
 	out := Outcome{Image: i, State: rebaseplan.Done}
 	if last, ok := a.Journal.Last(i.Reference()); ok && last.State == rebaseplan.Done {
 		out.Before, out.Becomes = true, last.Becomes
@@ -152,7 +157,7 @@ func (a *Applier) next(ctx context.Context, i *rebaseplan.Image, checked, claim 
 		out.State = rebaseplan.Failed
 		err = a.Journal.Add(rebaseplan.Entry{Image: i.Reference(), State: rebaseplan.Failed, Becomes: w.made.digest, Why: out.Err.Error()})
 	} else {
-		out.Becomes, out.Note = w.made.digest, w.note
+		out.Becomes, out.Notes = w.made.digest, w.notes
 		err = a.Journal.Add(rebaseplan.Entry{Image: i.Reference(), State: rebaseplan.Done, Becomes: w.made.digest, Tags: w.tags()})
 	}
 	if err != nil {
@@ -192,11 +197,13 @@ type work struct {
 	applier        *Applier
 	image          *rebaseplan.Image
 	checked, claim bool
+	began          time.Time
 	whole          *whole.Image // as it was
+	change         change
 	swaps          []Swap
 	made           remade
 	brought        registry.Pushed
-	note           string
+	notes          []string
 }
 
 // tags are those that name the image when it is done.
@@ -265,6 +272,7 @@ func (w *work) prepare(ctx context.Context) error {
 		to = old
 	}
 	c.old, c.to = old, to
+	w.change = c
 	for _, part := range w.whole.Parts {
 		s, err := c.swap(part)
 		if err != nil {
@@ -292,12 +300,12 @@ func (w *work) compare(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		w.note = "it was not built again, so images of its class get no input digest: " + err.Error()
+		w.notes = append(w.notes, "it was not built again, so images of its class get no input digest: "+err.Error())
 		return nil
 	}
 	w.claim = digest == w.image.Becomes
 	if !w.claim && digest != "" {
-		w.note = "a build gives " + digest + ": images of its class get no input digest, and are made again by the next build"
+		w.notes = append(w.notes, "a build gives "+digest+": images of its class get no input digest, and are made again by the next build")
 	}
 	return nil
 }
@@ -361,7 +369,7 @@ func (w *work) upload(ctx context.Context) error {
 
 // aside reports whether the image is used by its digest before a tag names it.
 func (w *work) aside() bool {
-	return w.applier.Written != nil || w.checked && w.applier.Smoke != nil || len(w.image.Tags) == 0
+	return w.applier.Evidence.Attester != nil || w.checked && w.applier.Smoke != nil || len(w.image.Tags) == 0
 }
 
 // layers brings the layers that the image of a platform did not have before.
@@ -446,7 +454,7 @@ func (w *work) count(b registry.Pushed) {
 	w.brought.Present += b.Present
 }
 
-// check tests what is in the registry and has no name yet.
+// check tests what is in the registry and has no name yet, and says what it is.
 func (w *work) check(ctx context.Context) error {
 	ref := w.image.Repository + "@" + w.made.digest
 	if w.checked && w.applier.Smoke != nil {
@@ -457,14 +465,7 @@ func (w *work) check(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.applier.Written == nil {
-		return nil
-	}
-	h, err := v1.NewHash(w.made.digest)
-	if err != nil {
-		return err
-	}
-	return w.applier.Written(ctx, w.image, ref, v1.Descriptor{MediaType: w.whole.Descriptor.MediaType, Digest: h, Size: int64(len(w.made.raw))})
+	return w.attest(ctx)
 }
 
 // move has the tags name the image. The one of its inputs comes last: whoever looks for it finds

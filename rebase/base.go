@@ -27,6 +27,7 @@ type base struct {
 	at        string // repository that it is read from, which may be a mirror's
 	whole     *whole.Image
 	client    *registry.Client
+	layers    *scan.Cache
 
 	mu    sync.Mutex
 	found map[string]*scan.Found // by platform
@@ -60,7 +61,7 @@ func (b *base) contents(ctx context.Context, p whole.Part) (*scan.Found, error) 
 	if err != nil {
 		return nil, err
 	}
-	f, err := scan.Image(ctx, opened.Image)
+	f, err := b.layers.Image(ctx, opened.Image)
 	if err != nil {
 		return nil, fmt.Errorf("looking into %s: %w", b.reference, err)
 	}
@@ -166,6 +167,7 @@ func changes(old, to *scan.Found) []string {
 type shelf struct {
 	client *registry.Client
 	places func(ref schema.ImageRef) []string // where to look for one; nil is itself
+	layers *scan.Cache                        // what was found in layers before
 
 	mu    sync.Mutex
 	known map[string]*shelved // by reference and digest
@@ -240,7 +242,7 @@ func (s *shelf) read(ctx context.Context, ref schema.ImageRef) (*base, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &base{reference: named.String(), digest: w.Descriptor.Digest.String(), at: at.Name(), whole: w, client: s.client}, nil
+		return &base{reference: named.String(), digest: w.Descriptor.Digest.String(), at: at.Name(), whole: w, client: s.client, layers: s.layers}, nil
 	}
 	return nil, errors.Join(errs...)
 }

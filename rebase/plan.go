@@ -15,6 +15,7 @@ import (
 
 	"fnb/registry"
 	"fnb/registry/whole"
+	"fnb/sbom/scan"
 	"fnb/schema"
 	"fnb/schema/rebaseplan"
 	"fnb/schema/words"
@@ -34,8 +35,9 @@ type Planner struct {
 	Watchdogs map[string]WatchdogLayer
 	// Places are the references under which a base image is looked for, such as those of mirrors; nil is its own.
 	Places   func(ref schema.ImageRef) []string
-	Version  string // of fnb
-	Parallel int    // images at a time; 0 is 8
+	Version  string      // of fnb
+	Parallel int         // images at a time; 0 is 8
+	Layers   *scan.Cache // what was found in layers before; nil remembers nothing
 
 	news  map[string]*base // by reference, with its tag
 	shelf shelf
@@ -50,7 +52,7 @@ const atOnce = 8
 // says so. An error is one of the new base images'.
 func (p *Planner) Plan(ctx context.Context, subjects []Subject) (*rebaseplan.Plan, error) {
 	p.news, p.seen = map[string]*base{}, map[string]int{}
-	p.shelf = shelf{client: p.Registry, places: p.Places}
+	p.shelf = shelf{client: p.Registry, places: p.Places, layers: cmp.Or(p.Layers, &scan.Cache{})}
 	p.plan = rebaseplan.Plan{FNB: p.Version}
 	for _, text := range p.Bases {
 		ref, err := schema.ParseImageRef(text)

@@ -1,14 +1,21 @@
 package rebase
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"fnb/packaging"
+	"fnb/sbom/scan"
 )
 
 // OwnWatchdogs are the layers of this fnb's watchdog, by platform.
@@ -37,6 +44,22 @@ func OwnWatchdogs() (map[string]WatchdogLayer, error) {
 		out[platform] = l
 	}
 	return out, nil
+}
+
+// watchdogFile is where a watchdog is in an image.
+const watchdogFile = "usr/bin/fwatchdog"
+
+// contents is what a watchdog is made of.
+func (l *WatchdogLayer) contents(ctx context.Context, known *scan.Cache) (scan.Found, error) {
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(l.Blob)), nil })
+	if err != nil {
+		return scan.Found{}, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return scan.Found{}, err
+	}
+	return known.Image(ctx, img)
 }
 
 func blobPath(d digest.Digest) string {

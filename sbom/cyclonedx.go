@@ -216,7 +216,7 @@ func (p *Package) cdx() cdxComponent {
 	}
 	source := strings.TrimSpace(p.Source.Name + " " + p.Source.Version)
 	c.Properties = properties(propDirect, direct, propEcosystem, p.Ecosystem, propEvidence, string(p.Evidence), propSource, source)
-	for _, w := range p.Where[:min(len(p.Where), 10)] {
+	for _, w := range p.Where[:min(len(p.Where), maxTold)] {
 		c.Properties = append(c.Properties, cdxNamedValue{propWhere, w})
 	}
 	return c

@@ -211,7 +211,10 @@ func (p *Package) identify() {
 	case "npm":
 		p.Ecosystem, p.Name = NPM, joined("/")
 	case "golang":
-		p.Ecosystem, p.Name, p.Version = Go, joined("/"), strings.TrimPrefix(u.Version, "v")
+		p.Ecosystem, p.Version = Go, strings.TrimPrefix(u.Version, "v")
+		if name := joined("/"); !strings.EqualFold(name, p.Name) { // a package URL has it in lower case
+			p.Name = name
+		}
 	case "cargo":
 		p.Ecosystem, p.Name = Crates, u.Name
 	case "maven":

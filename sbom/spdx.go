@@ -239,7 +239,7 @@ func (p *Package) key() string {
 func (p *Package) told() string {
 	text := string(p.Evidence)
 	if len(p.Where) > 0 {
-		text += ": " + strings.Join(p.Where[:min(len(p.Where), 10)], ", ")
+		text += ": " + strings.Join(p.Where[:min(len(p.Where), maxTold)], ", ")
 	}
 	if p.Direct {
 		text += "; the function asks for it itself"

@@ -26,6 +26,7 @@ type rebaseOptions struct {
 type carryFlags struct {
 	smoke       string
 	sign        string
+	attest      attestFlags
 	password    keyFlags
 	move        bool
 	suffix      string
@@ -51,6 +52,8 @@ With --plan it looks at the images and writes a file that says what becomes of e
 With --apply it does what the file says. All platforms of an image are written before its tags are moved, and a tag is moved only if it names what the plan saw. First one image of each template is done, then the rest. What is done stands in a journal beside the plan: the same command again goes on where it was ended.
 
 With --undo the tags name again what they did. The old images stay in the registry.
+
+To what is written its provenance is attached, before a tag names it, and with --sign a signature. If the image had an SBOM, that is attached with the packages of the new base image. --attest says which, or none.
 
 --smoke sample makes the contract test with the first image of each template, before its tags are moved. It needs a builder.`,
 		Example: "  # what would a new python:3.13-slim-bookworm change?\n  fnb rebase --base python:3.13-slim-bookworm --plan plan.json\n\n" +
@@ -81,6 +84,7 @@ With --undo the tags name again what they did. The old images stay in the regist
 	f.StringVar(&o.undo, "undo", "", "take back what was done of the plan `FILE`")
 	f.StringVar(&o.carry.smoke, "smoke", smokeSample, "with --apply, test `WHICH` images before their tags are moved: sample, all or none")
 	f.StringVar(&o.carry.sign, "sign", "", "with --apply, sign what is written with `KEY`: "+trust.Forms)
+	o.carry.attest.addFlags(f)
 	f.BoolVar(&o.carry.move, "move-tags", false, "with --apply, move the tags of the images, which is the default")
 	f.StringVar(&o.carry.suffix, "tag-suffix", "", "with --apply, leave the tags, and make new ones with `TEXT` behind, such as -r1")
 	f.IntVar(&o.carry.maxFailures, "max-failures", 0, "with --apply, begin no more images once more than `N` have failed")
@@ -114,7 +118,7 @@ func (o *rebaseOptions) check(cmd *cobra.Command, args []string) error {
 			bad.add("--%s goes with --plan", name)
 		}
 	}
-	for _, name := range []string{"smoke", "sign", "move-tags", "tag-suffix", "max-failures"} {
+	for _, name := range []string{"smoke", "sign", "attest", "move-tags", "tag-suffix", "max-failures"} {
 		if cmd.Flags().Changed(name) && len(what) == 1 && what[0] != "--apply" {
 			bad.add("--%s goes with --apply", name)
 		}

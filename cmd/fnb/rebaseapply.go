@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"fnb/internal/plain"
 	"fnb/rebase"
 	"fnb/schema/rebaseplan"
-	"fnb/trust"
-	"fnb/trust/evidence"
 )
 
 // A rebaseError says that not all of a plan was done.
@@ -75,14 +71,11 @@ func (g *globals) runRebaseApply(ctx context.Context, o *rebaseOptions) error {
 			return done(err)
 		}
 	}
-	if o.carry.sign != "" {
-		s, err := g.openKey(ctx, o.carry.sign, o.carry.password)
-		if err != nil {
-			return done(err)
-		}
-		defer func() { _ = s.Close() }() // it has signed
-		a.Written = signRebased(a, s)
+	signed, err := g.rebaseEvidence(ctx, a, &o.carry)
+	if err != nil {
+		return done(err)
 	}
+	defer signed()
 	if o.carry.smoke != smokeNone && a.Plan.Counts[rebaseplan.Rebase] > 0 {
 		smoke, end, err := g.smokeTest(ctx, a.Registry)
 		if err != nil {
@@ -98,14 +91,6 @@ func (g *globals) runRebaseApply(ctx context.Context, o *rebaseOptions) error {
 		err = g.movePins(a.Plan, before, after)
 	}
 	return done(errors.Join(err, g.printRebased(out, sum, "--apply", o.apply)))
-}
-
-// signRebased signs what is written, as fnb sign does.
-func signRebased(a *rebase.Applier, s *trust.Signer) func(context.Context, *rebaseplan.Image, string, v1.Descriptor) error {
-	return func(ctx context.Context, _ *rebaseplan.Image, ref string, made v1.Descriptor) error {
-		_, err := evidence.Sign(ctx, a.Registry, ref, made, s)
-		return err
-	}
 }
 
 func (g *globals) runRebaseUndo(ctx context.Context, o *rebaseOptions) error {
@@ -125,8 +110,8 @@ func (g *globals) runRebaseUndo(ctx context.Context, o *rebaseOptions) error {
 // tellRebased says at once what became of an image.
 func (g *globals) tellRebased(r rebase.Outcome) rebased {
 	one := rebased{Image: r.Image.Name(), Digest: r.Becomes, State: r.State, Before: r.Before}
-	if r.Note != "" {
-		g.tellMore([]string{plain.Line(one.Image) + ": " + plain.Line(r.Note)})
+	for _, note := range r.Notes {
+		g.tellMore([]string{plain.Line(one.Image) + ": " + plain.Line(note)})
 	}
 	if r.Err != nil {
 		one.Problem = plain.Line(r.Err.Error())

@@ -46,7 +46,7 @@ func (g *globals) runRebasePlan(ctx context.Context, o *rebaseOptions, args []st
 	if err != nil {
 		return err
 	}
-	p := &rebase.Planner{Registry: c, Bases: o.bases, Places: placesOf(cfg), Version: fnbVersion(), Parallel: o.parallel}
+	p := &rebase.Planner{Registry: c, Bases: o.bases, Places: placesOf(cfg), Version: fnbVersion(), Parallel: o.parallel, Layers: g.knownLayers()}
 	if o.watchdog != "" {
 		if p.Watchdogs, err = rebase.OwnWatchdogs(); err != nil {
 			return err

@@ -48,7 +48,7 @@ func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms
 			return g.writeJSON(data)
 		}
 	}
-	made, err := inventory.OfReference(ctx, of)
+	made, err := inventory.OfReference(ctx, of, nil)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", plain.Line(ref), err)
 	}

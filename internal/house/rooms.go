@@ -63,7 +63,7 @@ func Rooms() []Room {
 		{Path: "builder/stepnet", MayImport: []string{"schema"}},
 		{Path: "builder/buildertest", MayImport: []string{"builder", "builder/daemon", "builder/display", "builder/managed", "internal/fixture", "internal/servers", "schema"}},
 		{Path: "pipeline", MayImport: []string{"audit", "builder", "builder/buildcache", "builder/containers", "builder/display", "builder/fleet", "builder/probe", "builder/steps", "builder/target", "gitrepo", "images", "images/rootfs", "internal/disk", "internal/framing", "internal/plain", "internal/private", "internal/spelling", "packaging", "policy", "registry", "sbom", "schema", "schema/languages", "store", "templates", "trust", "trust/evidence"}},
-		{Path: "rebase/rebasetest", MayImport: []string{"packaging", "pipeline", "registry", "schema", "trust"}},
+		{Path: "rebase/rebasetest", MayImport: []string{"packaging", "pipeline", "registry", "sbom", "schema", "trust"}},
 		{Path: "registry/whole", MayImport: []string{"images", "registry", "schema"}},
 		{Path: "rebase", MayImport: []string{"audit/osv", "images", "internal/env", "internal/plain", "packaging", "pipeline", "registry", "registry/whole", "sbom", "schema", "trust"}},
 		{Path: "audit", MayImport: []string{"audit/osv", "internal/plain", "sbom", "schema"}},

@@ -80,46 +80,76 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+// A Said is what is said of one digest of an image.
+type Said struct {
+	Subject    v1.Descriptor // media type, digest and size of the image
+	Statements []*attestation.Statement
+}
+
 // Attach attaches to an image that is in its registry, by digest, what is wanted of it, and signs the image if there is a
 // signer. That the registry does not take it is a [*RefusedError] if it was asked for, as a signature always is, and
 // otherwise one of the notes, once for each registry.
 func (a *Attester) Attach(ctx context.Context, img Image) (notes []string, err error) {
-	host := hostOf(img.Reference)
-	if _, refuses := a.refusing.Load(host); refuses && !a.strict() {
+	if a.Refused(img.Reference) {
 		return nil, nil
 	}
 	all, notes, err := a.say(ctx, img, a.opener(ctx, img))
 	if err != nil {
 		return notes, err
 	}
+	more, err := a.Put(ctx, img.Reference, img.Descriptor, all)
+	return append(notes, more...), err
+}
+
+// Refused reports whether a registry has refused what was attached to an image, and nobody insists.
+func (a *Attester) Refused(ref string) bool {
+	_, refuses := a.refusing.Load(hostOf(ref))
+	return refuses && !a.strict()
+}
+
+// Put attaches what is said of an image that is in its registry, by digest, and signs the image if there is a signer. whole
+// is the image itself. The rest is as [Attester.Attach] has it.
+func (a *Attester) Put(ctx context.Context, ref string, whole v1.Descriptor, all []Said) (notes []string, err error) {
+	if a.Refused(ref) {
+		return nil, nil
+	}
+	sealed, err := a.seal(ctx, whole, all)
+	if err != nil {
+		return nil, err
+	}
 	var eg errgroup.Group
-	for _, s := range all {
+	for _, s := range sealed {
 		eg.Go(func() error {
-			_, err := a.Registry.Attach(ctx, img.Reference, s.subject, s.attachments...)
+			_, err := a.Registry.Attach(ctx, ref, s.subject, s.attachments...)
 			return err
 		})
 	}
 	err = eg.Wait()
 	if err == nil && a.Signer != nil && !a.Signer.Repeats() {
-		_, err = evidence.Sign(ctx, a.Registry, img.Reference, img.Descriptor, a.Signer)
+		_, err = evidence.Sign(ctx, a.Registry, ref, whole, a.Signer)
 	}
 	if err == nil || ctx.Err() != nil {
-		return notes, err
+		return nil, err
 	}
-	refused := &RefusedError{Reference: img.Reference, What: a.words(), Err: err}
+	refused := &RefusedError{Reference: ref, What: a.words(), Err: err}
 	if a.strict() {
-		return notes, refused
+		return nil, refused
 	}
+	host := hostOf(ref)
 	if _, known := a.refusing.LoadOrStore(host, true); known {
 		return nil, nil
 	}
-	return append(notes, fmt.Sprintf("%s does not take what is attached to images, so they have no %s there: %v", host, a.words(), err)), nil
+	return []string{fmt.Sprintf("%s does not take what is attached to images, so they have no %s there: %v", host, a.words(), err)}, nil
 }
 
 // Keep attaches to an image of the image store what is wanted of it.
 func (a *Attester) Keep(ctx context.Context, s *images.Store, img Image) (notes []string, err error) {
 	all, notes, err := a.say(ctx, img, s.Open)
-	for _, said := range all {
+	if err != nil {
+		return notes, err
+	}
+	sealed, err := a.seal(ctx, img.Descriptor, all)
+	for _, said := range sealed {
 		if err == nil {
 			err = s.Attach(ctx, said.subject, said.attachments...)
 		}
@@ -151,29 +181,15 @@ func hostOf(ref string) string {
 	return r.Registry
 }
 
-// A said is all that is attached to one digest.
-type said struct {
-	subject     v1.Descriptor
-	attachments []registry.Attachment
-}
-
-// say writes down what is said of an image: of the whole how it was made, and its signature, and of each platform's image what is
-// in it.
-func (a *Attester) say(ctx context.Context, img Image, open opener) (all []said, notes []string, err error) {
-	var whole []*attestation.Statement
+// say writes down what is said of an image: of the whole how it was made, and of each platform's image what is in it.
+func (a *Attester) say(ctx context.Context, img Image, open opener) (all []Said, notes []string, err error) {
 	if a.Wants.Provenance != "" {
-		if whole, err = img.Making.Statements(img.Descriptor.Digest.String(), a.Wants.Provenance); err != nil {
+		made, err := img.Making.Statements(img.Descriptor.Digest.String(), a.Wants.Provenance)
+		if err != nil {
 			return nil, nil, err
 		}
+		all = append(all, Said{img.Descriptor, made})
 	}
-	if a.Signer != nil && a.Signer.Repeats() {
-		whole = append(whole, attestation.Signature(img.Descriptor.Digest.String()))
-	}
-	first, err := a.seal(ctx, img.Descriptor, whole)
-	if err != nil {
-		return nil, nil, err
-	}
-	all = []said{first}
 	if a.Wants.SBOM {
 		about := img.About
 		about.Layers = a.Layers
@@ -192,30 +208,37 @@ func (a *Attester) say(ctx context.Context, img Image, open opener) (all []said,
 			if err != nil {
 				return nil, nil, err
 			}
-			one, err := a.seal(ctx, l.Subject, []*attestation.Statement{s})
-			if err != nil {
-				return nil, nil, err
-			}
-			if l.Subject.Digest == img.Descriptor.Digest {
-				all[0].attachments = append(all[0].attachments, one.attachments...)
-			} else {
-				all = append(all, one)
-			}
+			all = append(all, Said{l.Subject, []*attestation.Statement{s}})
 		}
 	}
 	slices.Sort(notes)
-	return slices.DeleteFunc(all, func(s said) bool { return len(s.attachments) == 0 }), slices.Compact(notes), nil
+	return all, slices.Compact(notes), nil
 }
 
-// seal makes of statements what is attached.
-func (a *Attester) seal(ctx context.Context, subject v1.Descriptor, statements []*attestation.Statement) (said, error) {
-	out := said{subject: subject}
-	for _, s := range statements {
-		sealed, err := evidence.Seal(ctx, s, a.Signer)
-		if err != nil {
-			return out, err
+// A sealed is all that is attached to one digest.
+type sealed struct {
+	subject     v1.Descriptor
+	attachments []registry.Attachment
+}
+
+// seal makes of what is said of an image what is attached, with its signature if that is always the same.
+func (a *Attester) seal(ctx context.Context, whole v1.Descriptor, all []Said) ([]sealed, error) {
+	if a.Signer != nil && a.Signer.Repeats() {
+		all = append(slices.Clip(all), Said{whole, []*attestation.Statement{attestation.Signature(whole.Digest.String())}})
+	}
+	var out []sealed
+	for _, s := range all {
+		at := slices.IndexFunc(out, func(o sealed) bool { return o.subject.Digest == s.Subject.Digest })
+		if at < 0 {
+			at, out = len(out), append(out, sealed{subject: s.Subject})
 		}
-		out.attachments = append(out.attachments, sealed)
+		for _, statement := range s.Statements {
+			one, err := evidence.Seal(ctx, statement, a.Signer)
+			if err != nil {
+				return nil, err
+			}
+			out[at].attachments = append(out[at].attachments, one)
+		}
 	}
 	return out, nil
 }

@@ -92,7 +92,7 @@ func (f *Finder) In(ctx context.Context, of *registry.Contents) (Image, error) {
 		}
 		notes = more
 	}
-	found, err := inventory.OfReference(ctx, of)
+	found, err := inventory.OfReference(ctx, of, nil)
 	if err != nil {
 		return Image{}, fmt.Errorf("looking into %s: %w", of.Reference, err)
 	}

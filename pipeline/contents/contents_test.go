@@ -92,7 +92,7 @@ func attach(t *testing.T, c *registry.Client, ref string, change func(*sbom.Docu
 	t.Helper()
 	of, err := c.Open(t.Context(), ref, schema.Platform{OS: "linux", Architecture: runtime.GOARCH})
 	fixture.Must(t, err)
-	l, err := inventory.OfReference(t.Context(), of)
+	l, err := inventory.OfReference(t.Context(), of, nil)
 	fixture.Must(t, err)
 	change(&l.Document)
 	s, err := l.Statement()

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/registry"
 	"fnb/sbom"
+	"fnb/trust"
 	"fnb/trust/attestation"
 )
 
@@ -19,6 +21,25 @@ type Statement struct {
 	Predicate string // its type
 	SBOM      []byte
 	Signed    bool // it has a signature, which nobody has checked
+
+	found  *attestation.Found
+	digest string // of what is attached
+}
+
+// By is an error unless one of the keys has signed the SBOM.
+func (s *Statement) By(keys []trust.TrustedKey, now time.Time) error {
+	if s.found == nil {
+		return errors.New("nobody has signed it")
+	}
+	_, err := s.found.Verify(keys, now)
+	return err
+}
+
+// Resource names what is attached, in another statement.
+func (s *Statement) Resource() attestation.Resource {
+	r := attestation.Image(s.digest)
+	r.Name = "SBOM"
+	return r
 }
 
 // maxAttached is how many things attached to an image are read that may be SBOMs.
@@ -108,7 +129,7 @@ func attached(ctx context.Context, c *registry.Client, ref, digest string, d v1.
 	if len(f.Statement.Predicate) > sbom.MaxBytes {
 		return nil, errors.New("an SBOM of the image is larger than what is read")
 	}
-	return &Statement{Predicate: f.Statement.PredicateType, SBOM: f.Statement.Predicate, Signed: attestation.IsBundle(a.ArtifactType)}, nil
+	return &Statement{Predicate: f.Statement.PredicateType, SBOM: f.Statement.Predicate, Signed: attestation.IsBundle(a.ArtifactType), found: f, digest: d.Digest.String()}, nil
 }
 
 // In returns the first of the SBOMs that can be read, in a format; those that were written in it are

@@ -95,7 +95,7 @@ func TestAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	of := open(t, c, ref)
-	l, err := inventory.OfReference(t.Context(), of)
+	l, err := inventory.OfReference(t.Context(), of, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"fnb/images"
 	"fnb/registry"
 	"fnb/sbom"
+	"fnb/sbom/scan"
 )
 
 // A List is what the image of one platform is made of.
@@ -72,8 +73,8 @@ func OfStored(ctx context.Context, s *images.Store, ref string, desc v1.Descript
 	return Of(ctx, ref, desc, raw, s.Open, about)
 }
 
-// OfReference says what the image that ref names in its registry is made of, by its layers.
-func OfReference(ctx context.Context, of *registry.Contents) (List, error) {
-	d, unread, err := Image(ctx, of.Image, About{Repository: of.Repository})
+// OfReference says what the image that ref names in its registry is made of, by its layers, of which known may know some.
+func OfReference(ctx context.Context, of *registry.Contents, known *scan.Cache) (List, error) {
+	d, unread, err := Image(ctx, of.Image, About{Repository: of.Repository, Layers: known})
 	return List{Reference: of.Reference, Subject: of.Descriptor, Document: d, Unread: unread}, err
 }

@@ -105,8 +105,8 @@ type slsa struct {
 
 type definition struct {
 	BuildType            string                 `json:"buildType"`
-	ExternalParameters   external               `json:"externalParameters"`
-	InternalParameters   internal               `json:"internalParameters"`
+	ExternalParameters   any                    `json:"externalParameters"`
+	InternalParameters   any                    `json:"internalParameters"`
 	ResolvedDependencies []attestation.Resource `json:"resolvedDependencies"`
 }
 
@@ -140,21 +140,21 @@ type metadata struct {
 }
 
 func (m *Making) provenance(d Detail) slsa {
-	p := slsa{
-		BuildDefinition: definition{
-			BuildType:            BuildType,
-			ExternalParameters:   external{Function: m.Function, Template: m.Reference, Target: m.Target, BuildArgs: m.valued("build arg ")},
-			InternalParameters:   internal{Inputs: m.Inputs.Digest()},
-			ResolvedDependencies: m.dependencies(),
-		},
-		RunDetails: run{Builder: builder{ID: BuilderID}},
-	}
-	e := &p.BuildDefinition.ExternalParameters
+	e := external{Function: m.Function, Template: m.Reference, Target: m.Target, BuildArgs: m.valued("build arg ")}
 	for _, platform := range m.Platforms {
 		e.Platforms = append(e.Platforms, platform.String())
 	}
 	slices.Sort(e.Platforms)
 	e.Secrets = slices.Sorted(maps.Keys(m.valued("secret ")))
+	p := slsa{
+		BuildDefinition: definition{
+			BuildType:            BuildType,
+			ExternalParameters:   e,
+			InternalParameters:   internal{Inputs: m.Inputs.Digest()},
+			ResolvedDependencies: m.dependencies(),
+		},
+		RunDetails: run{Builder: builder{ID: BuilderID}},
+	}
 	if d == Max {
 		m.more(&p)
 	}
@@ -197,20 +197,23 @@ func (m *Making) dependencies() []attestation.Resource {
 	all := []attestation.Resource{m.template(), m.dockerfile(), m.files()}
 	for _, ref := range slices.Sorted(maps.Keys(m.Bases)) {
 		if m.Bases[ref] != "" {
-			r := attestation.Image(m.Bases[ref])
-			r.Name, r.URI = "base", "docker-image://"+ref
-			all = append(all, r)
+			all = append(all, named("base", "docker-image://"+ref, m.Bases[ref]))
 		}
 	}
 	watchdogs := m.valued("watchdog ")
 	for _, platform := range slices.Sorted(maps.Keys(watchdogs)) {
 		if strings.Contains(watchdogs[platform], ":") {
-			r := attestation.Image(watchdogs[platform])
-			r.Name, r.URI = "watchdog", "urn:fnb:watchdog:"+platform
-			all = append(all, r)
+			all = append(all, named("watchdog", "urn:fnb:watchdog:"+platform, watchdogs[platform]))
 		}
 	}
 	return all
+}
+
+// named is the content of a digest, and what it is called.
+func named(name, uri, digest string) attestation.Resource {
+	r := attestation.Image(digest)
+	r.Name, r.URI = name, uri
+	return r
 }
 
 // template is the template by the checksum of its files, which is fnb's own, and the commit.

@@ -22,8 +22,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/packaging"
+	"fnb/pipeline/inventory"
 	"fnb/pipeline/provenance"
 	"fnb/registry"
+	"fnb/sbom/scan"
+	"fnb/schema"
 	"fnb/schema/words"
 	"fnb/trust/attestation"
 )
@@ -43,8 +46,9 @@ type Fleet struct {
 	Inputs map[string]packaging.Inputs
 
 	client *registry.Client
-	below  []layered // of each platform
-	digest string    // of the base image
+	layers scan.Cache // what is in them
+	below  []layered  // of each platform
+	digest string     // of the base image
 }
 
 // A layered image is one of a platform, with its layers.
@@ -133,8 +137,9 @@ func (f *Fleet) function(ctx context.Context, ref string, in packaging.Inputs) e
 		if _, err := f.client.Bring(ctx, ref, f.Base, all); err != nil {
 			return err
 		}
-		for _, name := range []string{"home/app/packages", "home/app/handler"} {
-			if err := f.layer(ctx, ref, &l, "COPY "+name, name, ref+name); err != nil {
+		packages := []string{"home/app/packages", ref, "home/app/lib/python3.13/site-packages/flask-3.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: flask\nVersion: 3.1\n"}
+		for _, files := range [][]string{packages, {"home/app/handler", ref}} {
+			if err := f.layer(ctx, ref, &l, "COPY "+files[0], files...); err != nil {
 				return err
 			}
 		}
@@ -148,6 +153,9 @@ func (f *Fleet) function(ctx context.Context, ref string, in packaging.Inputs) e
 		if err != nil {
 			return err
 		}
+		if err := f.inventory(ctx, ref, d); err != nil {
+			return err
+		}
 		d.Platform = &p
 		index.Manifests = append(index.Manifests, d)
 	}
@@ -158,11 +166,6 @@ func (f *Fleet) function(ctx context.Context, ref string, in packaging.Inputs) e
 	if err := f.client.PutManifest(ctx, types.OCIImageIndex, raw, ref); err != nil {
 		return err
 	}
-	return f.attach(ctx, ref, raw, in)
-}
-
-// attach says of what the image was made.
-func (f *Fleet) attach(ctx context.Context, ref string, raw []byte, in packaging.Inputs) error {
 	sum, size, err := v1.SHA256(bytes.NewReader(raw))
 	if err != nil {
 		return err
@@ -171,11 +174,33 @@ func (f *Fleet) attach(ctx context.Context, ref string, raw []byte, in packaging
 	if err != nil {
 		return err
 	}
+	return f.Attach(ctx, ref, v1.Descriptor{MediaType: types.OCIImageIndex, Digest: sum, Size: size}, s)
+}
+
+// inventory attaches to the image of a platform what is in it.
+func (f *Fleet) inventory(ctx context.Context, ref string, d ocispecs.Descriptor) error {
+	of, err := f.client.Open(ctx, repository(ref)+"@"+d.Digest.String(), schema.Platform{})
+	if err != nil {
+		return err
+	}
+	l, err := inventory.OfReference(ctx, of, &f.layers)
+	if err != nil {
+		return err
+	}
+	s, err := l.Statement()
+	if err != nil {
+		return err
+	}
+	return f.Attach(ctx, ref, l.Subject, s)
+}
+
+// Attach attaches to an image what is said of it, and nobody signs.
+func (f *Fleet) Attach(ctx context.Context, ref string, subject v1.Descriptor, s *attestation.Statement) error {
 	a, err := attestation.Unsigned(s)
 	if err != nil {
 		return err
 	}
-	_, err = f.client.Attach(ctx, ref, v1.Descriptor{MediaType: types.OCIImageIndex, Digest: sum, Size: size}, registry.Attachment(a))
+	_, err = f.client.Attach(ctx, ref, subject, registry.Attachment(a))
 	return err
 }
 
