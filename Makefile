@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm vet vet-others lint test test-race vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-fleet bench-templates bench-sbom bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm emulation vet vet-others lint test test-race test-emulation vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-fleet bench-templates bench-sbom bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -191,6 +191,9 @@ engines: ## unpack Debian's Docker Engine and podman for the tests, once, withou
 vm: ## unpack Debian's QEMU and kernel for the tests, once, without installing them
 	FNB_REQUIRE=vm go test -count=1 -vet=off ./internal/servers/vm
 
+emulation: ## unpack Debian's QEMU for programs of other platforms for the tests, once, without installing it
+	FNB_REQUIRE=emulation go test -count=1 -vet=off ./internal/servers/emulation
+
 vet: watchdog ## run go vet
 	go vet ./...
 	for os in darwin windows; do GOOS=$$os go list -deps ./cmd/fnb >/dev/null; done # its packages are whole there
@@ -225,6 +228,11 @@ test: ## run every test, against real servers, under the race detector
 # Kubernetes' programs are compiled beside it, at leisure; so what needs them comes later.
 test-race:
 	CGO_ENABLED=1 go test -race -vet=off -timeout 30m -skip '^TestGrowth$$' $$(go list ./... | grep -vE '/(cmd/fnb|internal/servers/cluster)$$')
+
+# What FNB_REQUIRE names is fetched and made first.
+test-emulation: export FNB_REQUIRE := emulation
+test-emulation: standins ## hold the starter of each official template to the contract on linux/arm64, by emulation; the first time half an hour
+	go test -vet=off -timeout 60m ./cmd/fnb -run '^TestEmulation$$|^TestScripts$$/^emulation$$'
 
 vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
 	bin/tools/govulncheck ./...

@@ -137,7 +137,11 @@ func TestLanguages(t *testing.T) {
 				u.run("new", l.name, "--lang", l.name, "--quiet")
 				u.run("test", l.name, "--progress", "plain")
 			})
-			t.Run("rebase", func(t *testing.T) { l.checkRebase(t, r) })
+			t.Run("rebase", func(t *testing.T) {
+				u := newUser(t, r, "FNB_PREFIX="+r.registry.Host+"/official-rebased")
+				l.write(t, u)
+				checkRebase(t, r, u, "linux/"+runtime.GOARCH)
+			})
 			t.Run("digest", func(t *testing.T) {
 				u := newUser(t, r, "FNB_BUILDER="+r.stockBuilder(t))
 				l.write(t, u)

@@ -22,10 +22,17 @@ import (
 	"fnb/schema/words"
 )
 
-// checkRebase replaces the base image of a function of the template by one with a file more, and
-// builds the function with that: both are the same image.
-func (l *language) checkRebase(t *testing.T, r *rig) {
-	config, err := l.img.ConfigFile()
+// checkRebase has the base image of a user's one function replaced by one with a file more, and builds the function with that: both
+// are the same image, on all platforms.
+func checkRebase(t *testing.T, r *rig, u *fnbUser, platforms string) {
+	t.Helper()
+	build := []string{"build", "--push", "--attest", "provenance", "--progress", "plain", "--platform", platforms}
+	first, _, _ := strings.Cut(platforms, ",")
+	img, err := pullImage(result(t, u.run(build...)), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := img.ConfigFile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +46,6 @@ func (l *language) checkRebase(t *testing.T, r *rig) {
 		t.Skipf("no base image can be put into %s: only a mirror of this machine takes one", ref.Registry)
 	}
 	patched := patchBase(t, mirror+"/"+ref.Repository, digest)
-	u := newUser(t, r, "FNB_PREFIX="+r.registry.Host+"/official-rebased")
-	l.write(t, u)
-	u.run("build", "--push", "--attest", "provenance", "--progress", "plain")
 	u.run("rebase", "--base", base+"@"+patched, "--plan", "plan.json")
 	var plan rebaseplan.Plan
 	raw, err := os.ReadFile(filepath.Join(u.dir, "plan.json"))
@@ -56,9 +60,19 @@ func (l *language) checkRebase(t *testing.T, r *rig) {
 		t.Fatalf("%v: %s", err, lock)
 	}
 	u.write("fnb.lock", strings.ReplaceAll(string(lock), digest, patched))
-	if built := digests(u.run("build", "--push", "--progress", "plain"))[l.name]; built != plan.Images[0].Becomes {
+	if built := result(t, u.run(build...)); !strings.HasSuffix(built, "@"+plan.Images[0].Becomes) {
 		t.Errorf("a build gives %s, and the plan %s", built, plan.Images[0].Becomes)
 	}
+}
+
+// result is the image of a run with one function, by digest.
+func result(t *testing.T, out string) string {
+	t.Helper()
+	f := strings.Fields(out)
+	if len(f) != 3 {
+		t.Fatalf("not the result of one function: %s", out)
+	}
+	return f[1] + "@" + f[2]
 }
 
 // patchBase puts a base image with a file more into its repository, and returns its digest.

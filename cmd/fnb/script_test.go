@@ -193,6 +193,8 @@ func TestScripts(t *testing.T) {
 				return hasMachines()
 			case "oracles":
 				return hasOracles()
+			case "emulation":
+				return hasEmulation()
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -204,7 +206,7 @@ func TestScripts(t *testing.T) {
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
 			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
-			"machine": r.cmdMachine,
+			"machine": r.cmdMachine, "emulation": cmdEmulation,
 		},
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,10 @@ type BasesOptions struct {
 	Always bool
 	// Only are the references of those that are made; nil is all.
 	Only []string
+	// Emulated are further architectures, in Go's words, whose programs the stand-ins
+	// have beside those of this machine. They are in a registry of their own, without
+	// those images that compile on the builder's platform alone.
+	Emulated []string
 	// Layers makes no more than the layers of stand-ins, which takes longest, and
 	// serves nothing.
 	Layers bool
@@ -44,6 +49,16 @@ type Bases struct {
 	Images []string
 
 	registry *Registry
+}
+
+// TemplateBases are the references of the images that fnb's own templates build on, as stand-ins answer to them.
+func TemplateBases() []string {
+	return []string{
+		"docker.io/library/debian:bookworm-slim", "docker.io/library/golang:1.26-bookworm", "gcr.io/distroless/static-debian12:nonroot",
+		"docker.io/library/python:3.13-slim-bookworm", "docker.io/library/node:24-bookworm-slim", "docker.io/oven/bun:1.4-slim",
+		"docker.io/denoland/deno:debian-2.9.6", "docker.io/library/rust:1.95-bookworm", "gcr.io/distroless/cc-debian12:nonroot",
+		"docker.io/library/maven:3.9-eclipse-temurin-21", "docker.io/library/eclipse-temurin:21-jre",
+	}
 }
 
 // publicRegistries are the registries that stand-ins stand in for: the name in
@@ -107,20 +122,22 @@ func StartBases(ctx context.Context, opts BasesOptions) (_ *Bases, err error) {
 		return nil, err
 	}
 	opts.Log("%s cannot be reached: stand-in base images are used, from %s", strings.Join(away, ", "), opts.CacheDir)
-	m := &standinMaker{dir: opts.CacheDir, log: opts.Log, only: opts.Only}
+	m := &standinMaker{dir: opts.CacheDir, log: opts.Log, only: opts.Only, arch: runtime.GOARCH, emulated: opts.Emulated}
 	unlock, err := m.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	layers, err := m.makeLayers(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("making stand-in base images: %w", err)
+	layers := map[string]map[string]string{}
+	for _, arch := range append([]string{runtime.GOARCH}, opts.Emulated...) {
+		if layers[arch], err = m.of(arch).makeLayers(ctx); err != nil {
+			return nil, fmt.Errorf("making stand-in base images for %s: %w", arch, err)
+		}
 	}
 	if opts.Layers {
 		return b, nil
 	}
-	b.registry, err = StartRegistry(ctx, RegistryOptions{Dir: filepath.Join(opts.CacheDir, "registry")})
+	b.registry, err = StartRegistry(ctx, RegistryOptions{Dir: m.registry()})
 	if err != nil {
 		return nil, err
 	}

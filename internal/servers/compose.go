@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +31,7 @@ func (m *standinMaker) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // ensure pushes whatever stand-in the registry does not have as it should be.
-func (m *standinMaker) ensure(ctx context.Context, layers map[string]string) error {
+func (m *standinMaker) ensure(ctx context.Context, layers map[string]map[string]string) error {
 	certs, err := m.certificateLayer()
 	if err != nil {
 		return err
@@ -48,18 +50,24 @@ func (m *standinMaker) ensure(ctx context.Context, layers map[string]string) err
 	return group.Wait()
 }
 
-// ensureOne pushes one stand-in unless the cache says that this registry has it.
-func (m *standinMaker) ensureOne(ctx context.Context, s standin, made map[string]string, certs string, env []string) error {
-	var paths []string
-	for _, layer := range s.layers {
-		paths = append(paths, made[layer])
+// ensureOne pushes one stand-in unless the cache says that this registry has it. Layers are made by architecture and name.
+func (m *standinMaker) ensureOne(ctx context.Context, s standin, made map[string]map[string]string, certs string, env []string) error {
+	paths := map[string][]string{}
+	var all []string
+	for _, arch := range slices.Sorted(maps.Keys(made)) {
+		for _, layer := range s.layers {
+			paths[arch] = append(paths[arch], made[arch][layer])
+		}
+		if s.layers[0] != "watchdog" {
+			paths[arch] = append(paths[arch], certs)
+		}
+		all = append(all, paths[arch]...)
 	}
 	if s.layers[0] != "watchdog" {
-		paths = append(paths, certs)
 		s.env = append(s.env, env...)
 	}
-	stamp := filepath.Join(m.dir, "registry", "made", strings.NewReplacer("/", "_", ":", "_").Replace(s.ref))
-	key, err := stampKey(s, paths)
+	stamp := filepath.Join(m.registry(), "made", strings.NewReplacer("/", "_", ":", "_").Replace(s.ref))
+	key, err := stampKey(s, all)
 	if err != nil {
 		return err
 	}
@@ -94,45 +102,63 @@ func stampKey(s standin, paths []string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// push makes the images of a stand-in and pushes them under its own name.
-func (m *standinMaker) push(ctx context.Context, s standin, paths []string) error {
+// push makes the images of a stand-in, of layers by architecture, and pushes them under its own name.
+func (m *standinMaker) push(ctx context.Context, s standin, paths map[string][]string) error {
 	ref, err := name.ParseReference(m.host+"/"+s.repository(), name.Insecure)
 	if err != nil {
 		return err
 	}
+	native := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	img, err := m.image(s, native, paths[native.Architecture])
+	if err != nil {
+		return err
+	}
+	if len(s.foreign) == 0 && len(m.emulated) == 0 {
+		return remote.Write(ref, img, remote.WithContext(ctx))
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &native}})
+	add := func(platform v1.Platform, s standin, paths []string) error {
+		img, err := m.image(s, platform, paths)
+		if err == nil {
+			index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &platform}})
+		}
+		return err
+	}
+	for _, arch := range m.emulated {
+		if err := add(v1.Platform{OS: "linux", Architecture: arch}, s, paths[arch]); err != nil {
+			return err
+		}
+	}
+	for _, text := range s.foreign {
+		platform, err := v1.ParsePlatform(text)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(m.emulated, platform.Architecture) {
+			continue
+		}
+		s.what += ", of another platform's programs, for COPY only"
+		if err := add(*platform, s, paths[native.Architecture]); err != nil {
+			return err
+		}
+	}
+	return remote.WriteIndex(ref, index, remote.WithContext(ctx))
+}
+
+// image is a stand-in of layers that are files.
+func (m *standinMaker) image(s standin, platform v1.Platform, paths []string) (v1.Image, error) {
 	var layers []v1.Layer
 	for _, path := range paths {
 		layer, err := once(&m.layers, path, func() (v1.Layer, error) {
 			return tarball.LayerFromFile(path, tarball.WithMediaType(types.OCILayer))
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		layers = append(layers, layer)
 	}
-	native := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
-	img, err := composeImage(s, native, layers)
-	if err != nil {
-		return err
-	}
-	if len(s.foreign) == 0 {
-		return remote.Write(ref, img, remote.WithContext(ctx))
-	}
-	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
-		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &native}})
-	for _, text := range s.foreign {
-		platform, err := v1.ParsePlatform(text)
-		if err != nil {
-			return err
-		}
-		s.what += ", of another platform's programs, for COPY only"
-		img, err := composeImage(s, *platform, layers)
-		if err != nil {
-			return err
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
-	}
-	return remote.WriteIndex(ref, index, remote.WithContext(ctx))
+	return composeImage(s, platform, layers)
 }
 
 // composeImage puts layers and configuration together, with labels that say

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fnb/internal/servers/debroot"
 	"fnb/internal/servers/layertar"
 )
 
@@ -29,6 +30,9 @@ type standinMaker struct {
 	log  func(format string, args ...any)
 	only []string // references; nil is all
 
+	arch     string   // whose programs layers have, in Go's words
+	emulated []string // further architectures that images have
+
 	roots  sync.Map // what makes a root, once, by its path
 	layers sync.Map // what reads a layer, once, by its path
 }
@@ -39,9 +43,21 @@ func once[V any](m *sync.Map, key string, value func() (V, error)) (V, error) {
 	return made.(func() (V, error))()
 }
 
+// of makes layers for another architecture, in the same folder.
+func (m *standinMaker) of(arch string) *standinMaker {
+	return &standinMaker{dir: m.dir, log: m.log, only: m.only, arch: arch, emulated: m.emulated}
+}
+
 // wanted are the stand-ins that are to be there.
 func (m *standinMaker) wanted() []standin {
-	return slices.DeleteFunc(standins(), func(s standin) bool { return m.only != nil && !slices.Contains(m.only, s.ref) })
+	return slices.DeleteFunc(standins(), func(s standin) bool {
+		return m.only != nil && !slices.Contains(m.only, s.ref) || len(m.emulated) > 0 && s.native()
+	})
+}
+
+// registry is the folder of the registry.
+func (m *standinMaker) registry() string {
+	return filepath.Join(m.dir, strings.Join(append([]string{"registry"}, m.emulated...), "-"))
 }
 
 // The releases of Debian that stand-ins are made of.
@@ -95,7 +111,7 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 	case "go":
 		suffix = "-" + runtime.Version()
 	}
-	path := filepath.Join(m.dir, "layers", fmt.Sprintf("%s%s-%s-%s.tar.gz", name, suffix, runtime.GOARCH, layerVersion))
+	path := filepath.Join(m.dir, "layers", fmt.Sprintf("%s%s-%s-%s.tar.gz", name, suffix, m.arch, layerVersion))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -117,7 +133,7 @@ func (m *standinMaker) makeLayer(ctx context.Context, name string) (string, erro
 	case "node":
 		write = func(w *layertar.Writer) error { return m.writeNode(ctx, w) }
 	case "rust":
-		write = func(w *layertar.Writer) error { return writeRust(ctx, w) }
+		write = func(w *layertar.Writer) error { return m.writeRust(ctx, w) }
 	case "bun":
 		write = func(w *layertar.Writer) error { return m.writeBun(ctx, w) }
 	case "deno":
@@ -166,47 +182,16 @@ func (m *standinMaker) suiteRoot(ctx context.Context, suite string, packages ...
 				return "", err
 			}
 		}
-		return path, bootstrap(ctx, path, base, suite, packages)
+		if m.arch != runtime.GOARCH {
+			return path, debroot.Extract(ctx, path, m.arch, suite, packages)
+		}
+		return path, debroot.Install(ctx, path, base, suite, packages)
 	})
 }
 
 func (m *standinMaker) rootPath(suite string, packages ...string) string {
 	key := strings.Join(append([]string{suite}, packages...), "+")
-	return filepath.Join(m.dir, "roots", key+"-"+runtime.GOARCH+".tar")
-}
-
-// bootstrap makes a root as a tar, if it is not there: the plain one, or what becomes of that,
-// base, with packages.
-func bootstrap(ctx context.Context, path, base, suite string, packages []string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if _, err := exec.LookPath("mmdebstrap"); err != nil {
-		return fmt.Errorf("%w; install it with: apt-get install mmdebstrap", err)
-	}
-	args := []string{"--format=tar"}
-	if len(packages) == 0 {
-		args = append(args, "--variant=minbase")
-	} else {
-		args = append(args, "--variant=custom", "--include="+strings.Join(packages, ","), `--setup-hook=tar -C "$1" --exclude='./dev/*' -xpf "$FNB_BASE"`)
-	}
-	if err := mmdebstrap(ctx, []string{"FNB_BASE=" + base}, append(args, suite, path+".new")...); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-// mmdebstrap runs it. No mirror is named: it finds its own.
-func mmdebstrap(ctx context.Context, env []string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000"), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mmdebstrap: %w\n%s", err, tail(string(out), 10))
-	}
-	return nil
+	return filepath.Join(m.dir, "roots", key+"-"+m.arch+".tar")
 }
 
 // writeSuite writes the plain root of a release of Debian, or what one with packages has beyond it.
@@ -267,13 +252,23 @@ func writeGo(ctx context.Context, w *layertar.Writer) error {
 	})
 }
 
-// writeRust copies this machine's Rust toolchain to where rustup has it in Docker's image.
-func writeRust(ctx context.Context, w *layertar.Writer) error {
+// writeRust copies this machine's Rust toolchain to where rustup has it in Docker's image. For another architecture it is that
+// with which Debian bookworm compiles its browsers.
+func (m *standinMaker) writeRust(ctx context.Context, w *layertar.Writer) error {
+	const place = "usr/local/rustup/toolchains/stable"
+	if m.arch != runtime.GOARCH {
+		for _, program := range []string{"cargo", "rustc", "rustdoc"} {
+			// It looks for the rest of itself beside a link to it.
+			if err := w.File(place+"/bin/"+program, 0o755, []byte("#!/bin/sh\nexec /usr/bin/"+program+" \"$@\"\n")); err != nil {
+				return err
+			}
+		}
+		return m.writeSuite(ctx, w, bookworm, "rustc-web", "cargo-web")
+	}
 	out, err := exec.CommandContext(ctx, "rustc", "--print", "sysroot").Output()
 	if err != nil {
 		return fmt.Errorf("rustc --print sysroot: %w; Rust is installed as https://rustup.rs says", err)
 	}
-	const place = "usr/local/rustup/toolchains/stable"
 	for _, program := range []string{"cargo", "rustc", "rustdoc"} {
 		if err := w.Symlink("usr/local/cargo/bin/"+program, "/"+place+"/bin/"+program); err != nil {
 			return err
@@ -302,7 +297,7 @@ func (m *standinMaker) npmInstall(ctx context.Context, packages ...string) (modu
 	if err != nil {
 		return "", err
 	}
-	args := []string{"install", "--prefix", tmp, "--ignore-scripts", "--no-save", "--no-audit", "--no-fund"}
+	args := []string{"install", "--prefix", tmp, "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--force"} // also for another architecture
 	cmd := exec.CommandContext(ctx, "npm", append(args, packages...)...)
 	cmd.Dir = tmp
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -311,19 +306,19 @@ func (m *standinMaker) npmInstall(ctx context.Context, packages ...string) (modu
 	return filepath.Join(tmp, "node_modules"), nil
 }
 
-// npmArch is what npm calls this machine's architecture.
-func npmArch() (string, error) {
-	arch, ok := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+// npmArch is what npm calls the layers' architecture.
+func (m *standinMaker) npmArch() (string, error) {
+	arch, ok := map[string]string{"amd64": "x64", "arm64": "arm64"}[m.arch]
 	if !ok {
-		return "", fmt.Errorf("no runtime is published on npm for %s", runtime.GOARCH)
+		return "", fmt.Errorf("no runtime is published on npm for %s", m.arch)
 	}
 	return arch, nil
 }
 
 // writeBun installs Bun from npm, which has the program in a package of the platform.
 func (m *standinMaker) writeBun(ctx context.Context, w *layertar.Writer) error {
-	arch := map[string]string{"amd64": "x64", "arm64": "aarch64"}[runtime.GOARCH]
-	if err := m.writeProgram(ctx, w, "bun@1.4", "@oven/bun-linux-"+arch+"/bin/bun", "usr/local/bin/bun"); err != nil {
+	arch := map[string]string{"amd64": "x64", "arm64": "aarch64"}[m.arch]
+	if err := m.writeProgram(ctx, w, "@oven/bun-linux-"+arch+"@1.4", "bin/bun", "usr/local/bin/bun"); err != nil {
 		return err
 	}
 	return errors.Join(w.Symlink("usr/local/bin/bunx", "bun"), m.addUser(ctx, w, bookworm, "bun"))
@@ -331,21 +326,22 @@ func (m *standinMaker) writeBun(ctx context.Context, w *layertar.Writer) error {
 
 // writeDeno installs Deno from npm.
 func (m *standinMaker) writeDeno(ctx context.Context, w *layertar.Writer) error {
-	arch, err := npmArch()
+	arch, err := m.npmArch()
 	if err != nil {
 		return err
 	}
-	return m.writeProgram(ctx, w, "deno@2.9.6", "@deno/linux-"+arch+"-glibc/deno", "usr/bin/deno")
+	return m.writeProgram(ctx, w, "@deno/linux-"+arch+"-glibc@2.9.6", "deno", "usr/bin/deno")
 }
 
-// writeProgram puts one file of npm's packages at a place.
+// writeProgram puts one file of a package of npm's at a place.
 func (m *standinMaker) writeProgram(ctx context.Context, w *layertar.Writer, pkg, file, place string) error {
+	name := pkg[:strings.LastIndex(pkg, "@")]
 	modules, err := m.npmInstall(ctx, pkg)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(filepath.Dir(modules)) }() // the cache folder may be deleted at any time
-	binary, err := os.ReadFile(filepath.Join(modules, filepath.FromSlash(file)))
+	binary, err := os.ReadFile(filepath.Join(modules, filepath.FromSlash(name), file))
 	if err != nil {
 		return err
 	}
@@ -355,7 +351,7 @@ func (m *standinMaker) writeProgram(ctx context.Context, w *layertar.Writer, pkg
 // writeNode installs Node and npm with this machine's npm, adds the user that
 // Docker's image has, and puts them under /usr/local.
 func (m *standinMaker) writeNode(ctx context.Context, w *layertar.Writer) error {
-	arch, err := npmArch()
+	arch, err := m.npmArch()
 	if err != nil {
 		return err
 	}

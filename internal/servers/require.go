@@ -11,8 +11,9 @@ import (
 // nothing; otherwise it skips the test, or fails it when FNB_REQUIRE, a
 // comma-separated list, names the server. The names are git, registry, registries
 // (Debian's, and nginx before one), buildkit, runc, rootless, bases, chromium, ssh,
-// kubernetes, cfn, serverless, openssl, engines (Debian's Docker Engine and podman), vm (Debian's QEMU and kernel), sign (cosign and
-// oras), oracles (osv-scanner and syft) and sigstore (its library for JavaScript).
+// kubernetes, cfn, serverless, openssl, engines (Debian's Docker Engine and podman), vm (Debian's QEMU and kernel),
+// emulation (Debian's QEMU for programs of linux/arm64), sign (cosign and oras), oracles (osv-scanner
+// and syft) and sigstore (its library for JavaScript).
 func Require(tb testing.TB, name string, err error) {
 	tb.Helper()
 	if err == nil {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
+	"fnb/internal/servers/debroot"
 	"fnb/internal/servers/layertar"
 )
 
@@ -70,8 +70,8 @@ func (m *standinMaker) writeServers(ctx context.Context, w *layertar.Writer) err
 	if err != nil {
 		return err
 	}
-	full := filepath.Join(m.dir, "roots", "servers-"+runtime.GOARCH+".tar")
-	err = mmdebstrap(ctx, nil, "--format=tar", "--variant=extract", "--include=postgresql-17,redis-server,nats-server", trixie, full)
+	full := filepath.Join(m.dir, "roots", "servers-"+m.arch+".tar")
+	err = debroot.Run(ctx, nil, "--format=tar", "--variant=extract", "--include=postgresql-17,redis-server,nats-server", trixie, full)
 	if err == nil {
 		w.Leave = unused
 		err = w.CopyDifference(base, full)

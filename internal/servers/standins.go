@@ -23,6 +23,11 @@ func (s standin) repository() string {
 	return rest
 }
 
+// native reports whether it compiles, on the builder's platform, for whichever.
+func (s standin) native() bool {
+	return slices.ContainsFunc(s.layers, func(layer string) bool { return layer == "go" || strings.HasPrefix(layer, "jdk") })
+}
+
 const (
 	systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	goPath     = "/go/bin:/usr/local/go/bin:" + systemPath

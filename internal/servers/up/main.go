@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/emulation"
 	"fnb/internal/servers/engines"
 )
 
@@ -42,18 +43,31 @@ func main() {
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "up: "+format+"\n", args...) }
 
-// prepareBases makes the stand-ins, so that tests need not, and unpacks the engines that FNB_REQUIRE wants.
+// prepareBases makes the stand-ins, so that tests need not, and unpacks the engines and the emulator that FNB_REQUIRE wants.
 func prepareBases(ctx context.Context, opts servers.BasesOptions) error {
 	if opts.Layers && servers.Required("engines") {
 		if err := engines.Fetch(ctx); err != nil {
 			return err
 		}
 	}
-	bases, err := servers.StartBases(ctx, opts)
-	if err != nil {
-		return err
+	all := []servers.BasesOptions{opts}
+	if servers.Required("emulation") {
+		if err := emulation.Fetch(ctx); err != nil {
+			return err
+		}
+		opts.Emulated, opts.Only = []string{emulation.Architecture}, servers.TemplateBases()
+		all = append(all, opts)
 	}
-	return bases.Close()
+	for _, opts := range all {
+		bases, err := servers.StartBases(ctx, opts)
+		if err != nil {
+			return err
+		}
+		if err := bases.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func up(ctx context.Context, buildkitd bool, dir string, opts servers.BasesOptions) (err error) {
