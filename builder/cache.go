@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/moby/buildkit/client/ociindex"
 
 	"fnb/builder/buildcache"
+	"fnb/internal/lazyregexp"
 )
 
 // cacheWarning turns the failure of an import or an export of build cache,
@@ -40,10 +40,10 @@ func cacheWarning(step, why string, read []buildcache.Cache) (Warning, bool) {
 
 // absentCache is what is left of BuildKit's message where a registry does not have a
 // build cache.
-var absentCache = regexp.MustCompile(`^\S*\s*not found$`)
+var absentCache = lazyregexp.New(`^\S*\s*not found$`)
 
 // numberedCache is what BuildKit calls a cache that has no reference.
-var numberedCache = regexp.MustCompile(`^(\w+):\d+$`)
+var numberedCache = lazyregexp.New(`^(\w+):\d+$`)
 
 // called is the name of the cache of a type, or the type where there are several.
 func called(typ string, caches []buildcache.Cache) string {
@@ -60,10 +60,10 @@ func called(typ string, caches []buildcache.Cache) string {
 	return name
 }
 
-var cacheWrappers = regexp.MustCompile(`^(failed to configure \w+ cache (importer|exporter)|failed to (resolve|do request|push|copy|authorize|fetch \w+)( \S+)?|error writing \S+ blob|rpc error: code = \w+ desc|\S+/\S+:\S+): (= )?`)
+var cacheWrappers = lazyregexp.New(`^(failed to configure \w+ cache (importer|exporter)|failed to (resolve|do request|push|copy|authorize|fetch \w+)( \S+)?|error writing \S+ blob|rpc error: code = \w+ desc|\S+/\S+:\S+): (= )?`)
 
 // signedURL is an address with a query, which may hold a signature that opens it.
-var signedURL = regexp.MustCompile(`(https?://[^\s"?]+)\?[^\s"]*`)
+var signedURL = lazyregexp.New(`(https?://[^\s"?]+)\?[^\s"]*`)
 
 // cacheProblem is the part of BuildKit's message that says what happened.
 func cacheProblem(why string) string {
@@ -164,8 +164,8 @@ func (c *Client) dropLackingCaches(opt *client.SolveOpt, w *watch) error {
 }
 
 var (
-	noCacheExporter = regexp.MustCompile(`unknown cache exporter: "(\w+)"|failed to configure (\w+) cache exporter: (.*)`)
-	noCacheImporter = regexp.MustCompile(`^unknown cache importer: (\w+)`)
+	noCacheExporter = lazyregexp.New(`unknown cache exporter: "(\w+)"|failed to configure (\w+) cache exporter: (.*)`)
+	noCacheImporter = lazyregexp.New(`^unknown cache importer: (\w+)`)
 )
 
 // dropRefusedCache learns from why a solve did not begin which cache the builder cannot

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +22,7 @@ import (
 	"fnb/builder/engine"
 	"fnb/builder/program"
 	"fnb/builder/protocol"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
@@ -194,7 +194,7 @@ func (c *Client) Ping(ctx context.Context) error {
 }
 
 // programEnded is what is said of a builder when the program that leads to it has ended.
-var programEnded = regexp.MustCompile(`EOF|broken pipe|error while dialing|file already closed`)
+var programEnded = lazyregexp.New(`EOF|broken pipe|error while dialing|file already closed`)
 
 // unreachable says that the builder does not answer, with what the program that leads to it, if there is one, has said.
 func (c *Client) unreachable(err error) error {

@@ -2,23 +2,23 @@ package builder
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 
 	"fnb/builder/engine"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
 var (
 	// A push says what it pushed before what the registry answered:
 	//	failed to push reg.example/acme/hello:1: unexpected status from HEAD request to https://…: 403 Forbidden
-	pushed   = regexp.MustCompile(`failed to push (\S+): (.*)`)
-	answered = regexp.MustCompile(`\b([45]\d\d) [A-Z][a-z]`)
+	pushed   = lazyregexp.New(`failed to push (\S+): (.*)`)
+	answered = lazyregexp.New(`\b([45]\d\d) [A-Z][a-z]`)
 	// What a registry says in words of its own is shown in the place of the
 	// status, behind the error code of OCI's.
-	codes = regexp.MustCompile(`(?:^|: )(unauthorized|denied|name unknown|insufficient_scope|toomanyrequests): `)
+	codes = lazyregexp.New(`(?:^|: )(unauthorized|denied|name unknown|insufficient_scope|toomanyrequests): `)
 	// A Docker Engine says so when it has only its own exporters.
-	noExporter = regexp.MustCompile(`exporter "?(\w+)"? could not be found`)
+	noExporter = lazyregexp.New(`exporter "?(\w+)"? could not be found`)
 )
 
 // exportError reads what can be read of why an image was not delivered.

@@ -2,15 +2,15 @@ package builder
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/settings"
 )
 
 // onLoopback is how programs write an address of their machine's loopback.
-var onLoopback = regexp.MustCompile(`(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?:\)? port |', port=|[:/])(\d{1,5})\b`)
+var onLoopback = lazyregexp.New(`(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?:\)? port |', port=|[:/])(\d{1,5})\b`)
 
 // explainOwnNetwork says of a step which address it did not reach that is on the builder's
 // machine, maybe, and not in the step's network.

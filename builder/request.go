@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"fnb/builder/display"
 	"fnb/builder/steps"
 	"fnb/builder/watchdog"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
@@ -175,7 +175,7 @@ func (r *Request) dockerfile() string {
 
 // officialSyntax is what a Dockerfile's syntax line says where it asks for
 // BuildKit's own frontend.
-var officialSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(:1(\.\d+){0,2})?(@sha256:[0-9a-f]{64})?$`)
+var officialSyntax = lazyregexp.New(`^(docker\.io/)?docker/dockerfile(:1(\.\d+){0,2})?(@sha256:[0-9a-f]{64})?$`)
 
 // Frontend returns the image of the frontend that reads a Dockerfile: the one of the
 // build arg BUILDKIT_SYNTAX or of the Dockerfile's syntax line. It is "" where that is

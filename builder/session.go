@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
 	"strconv"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -17,6 +16,7 @@ import (
 
 	"fnb/builder/steps"
 	"fnb/builder/watchdog"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
@@ -144,7 +144,7 @@ func (s *Session) Pull(ctx context.Context, image string) (gw.Reference, []byte,
 // FolderPath is where what [Session.Folder] returns has its folder.
 const FolderPath = "/folder"
 
-var numericUser = regexp.MustCompile(`^(\d{1,9})(?::(\d{1,9}))?$`)
+var numericUser = lazyregexp.New(`^(\d{1,9})(?::(\d{1,9}))?$`)
 
 // Folder is an empty folder that the user of an image may write to: its own where it is a
 // number, and everybody's where its name alone is known.

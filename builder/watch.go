@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"fnb/builder/buildcache"
 	"fnb/builder/protocol"
 	"fnb/builder/steps"
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 )
 
@@ -207,8 +207,8 @@ func (w *watch) step(d digest.Digest) *step {
 
 // After what went wrong npm prints all flags of its command, which would be all that is kept.
 var (
-	usageBegins = regexp.MustCompile(`^npm (?:error|ERR!) Usage:$`)
-	usageEnds   = regexp.MustCompile(`^npm (?:error|ERR!) Run "npm help `)
+	usageBegins = lazyregexp.New(`^npm (?:error|ERR!) Usage:$`)
+	usageEnds   = lazyregexp.New(`^npm (?:error|ERR!) Run "npm help `)
 )
 
 // whole returns the lines that data completes, redacted. The rest waits for its
@@ -373,7 +373,7 @@ func lost(err error) bool {
 		strings.Contains(s, "transport is closing") || strings.Contains(s, "use of closed network connection")
 }
 
-var wrappers = regexp.MustCompile(`^(failed to solve|failed to run Build function|rpc error: code = \w+ desc|failed to compute cache key|failed to calculate checksum of ref \S+|failed to load cache key|failed to read dockerfile|dockerfile parse error on line \d+|process "[^"]*")(: | = )`)
+var wrappers = lazyregexp.New(`^(failed to solve|failed to run Build function|rpc error: code = \w+ desc|failed to compute cache key|failed to calculate checksum of ref \S+|failed to load cache key|failed to read dockerfile|dockerfile parse error on line \d+|process "[^"]*")(: | = )`)
 
 // problem is the innermost part of BuildKit's message that a person can use.
 func problem(err error) string {
@@ -396,11 +396,11 @@ func problem(err error) string {
 
 var (
 	// A command of more than 80 characters, which may have quotes in it.
-	longProcess = regexp.MustCompile(`^(process "/bin/sh -c .{40}).{40,}(" did not complete successfully: .*)$`)
+	longProcess = lazyregexp.New(`^(process "/bin/sh -c .{40}).{40,}(" did not complete successfully: .*)$`)
 	// BuildKit names an image that it cannot find up to three times.
-	unresolved = regexp.MustCompile(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
-	refused    = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)
-	noAnswer   = regexp.MustCompile(`^pulling ([^/\s]+)/\S+: .*(failed to do request: |: 5\d\d [A-Z]|\b429 )`)
+	unresolved = lazyregexp.New(`^(?:\S+: )?failed to resolve source metadata for (\S+): (?:\S+:\S+: )?`)
+	refused    = lazyregexp.New(`^pulling ([^/\s]+)/\S+: .*(\b401 |\b403 |authorization failed|failed to authorize)`)
+	noAnswer   = lazyregexp.New(`^pulling ([^/\s]+)/\S+: .*(failed to do request: |: 5\d\d [A-Z]|\b429 )`)
 )
 
 // denied is the host of the registry that refused a base image, or "".

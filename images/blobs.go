@@ -12,11 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/internal/disk"
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 )
 
@@ -30,7 +30,7 @@ const (
 	maxManifests = 1000
 )
 
-var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var hexDigest = lazyregexp.New(`^[0-9a-f]{64}$`)
 
 // A Tree is an image with everything below it. Blobs and Manifests have each
 // digest once; manifests come after what they name, so the image's own is last.

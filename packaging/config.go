@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -43,7 +43,7 @@ func (a *assembly) mergeArgs(context.Context) error {
 }
 
 // predefined are the build args that BuildKit knows without a declaration.
-var predefined = regexp.MustCompile(`(?i)^((http|https|ftp|no|all)_proxy|buildkit_.*|source_date_epoch)$`)
+var predefined = lazyregexp.New(`(?i)^((http|https|ftp|no|all)_proxy|buildkit_.*|source_date_epoch)$`)
 
 // unread returns those build args of the command line that the Dockerfile does not
 // declare, and notes such ones of the function, and packages that it does not install.

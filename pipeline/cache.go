@@ -5,13 +5,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"fnb/builder"
 	"fnb/builder/buildcache"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 	"fnb/schema/languages"
 )
@@ -52,7 +52,7 @@ func cachesNamed(caches []buildcache.Cache, name string) []buildcache.Cache {
 	return out
 }
 
-var cacheTag = regexp.MustCompile(`[^a-z0-9_.-]+`)
+var cacheTag = lazyregexp.New(`[^a-z0-9_.-]+`)
 
 // sharedCache is the reference of the cache that functions of one template and
 // one package list share: fnb-cache beside the function's repository, tagged with

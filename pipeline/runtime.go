@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"fnb/builder"
+	"fnb/internal/lazyregexp"
 	"fnb/packaging"
 	"fnb/schema"
 	"fnb/schema/runtimes"
@@ -66,7 +66,7 @@ func (e *NoImageError) Error() string {
 func (e *NoImageError) Unwrap() error { return e.Err }
 
 // notThere is how a builder says that a registry does not have an image.
-var notThere = regexp.MustCompile(`^pulling (\S+): not found$`)
+var notThere = lazyregexp.New(`^pulling (\S+): not found$`)
 
 // nearVersions is how many versions are named in the place of one that has no image, and
 // askTags how long its registry has to say which there are.
@@ -133,8 +133,8 @@ func around(tag, version string) (before, behind string, ok bool) {
 }
 
 var (
-	endsInNumber     = regexp.MustCompile(`\d\.?$`)
-	beginsWithNumber = regexp.MustCompile(`^\.?\d`)
+	endsInNumber     = lazyregexp.New(`\d\.?$`)
+	beginsWithNumber = lazyregexp.New(`^\.?\d`)
 )
 
 // tagsOf are the tags beside an image, of the first mirror that tells them or the registry

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 
 	"fnb/gitrepo"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -141,7 +141,7 @@ func (p *Pipeline) contextDigest(ctx context.Context, fn schema.Function) (strin
 	return digest[strings.LastIndex(digest, ":")+1:][:32], nil
 }
 
-var notInTag = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+var notInTag = lazyregexp.New(`[^A-Za-z0-9_.-]+`)
 
 // tagSafe makes a branch or tag of git fit into an image's tag: feature/x is
 // feature-x.

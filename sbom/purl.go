@@ -1,10 +1,11 @@
 package sbom
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
+
+	"fnb/internal/lazyregexp"
 )
 
 // PURL is the package URL of a package; qualifiers without a value are left out.
@@ -54,7 +55,7 @@ func GoPURL(path, version string) string {
 	return PURL("golang", namespace, name, version, nil)
 }
 
-var separators = regexp.MustCompile(`[-_.]+`)
+var separators = lazyregexp.New(`[-_.]+`)
 
 // PythonName is the name of a package of Python as its index compares it.
 func PythonName(name string) string {

@@ -9,11 +9,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
 	"fnb/internal/disk"
+	"fnb/internal/lazyregexp"
 	"fnb/schema/document"
 )
 
@@ -22,8 +22,8 @@ var (
 	// than this package understands.
 	ErrNewerFormat = errors.New("written by a newer fnb")
 
-	checksumText = regexp.MustCompile(`^fnb1:sha256:[0-9a-f]{64}$`)
-	commitText   = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	checksumText = lazyregexp.New(`^fnb1:sha256:[0-9a-f]{64}$`)
+	commitText   = lazyregexp.New(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
 // maxLock bounds a lock, in bytes.

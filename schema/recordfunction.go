@@ -6,9 +6,10 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"fnb/internal/lazyregexp"
 )
 
 // What the record of a function may hold, in bytes or in number.
@@ -106,13 +107,13 @@ func (r Record) RunsOn() []string {
 }
 
 var (
-	digestText   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	variableText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
-	secretText   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-	labelText    = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$`)
-	quantityText = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([EPTGMK]i|[EPTGMkm])?$`)
-	headerText   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
-	iconText     = regexp.MustCompile(`^data:image/(png|jpeg|svg\+xml|webp);base64,[A-Za-z0-9+/]+=*$`)
+	digestText   = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
+	variableText = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
+	secretText   = lazyregexp.New(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	labelText    = lazyregexp.New(`^[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?$`)
+	quantityText = lazyregexp.New(`^[0-9]+(\.[0-9]+)?([EPTGMK]i|[EPTGMkm])?$`)
+	headerText   = lazyregexp.New(`^[A-Za-z0-9-]+$`)
+	iconText     = lazyregexp.New(`^data:image/(png|jpeg|svg\+xml|webp);base64,[A-Za-z0-9+/]+=*$`)
 )
 
 // function checks what only the record of a function has.
@@ -184,7 +185,7 @@ func (r *storedReader) image(image *RecordImage) {
 // maxSigners is how many keys an image may be signed by, as a record says it.
 const maxSigners = 20
 
-var fingerprintText = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+var fingerprintText = lazyregexp.New(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 // evidence checks what a record says that is attached to an image.
 func (r *storedReader) evidence(image *RecordImage) {
@@ -225,7 +226,7 @@ func (r *storedReader) run(run RecordRun) {
 	for _, m := range []struct {
 		field string
 		all   map[string]string
-		key   *regexp.Regexp
+		key   *lazyregexp.Regexp
 	}{{"run.env", run.Environment, variableText}, {"run.labels", run.Labels, labelText}, {"run.annotations", run.Annotations, labelText}} {
 		if len(m.all) > maxSettings {
 			r.fail(m.field, fmt.Sprintf("has more than %d entries", maxSettings))

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
+	"fnb/internal/lazyregexp"
 	"fnb/origin"
 )
 
@@ -46,9 +46,9 @@ type TemplateRef struct {
 }
 
 var (
-	contentRange = regexp.MustCompile(`^(fnb1:)?sha256:[0-9a-f]{64}$`)
-	gitRef       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+-]*$`)
-	scpURL       = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9_.-]*:[^-:].*$`)
+	contentRange = lazyregexp.New(`^(fnb1:)?sha256:[0-9a-f]{64}$`)
+	gitRef       = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_./+-]*$`)
+	scpURL       = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9_.-]*:[^-:].*$`)
 )
 
 // ParseTemplateRef reads a template reference in one of the forms

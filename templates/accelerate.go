@@ -3,7 +3,6 @@ package templates
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/languages"
 )
 
@@ -60,16 +60,16 @@ func (d *Dockerfile) Accelerate(target string, caches []string) (faster *Dockerf
 
 var (
 	// plainSyntax is BuildKit's own frontend from the version on that has mounts.
-	plainSyntax = regexp.MustCompile(`^(docker\.io/)?docker/dockerfile(:1(\.([2-9]|[1-9]\d)(\.\d+)?)?)?(@sha256:[0-9a-f]{64})?$`)
-	runKeyword  = regexp.MustCompile(`^\s*(?i:RUN)\s`)
-	cacheFolder = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+){2,}$`)
-	absolute    = regexp.MustCompile(`(?:/[A-Za-z0-9._+-]+)+`)
-	wholeTree   = regexp.MustCompile(`(^|[\s"'=:,])/(\.)?($|[\s"';*&|,)])`)
+	plainSyntax = lazyregexp.New(`^(docker\.io/)?docker/dockerfile(:1(\.([2-9]|[1-9]\d)(\.\d+)?)?)?(@sha256:[0-9a-f]{64})?$`)
+	runKeyword  = lazyregexp.New(`^\s*(?i:RUN)\s`)
+	cacheFolder = lazyregexp.New(`^(/[A-Za-z0-9._+-]+){2,}$`)
+	absolute    = lazyregexp.New(`(?:/[A-Za-z0-9._+-]+)+`)
+	wholeTree   = lazyregexp.New(`(^|[\s"'=:,])/(\.)?($|[\s"';*&|,)])`)
 	// relocates are the variables that say where caches are, or what may stand
 	// for such a folder.
-	relocates = regexp.MustCompile(`\b(HOME|GOPATH|GOCACHE|GOMODCACHE|XDG_CACHE_HOME|(?i:npm_config_cache)|PIP_CACHE_DIR|CARGO_HOME|MAVEN_CONFIG|MAVEN_OPTS)\b|~`)
+	relocates = lazyregexp.New(`\b(HOME|GOPATH|GOCACHE|GOMODCACHE|XDG_CACHE_HOME|(?i:npm_config_cache)|PIP_CACHE_DIR|CARGO_HOME|MAVEN_CONFIG|MAVEN_OPTS)\b|~`)
 	// tampers are commands that read or clear a cache as such.
-	tampers = regexp.MustCompile(`go\s+mod\s+vendor|go\s+work\s+vendor|go\s+clean|go\s+env|cache\s+(clean|clear|purge|rm|verify|dir)|cargo\s+vendor|go-offline`)
+	tampers = lazyregexp.New(`go\s+mod\s+vendor|go\s+work\s+vendor|go\s+clean|go\s+env|cache\s+(clean|clear|purge|rm|verify|dir)|cargo\s+vendor|go-offline`)
 )
 
 // knownCaches returns the cache folders of the toolchain in one of Docker's

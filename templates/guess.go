@@ -4,10 +4,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
@@ -90,8 +90,8 @@ func (f *sourceFolder) dockerfile() Guess {
 }
 
 var (
-	goHandle  = regexp.MustCompile(`(?m)^func Handle\(`)
-	goProgram = regexp.MustCompile(`(?m)^package main\b`)
+	goHandle  = lazyregexp.New(`(?m)^func Handle\(`)
+	goProgram = lazyregexp.New(`(?m)^package main\b`)
 )
 
 func (f *sourceFolder) goSource() Guess {

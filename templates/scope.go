@@ -3,12 +3,13 @@ package templates
 import (
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"fnb/internal/lazyregexp"
 )
 
 // isRemote reports whether ADD takes a source from elsewhere than the build context: by
@@ -18,10 +19,10 @@ func isRemote(source string) bool {
 }
 
 var (
-	scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
-	leading = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
+	scpLike = lazyregexp.New(`^[\w.-]+@[\w.-]+:`)
+	leading = lazyregexp.New(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)`)
 	// platformArg is a variable that the builder sets, to nothing that is a URL.
-	platformArg = regexp.MustCompile(`^(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT|STAGE)$`)
+	platformArg = lazyregexp.New(`^(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT|STAGE)$`)
 )
 
 // A scope is the variables that are set at one place of a Dockerfile.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/languages"
 )
 
@@ -27,18 +28,18 @@ const (
 
 // These are all of fnb's ideas of what a secret is called.
 var (
-	secretWords  = regexp.MustCompile(`(?i)(^|_)(api_?key|auth|credentials?|password|passwd|pword|private_?key|secrets?|token|access_?key)(_|$)`)
-	aboutSecrets = regexp.MustCompile(`(?i)_(url|uri|endpoint|host|port|path|file|dir|name|id|header|mode|type|method|scope|realm|audience|issuer|ttl|expiry|timeout|debug|local|enabled|disabled)$|(^|_)public_`)
-	plainValue   = regexp.MustCompile(`(?i)^(|true|false|yes|no|on|off|[0-9]{1,6}[a-z]{0,2})$`)
+	secretWords  = lazyregexp.New(`(?i)(^|_)(api_?key|auth|credentials?|password|passwd|pword|private_?key|secrets?|token|access_?key)(_|$)`)
+	aboutSecrets = lazyregexp.New(`(?i)_(url|uri|endpoint|host|port|path|file|dir|name|id|header|mode|type|method|scope|realm|audience|issuer|ttl|expiry|timeout|debug|local|enabled|disabled)$|(^|_)public_`)
+	plainValue   = lazyregexp.New(`(?i)^(|true|false|yes|no|on|off|[0-9]{1,6}[a-z]{0,2})$`)
 
-	loginFile    = regexp.MustCompile(`(?i)(^|/)(\.git-credentials|\.dockercfg|\.docker/config\.json|\.aws/credentials|\.kube/config|\.config/gcloud/[^/]*(credentials|tokens)[^/]*|\.azure/(accesstokens|msal_token_cache)\.[^/]+|\.config/gh/hosts\.yml)$`)
-	likelyFile   = regexp.MustCompile(`(?i)(^|/)(\.env(\.[^/]+)?|\.envrc|[._]netrc|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|[^/]*kubeconfig(\.[^/]+)?|\.vault-token)$`)
-	exampleFile  = regexp.MustCompile(`(?i)[._-](example|sample|template|dist|defaults?|schema|test)$`)
-	tellingFile  = regexp.MustCompile(`(?i)(^|/)(` + toolFiles + `|[^/]*\.(pem|key)|[^/]*(account|credential|adminsdk|secret|key|gcp|gcloud|firebase)[^/]*\.json)$`)
-	tellingText  = regexp.MustCompile(`(?i)(_authtoken|_auth|_password|npmauthtoken|npmauthident|password|\btoken)["']?\s*[:=]\s*["']?[^\s"'${<%]|<(password|passphrase|privatekey)>\s*[^\s<$]|cleartextpassword"\s+value="[^"%]|-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|` + urlLogin)
-	listFile     = regexp.MustCompile(`(?i)(^|/)(` + packageLists() + `|([^/]*requirements[^/]*|constraints[^/]*)\.(txt|in)|requirements/[^/]+\.(txt|in)|pylock\.[^/]+\.toml|pnpm-workspace\.yaml|import_map\.json)$`)
-	listText     = regexp.MustCompile(urlLogin)
-	somebodyElse = regexp.MustCompile(`(^|/)(node_modules|vendor|site-packages)/`)
+	loginFile    = lazyregexp.New(`(?i)(^|/)(\.git-credentials|\.dockercfg|\.docker/config\.json|\.aws/credentials|\.kube/config|\.config/gcloud/[^/]*(credentials|tokens)[^/]*|\.azure/(accesstokens|msal_token_cache)\.[^/]+|\.config/gh/hosts\.yml)$`)
+	likelyFile   = lazyregexp.New(`(?i)(^|/)(\.env(\.[^/]+)?|\.envrc|[._]netrc|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|[^/]*kubeconfig(\.[^/]+)?|\.vault-token)$`)
+	exampleFile  = lazyregexp.New(`(?i)[._-](example|sample|template|dist|defaults?|schema|test)$`)
+	tellingFile  = lazyregexp.New(`(?i)(^|/)(` + toolFiles + `|[^/]*\.(pem|key)|[^/]*(account|credential|adminsdk|secret|key|gcp|gcloud|firebase)[^/]*\.json)$`)
+	tellingText  = lazyregexp.New(`(?i)(_authtoken|_auth|_password|npmauthtoken|npmauthident|password|\btoken)["']?\s*[:=]\s*["']?[^\s"'${<%]|<(password|passphrase|privatekey)>\s*[^\s<$]|cleartextpassword"\s+value="[^"%]|-----BEGIN ([A-Z]+ )*PRIVATE KEY-----|` + urlLogin)
+	listFile     = lazyregexp.New(`(?i)(^|/)(` + packageLists() + `|([^/]*requirements[^/]*|constraints[^/]*)\.(txt|in)|requirements/[^/]+\.(txt|in)|pylock\.[^/]+\.toml|pnpm-workspace\.yaml|import_map\.json)$`)
+	listText     = lazyregexp.New(urlLogin)
+	somebodyElse = lazyregexp.New(`(^|/)(node_modules|vendor|site-packages)/`)
 )
 
 const (

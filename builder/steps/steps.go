@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +13,8 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
+
+	"fnb/internal/lazyregexp"
 )
 
 // A Failure is a step that failed, and can be looked at while its solve waits.
@@ -230,7 +231,7 @@ func (s *Step) Environment() []string {
 	return out
 }
 
-var runStep = regexp.MustCompile(`^((?:\[[^\]]*\] )?RUN)(?:\s+--(?:mount|network|security|device)=\S+)*\s`)
+var runStep = lazyregexp.New(`^((?:\[[^\]]*\] )?RUN)(?:\s+--(?:mount|network|security|device)=\S+)*\s`)
 
 // runWords is how many characters are shown of what a RUN step runs.
 const runWords = 60

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/templates"
@@ -98,7 +98,7 @@ func (a *adoption) guess(dir string) (templates.Guess, error) {
 	return g, errors.Join(err, root.Close())
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+var notInName = lazyregexp.New(`[^a-z0-9]+`)
 
 // functions is the function of a folder, if a template takes it.
 func (a *adoption) functions(dir string, g templates.Guess) []schema.Function {

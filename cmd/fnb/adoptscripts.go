@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 )
 
@@ -17,7 +17,7 @@ const (
 	maxMentions = 10 // lines
 )
 
-var faasCLICall = regexp.MustCompile(`\bfaas(?:-cli)?[ \t]+(?:-[-a-z]+[ \t]+)*([a-z][a-z-]+)(?:[ \t]+([a-z][a-z-]+))?`)
+var faasCLICall = lazyregexp.New(`\bfaas(?:-cli)?[ \t]+(?:-[-a-z]+[ \t]+)*([a-z][a-z-]+)(?:[ \t]+([a-z][a-z-]+))?`)
 
 // scripts says where the project calls faas-cli, and what to write there.
 func (a *adoption) scripts() {

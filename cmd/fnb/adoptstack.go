@@ -9,10 +9,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 	"fnb/pipeline"
 	"fnb/schema"
@@ -92,7 +92,7 @@ func (a *adoption) examine(f adoptedFile) (*schema.Stack, error) {
 	return stack, err
 }
 
-var unsetName = regexp.MustCompile(`^the environment variable ([A-Za-z_][A-Za-z0-9_]*) is not set`)
+var unsetName = lazyregexp.New(`^the environment variable ([A-Za-z_][A-Za-z0-9_]*) is not set`)
 
 // ofField adds to a problem of a stack file what can be done.
 func ofField(err error) error {

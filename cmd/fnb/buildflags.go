@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"fnb/builder"
 	"fnb/builder/authority"
 	"fnb/builder/buildcache"
+	"fnb/internal/lazyregexp"
 	"fnb/pipeline"
 	"fnb/schema"
 )
@@ -323,11 +323,11 @@ func proxies() map[string]string {
 	return out
 }
 
-var buildArgName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var buildArgName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // keyValues reads K=V pairs. The value may be empty and hold more "=". Its
 // errors do not repeat the value, which may be a secret.
-func keyValues(raw []string, key *regexp.Regexp) (map[string]string, error) {
+func keyValues(raw []string, key *lazyregexp.Regexp) (map[string]string, error) {
 	out := map[string]string{}
 	for _, s := range raw {
 		k, v, ok := strings.Cut(s, "=")

@@ -7,18 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"fnb/gitrepo"
 	"fnb/internal/ci"
+	"fnb/internal/lazyregexp"
 )
 
 var (
-	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-	pinnedRef  = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}$`)
-	plainURL   = regexp.MustCompile(`^https://[A-Za-z0-9._~:/?&=%@+,;-]+$`)
+	sha256Hex  = lazyregexp.New(`^[0-9a-f]{64}$`)
+	branchName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	pinnedRef  = lazyregexp.New(`^[a-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}$`)
+	plainURL   = lazyregexp.New(`^https://[A-Za-z0-9._~:/?&=%@+,;-]+$`)
 )
 
 // check refuses what could not be written into a pipeline as it is.

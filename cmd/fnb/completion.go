@@ -1,13 +1,12 @@
 package main
 
 import (
-	"regexp"
-
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 )
 
 // offered is what may be put on a command line: of it, no shell makes anything but one word, which is no flag.
-var offered = regexp.MustCompile(`^[A-Za-z0-9_./:@+][A-Za-z0-9_./:@+-]*$`)
+var offered = lazyregexp.New(`^[A-Za-z0-9_./:@+][A-Za-z0-9_./:@+-]*$`)
 
 // offers are the words that the shell may complete. Many are names of files and keys that others wrote, and shells put
 // them on the command line as they are: whoever has such a name types it.

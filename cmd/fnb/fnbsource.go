@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"fnb/internal/ci"
+	"fnb/internal/lazyregexp"
 )
 
 // A fnbSource is what the user says of the fnb that a pipeline installs.
@@ -61,8 +61,8 @@ func (s *fnbSource) page() string {
 }
 
 var (
-	released = regexp.MustCompile(`^v?[0-9]+\.[0-9]+\.[0-9]+(?:-(?:alpha|beta|rc)\.?[0-9]+)?$`)
-	onHost   = regexp.MustCompile(`^([a-z0-9-]+(?:\.[a-z0-9-]+)+/[^/]+/[^/]+)(?:/v[0-9]+)?$`)
+	released = lazyregexp.New(`^v?[0-9]+\.[0-9]+\.[0-9]+(?:-(?:alpha|beta|rc)\.?[0-9]+)?$`)
+	onHost   = lazyregexp.New(`^([a-z0-9-]+(?:\.[a-z0-9-]+)+/[^/]+/[^/]+)(?:/v[0-9]+)?$`)
 )
 
 // ownRelease is the page of a version of a module; "" if it was not released, or if the module is in no

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 	"fnb/builder/target"
 	"fnb/gitrepo"
 	"fnb/images"
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 	"fnb/internal/spelling"
 	"fnb/packaging"
@@ -443,7 +443,7 @@ func emulateHint(platform string) string {
 }
 
 // absent is how BuildKit says that COPY or ADD names a file that is not there.
-var absent = regexp.MustCompile(`^"/[^"]*": not found$`)
+var absent = lazyregexp.New(`^"/[^"]*": not found$`)
 
 func builderHints(err error) []string {
 	if n, ok := errors.AsType[*containers.NotListeningError](err); ok {

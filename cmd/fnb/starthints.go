@@ -4,17 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"fnb/builder"
 	"fnb/builder/containers"
+	"fnb/internal/lazyregexp"
 )
 
 var (
-	lackingPython = regexp.MustCompile(`ModuleNotFoundError: No module named '(\w[\w.]{0,99})'`)
+	lackingPython = lazyregexp.New(`ModuleNotFoundError: No module named '(\w[\w.]{0,99})'`)
 	// lackingNode is what Node.js and Bun say of a package; Deno wants a prefix before its name.
-	lackingNode = regexp.MustCompile(`Cannot find (?:module|package) ['"](@?[\w-][\w./-]{0,99})['"]|` +
+	lackingNode = lazyregexp.New(`Cannot find (?:module|package) ['"](@?[\w-][\w./-]{0,99})['"]|` +
 		`(?:Relative import path|Import) "(@?[\w-][\w./-]{0,99})" not (?:prefixed with|a dependency)`)
 )
 

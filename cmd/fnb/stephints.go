@@ -2,22 +2,22 @@ package main
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
 	"fnb/builder"
+	"fnb/internal/lazyregexp"
 	"fnb/pipeline"
 	"fnb/schema"
 )
 
 var (
-	olderGo   = regexp.MustCompile(`requires go >= (\d+\.\d+)\S* \(running go \S+; GOTOOLCHAIN=local\)`)
-	olderRust = regexp.MustCompile(`requires rustc (\d+\.\d+)\S* or newer, while the currently active rustc`)
+	olderGo   = lazyregexp.New(`requires go >= (\d+\.\d+)\S* \(running go \S+; GOTOOLCHAIN=local\)`)
+	olderRust = lazyregexp.New(`requires rustc (\d+\.\d+)\S* or newer, while the currently active rustc`)
 	// aboveModule is a module that go.mod replaces by a folder above the handler.
-	aboveModule = regexp.MustCompile(`\(replaced by (\.\./\S*)\): reading `)
+	aboveModule = lazyregexp.New(`\(replaced by (\.\./\S*)\): reading `)
 	// A compiler may be named with what it compiles for: x86_64-linux-gnu-gcc.
-	lackingTool = regexp.MustCompile(strings.Join([]string{
+	lackingTool = lazyregexp.New(strings.Join([]string{
 		`No such file or directory: '(?:[\w-]+-)?(gcc|g\+\+|cc)'`,
 		`Cannot find command '([\w-]+)'`,
 		`command '(?:[\w-]+-)?(gcc|g\+\+|cc|cmake|pkg-config)' failed: No such file`,
@@ -35,7 +35,7 @@ var (
 	}, "|") + `|(Unknown compiler\(s\))`)
 	// staleLock is how package managers say that a lock is not what the manifest asks for, is
 	// missing, or is of a version that they do not read.
-	staleLock = regexp.MustCompile(strings.Join([]string{
+	staleLock = lazyregexp.New(strings.Join([]string{
 		`npm ci. (?:can only install packages when|command can only install with)|Run "npm help ci" for more info`,
 		`ERR_PNPM_(?:OUTDATED_LOCKFILE|NO_LOCKFILE|BROKEN_LOCKFILE|LOCKFILE_\w+)`,
 		`Your lockfile needs to be updated`,
@@ -53,7 +53,7 @@ var (
 	}, "|"))
 	// untrusted is how OpenSSL, curl, Python, Node.js, Go, rustls, GnuTLS and Java say that nobody
 	// whom they trust has signed a certificate.
-	untrusted = regexp.MustCompile(`(?i)unable to get (local )?issuer certificate|self[- ]signed certificate|CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_\w+_(ISSUER|LEAF)|signed by unknown authority|UnknownIssuer|certificate is NOT trusted|certificate signer not trusted|PKIX path building failed`)
+	untrusted = lazyregexp.New(`(?i)unable to get (local )?issuer certificate|self[- ]signed certificate|CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_\w+_(ISSUER|LEAF)|signed by unknown authority|UnknownIssuer|certificate is NOT trusted|certificate signer not trusted|PKIX path building failed`)
 )
 
 // packageOf is the Debian package that has a tool.

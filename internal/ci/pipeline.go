@@ -9,11 +9,11 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 	"fnb/schema"
 )
@@ -153,4 +153,4 @@ func quoteYAML(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./-]*$`)
+var plainPath = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_./-]*$`)

@@ -11,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
+	"fnb/internal/lazyregexp"
 	"fnb/origin"
 )
 
@@ -28,7 +28,7 @@ type Source struct {
 
 // ReleasePage is what the address of a release's page ends in: its version, which the names of its
 // archives have.
-var ReleasePage = regexp.MustCompile(`/v[0-9][0-9A-Za-z.-]*$`)
+var ReleasePage = lazyregexp.New(`/v[0-9][0-9A-Za-z.-]*$`)
 
 // Variable is the variable of a pipeline that has the address.
 func (s Source) Variable() string {

@@ -25,11 +25,12 @@ package plain
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"fnb/internal/lazyregexp"
 )
 
 const (
@@ -56,10 +57,10 @@ var (
 	// Whole sequences are taken out, since "[31m" would be left of one without its
 	// first character. A text that a sequence holds, such as a title, ends at the
 	// next control character; that keeps the search linear.
-	sequences = regexp.MustCompile(`(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]` +
+	sequences = lazyregexp.New(`(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]` +
 		`|(?:\x1b[\]PX^_]|[\x{9d}\x{90}\x{98}\x{9e}\x{9f}])[^\x00-\x1f\x7f-\x{9f}]*(?:\x07|\x1b\\|\x{9c})` +
 		`|\x1b[ -/]*[0-~]`)
-	hashes = regexp.MustCompile(`##([A-Za-z]*)\[`)
+	hashes = lazyregexp.New(`##([A-Za-z]*)\[`)
 )
 
 // Line returns s as one line that acts on nothing. Ends of lines become spaces;

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"path"
-	"regexp"
 	"slices"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/languages"
 )
 
@@ -65,7 +65,7 @@ func (c chooser) hasManifest(dir string, m languages.Manager) bool {
 }
 
 // pnpm9 begins a lock of pnpm 9 or later, which has importers, be it one.
-var pnpm9 = regexp.MustCompile(`(?m)^lockfileVersion: '?(?:9|[1-9]\d)\.`)
+var pnpm9 = lazyregexp.New(`(?m)^lockfileVersion: '?(?:9|[1-9]\d)\.`)
 
 // lockSyntax refuses what no package manager can have written.
 func (t text) lockSyntax(base string) error {

@@ -3,10 +3,10 @@ package lists
 import (
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/document"
 )
 
@@ -95,7 +95,7 @@ func (f *finder) packageJSON(name string, w *workspace, dev bool) error {
 	return f.patchFolder(t, manifest)
 }
 
-var patchDir = regexp.MustCompile(`--patch-dir[= ]+["']?([^\s"']+)`)
+var patchDir = lazyregexp.New(`--patch-dir[= ]+["']?([^\s"']+)`)
 
 // patchFolder takes the folder that a script has patch-package read.
 func (f *finder) patchFolder(t text, manifest table) error {

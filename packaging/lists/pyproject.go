@@ -2,16 +2,17 @@ package lists
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"fnb/internal/lazyregexp"
 )
 
-var notInName = regexp.MustCompile(`[-_.]+`)
+var notInName = lazyregexp.New(`[-_.]+`)
 
 // pythonName is how Python compares the names of packages.
 func pythonName(name string) string { return strings.ToLower(notInName.ReplaceAllString(name, "-")) }
 
-var pythonNameOf = regexp.MustCompile(`^\s*([A-Za-z0-9][A-Za-z0-9._-]*)`)
+var pythonNameOf = lazyregexp.New(`^\s*([A-Za-z0-9][A-Za-z0-9._-]*)`)
 
 // A pythonProject is a pyproject.toml that was read.
 type pythonProject struct {

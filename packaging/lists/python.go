@@ -3,9 +3,10 @@ package lists
 import (
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"fnb/internal/lazyregexp"
 )
 
 // followPython adds what the lists of Python name.
@@ -40,7 +41,7 @@ func (f *finder) followPython(c choice, w *workspace) error {
 	return nil
 }
 
-var requirementsName = regexp.MustCompile(`(?i)(requirements|constraints)[^/]*\.(txt|in)$|requirements/[^/]*\.(txt|in)$`)
+var requirementsName = lazyregexp.New(`(?i)(requirements|constraints)[^/]*\.(txt|in)$|requirements/[^/]*\.(txt|in)$`)
 
 func isRequirements(name string) bool { return requirementsName.MatchString(name) }
 

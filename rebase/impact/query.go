@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
 
 	"fnb/audit/osv"
+	"fnb/internal/lazyregexp"
 	"fnb/schema"
 )
 
@@ -30,7 +30,7 @@ type Query struct {
 	Version string
 }
 
-var queried = regexp.MustCompile(`^(base|package|template|watchdog)=([^<>=]*)(?:(<=|>=|<|>|=)(.+))?$`)
+var queried = lazyregexp.New(`^(base|package|template|watchdog)=([^<>=]*)(?:(<=|>=|<|>|=)(.+))?$`)
 
 // ParseQuery reads base=REF, package=NAME, package=NAME<VERSION, template=NAME<VERSION, watchdog=default or
 // watchdog=<VERSION. A REF may be a pattern, such as docker.io/library/python:*.

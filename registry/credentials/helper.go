@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 )
 
-var helperName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var helperName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // askHelper gets the credentials for a key from docker-credential-NAME; none is
 // the zero value.

@@ -2,9 +2,9 @@ package locks
 
 import (
 	"io/fs"
-	"regexp"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/sbom"
 	"fnb/schema/document"
 )
@@ -130,7 +130,7 @@ func (c *cargo) add(l *List) {
 }
 
 // elsewhere are crates that no program of Linux has: a lock is for all systems at once.
-var elsewhere = regexp.MustCompile(`^(windows([-_].*)?|winapi([-_].*)?|wasi|wasip[0-9].*|wit-bindgen.*|wasm-bindgen.*|js-sys|web-sys|hermit-abi|redox_.*|schannel|security-framework.*|core-foundation.*)$`)
+var elsewhere = lazyregexp.New(`^(windows([-_].*)?|winapi([-_].*)?|wasi|wasip[0-9].*|wit-bindgen.*|wasm-bindgen.*|js-sys|web-sys|hermit-abi|redox_.*|schannel|security-framework.*|core-foundation.*)$`)
 
 // Compiled adds what the lock in a folder of the template has: a program of the template's own, which is compiled with
 // the function as one. Where the function's lock has a version that fits, Cargo takes that, and so it is left out.

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 
+	"fnb/internal/lazyregexp"
 	"fnb/sbom"
 )
 
@@ -81,7 +81,7 @@ func (f *finder) maven(where, group, artifact, version string) bool {
 	return true
 }
 
-var versioned = regexp.MustCompile(`^(.+?)-(\d[\w.+-]*)$`)
+var versioned = lazyregexp.New(`^(.+?)-(\d[\w.+-]*)$`)
 
 // unnamed adds an archive that Maven has not built, by its manifest and its name.
 func (f *finder) unnamed(where string, manifest map[string]string) {

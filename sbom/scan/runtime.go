@@ -4,8 +4,8 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
-	"regexp"
 
+	"fnb/internal/lazyregexp"
 	"fnb/sbom"
 )
 
@@ -13,13 +13,13 @@ import (
 // says where the program alone is installed.
 type language struct {
 	supplier string
-	version  *regexp.Regexp // what stands around the version
+	version  *lazyregexp.Regexp // what stands around the version
 }
 
 var (
-	nodeVersion = regexp.MustCompile(`node\.js/v(\d+\.\d+\.\d+)`)
-	denoVersion = regexp.MustCompile(`Deno/(\d+\.\d+\.\d+)\+[0-9a-f]{7}`)
-	bunVersion  = regexp.MustCompile(`Bun v(\d+\.\d+\.\d+) \(`)
+	nodeVersion = lazyregexp.New(`node\.js/v(\d+\.\d+\.\d+)`)
+	denoVersion = lazyregexp.New(`Deno/(\d+\.\d+\.\d+)\+[0-9a-f]{7}`)
+	bunVersion  = lazyregexp.New(`Bun v(\d+\.\d+\.\d+) \(`)
 )
 
 // languages are those programs by the names of their files.
@@ -50,7 +50,7 @@ func (f *finder) language(c *content, name string, e *elf.File) error {
 }
 
 // find looks for a version piece by piece, and ends with the first one; "" is none.
-func find(r io.Reader, version *regexp.Regexp) (string, error) {
+func find(r io.Reader, version *lazyregexp.Regexp) (string, error) {
 	window := make([]byte, longestWord+piece)
 	kept := 0
 	for {

@@ -3,10 +3,11 @@ package document
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"fnb/internal/lazyregexp"
 )
 
 // A Reader turns a YAML tree into values and gathers every problem it meets on
@@ -49,7 +50,7 @@ type Entry struct {
 	Value Value
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var plainKey = lazyregexp.New(`^[A-Za-z0-9_-]+$`)
 
 // Below returns the field of a key in the field parent.
 func Below(parent, key string) string {

@@ -3,11 +3,12 @@ package document
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"fnb/internal/lazyregexp"
 )
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // An UnsetError is a variable that a value needs and that is not set.
 type UnsetError struct{ Name string }

@@ -2,8 +2,9 @@ package document
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
+
+	"fnb/internal/lazyregexp"
 )
 
 // A Pair is one key of a mapping that is going to be written. Its value is a
@@ -77,8 +78,8 @@ func Flow(value any) string {
 }
 
 var (
-	plainText = regexp.MustCompile(`^(\.{0,2}/)?[A-Za-z_][A-Za-z0-9_./@^~+-]*(:[A-Za-z0-9_./@^~+-]+)*(,[A-Za-z0-9_./:-]*[A-Za-z0-9])*$`)
-	yamlWord  = regexp.MustCompile(`^(?i:true|false|yes|no|on|off|y|n|null)$`)
+	plainText = lazyregexp.New(`^(\.{0,2}/)?[A-Za-z_][A-Za-z0-9_./@^~+-]*(:[A-Za-z0-9_./@^~+-]+)*(,[A-Za-z0-9_./:-]*[A-Za-z0-9])*$`)
+	yamlWord  = lazyregexp.New(`^(?i:true|false|yes|no|on|off|y|n|null)$`)
 )
 
 // scalarYAML returns s as YAML: as it is where no reader of YAML, old or new,

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"path"
-	"regexp"
 	"strings"
 	"unicode/utf16"
 
+	"fnb/internal/lazyregexp"
 	"fnb/schema/document"
 )
 
@@ -181,7 +181,7 @@ func readTOML(runtime, text string) (Wish, bool, error) {
 }
 
 // specifier is one of PEP 440, or a constraint of Poetry's.
-var specifier = regexp.MustCompile(`^(~=|===?|!=|<=|>=|<|>|\^|~)?\s*v?(\d{1,9}(?:\.\d{1,9}){0,2})(\.\*)?$`)
+var specifier = lazyregexp.New(`^(~=|===?|!=|<=|>=|<|>|\^|~)?\s*v?(\d{1,9}(?:\.\d{1,9}){0,2})(\.\*)?$`)
 
 // specifiers is the wish for any version of a range, as Python's tools write it.
 func specifiers(runtime, key, text string) (Wish, error) {
@@ -267,8 +267,8 @@ func readPackageJSON(runtime, text string) (Wish, bool, error) {
 }
 
 var (
-	goLine        = regexp.MustCompile(`(?m)^\s*go[ \t]+v?(\d{1,9}(?:\.\d{1,9}){1,2})[\w.-]*[ \t]*(?://.*)?\r?$`)
-	toolchainLine = regexp.MustCompile(`(?m)^\s*toolchain[ \t]+go(\d{1,9}(?:\.\d{1,9}){1,2})[\w.-]*[ \t]*(?://.*)?\r?$`)
+	goLine        = lazyregexp.New(`(?m)^\s*go[ \t]+v?(\d{1,9}(?:\.\d{1,9}){1,2})[\w.-]*[ \t]*(?://.*)?\r?$`)
+	toolchainLine = lazyregexp.New(`(?m)^\s*toolchain[ \t]+go(\d{1,9}(?:\.\d{1,9}){1,2})[\w.-]*[ \t]*(?://.*)?\r?$`)
 )
 
 // readGoMod reads the later one of go.mod's go and toolchain lines. Both are the least that
@@ -277,7 +277,7 @@ func readGoMod(runtime, text string) (Wish, bool, error) {
 	var found Wish
 	for _, l := range []struct {
 		key  string
-		line *regexp.Regexp
+		line *lazyregexp.Regexp
 	}{{"go", goLine}, {"toolchain", toolchainLine}} {
 		m := l.line.FindStringSubmatch(text)
 		if m == nil {

@@ -5,12 +5,13 @@ package runtimes
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"fnb/internal/lazyregexp"
 )
 
 // Runtimes that fnb knows more of than their names.
@@ -64,7 +65,7 @@ type Wish struct {
 }
 
 // plain is a version as the tags of images have it, or the beginning of one.
-var plain = regexp.MustCompile(`^\d{1,9}(\.\d{1,9}){0,2}$`)
+var plain = lazyregexp.New(`^\d{1,9}(\.\d{1,9}){0,2}$`)
 
 // maxText is how long a wish may be.
 const maxText = 200
@@ -107,7 +108,7 @@ func (w Wish) Any() bool {
 
 // unversioned are words that tools take in a version's place, other implementations of a
 // language, and versions that no release has.
-var unversioned = regexp.MustCompile(`^(system|default|stable|latest|current|node|beta|nightly|canary|lts|rc|local|(nightly|beta|stable)-[\w-]+|(pypy|graalpy|graalpython|jython|ironpython|micropython|stackless|anaconda|miniconda|miniforge|mambaforge|iojs)[\w.-]*|\d+(\.\d+)*(t|-dev|a\d+|b\d+|rc\d+|-beta[\w.-]*|-rc[\w.-]*))$`)
+var unversioned = lazyregexp.New(`^(system|default|stable|latest|current|node|beta|nightly|canary|lts|rc|local|(nightly|beta|stable)-[\w-]+|(pypy|graalpy|graalpython|jython|ironpython|micropython|stackless|anaconda|miniconda|miniforge|mambaforge|iojs)[\w.-]*|\d+(\.\d+)*(t|-dev|a\d+|b\d+|rc\d+|-beta[\w.-]*|-rc[\w.-]*))$`)
 
 // feature is the number by which Java's images are called: 21 of "temurin-21.0.2+13.0.LTS",
 // "21.0.2-tem" and "openjdk64-21.0.2", 8 of "1.8.0_392".
@@ -122,7 +123,7 @@ func feature(v string) string {
 	return m[1]
 }
 
-var javaVersion = regexp.MustCompile(`^(?:[a-z][a-z0-9_]*-)*(\d{1,9})(?:\.(\d{1,9}))?(?:[.+_u-][\w.+-]*)?$`)
+var javaVersion = lazyregexp.New(`^(?:[a-z][a-z0-9_]*-)*(\d{1,9})(?:\.(\d{1,9}))?(?:[.+_u-][\w.+-]*)?$`)
 
 // longTerm is the wish for a release that Node mends for long: "*" is any.
 func (w Wish) longTerm(name string) (Wish, error) {
@@ -248,7 +249,7 @@ func (w Wish) fit(long bool) []string {
 	return fit
 }
 
-var literals = regexp.MustCompile(`\d{1,9}(\.\d{1,9}){0,2}`)
+var literals = lazyregexp.New(`\d{1,9}(\.\d{1,9}){0,2}`)
 
 // meets reports whether the newest version of a series is as the file wishes. A series is
 // all versions that begin in the same way: an image's tag leads to the newest of them.

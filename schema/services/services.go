@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"fnb/internal/lazyregexp"
 )
 
 // A Service is a program that functions need while they run on this machine, such as a
@@ -95,9 +96,9 @@ func ValidateName(name string) error {
 }
 
 var (
-	hostName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	readyPath = regexp.MustCompile(`^(?::([0-9]{1,5}))?(/[!-~]*)$`)
-	fileNames = regexp.MustCompile(`^(/[^/\x00]+)+/?$`)
+	hostName  = lazyregexp.New(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	readyPath = lazyregexp.New(`^(?::([0-9]{1,5}))?(/[!-~]*)$`)
+	fileNames = lazyregexp.New(`^(/[^/\x00]+)+/?$`)
 )
 
 // parseReady reads a readiness of its first word and the words or the text behind it.

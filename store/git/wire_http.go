@@ -10,12 +10,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 
+	"fnb/internal/lazyregexp"
 	"fnb/internal/plain"
 	"fnb/origin"
 )
@@ -107,7 +107,7 @@ func (w *httpWire) do(req *http.Request, kind string) (*http.Response, error) {
 }
 
 // pktBegin is how what git says begins: a length, and a comment, an answer or an error.
-var pktBegin = regexp.MustCompile(`^[0-9a-f]{4}[#NAEu\x01]$`)
+var pktBegin = lazyregexp.New(`^[0-9a-f]{4}[#NAEu\x01]$`)
 
 // said implements [wire].
 func (*httpWire) said() string { return "" }
@@ -184,11 +184,11 @@ func (e *answerError) signIn() bool {
 }
 
 var (
-	dumbLine    = regexp.MustCompile(`^[0-9a-f]{40}\trefs/`)
-	signInWords = regexp.MustCompile(`(?i)\b(sign[ _-]?in|log[ _-]?in)\b`)
-	titleText   = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
-	messageText = regexp.MustCompile(`(?is)<message[^>]*>(.*?)</message>`)
-	unseenText  = regexp.MustCompile(`(?is)<(script|style)[^>]*>.*?</(script|style)>|<!--.*?-->|<[^>]*>?`)
+	dumbLine    = lazyregexp.New(`^[0-9a-f]{40}\trefs/`)
+	signInWords = lazyregexp.New(`(?i)\b(sign[ _-]?in|log[ _-]?in)\b`)
+	titleText   = lazyregexp.New(`(?is)<title[^>]*>(.*?)</title>`)
+	messageText = lazyregexp.New(`(?is)<message[^>]*>(.*?)</message>`)
+	unseenText  = lazyregexp.New(`(?is)<(script|style)[^>]*>.*?</(script|style)>|<!--.*?-->|<[^>]*>?`)
 )
 
 // wordsOf are a server's own words in a body: a page's title, the message in JSON or XML,
@@ -204,7 +204,7 @@ func wordsOf(kind string, data []byte) string {
 			}
 		}
 	case strings.HasSuffix(kind, "xml"), strings.HasSuffix(kind, "html"):
-		for _, find := range []*regexp.Regexp{messageText, titleText} {
+		for _, find := range []*lazyregexp.Regexp{messageText, titleText} {
 			if m := find.FindStringSubmatch(text); m != nil && strings.TrimSpace(m[1]) != "" {
 				return plain.Short(html.UnescapeString(m[1]))
 			}
