@@ -17,9 +17,7 @@ import (
 )
 
 type auditOptions struct {
-	database string
-	source   string
-	update   bool
+	database databaseFlags
 	failOn   string
 	vex      []string
 	sarif    string
@@ -47,9 +45,7 @@ Each finding has the version that fixes it, and what to type. The exit code is 1
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.database, "db", "", "read the database in `DIR`, laid out as osv-scanner's (default where osv-scanner keeps it)")
-	f.BoolVar(&o.update, "update-db", false, "fetch the newest database first, of the ecosystems that are needed or there")
-	f.StringVar(&o.source, "db-source", osv.Published, "with --update-db, fetch it from `URL`")
+	o.database.addFlags(f, "")
 	f.StringVar(&o.failOn, "fail-on", "high", "exit with code 10 from this `SEVERITY` on: low, medium, high, critical or never")
 	f.StringArrayVar(&o.vex, "vex", nil, "leave out what the OpenVEX document `FILE` says does no harm (repeatable)")
 	f.StringVar(&o.sarif, "sarif", "", "also write the findings to `FILE`, as SARIF")
@@ -76,10 +72,10 @@ func (g *globals) runAudit(ctx context.Context, o *auditOptions, args []string) 
 	if err != nil {
 		return err
 	}
-	if o.update && g.offline {
+	if o.database.update && g.offline {
 		return usagef("fnb audit", "--offline uses no network, and --update-db needs it")
 	}
-	dir, cache, err := o.databaseDir()
+	dir, cache, err := o.database.dirs()
 	if err != nil {
 		return err
 	}
@@ -87,14 +83,12 @@ func (g *globals) runAudit(ctx context.Context, o *auditOptions, args []string) 
 	if err != nil {
 		return err
 	}
-	if o.update {
-		if err := g.updateDatabase(ctx, o.source, dir, cache, q.Subjects); err != nil {
+	if o.database.update {
+		if err := g.updateDatabase(ctx, o.database.source, dir, cache, q.Subjects); err != nil {
 			return err
 		}
 	}
-	db := osv.Open(dir, cache, func(file string, size int64) {
-		g.tellMore([]string{"reading all of " + relative(file) + " (" + plain.Size(size) + "), once"})
-	})
+	db := g.openDatabase(dir, cache)
 	defer func() { _ = db.Close() }() // it was only read
 	q.Database, q.Now = db, time.Now()
 	r, err := audit.Look(ctx, q)

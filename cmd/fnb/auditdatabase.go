@@ -6,20 +6,43 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/pflag"
+
 	"fnb/audit"
 	"fnb/audit/osv"
 	"fnb/internal/plain"
 )
 
-// databaseDir is the folder of the database: where osv-scanner keeps it, unless one is named.
-func (o *auditOptions) databaseDir() (dir, cache string, err error) {
+// databaseFlags say where advisories are.
+type databaseFlags struct {
+	folder string
+	source string
+	update bool
+}
+
+// addFlags adds the flags; when is what the help of each begins with.
+func (o *databaseFlags) addFlags(f *pflag.FlagSet, when string) {
+	f.StringVar(&o.folder, "db", "", when+"read the database in `DIR`, laid out as osv-scanner's (default where osv-scanner keeps it)")
+	f.BoolVar(&o.update, "update-db", false, when+"fetch the newest database first, of the ecosystems that are needed or there")
+	f.StringVar(&o.source, "db-source", osv.Published, "with --update-db, fetch it from `URL`")
+}
+
+// openDatabase opens the database in a folder; who opens it closes it.
+func (g *globals) openDatabase(dir, cache string) *osv.Database {
+	return osv.Open(dir, cache, func(file string, size int64) {
+		g.tellMore([]string{"reading all of " + relative(file) + " (" + plain.Size(size) + "), once"})
+	})
+}
+
+// dirs are the folder of the database, where osv-scanner keeps it unless one is named, and that of what was read from it.
+func (o *databaseFlags) dirs() (dir, cache string, err error) {
 	own, err := cacheDir()
 	if err != nil {
 		return "", "", err
 	}
 	cache = filepath.Join(own, "audit")
-	if o.database != "" {
-		return o.database, cache, nil
+	if o.folder != "" {
+		return o.folder, cache, nil
 	}
 	if dir := os.Getenv("OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY"); dir != "" {
 		return dir, cache, nil

@@ -122,6 +122,7 @@ func TestHints(t *testing.T) {
 		{&osv.MissingError{Dir: "a b", Ecosystems: []string{"npm"}}, "fetch them: fnb audit --update-db --db 'a b'"},
 		{&osv.BrokenError{File: "all.zip", Err: errors.New("x")}, "fetch it again: fnb audit --update-db"},
 		{&outdatedError{n: 1, movable: true}, "move the pins with: fnb update"},
+		{&outdatedError{packages: 1}, "move them with: fnb update --packages"},
 		{&deployError{to: "knative", err: &rollout.Error{Kind: rollout.NoResource, Subject: "Service"}}, "the cluster has no Knative; deploy to plain Kubernetes with: --to kubernetes"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Admission}, placement: placement{function: deploy.Function{Name: "f"}}}, "see what the cluster is asked for with: fnb generate kubernetes f"},
 		{&deployError{to: "kubernetes", err: &rollout.Error{Kind: rollout.Silent}, placement: placement{function: deploy.Function{Name: "f"}}}, "read its log with: kubectl logs --selector app.kubernetes.io/name=f"},

@@ -265,7 +265,9 @@ func functionHints(err error) []string {
 	if is[*templates.ExistsError](err) {
 		return []string{"choose another folder with: --handler DIR"}
 	}
-	if o, ok := errors.AsType[*outdatedError](err); ok && o.movable {
+	if o, ok := errors.AsType[*outdatedError](err); ok && o.packages > 0 {
+		return []string{"move them with: fnb update --packages"}
+	} else if ok && o.movable {
 		return []string{"move the pins with: fnb update"}
 	}
 	if c, ok := errors.AsType[*conflictError](err); ok {

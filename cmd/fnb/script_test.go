@@ -205,7 +205,7 @@ func TestScripts(t *testing.T) {
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
+			"gitlabapi": cmdGitLabAPI, "pullsapi": cmdPullsAPI, "renovate": cmdRenovate, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
 			"machine": r.cmdMachine, "emulation": cmdEmulation,
 		},
 	})
@@ -480,6 +480,7 @@ func cmdGitServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], g.RepoURL(args[1]))
 	ts.Setenv(args[0]+"_SERVER", g.URL)
+	ts.Setenv(args[0]+"_LOGIN", strings.Replace(g.RepoURL(args[1]), "://", "://"+opts.User+":"+opts.Password+"@", 1))
 }
 
 // cmdJSONLines: jsonlines FILE KEY… checks that each line of a file is a JSON

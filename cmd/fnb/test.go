@@ -96,13 +96,19 @@ func (o *testOptions) options() pipeline.TestOptions {
 }
 
 func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) error {
+	results, err := g.testFunctions(ctx, o, names)
+	return errors.Join(err, g.tested(ofStack, results, o.junit))
+}
+
+// testFunctions tests functions, and prints nothing but progress.
+func (g *globals) testFunctions(ctx context.Context, o *testOptions, names []string) ([]pipeline.TestResult, error) {
 	p, jobs, err := g.containers(ctx, &o.containerFlags, o.choice, names, "test")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer p.Close()
 	if err := g.showing(p, len(jobs)); err != nil {
-		return err
+		return nil, err
 	}
 	p.unfold = g.ci.Fold(g.err, "fnb: testing "+plain.Count(len(jobs), "function", "functions"))
 	var mu sync.Mutex
@@ -110,5 +116,5 @@ func (g *globals) runTest(ctx context.Context, o *testOptions, names []string) e
 	results, err := p.Test(ctx, jobs, o.options())
 	beside.Close()
 	p.Close()
-	return errors.Join(err, p.WriteLock(), g.tested(ofStack, results, o.junit))
+	return results, errors.Join(err, p.WriteLock())
 }

@@ -27,8 +27,8 @@ func refused(a probe.Asked) error {
 	return err
 }
 
-// tested prints the results, and is an error where a check failed.
-func (g *globals) tested(what string, results []pipeline.TestResult, junit string) error {
+// testFailures is an error where a check failed.
+func testFailures(what string, results []pipeline.TestResult) error {
 	e := &testError{what: what}
 	for _, r := range results {
 		e.problems = append(e.problems, r.Problems...)
@@ -39,6 +39,14 @@ func (g *globals) tested(what string, results []pipeline.TestResult, junit strin
 			}
 		}
 	}
+	if len(e.failed) > 0 {
+		return e
+	}
+	return nil
+}
+
+// tested prints the results, and is an error where a check failed.
+func (g *globals) tested(what string, results []pipeline.TestResult, junit string) error {
 	if junit != "" {
 		raw, err := junitXML(results)
 		if err != nil {
@@ -51,10 +59,7 @@ func (g *globals) tested(what string, results []pipeline.TestResult, junit strin
 	if err := g.printTests(results); err != nil {
 		return err
 	}
-	if len(e.failed) > 0 {
-		return e
-	}
-	return nil
+	return testFailures(what, results)
 }
 
 func (g *globals) printTests(results []pipeline.TestResult) error {

@@ -3,30 +3,21 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"fnb/internal/plain"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/updates"
-	"fnb/templates"
 )
-
-// A conflictError names the files in which a person has to choose.
-type conflictError struct{ files []string }
-
-func (e *conflictError) Error() string {
-	return "merging the changed starters: " + plain.Count(len(e.files), "file", "files") + " with conflicts"
-}
 
 // updateOptions are the flags of fnb update.
 type updateOptions struct {
-	inputs  inputFlags
-	dryRun  bool
-	noMerge bool
+	inputs   inputFlags
+	dryRun   bool
+	noMerge  bool
+	packages bool
+	describe string // the file
+	database databaseFlags
 }
 
 func newUpdate(g *globals) *cobra.Command {
@@ -38,10 +29,17 @@ func newUpdate(g *globals) *cobra.Command {
 
 If a template moves, what has changed in its starter is merged into the handlers of all functions that use it, file by file and line by line. No line of yours is lost: where both have changed the same place, both are in the file between marks, the files are listed, and the exit code is 1. A file that you deleted stays deleted, one that you changed is not removed, and if two files cannot be merged, the template's is written beside yours as NAME.new.
 
+With --packages the locks of package managers are made anew as well, as fnb lock --packages --upgrade does.
+
+With --describe what was moved is told in FILE as Markdown, for a commit or a proposed change. The images of the functions that changed are made as they were at git's HEAD and as they are now, and are tested. FILE says what differs in size, packages and known holes, and why a person must look. It is written whether tests fail or not; if nothing moves, there is no FILE.
+
 With --dry-run nothing is written.`,
-		Example:           "  # everything\n  fnb update\n\n  # what would happen to one function?\n  fnb update hello --dry-run\n\n  # one base image\n  fnb update docker.io/library/debian:bookworm-slim",
+		Example:           "  # everything\n  fnb update\n\n  # what would happen to one function?\n  fnb update hello --dry-run\n\n  # one base image\n  fnb update docker.io/library/debian:bookworm-slim\n\n  # everything with its packages, tested and told\n  fnb update --packages --describe change.md && git commit -a -F change.md",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd.CommandPath(), args); err != nil {
+				return err
+			}
 			return g.runUpdate(cmd.Context(), o, args)
 		},
 	}
@@ -50,24 +48,17 @@ With --dry-run nothing is written.`,
 	g.addReviewedFlag(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would change, and write nothing")
 	f.BoolVar(&o.noMerge, "no-merge", false, "leave the handlers as they are")
+	f.BoolVar(&o.packages, "packages", false, "make the locks of package managers anew, too, in the builder")
+	f.StringVar(&o.describe, "describe", "", "test what moves, and write to `FILE` what changes, as Markdown")
+	o.database.addFlags(f, "with --describe, ")
 	addInsecureFlag(f, &o.inputs.insecure)
 	return cmd
 }
 
-// An updateResult is what fnb update does: pins that move, and files that change.
-type updateResult struct {
-	Pins  []pins.Change `json:"pins"`
-	Files []updatedFile `json:"files"`
-}
-
-// An updatedFile is one file of a handler.
-type updatedFile struct {
-	Path   string `json:"path"`
-	Action string `json:"action"`
-	Beside string `json:"beside,omitempty"`
-}
-
 func (g *globals) runUpdate(ctx context.Context, o *updateOptions, names []string) error {
+	if err := g.beginDescription(ctx, o); err != nil {
+		return err
+	}
 	n, err := g.lookUpNewest(ctx, "fnb update", &o.inputs, nil)
 	if err != nil {
 		return err
@@ -93,50 +84,12 @@ func (g *globals) runUpdate(ctx context.Context, o *updateOptions, names []strin
 			return err
 		}
 	}
-	return errors.Join(g.printUpdated(u), u.conflicts())
-}
-
-// describe says which files change.
-func (u *updateResult) describe(merges []updates.Merge) {
-	for _, m := range merges {
-		for _, c := range m.Changes {
-			f := updatedFile{Path: relative(filepath.Join(m.Dir, filepath.FromSlash(c.File))), Action: c.Action}
-			if c.Beside != "" {
-				f.Beside = relative(filepath.Join(m.Dir, filepath.FromSlash(c.Beside)))
-			}
-			u.Files = append(u.Files, f)
-		}
+	var unlocked error
+	if o.packages {
+		u.Locks, unlocked = g.relock(ctx, o)
 	}
-}
-
-func (u *updateResult) conflicts() error {
-	var files []string
-	for _, f := range u.Files {
-		if f.Action == templates.StarterConflict {
-			files = append(files, f.Path)
-		}
+	if err := g.printUpdated(u); err != nil {
+		return err
 	}
-	if len(files) > 0 {
-		return &conflictError{files}
-	}
-	return nil
-}
-
-func (g *globals) printUpdated(u *updateResult) error {
-	if g.json {
-		return g.printJSON(u)
-	}
-	var b strings.Builder
-	for _, c := range u.Pins {
-		fmt.Fprintln(&b, c.Kind, plain.Line(c.Name), plain.Line(c.Locked.String()), "->", plain.Line(c.Newest.String()))
-	}
-	for _, f := range u.Files {
-		line := f.Action + " " + f.Path
-		if f.Beside != "" {
-			line += ": the template's is in " + f.Beside
-		}
-		fmt.Fprintln(&b, plain.Line(line))
-	}
-	_, err := g.out.Write([]byte(b.String()))
-	return err
+	return errors.Join(u.conflicts(), unlocked, g.describeUpdate(ctx, o, u, unlocked))
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fnb/internal/disk"
@@ -21,10 +22,13 @@ import (
 	"fnb/packaging/lists"
 	"fnb/pipeline"
 	"fnb/policy"
+	"fnb/sbom"
+	lockfiles "fnb/sbom/locks"
 	"fnb/schema"
 	"fnb/schema/languages"
 	"fnb/schema/words"
 	"fnb/templates"
+	"fnb/templates/tree"
 )
 
 // What comes from a builder is bounded, in bytes.
@@ -39,6 +43,8 @@ type Lock struct {
 	Manager   string   `json:"manager"`
 	File      string   `json:"file"`    // absolute
 	Changed   bool     `json:"changed"` // it is not what it was
+
+	Moves []sbom.Move `json:"moves,omitempty"` // packages whose versions are others, as far as the lock can be read
 }
 
 // A StageError is a template that makes no locks.
@@ -84,19 +90,33 @@ func unlockable(err error) bool {
 	return stage || none || lockless
 }
 
+// Nothing reports whether an error of [Make] says that no function has anything to be locked.
+func Nothing(err error) bool {
+	run, ok := errors.AsType[*pipeline.RunError](err)
+	return ok && !slices.ContainsFunc(run.Failed, func(f *pipeline.FunctionError) bool { return !unlockable(f) })
+}
+
 // Make makes the locks of functions, one for those of one workspace. The pipeline is one
 // whose settings have [pipeline.Inputs] with Relock. A function that has nothing to be locked
 // is an error if it is named or no other has; else it is passed over, and passed says why. One
 // whose package list names nothing is passed over always.
 func Make(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
-	m := making{p: p, made: map[string][]int{}}
+	return makeAll(ctx, &making{p: p, write: replace, made: map[string][]int{}}, fns, named)
+}
+
+// Try is Make, and writes nothing.
+func Try(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
+	return makeAll(ctx, &making{p: p, write: differs, made: map[string][]int{}}, fns, named)
+}
+
+func makeAll(ctx context.Context, m *making, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
 	var nothing []*pipeline.FunctionError
 	for _, fn := range fns {
 		if fn.SkipBuild {
 			continue
 		}
 		if err := m.lock(ctx, fn); err != nil {
-			f := &pipeline.FunctionError{Name: fn.Name, Place: pipeline.PlaceOf(p.Stack, fn), Doing: "locking packages", Err: err}
+			f := &pipeline.FunctionError{Name: fn.Name, Place: pipeline.PlaceOf(m.p.Stack, fn), Doing: "locking packages", Err: err}
 			if _, ok := errors.AsType[*NothingError](err); ok {
 				nothing = append(nothing, f)
 				continue
@@ -133,9 +153,10 @@ func ask(p *policy.Policy, packages packaging.Packages) error {
 
 // A making is locks under way.
 type making struct {
-	p    *pipeline.Pipeline
-	all  []Lock
-	made map[string][]int // folder: the locks that were made there
+	p     *pipeline.Pipeline
+	write func(file string, data []byte) (changed bool, err error)
+	all   []Lock
+	made  map[string][]int // folder: the locks that were made there
 }
 
 // lock makes the lock of one function, if it was not made for another.
@@ -170,8 +191,15 @@ func (m *making) lock(ctx context.Context, fn schema.Function) error {
 	}
 	for name, data := range files {
 		l := Lock{Functions: []string{fn.Name}, Manager: packages.Manager, File: filepath.Join(packages.Dir, name)}
-		if l.Changed, err = replace(l.File, data); err != nil {
+		was, err := packagesOf(l.File)
+		if err != nil {
 			return err
+		}
+		if l.Changed, err = m.write(l.File, data); err != nil {
+			return err
+		}
+		if l.Changed {
+			l.Moves = sbom.Moves(was, packagesIn(name, data))
 		}
 		m.made[packages.Dir] = append(m.made[packages.Dir], len(m.all))
 		m.all = append(m.all, l)
@@ -191,6 +219,33 @@ func stageless(tmpl *templates.Template, lang string) error {
 		err = &LocklessError{m.Name, m.Manifest}
 	}
 	return err
+}
+
+// differs reports whether a lock is not what is there.
+func differs(file string, data []byte) (changed bool, err error) {
+	old, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return !bytes.Equal(old, data), err
+}
+
+// packagesOf are the packages that a lock has which is there; of one that cannot be read there are none.
+func packagesOf(file string) ([]sbom.Package, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return packagesIn(filepath.Base(file), data), err
+}
+
+// packagesIn are the packages that a lock has.
+func packagesIn(name string, data []byte) []sbom.Package {
+	files, err := tree.New([]tree.Entry{tree.Bytes(name, data)})
+	if err != nil {
+		return nil
+	}
+	return lockfiles.Read(files, ".").Packages
 }
 
 // replace writes a lock, unless it is what is there.

@@ -17,12 +17,13 @@ const (
 	Base     Kind = "base"
 	Watchdog Kind = "watchdog"
 	Service  Kind = "service"
+	Package  Kind = "package" // of a lock of a package manager, and no entry of fnb.lock
 )
 
 // A Change is one entry of fnb.lock that is, or could be, another.
 type Change struct {
 	Kind   Kind    `json:"kind"`
-	Name   string  `json:"name"`             // as in fnb.lock
+	Name   string  `json:"name"`             // as in fnb.lock; of a package its ecosystem and name
 	Locked *Choice `json:"locked,omitempty"` // none is that it was not pinned
 	Newest *Choice `json:"newest,omitempty"` // none is that nothing needs it any more
 	Latest string  `json:"latest,omitempty"` // a template's newest version, where its range does not allow it
@@ -32,7 +33,7 @@ type Change struct {
 type Choice struct {
 	Version string `json:"version,omitempty"`
 	Commit  string `json:"commit,omitempty"`
-	Digest  string `json:"digest"` // of an image or a layer, or the checksum of a template
+	Digest  string `json:"digest,omitempty"` // of an image or a layer, or the checksum of a template; a package has none
 }
 
 func (p *Choice) String() string {
