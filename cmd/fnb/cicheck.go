@@ -12,6 +12,8 @@ import (
 	"fnb/gitrepo"
 	"fnb/internal/ci"
 	"fnb/internal/lazyregexp"
+	"fnb/pipeline"
+	"fnb/schema"
 )
 
 var (
@@ -33,6 +35,33 @@ func (o *ciOptions) check(system ci.System, bad *complaints) {
 	if o.Matrix && system.NoMatrix != "" {
 		bad.add("--matrix: %s", system.NoMatrix)
 	}
+	if o.updates && system.UpdatesFile == "" {
+		bad.add("--updates: %s", system.NoUpdates)
+	}
+	if o.updates && o.Matrix {
+		bad.add("--matrix and --updates cannot be used together: one job makes one change of all functions")
+	}
+}
+
+// write is the pipeline that is asked for, and its file in a repository.
+func (o *ciOptions) write(p ci.Pipeline, system ci.System) (text []byte, file string, err error) {
+	if o.updates {
+		text, err = p.WriteUpdates(system)
+		return text, system.UpdatesFile, err
+	}
+	text, err = p.Write(system)
+	return text, system.File, err
+}
+
+// updateNotes are what is left to do for a pipeline that proposes newer versions.
+func updateNotes(system ci.System, stack *schema.Stack) (notes []string) {
+	if _, err := os.Stat(pipeline.LockFile(stack.File)); errors.Is(err, fs.ErrNotExist) {
+		notes = append(notes, "there is no fnb.lock, so nothing is newer than it: write it with fnb lock")
+	}
+	if system.Name == "gitlab" {
+		notes = append(notes, "the beginning of "+system.UpdatesFile+" says what is left to do: an include, a schedule and a token")
+	}
+	return notes
 }
 
 // checkout is the folder of the git repository that dir is in; dir where it is

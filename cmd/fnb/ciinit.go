@@ -17,8 +17,9 @@ import (
 // ciOptions are the flags of fnb ci init.
 type ciOptions struct {
 	ci.Options
-	fnb fnbSource
-	out string
+	fnb     fnbSource
+	out     string
+	updates bool
 }
 
 func newCIInit(g *globals) *cobra.Command {
@@ -32,10 +33,12 @@ What is pushed has an SBOM and a provenance. It is signed where the system has a
 
 With --matrix each function that changed is a job of its own; without it one job builds all of them, several at a time.
 
+With --updates it writes another pipeline, for GitHub, Forgejo, Gitea and GitLab. Each week it runs fnb update --packages --describe and proposes what moved as one change: a commit on the branch fnb/updates. One job builds and tests, and may only read; another one pushes and proposes, and runs nothing. What must not be merged yet is a draft. The text says why.
+
 ` + aboutFnbSource + ` A Tekton pipeline has parameters for both, and one for the commit that was built last, before.
 
 A file that is there is never overwritten.`,
-		Example: "  # one job for all functions\n  fnb ci init github\n\n  # look at it first\n  fnb ci init gitlab --out -\n\n" +
+		Example: "  # one job for all functions\n  fnb ci init github\n\n  # look at it first\n  fnb ci init gitlab --out -\n\n  # propose newer versions each week\n  fnb ci init github --updates\n\n" +
 			"  # fnb from a mirror\n  fnb ci init github --fnb-release https://mirror.example.com/fnb/v1.2.3",
 		Args: exactly(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -45,6 +48,7 @@ A file that is there is never overwritten.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.Matrix, "matrix", false, "make a job for each function")
+	f.BoolVar(&o.updates, "updates", false, "write the pipeline that proposes newer versions")
 	f.StringVar(&o.Branch, "branch", "main", "push what is merged to the branch `NAME`")
 	f.StringVarP(&o.out, "out", "o", "", "write to `FILE` instead of the one that the system reads, - for standard output")
 	f.StringVar(&o.BuildKit, "buildkit", ci.BuildKitImage, "start the BuildKit of the image `REF`, which must have a digest")
@@ -74,6 +78,9 @@ func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) erro
 	if o.Fnb, notes, err = o.fnb.resolve(ctx, system, g.offline); err != nil {
 		return err
 	}
+	if o.updates {
+		notes = append(notes, updateNotes(system, stack)...)
+	}
 	filled, err := ci.New(system, stack, root, o.Options)
 	if err != nil {
 		return ofFunction(stack, err)
@@ -81,17 +88,18 @@ func (g *globals) runCIInit(ctx context.Context, name string, o *ciOptions) erro
 	if ids := filled.BuildSecrets; len(ids) > 0 {
 		notes = append(notes, "a job must have the stack's build secrets ("+strings.Join(ids, ", ")+"): write their files in a step of your own, or set FNB_SECRET to id=ID,env=VARIABLE for one")
 	}
-	text, err := filled.Write(system)
+	text, file, err := o.write(filled, system)
 	if err != nil {
 		return err
 	}
-	file := o.out
 	switch o.out {
 	case "-":
 		_, err := g.out.Write(text)
 		return err
 	case "":
-		file = filepath.Join(root, filepath.FromSlash(system.File))
+		file = filepath.Join(root, filepath.FromSlash(file))
+	default:
+		file = o.out
 	}
 	if err := writeNew(file, text); err != nil {
 		return err

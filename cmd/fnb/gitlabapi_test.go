@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 )
 
 // A gitlabAPI is an imitation of GitLab's REST interface, and tells everybody so. It has one project, number 1, whose
-// repository is at some git server, and as much as the gate of a store asks, by GitLab's public reference:
+// repository is at some git server, and as much as the gate of a store and what proposes updates ask, by GitLab's public reference:
 // docs.gitlab.com/api/merge_requests, …/api/notes and …/api/users. The token of the user NAME is token-of-NAME, and only
 // "gate" may merge.
 type gitlabAPI struct {
@@ -42,6 +43,8 @@ type mergeRequest struct {
 	TargetBranch string     `json:"target_branch"`
 	SHA          string     `json:"sha"`
 	Author       gitlabUser `json:"author"`
+	Description  string     `json:"description"`
+	WebURL       string     `json:"web_url"`
 	Labels       []string   `json:"labels"`
 
 	notes []gitlabNote // newest first
@@ -201,8 +204,10 @@ func (g *gitlabAPI) user(call gitlabCall) (int, any, error) {
 func (g *gitlabAPI) list(call gitlabCall) (int, any, error) {
 	found := []*mergeRequest{}
 	for _, c := range slices.Backward(g.requests) {
-		asked := func(name, value string) bool { return call.values[name] == "" || call.values[name] == value }
-		if asked("state", c.State) && asked("target_branch", c.TargetBranch) && (call.values["wip"] != "no" || !c.Draft) {
+		asked := func(name, value string) bool {
+			return call.values[name] == "" || call.values[name] == value || name == "state" && call.values[name] == "all"
+		}
+		if asked("state", c.State) && asked("target_branch", c.TargetBranch) && asked("source_branch", c.SourceBranch) && (call.values["wip"] != "no" || !c.Draft) {
 			found = append(found, c)
 		}
 	}
@@ -226,6 +231,7 @@ func (g *gitlabAPI) open(call gitlabCall) (int, any, error) {
 	c := &mergeRequest{
 		IID: len(g.requests) + 1, Title: call.values["title"], State: "opened", Draft: strings.HasPrefix(call.values["title"], "Draft:"),
 		SourceBranch: call.values["source_branch"], TargetBranch: call.values["target_branch"], Author: gitlabUser{call.who}, Labels: []string{},
+		Description: call.values["description"], WebURL: fmt.Sprintf("https://gitlab.example/acme/project/-/merge_requests/%d", len(g.requests)+1),
 	}
 	g.requests = append(g.requests, c)
 	return http.StatusCreated, c, g.refresh()
@@ -243,6 +249,10 @@ func (g *gitlabAPI) change(call gitlabCall) (int, any, error) {
 		if !slices.Contains(c.Labels, label) {
 			c.Labels = append(c.Labels, label)
 		}
+	}
+	c.Title, c.Description = cmp.Or(call.values["title"], c.Title), cmp.Or(call.values["description"], c.Description)
+	if c.Draft = strings.HasPrefix(c.Title, "Draft:"); call.values["state_event"] == "close" {
+		c.State = "closed"
 	}
 	return http.StatusOK, c, nil
 }

@@ -63,7 +63,7 @@ func newOutdated(g *globals) *cobra.Command {
 
 NEWEST is what fnb update would take. LATEST is the newest version of a template where the stack does not allow it, such as 2.0.0 for acme/go@^1. The exit code is 7 if anything is newer, and 0 if nothing is. It is 5 if a registry could not be asked and nothing newer is known.
 
-With --all the packages in the locks of package managers are listed too. The stage "lock" of each template makes its lock anew in the builder, and what differs is newer; the files stay as they are.`,
+With --all the packages in the locks of package managers are listed too. The stage "lock" of each template makes its lock again in the builder, and what differs is newer; the files stay as they are.`,
 		Example:           "  # as a table, or for a program\n  fnb outdated\n  fnb outdated --json\n\n  # packages as well\n  fnb outdated --all",
 		ValidArgsFunction: g.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -131,6 +131,13 @@ func TestPipelinesArePinned(t *testing.T) {
 			}
 			texts[fmt.Sprint(system.Name, matrix)] = string(text)
 		}
+		if system.UpdatesFile != "" {
+			text, err := ci.Pipeline{Stack: "stack.yaml", Branch: "main", BuildKit: ci.BuildKitImage, Image: ci.JobImage, System: system.Name}.WriteUpdates(system)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[system.Name+" updates"] = string(text)
+		}
 	}
 	ready := []string{"action.yml", "setup/action.yml", "templates/functions.yml", "ci/tekton/fnb-build.yaml"}
 	own, err := filepath.Glob("../../.github/workflows/*.yml")

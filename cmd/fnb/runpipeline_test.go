@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,7 +25,8 @@ import (
 // cmdRunPipeline: runpipeline SYSTEM FILE [NAME=VALUE…] runs the shell steps of
 // a pipeline, as its system would: each with its own shell, variables and
 // conditions. The values stand for what the system knows, such as
-// github.event_name=push; @FILE is what a file has. Steps that use an action are the system's own.
+// github.event_name=push; @FILE is what a file has, and needs.JOB=FILE has the outputs of a job. Steps that use an action are
+// the system's own.
 func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: runpipeline SYSTEM FILE NAME=VALUE…")
@@ -35,7 +37,14 @@ func cmdRunPipeline(ts *testscript.TestScript, neg bool, args []string) {
 		if file, ok := strings.CutPrefix(v, "@"); ok {
 			v = ts.ReadFile(file)
 		}
-		known[k] = v
+		if !strings.HasPrefix(k, "needs.") {
+			known[k] = v
+			continue
+		}
+		for line := range strings.Lines(ts.ReadFile(v)) { // what another job has written to GITHUB_OUTPUT
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			known[k+".outputs."+name] = value
+		}
 	}
 	data := []byte(ts.ReadFile(args[1]))
 	known["github.action_path"] = filepath.Dir(ts.MkAbs(args[1]))
@@ -184,20 +193,23 @@ func scriptedSteps(steps []scripted, env map[string]string, known map[string]str
 }
 
 func gitlabSteps(data []byte, known map[string]string) ([]step, error) {
-	var doc struct {
-		Functions struct {
-			Variables    map[string]any `yaml:"variables"`
-			BeforeScript []string       `yaml:"before_script"`
-			Script       []string       `yaml:"script"`
-		} `yaml:"functions"`
+	var doc map[string]struct {
+		Variables    map[string]any `yaml:"variables"`
+		BeforeScript []string       `yaml:"before_script"`
+		Script       []string       `yaml:"script"`
 	}
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return nil, err
 	}
+	name := cmp.Or(known["job"], "functions")
+	job, ok := doc[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no job %s", name)
+	}
 	// A runner gives all lines of a job to one shell.
-	st := step{name: "functions", shell: []string{"bash", "-eo", "pipefail"}, env: map[string]string{"GITLAB_CI": "true"}}
-	st.script = strings.Join(append(doc.Functions.BeforeScript, doc.Functions.Script...), "\n")
-	for k, v := range doc.Functions.Variables {
+	st := step{name: name, shell: []string{"bash", "-eo", "pipefail"}, env: map[string]string{"GITLAB_CI": "true"}}
+	st.script = strings.Join(append(job.BeforeScript, job.Script...), "\n")
+	for k, v := range job.Variables {
 		st.env[k] = fmt.Sprint(v)
 	}
 	for _, m := range variable.FindAllStringSubmatch(st.script, -1) {
@@ -275,10 +287,12 @@ func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) 
 	if path, ok := known["PATH"]; ok {
 		base["PATH"] = path
 	}
-	base["RUNNER_TEMP"] = ts.MkAbs(".runner")
+	// What is the runner's is beside the checkout, as a real one has it.
+	beside := func(name string) string { return filepath.Join(ts.Getenv("WORK"), name) }
+	base["RUNNER_TEMP"] = beside(".runner")
 	ts.Check(os.MkdirAll(base["RUNNER_TEMP"], 0o700))
 	for _, k := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
-		base[k] = ts.MkAbs(strings.ToLower(k))
+		base[k] = beside(strings.ToLower(k))
 		ts.Check(os.WriteFile(base[k], nil, 0o600))
 	}
 	var failed error
@@ -286,7 +300,7 @@ func runSteps(ts *testscript.TestScript, steps []step, known map[string]string) 
 		if failed != nil && !s.always {
 			continue
 		}
-		script := ts.MkAbs(fmt.Sprintf(".step%d.sh", i))
+		script := beside(fmt.Sprintf(".step%d.sh", i))
 		ts.Check(os.WriteFile(script, []byte(s.script), 0o600))
 		added, err := os.ReadFile(base["GITHUB_PATH"])
 		ts.Check(err)

@@ -29,7 +29,7 @@ func newUpdate(g *globals) *cobra.Command {
 
 If a template moves, what has changed in its starter is merged into the handlers of all functions that use it, file by file and line by line. No line of yours is lost: where both have changed the same place, both are in the file between marks, the files are listed, and the exit code is 1. A file that you deleted stays deleted, one that you changed is not removed, and if two files cannot be merged, the template's is written beside yours as NAME.new.
 
-With --packages the locks of package managers are made anew as well, as fnb lock --packages --upgrade does.
+With --packages the locks of package managers are made again as well, as fnb lock --packages --upgrade does.
 
 With --describe what was moved is told in FILE as Markdown, for a commit or a proposed change. The images of the functions that changed are made as they were at git's HEAD and as they are now, and are tested. FILE says what differs in size, packages and known holes, and why a person must look. It is written whether tests fail or not; if nothing moves, there is no FILE.
 
@@ -48,7 +48,7 @@ With --dry-run nothing is written.`,
 	g.addReviewedFlag(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would change, and write nothing")
 	f.BoolVar(&o.noMerge, "no-merge", false, "leave the handlers as they are")
-	f.BoolVar(&o.packages, "packages", false, "make the locks of package managers anew, too, in the builder")
+	f.BoolVar(&o.packages, "packages", false, "make the locks of package managers again, too, in the builder")
 	f.StringVar(&o.describe, "describe", "", "test what moves, and write to `FILE` what changes, as Markdown")
 	o.database.addFlags(f, "with --describe, ")
 	addInsecureFlag(f, &o.inputs.insecure)

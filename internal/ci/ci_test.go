@@ -36,6 +36,15 @@ func TestSystems(t *testing.T) {
 		if err != nil || !bytes.Contains(text, []byte("functions/stack.yaml")) || !bytes.Contains(text, []byte(BuildKitImage)) {
 			t.Errorf("%s: %v\n%s", s.Name, err, text)
 		}
+		if (s.UpdatesFile == "") == (s.NoUpdates == "") {
+			t.Errorf("%s proposes updates in %q, and does not because of %q", s.Name, s.UpdatesFile, s.NoUpdates)
+		}
+		if s.UpdatesFile != "" {
+			text, err := p.WriteUpdates(s)
+			if err != nil || !bytes.Contains(text, []byte("functions/stack.yaml")) || !bytes.Contains(text, []byte("fnb/updates")) || bytes.Contains(text, []byte("[[")) {
+				t.Errorf("%s: %v\n%s", s.Name, err, text)
+			}
+		}
 		for _, dir := range []string{"a\nb", "a\rb", "a\u0085b", "a\u2028b", "a\x00b", "a\x1bb", "a\xffb", "${{ github.token }}", "$[[ inputs.x ]]", "$(params.x)", "$CI_JOB_TOKEN"} {
 			odd := *stack
 			odd.File = "/src/" + dir + "/stack.yaml"

@@ -7,7 +7,7 @@ const noDynamicMatrix = "the matrix of a job must be in the file there, and cann
 // job cannot push packages, so that every registry has secrets of its own.
 func forgejo() System {
 	return System{
-		Name: "forgejo", File: ".forgejo/workflows/functions.yml", NoMatrix: noDynamicMatrix,
+		Name: "forgejo", File: ".forgejo/workflows/functions.yml", UpdatesFile: ".forgejo/workflows/function-updates.yml", NoMatrix: noDynamicMatrix,
 		pipeline: "github", runner: "docker", actions: "https://code.forgejo.org/", variable: "${{ vars.%s }}",
 		login:    workflowSecrets,
 		checkout: inJob("FORGEJO_ACTIONS", "GITHUB_WORKSPACE"),

@@ -13,7 +13,7 @@ import (
 // github is GitHub Actions.
 func github() System {
 	return System{
-		Name: "github", File: ".github/workflows/functions.yml", runner: "ubuntu-24.04", variable: "${{ vars.%s }}",
+		Name: "github", File: ".github/workflows/functions.yml", UpdatesFile: ".github/workflows/function-updates.yml", runner: "ubuntu-24.04", variable: "${{ vars.%s }}",
 		login: func(host, name string) Login {
 			if host == "ghcr.io" {
 				return Login{host, "github.actor", "secrets.GITHUB_TOKEN"}

@@ -14,7 +14,7 @@ import (
 // system may be given: see [WriteCodeQuality].
 func gitlab() System {
 	return System{
-		Name: "gitlab", File: ".gitlab-ci.yml",
+		Name: "gitlab", File: ".gitlab-ci.yml", UpdatesFile: ".gitlab/function-updates.yml",
 		login: func(host, name string) Login {
 			if host == gitlabRegistry {
 				return Login{host, "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"}

@@ -45,6 +45,7 @@ type Pipeline struct {
 	Fnb                     Source
 	Variable                string // how a variable of the repository is written; "" if a pipeline has them by themselves
 	Image                   string // that jobs run in
+	File                    string // that proposes updates, in the repository
 	System, Runner, Actions string // the system's name, the label of its machines, what is before the name of an action
 	Matrix, Packages        bool
 	Functions               []string
@@ -82,7 +83,7 @@ func New(s System, stack *schema.Stack, root string, o Options) (Pipeline, error
 	}
 	p := Pipeline{
 		Stack: quoteYAML(filepath.ToSlash(rel)), Branch: o.Branch, Fnb: o.Fnb, Variable: s.variable, BuildKit: o.BuildKit, Image: JobImage,
-		System: s.Name, Runner: s.runner, Actions: s.actions, Matrix: o.Matrix,
+		File: s.UpdatesFile, System: s.Name, Runner: s.runner, Actions: s.actions, Matrix: o.Matrix,
 	}
 	for _, fn := range stack.Functions {
 		if fn.SkipBuild {
@@ -122,9 +123,20 @@ func (p Pipeline) Write(s System) ([]byte, error) {
 	return fill(files, "pipelines/"+cmp.Or(s.pipeline, s.Name)+".yml.tmpl", p)
 }
 
-// fill fills one template, which may use the steps that several have.
+// WriteUpdates fills the template of the pipeline that proposes newer versions. A system without one says why in NoUpdates.
+func (p Pipeline) WriteUpdates(s System) ([]byte, error) {
+	return fill(files, "pipelines/"+cmp.Or(s.pipeline, s.Name)+"-updates.yml.tmpl", p)
+}
+
+// fill fills one template, which may use the steps and scripts that several have.
 func fill(from fs.FS, file string, with any) ([]byte, error) {
-	tmpl, err := template.New(path.Base(file)).Delims("[[", "]]").Funcs(template.FuncMap{"indent": Indent}).ParseFS(files, "pipelines/steps.tmpl")
+	var tmpl *template.Template
+	text := func(name string) (string, error) { // to be indented
+		var out bytes.Buffer
+		err := tmpl.ExecuteTemplate(&out, name, with)
+		return out.String(), err
+	}
+	tmpl, err := template.New(path.Base(file)).Delims("[[", "]]").Funcs(template.FuncMap{"indent": Indent, "text": text}).ParseFS(files, "pipelines/steps.tmpl", "pipelines/updates.tmpl")
 	if err != nil {
 		return nil, err
 	}

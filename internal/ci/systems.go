@@ -12,6 +12,8 @@ type System struct {
 	// NoMatrix is why its pipelines cannot have a job for each function; "" where
 	// they can.
 	NoMatrix string
+	// UpdatesFile is the pipeline that proposes newer versions, in a repository; "" where it cannot, and NoUpdates is why.
+	UpdatesFile, NoUpdates string
 
 	pipeline string                        // whose template it takes; "" is its own
 	runner   string                        // the label of its machines, where the template asks for one

@@ -4,7 +4,8 @@ package ci
 func tekton() System {
 	return System{
 		Name: "tekton", File: ".tekton/functions.yml",
-		NoMatrix: "a Tekton task builds several functions at a time; give each task its functions in the pipeline instead",
+		NoMatrix:  "a Tekton task builds several functions at a time; give each task its functions in the pipeline instead",
+		NoUpdates: "Tekton keeps no repository in which a change could be proposed; a task of yours can run fnb update --describe",
 		login: func(host, name string) Login {
 			if host == gitlabRegistry {
 				return Login{host, "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"}
