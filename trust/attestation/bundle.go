@@ -1,6 +1,7 @@
 package attestation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,13 +129,10 @@ func Carries(artifactType string) bool {
 	return IsBundle(artifactType) || artifactType == MediaTypeStatement
 }
 
-// PredicateOf is the predicate that an artifact's annotations announce; "" where they say nothing.
+// PredicateOf is the predicate that an artifact's annotations announce, as [ParseStatement] has it; "" where they say nothing.
 // It is a hint for choosing what to fetch.
 func PredicateOf(annotations map[string]string) string {
-	if p := annotations[AnnotationPredicateType]; p != "" {
-		return p
-	}
-	return annotations[AnnotationInToto]
+	return plainType(cmp.Or(annotations[AnnotationPredicateType], annotations[AnnotationInToto]))
 }
 
 // A Found is a statement that was found at an image.

@@ -21,6 +21,17 @@ const (
 	PredicateVEX          = "https://openvex.dev/ns"
 )
 
+// plainType is a type of SBOM without the version of its format, which GitHub's attestations of SPDX have at its end; other
+// types are as they were.
+func plainType(predicateType string) string {
+	for _, p := range []string{PredicateSPDX, PredicateCycloneDX} {
+		if version, ok := strings.CutPrefix(predicateType, p+"/v"); ok && strings.Trim(version, "0123456789.") == "" {
+			return p
+		}
+	}
+	return predicateType
+}
+
 // StatementType is the form of all statements: in-toto's, version 1.
 const StatementType = "https://in-toto.io/Statement/v1"
 
@@ -86,7 +97,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// ParseStatement reads a statement. Fields that it does not know are left out.
+// ParseStatement reads a statement. Fields that it does not know are left out, and so is the version of a type of SBOM.
 func ParseStatement(data []byte) (*Statement, error) {
 	var s Statement
 	if err := json.Unmarshal(data, &s); err != nil {
@@ -102,6 +113,7 @@ func ParseStatement(data []byte) (*Statement, error) {
 	case s.PredicateType == "":
 		return nil, errors.New("the statement does not say of what type it is")
 	}
+	s.PredicateType = plainType(s.PredicateType)
 	return &s, nil
 }
 

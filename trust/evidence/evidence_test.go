@@ -116,6 +116,14 @@ func TestVerify(t *testing.T) {
 	if proof, err = evidence.Verify(t.Context(), c, ref, digest, bobKeys, evidence.SBOM(), now); err != nil || proof.What != "SBOM" {
 		t.Errorf("%+v, %v", proof, err)
 	}
+	// GitHub writes the version of SPDX into the type.
+	versioned := spdx(digest)
+	versioned.PredicateType += "/v2.3"
+	eve, eveKeys := person(t)
+	state(t, c, ref, good, versioned, eve)
+	if proof, err = evidence.Verify(t.Context(), c, ref, digest, eveKeys, evidence.SBOM(), now); err != nil || proof.What != "SBOM" {
+		t.Errorf("%+v, %v", proof, err)
+	}
 	_, err = evidence.Verify(t.Context(), c, ref, digest, bobKeys, evidence.Signature(), now)
 	if e := missing(t, err); !strings.HasSuffix(e.Error(), "no signature of the image counts: none of the given keys has signed it") {
 		t.Error(e)
