@@ -24,6 +24,7 @@ import (
 	"fnb/schema/deploy"
 	"fnb/store"
 	"fnb/store/git"
+	"fnb/store/owners"
 	"fnb/store/records"
 	"fnb/trust"
 	"fnb/trust/evidence"
@@ -138,6 +139,9 @@ func TestHints(t *testing.T) {
 		{&trust.TimeError{}, "if the clock is wrong, set it; see it with: date -u"},
 		{&evidence.MissingError{Reference: "r", Want: evidence.Signature()}, "if it is yours, sign it: fnb sign r --key KEY"},
 		{&registry.ReferrersError{Reference: "r", Lost: "sha256:1"}, "attach it again: fnb sign r --key KEY"},
+		{&registry.ReferrersError{Reference: "r", Count: 10_001}, "see what they are: oras discover r; the registry must delete what nobody needs"},
+		{&registry.AttachedError{Reference: "r"}, "see what is attached: oras discover r"},
+		{&owners.SignatureError{Namespace: "acme", Reason: owners.Expired}, "if the clock is wrong, set it; see it with: date -u"},
 		{&registry.AuthError{Host: "ghcr.io"}, "log in with: fnb login ghcr.io"},
 		{fmt.Errorf("writing: %w", errors.New("no space left on device")), "free disk space with: fnb builder prune"},
 	} {

@@ -49,6 +49,8 @@ func keyHints(err error) []string {
 	}
 	if e, ok := errors.AsType[*registry.ReferrersError](err); ok && e.Lost != "" {
 		return []string{"attach it again: fnb sign " + e.Reference + " --key KEY", "and see what the registry lists: oras discover " + e.Reference}
+	} else if ok {
+		return []string{"see what they are: oras discover " + e.Reference + "; the registry must delete what nobody needs"}
 	}
 	if e, ok := errors.AsType[*evidence.MissingError](err); ok {
 		switch {
@@ -58,6 +60,9 @@ func keyHints(err error) []string {
 			return []string{"if it is yours, sign it: fnb sign " + e.Reference + " --key KEY"}
 		}
 		return []string{"if it is yours, build it with: fnb build --push --no-cache --sign KEY"}
+	}
+	if e, ok := errors.AsType[*registry.AttachedError](err); ok {
+		return []string{"see what is attached: oras discover " + e.Reference}
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms
 	}
 	if !o.scan {
 		found, notes, err := inventory.Attached(ctx, c, of)
+		if is[*registry.ReferrersError](err) || is[*registry.AttachedError](err) {
+			return hint(err, "have the image's layers read: fnb sbom "+plain.ShellWord(ref)+" --scan")
+		}
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,11 @@ func signatureHints(err error) []string {
 		return []string{"see the other versions with: " + showCommand(r.Kind) + r.Name, "see whom this machine believes with: fnb trust list"}
 	}
 	if s, ok := errors.AsType[*owners.SignatureError](err); ok && (s.Reason == owners.Stranger || s.Reason == owners.Former || s.Reason == owners.Role || s.Reason == owners.Expired) {
-		return []string{"see who may with: fnb store owners " + s.Namespace + " --store NAME"}
+		out := []string{"see who may with: fnb store owners " + s.Namespace + " --store NAME"}
+		if s.Reason == owners.Expired {
+			out = append(out, "if the clock is wrong, set it; see it with: date -u")
+		}
+		return out
 	}
 	if c, ok := errors.AsType[*owners.ChainError](err); ok && !c.Replaced {
 		return []string{"if others must sign too, keep it for them with: --draft DIR"}
