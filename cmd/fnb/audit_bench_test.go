@@ -28,26 +28,28 @@ import (
 func BenchmarkAudit(b *testing.B) {
 	dir := b.TempDir()
 	bin := filepath.Join(dir, "fnb")
-	run := func(wants int, name string, args ...string) (wall time.Duration, mb float64) {
-		cmd := exec.CommandContext(context.Background(), name, args...)
+	run := func(wants int, args ...string) (wall time.Duration, mb float64) {
+		cmd := exec.CommandContext(context.Background(), bin, args...)
 		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "FNB_CONFIG="+os.DevNull)
 		start := time.Now()
 		out, err := cmd.CombinedOutput()
 		wall = time.Since(start)
 		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != wants {
-			b.Fatalf("%s %s: %v: %.2000s", name, args, err, out)
+			b.Fatalf("fnb %s: %v: %.2000s", args, err, out)
 		}
 		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 			mb = float64(usage.Maxrss) * 1024 / 1e6 // in KiB, as Linux says it
 		}
 		return wall, mb
 	}
-	run(0, "go", "build", "-trimpath", "-o", bin, ".")
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", bin, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
 	size := writeAdvisories(b, filepath.Join(dir, "db", "osv-scalibr", "npm", "all.zip"), "npm", 220_000) +
 		writeAdvisories(b, filepath.Join(dir, "db", "osv-scalibr", "PyPI", "all.zip"), "PyPI", 30_000)
 	stack := auditedStack(b, dir)
 	audit := func() (time.Duration, float64) {
-		return run(exitFindings, bin, "audit", "-f", stack, "--offline", "--db", filepath.Join(dir, "db"), "--json", "-q")
+		return run(exitFindings, "audit", "-f", stack, "--offline", "--db", filepath.Join(dir, "db"), "--json", "-q")
 	}
 	first, firstMB := audit()
 	var wall []time.Duration
