@@ -203,6 +203,7 @@ func TestScripts(t *testing.T) {
 			"fault": r.cmdFault, "requests": r.cmdRequests, "killbuilder": cmdKillBuilder, "fleet": r.cmdFleet, "interrupt": cmdInterrupt, "mkfifo": cmdMkfifo,
 			"privateregistry": cmdPrivateRegistry, "cloudcaches": cmdCloudCaches, "jsonlines": cmdJSONLines, "noleft": cmdNoLeft, "gitserver": cmdGitServer, "storefile": cmdStoreFile, "servedir": cmdServeDir, "valid": cmdValid, "advisories": cmdAdvisories, "runpipeline": cmdRunPipeline, "servefile": cmdServeFile, "serverelease": cmdServeRelease, "sha256": cmdSHA256,
 			"freeport": cmdFreePort, "sshserver": cmdSSHServer, "badserver": cmdBadServer, "answers": cmdAnswers, "busyport": cmdBusyPort, "callbacks": cmdCallbacks, "letter": cmdLetter,
+			"attach": cmdAttach, "attached": cmdAttached, "listing": r.cmdListing,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
 			"gitlabapi": cmdGitLabAPI, "pullsapi": cmdPullsAPI, "renovate": cmdRenovate, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
