@@ -27,7 +27,7 @@ import (
 // reports the first run, which reads all of them, and later ones, with the memory of each.
 func BenchmarkAudit(b *testing.B) {
 	dir := b.TempDir()
-	bin := filepath.Join(dir, "fnb")
+	bin := filepath.Join(b.TempDir(), "fnb")
 	run := func(wants int, args ...string) (wall time.Duration, mb float64) {
 		cmd := exec.CommandContext(context.Background(), bin, args...)
 		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "FNB_CONFIG="+os.DevNull)
