@@ -139,13 +139,13 @@ func (r *Room) enter() error {
 	return nil
 }
 
-// Version is that of QEMU, and of the kernel.
+// Version is that of QEMU, and of the kernel without what its builder calls it.
 func (r *Room) Version() string {
 	raw, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return r.version
+	if parts := strings.SplitN(string(raw), ".", 3); err == nil && len(parts) > 2 { //nolint:mnd // major and minor
+		return r.version + ", Linux " + parts[0] + "." + parts[1]
 	}
-	return r.version + ", Linux " + strings.TrimSpace(string(raw))
+	return r.version
 }
 
 // Command runs a program in the room, in the folder that the command is given.
