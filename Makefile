@@ -232,8 +232,8 @@ test-race:
 # What FNB_REQUIRE names is fetched and made first.
 test-emulation: export FNB_REQUIRE := emulation
 test-emulation: export FNB_TEST_EMULATION := all
-test-emulation: standins ## hold the starter of each official template to the contract on linux/arm64, by emulation; the first time half an hour
-	go test -vet=off -timeout 60m ./cmd/fnb -run '^TestEmulation$$|^TestScripts$$/^emulation$$'
+test-emulation: standins ## hold the starter of each official template to the contract on linux/arm64, by emulation; the first time an hour or more
+	go test -vet=off -timeout 180m ./cmd/fnb -run '^TestEmulation$$|^TestScripts$$/^emulation$$'
 
 vulncheck: watchdog bin/tools/govulncheck ## look for known vulnerabilities; needs the network
 	bin/tools/govulncheck ./...
