@@ -56,13 +56,21 @@ func run() int {
 }
 
 // interruptible returns a context that the first Ctrl-C or SIGTERM ends, so that
-// what is under way ends in order. A second one ends fnb itself at once.
+// what is under way ends in order. A second one ends fnb itself at once. A terminal
+// that closes is a first one too, however often it says so.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	hangup := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // which nohup sees to
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
 	go func() {
-		<-signals
+		select {
+		case <-signals:
+		case <-hangup:
+		}
 		cancel()
 		<-signals
 		os.Exit(exitInterrupted)
