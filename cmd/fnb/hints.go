@@ -420,8 +420,8 @@ func registryHints(err error) []string {
 	if host := denied(err); host != "" {
 		return []string{"log in with: fnb login " + host}
 	}
-	if host := unreached(err); host != "" {
-		return []string{"see whether the registry answers: " + askRegistry(host, false)}
+	if s, ok := errors.AsType[*builder.SolveError](err); ok && s.Unreached != "" {
+		return []string{"see whether the registry answers: " + askRegistry(s.Unreached, strings.Contains(s.Problem, `"http://`+s.Unreached+"/"))}
 	}
 	if p, ok := errors.AsType[*registry.PlainHTTPError](err); ok {
 		return []string{"allow it with: --insecure-registry " + p.Host}

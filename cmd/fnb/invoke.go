@@ -13,7 +13,6 @@ import (
 	"fnb/builder/containers"
 	"fnb/internal/plain"
 	"fnb/pipeline"
-	"fnb/pipeline/serve"
 	"fnb/schema"
 )
 
@@ -76,6 +75,7 @@ func (g *globals) runInvoke(ctx context.Context, o *invokeOptions, names []strin
 	}
 	defer req.Body.Close()
 	if rt := runningFunction(ctx, stack.File, fn.Name); rt != nil && len(o.fresh) == 0 {
+		g.noteRunning(fn.Name, o.letters.flags)
 		return wrapFunction(stack, fn, g.exchange(&o.request, rt, req))
 	}
 	p, jobs, err := g.containers(ctx, &o.containerFlags, choice{}, []string{fn.Name})
@@ -138,13 +138,4 @@ func (g *globals) invokeOnce(ctx context.Context, p *shownPipeline, j *pipeline.
 		_, _ = r.Stop(ctx, lastWords) // how it ends is nobody's
 	}
 	return pipeline.While("running", err)
-}
-
-// runningFunction reaches the fnb run of a function; nil where there is none.
-func runningFunction(ctx context.Context, stackFile, name string) http.RoundTripper {
-	path, err := functionSocket(stackFile, name)
-	if err != nil {
-		return nil
-	}
-	return serve.Dial(ctx, path)
 }

@@ -13,6 +13,7 @@ import (
 	"fnb/pipeline"
 	"fnb/pipeline/gateway"
 	"fnb/pipeline/reach"
+	"fnb/schema"
 	destinations "fnb/schema/reach"
 	"fnb/schema/services"
 )
@@ -82,6 +83,9 @@ func allowing(p *shownPipeline, name string, port int) string {
 	}
 	if slices.ContainsFunc(p.Stack.Services, func(s services.Service) bool { return s.Name == name }) {
 		return fmt.Sprintf("let the function use the service with run: {services: [%s]} in the stack file", name)
+	}
+	if slices.ContainsFunc(p.Stack.Functions, func(fn schema.Function) bool { return fn.Name == name }) {
+		return fmt.Sprintf("functions call it through fnb run --gateway, at http://gateway:%d/function/%s", gateway.Port, name)
 	}
 	if flag := reach.Hint(net.JoinHostPort(name, strconv.Itoa(port))); flag != "" {
 		return "allow it with " + flag

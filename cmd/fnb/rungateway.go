@@ -132,11 +132,16 @@ func gatewayHints(err error) []string {
 	if d, ok := errors.AsType[*gateway.DamagedLetterError](err); ok {
 		return []string{"correct its first line, or give it up with: rm " + plain.ShellWord(relative(d.File))}
 	}
+	if n, ok := errors.AsType[*NoGatewayError](err); ok {
+		command := "fnb run --gateway"
+		if base := filepath.Base(n.Stack); base != "stack.yaml" && base != "stack.yml" { // those are found without
+			command += " -f " + plain.ShellWord(n.Stack)
+		}
+		return []string{"start it in another terminal with: " + command}
+	}
 	switch {
 	case is[*serve.GatewayError](err) && is[*serve.PortError](err):
 		return []string{"take another with: --gateway=PORT, or any free one with --gateway=0"}
-	case is[*NoGatewayError](err):
-		return []string{"start it in another terminal with: fnb run --gateway"}
 	case is[*gateway.UnknownLetterError](err):
 		return []string{"see which there are with: fnb invoke --dead-letters"}
 	}

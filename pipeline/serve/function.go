@@ -143,16 +143,27 @@ func bySocket(r *http.Request) bool {
 	return ok && at.Network() == "unix"
 }
 
-// A PortError is a port of this machine that is in use.
+// A PortError is a port of this machine that is in use, or one behind the last: those of
+// functions follow one another.
 type PortError struct {
 	Port     int
 	Debugger bool // it was for a debugger
 }
 
-func (e *PortError) Error() string { return fmt.Sprintf("port %d of this machine is in use", e.Port) }
+func (e *PortError) Error() string {
+	if e.Port > lastPort {
+		return fmt.Sprintf("it would have port %d, and the last one is %d", e.Port, lastPort)
+	}
+	return fmt.Sprintf("port %d of this machine is in use", e.Port)
+}
+
+const lastPort = 65535
 
 // listenLocal takes a port of this machine's loopback interface.
 func listenLocal(ctx context.Context, port int) (net.Listener, error) {
+	if port > lastPort {
+		return nil, &PortError{Port: port}
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &PortError{Port: port}

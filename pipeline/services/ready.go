@@ -28,7 +28,7 @@ type NotReadyError struct {
 }
 
 func (e *NotReadyError) Error() string {
-	text := fmt.Sprintf("it is not ready after %s, which ready: %s would tell", e.After.Round(time.Millisecond), e.Ready)
+	text := fmt.Sprintf("it is not ready after %s, which ready: %s would tell", e.After.Round(100*time.Millisecond), e.Ready)
 	if e.Last != "" {
 		text += ": " + e.Last
 	}
@@ -123,7 +123,7 @@ func (s *service) ask(ctx context.Context, c *containers.Container, seen *sight)
 	case services.Command:
 		code, output, err := c.Exec(ctx, s.Ready.Command)
 		if err == nil && code != 0 {
-			err = fmt.Errorf("the command ended with %d: %s", code, strings.Join(output, " "))
+			err = errors.New(strings.TrimSuffix(fmt.Sprintf("the command ended with %d: %s", code, strings.Join(output, " ")), ": "))
 		}
 		return err
 	default:
