@@ -37,21 +37,35 @@ func (p place) read(from io.ReaderAt) ([]byte, error) {
 	if p.size > maxRecord || p.packed > maxRecord {
 		return nil, fmt.Errorf("it has %d bytes, of at most %d", max(p.size, p.packed), maxRecord)
 	}
-	var r io.Reader = io.NewSectionReader(from, p.offset, int64(p.packed))
-	if !p.stored {
-		r = flate.NewReader(r)
+	data := make([]byte, p.packed)
+	_, err := from.ReadAt(data, p.offset)
+	if err == nil && !p.stored {
+		data, err = inflate(data, p.size)
 	}
-	data := bytes.NewBuffer(make([]byte, 0, p.size+bytes.MinRead))
-	n, err := data.ReadFrom(io.LimitReader(r, int64(p.size)+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("it is cut off or damaged: %w", err)
-	case n != int64(p.size):
+	case len(data) != int(p.size):
 		return nil, errors.New("it has another size than its archive says")
-	case crc32.ChecksumIEEE(data.Bytes()) != p.crc:
+	case crc32.ChecksumIEEE(data) != p.crc:
 		return nil, errors.New("its checksum is not the one that its archive has")
 	}
-	return data.Bytes(), nil
+	return data, nil
+}
+
+// inflaters are used again: one has 40 KB, and a record is a twentieth of that.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
+// inflate unpacks a record; one that is larger than its size is cut off behind the first byte too many.
+func inflate(packed []byte, size uint32) ([]byte, error) {
+	z := inflaters.Get()
+	defer inflaters.Put(z)
+	if err := z.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err != nil { //nolint:forcetypeassert // as flate says
+		return nil, err
+	}
+	out := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := out.ReadFrom(io.LimitReader(z.(io.Reader), int64(size)+1)) //nolint:forcetypeassert // the same
+	return out.Bytes(), err
 }
 
 // placeOf is where a file of an archive lies, as far as it can be read here.
