@@ -90,6 +90,15 @@ func New(opts Options) (*Client, error) {
 	return c, c.reset()
 }
 
+// Outward returns a client for references that registries have sent: it asks none that is nearer than the nearest
+// that c has met, which is an [*origin.ReachError].
+func (c *Client) Outward() (*Client, error) {
+	opts := c.opts
+	nearest, _, _ := c.trans.lead.met()
+	opts.Least = max(opts.Least, nearest)
+	return New(opts)
+}
+
 // reset makes the client ask for credentials anew.
 func (c *Client) reset() error {
 	c.keys.Forget()

@@ -143,6 +143,16 @@ func (c *Contents) Statement(ctx context.Context, predicate string, most int64) 
 	return io.ReadAll(io.LimitReader(r, d.Size))
 }
 
+// Says returns the digest of the manifest, in the image's repository, in which BuildKit says something of a type of the
+// image. "" is that it says nothing of the kind.
+func (c *Contents) Says(ctx context.Context, predicate string) (string, error) {
+	d, err := c.statement(ctx, predicate)
+	if err != nil || d == nil {
+		return "", err
+	}
+	return c.statements.String(), nil
+}
+
 func (c *Contents) statement(ctx context.Context, predicate string) (*v1.Descriptor, error) {
 	if c.statements == (v1.Hash{}) {
 		return nil, nil //nolint:nilnil // there is none, which is no error

@@ -54,6 +54,21 @@ func TestRegistryLeadsInward(t *testing.T) {
 	}
 }
 
+// TestOutward has an image of a registry elsewhere name one of this machine.
+func TestOutward(t *testing.T) {
+	t.Parallel()
+	for _, met := range []origin.Reach{origin.Machine, origin.Network} {
+		c := newClient(t, Options{})
+		c.trans.lead.met = func() (nearest, farthest origin.Reach, ok bool) { return met, origin.Public, true }
+		out, err := c.Outward()
+		fixture.Must(t, err)
+		_, err = out.Head(t.Context(), "127.0.0.1:1/base:1")
+		if _, refused := errors.AsType[*origin.ReachError](err); refused != (met == origin.Network) || err == nil {
+			t.Errorf("after one %v: %v", met, err)
+		}
+	}
+}
+
 // TestRedirectTakesNoSecret has a registry lead whoever has shown a secret to another
 // port, which asks for one as well (CVE-2020-15157).
 func TestRedirectTakesNoSecret(t *testing.T) {

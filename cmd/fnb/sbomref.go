@@ -15,21 +15,22 @@ import (
 )
 
 // sbomOfReference says what an image is made of that is in a registry, or in the image store.
-func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms schema.Platforms, f sbom.Format, ref string) error {
+func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms schema.Platforms, ref string) error {
 	if g.offline {
-		return g.sbomOfStored(ctx, platforms, f, ref, nil)
+		return g.sbomOfStored(ctx, o, platforms, ref, nil)
 	}
 	c, err := newRegistry(o.inputs.insecure)
 	if err != nil {
 		return err
 	}
+	o.from = c
 	var platform schema.Platform
 	if len(platforms) > 0 {
 		platform = platforms[0]
 	}
 	of, err := c.Open(ctx, ref, platform)
 	if is[*registry.NotFoundError](err) || is[*registry.UnavailableError](err) {
-		return g.sbomOfStored(ctx, platforms, f, ref, err)
+		return g.sbomOfStored(ctx, o, platforms, ref, err)
 	}
 	if several, ok := errors.AsType[*registry.PlatformError](err); ok && len(several.Have) > 0 {
 		return hint(err, "name the platform with: fnb sbom "+plain.ShellWord(ref)+" --platform "+several.Have[0])
@@ -45,8 +46,11 @@ func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms
 		if err != nil {
 			return err
 		}
-		data, more := inventory.In(found, f)
+		data, more := inventory.In(found, o.as)
 		g.tellMore(slices.Concat(notes, more))
+		if d, err := sbom.Read(data); data != nil && o.base && err == nil {
+			return g.writeSBOM(ctx, o, &d)
+		}
 		if data != nil {
 			return g.writeJSON(data)
 		}
@@ -55,11 +59,11 @@ func (g *globals) sbomOfReference(ctx context.Context, o *sbomOptions, platforms
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", plain.Line(ref), err)
 	}
-	return g.printSBOM([]inventory.List{made}, nil, f)
+	return g.printSBOM(ctx, o, []inventory.List{made}, nil)
 }
 
 // sbomOfStored says what an image of the image store is made of, which no registry has.
-func (g *globals) sbomOfStored(ctx context.Context, platforms schema.Platforms, f sbom.Format, ref string, missing error) error {
+func (g *globals) sbomOfStored(ctx context.Context, o *sbomOptions, platforms schema.Platforms, ref string, missing error) error {
 	s, err := openImages("")
 	if err != nil {
 		return err
@@ -79,5 +83,5 @@ func (g *globals) sbomOfStored(ctx context.Context, platforms schema.Platforms, 
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", plain.Line(ref), err)
 	}
-	return g.printSBOM(all, platforms, f)
+	return g.printSBOM(ctx, o, all, platforms)
 }

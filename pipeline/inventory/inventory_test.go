@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"fnb/internal/fixture"
 	"fnb/internal/servers"
 	"fnb/pipeline/inventory"
 	"fnb/registry"
@@ -197,5 +198,39 @@ func TestInIndex(t *testing.T) {
 		if err != nil || len(found) != want || len(notes) > 0 {
 			t.Errorf("%s: %v %v %v", arch, found, notes, err)
 		}
+	}
+
+	// An image that is made of it names what its base says of itself: in the index, attached, and not at all.
+	whole, err := index.Digest()
+	fixture.Must(t, err)
+	inside, err := says.Digest()
+	fixture.Must(t, err)
+	second, err := two.Digest()
+	fixture.Must(t, err)
+	base := func(arch string) (string, error) {
+		return inventory.OfBase(t.Context(), c, &sbom.Document{Subject: sbom.Subject{Platform: "linux/" + arch}, Base: sbom.Base{Reference: ref, Digest: whole.String()}})
+	}
+	if got, err := base("amd64"); err != nil || got != host+"/inventory/index@"+inside.String() {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := base("arm64"); err != nil || got != "" {
+		t.Errorf("%s, %v", got, err)
+	}
+	made, err := attestation.New(attestation.PredicateCycloneDX, map[string]any{"bomFormat": "CycloneDX"}, attestation.Image(second.String()))
+	fixture.Must(t, err)
+	a, err := evidence.Seal(t.Context(), made, nil)
+	fixture.Must(t, err)
+	size, err := two.Size()
+	fixture.Must(t, err)
+	at, err := c.Attach(t.Context(), ref, v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: second, Size: size}, a)
+	fixture.Must(t, err)
+	if got, err := base("arm64"); err != nil || len(at) != 1 || got != host+"/inventory/index@"+at[0].Digest.String() {
+		t.Errorf("%s, %v, of %v", got, err, at)
+	}
+	if got, err := inventory.OfBase(t.Context(), c, &sbom.Document{}); err != nil || got != "" {
+		t.Errorf("without a base image: %s, %v", got, err)
+	}
+	if _, err := base("s390x"); err == nil || !strings.Contains(err.Error(), "looking for the SBOM of the base image: ") {
+		t.Errorf("of a platform that it has not: %v", err)
 	}
 }
