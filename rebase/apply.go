@@ -230,7 +230,7 @@ func (w *work) do(ctx context.Context) error {
 		}
 	}
 	if !w.claim && i.Inputs != "" {
-		if w.made, err = remake(w.whole, w.swaps, newLabels("", i.Base)); err != nil {
+		if w.made, err = remake(w.whole, w.change.parts, w.swaps, newLabels("", i.Base)); err != nil {
 			return err
 		}
 	}
@@ -260,11 +260,10 @@ func (w *work) prepare(ctx context.Context) error {
 		}
 	}
 	c := change{planner: &Planner{Watchdogs: a.Watchdogs}, whole: w.whole}
-	first, err := parse(w.whole.Parts[0])
-	if err != nil {
+	if c.parts, err = parseAll(w.whole); err != nil {
 		return err
 	}
-	c.labels = first.config.Config.Labels
+	c.labels = c.parts[0].config.Config.Labels
 	if old == nil {
 		if old, err = a.shelf.get(ctx, c.labels[words.LabelBaseName], c.labels[words.LabelBaseDigest]); err != nil {
 			return err
@@ -273,14 +272,14 @@ func (w *work) prepare(ctx context.Context) error {
 	}
 	c.old, c.to = old, to
 	w.change = c
-	for _, part := range w.whole.Parts {
-		s, err := c.swap(part)
+	for _, part := range c.parts {
+		s, err := c.swap(*part.Descriptor.Platform)
 		if err != nil {
 			return err
 		}
 		w.swaps = append(w.swaps, s)
 	}
-	if w.made, err = remake(w.whole, w.swaps, newLabels(i.Inputs, i.Base)); err != nil {
+	if w.made, err = remake(w.whole, w.change.parts, w.swaps, newLabels(i.Inputs, i.Base)); err != nil {
 		return err
 	}
 	if w.made.digest != i.Becomes {
@@ -375,14 +374,7 @@ func (w *work) aside() bool {
 // layers brings the layers that the image of a platform did not have before.
 func (w *work) layers(ctx context.Context, n int) error {
 	a, s := w.applier, w.swaps[n]
-	from, err := parse(w.whole.Parts[n])
-	if err != nil {
-		return err
-	}
-	to, err := parse(s.New)
-	if err != nil {
-		return err
-	}
+	from, to := w.change.parts[n], s.New
 	had := map[string]bool{}
 	for _, l := range from.manifest.Layers {
 		had[l.Digest.String()] = true

@@ -30,19 +30,34 @@ type base struct {
 	layers    *scan.Cache
 
 	mu    sync.Mutex
-	found map[string]*scan.Found // by platform
+	parts map[string]*parsed     // of platforms, by digest
+	found map[string]*scan.Found // the same
 }
 
 // part is the image of a platform.
-func (b *base) part(p v1.Platform) (whole.Part, error) {
+func (b *base) part(p v1.Platform) (*parsed, error) {
 	at := slices.IndexFunc(b.whole.Parts, func(have whole.Part) bool {
 		h := have.Descriptor.Platform
 		return h.OS == p.OS && h.Architecture == p.Architecture && (h.Variant == p.Variant || h.Variant == "" || p.Variant == "")
 	})
 	if at < 0 {
-		return whole.Part{}, fmt.Errorf("%s has no image for %s", b.reference, platformOf(p))
+		return nil, fmt.Errorf("%s has no image for %s", b.reference, platformOf(p))
 	}
-	return b.whole.Parts[at], nil
+	key := b.whole.Parts[at].Descriptor.Digest.String()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known := b.parts[key]; known != nil {
+		return known, nil
+	}
+	part, err := parse(b.whole.Parts[at])
+	if err != nil {
+		return nil, fmt.Errorf("the base image %s@%s: %w", b.reference, key, err)
+	}
+	if b.parts == nil {
+		b.parts = map[string]*parsed{}
+	}
+	b.parts[key] = part
+	return part, nil
 }
 
 func platformOf(p v1.Platform) string {
@@ -50,7 +65,7 @@ func platformOf(p v1.Platform) string {
 }
 
 // contents is what is installed in the image of a platform.
-func (b *base) contents(ctx context.Context, p whole.Part) (*scan.Found, error) {
+func (b *base) contents(ctx context.Context, p *parsed) (*scan.Found, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key := p.Descriptor.Digest.String()

@@ -13,15 +13,16 @@ import (
 	"fnb/schema/words"
 )
 
-// A parsed image is that of one platform, as its registry has it.
+// A parsed image is that of one platform, as its registry has it, and taken apart.
 type parsed struct {
+	whole.Part
 	manifest ocispecs.Manifest
 	config   dockerspec.DockerOCIImage
 	raw      map[string]json.RawMessage // of the configuration
 }
 
-func parse(p whole.Part) (parsed, error) {
-	var out parsed
+func parse(p whole.Part) (*parsed, error) {
+	out := &parsed{Part: p}
 	if err := json.Unmarshal(p.Manifest, &out.manifest); err != nil {
 		return out, fmt.Errorf("reading its manifest: %w", err)
 	}
@@ -35,6 +36,21 @@ func parse(p whole.Part) (parsed, error) {
 		return out, fmt.Errorf("its manifest has %d layers, and its configuration %d", len(out.manifest.Layers), len(out.config.RootFS.DiffIDs))
 	}
 	return out, nil
+}
+
+// parseAll takes the images of all platforms apart, of which there is one at least.
+func parseAll(w *whole.Image) (all []*parsed, err error) {
+	if len(w.Parts) == 0 {
+		return nil, errors.New("it has no image for a platform")
+	}
+	for _, part := range w.Parts {
+		one, err := parse(part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // layers say what the layers of an image are there for; an error where it does not say so itself.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	digest "github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +26,7 @@ import (
 type Subject struct {
 	Function  string // its name in the stack file; "" is not known
 	Reference string
+	Image     *whole.Image // what it names, if that was read; nil is not yet
 }
 
 // A Planner decides what can be done with images. It changes nothing.
@@ -102,7 +104,10 @@ func (p *Planner) changes(to *base) []string {
 		for _, part := range old.whole.Parts {
 			was := old.found[part.Descriptor.Digest.String()]
 			now, err := to.part(*part.Descriptor.Platform)
-			if is := to.found[now.Descriptor.Digest.String()]; err == nil && was != nil && is != nil {
+			if err != nil {
+				continue
+			}
+			if is := to.found[now.Descriptor.Digest.String()]; was != nil && is != nil {
 				return changes(was, is)
 			}
 		}
@@ -116,7 +121,10 @@ func (p *Planner) look(ctx context.Context, s Subject) error {
 	if err != nil {
 		return err
 	}
-	w, err := whole.Read(ctx, p.Registry, s.Reference)
+	w := s.Image
+	if w == nil {
+		w, err = whole.Read(ctx, p.Registry, s.Reference)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -239,6 +247,7 @@ func (p *Planner) otherWatchdog(w *whole.Image, labels map[string]string) bool {
 type change struct {
 	planner *Planner
 	whole   *whole.Image
+	parts   []*parsed
 	old, to *base
 	labels  map[string]string // of the first platform
 	swaps   []Swap            // of each
@@ -249,8 +258,12 @@ func (c *change) prove(ctx context.Context) error {
 	if len(c.whole.Others) > 0 {
 		return errOthers
 	}
-	for _, part := range c.whole.Parts {
-		s, err := c.provePlatform(ctx, part)
+	var err error
+	if c.parts, err = parseAll(c.whole); err != nil {
+		return err
+	}
+	for _, img := range c.parts {
+		s, err := c.provePlatform(ctx, img)
 		if err != nil {
 			return err
 		}
@@ -259,22 +272,18 @@ func (c *change) prove(ctx context.Context) error {
 	return nil
 }
 
-func (c *change) provePlatform(ctx context.Context, part whole.Part) (s Swap, err error) {
-	img, err := parse(part)
-	if err != nil {
-		return s, err
-	}
+func (c *change) provePlatform(ctx context.Context, img *parsed) (s Swap, err error) {
 	switch class := img.config.Config.Labels[words.LabelClass]; {
 	case class == "":
 		return s, errors.New("it was made by an fnb that did not say how its layers came to be")
 	case class != words.ClassCopy && c.to != c.old:
 		return s, errors.New("a step ran in its base image, and what that left may depend on it")
 	}
-	if s, err = c.swap(part); err != nil {
+	if s, err = c.swap(*img.Descriptor.Platform); err != nil {
 		return s, err
 	}
-	if !s.Exact(part) {
-		if _, err := (&Swap{Old: s.Old, New: s.Old}).Replace(part); err != nil {
+	if !s.Exact(img) {
+		if _, err := (&Swap{Old: s.Old, New: s.Old}).Replace(img); err != nil {
 			return s, err
 		}
 		return s, errors.New("it is not written as a build of this fnb writes it")
@@ -286,8 +295,7 @@ func (c *change) provePlatform(ctx context.Context, part whole.Part) (s Swap, er
 }
 
 // swap is what is replaced in the image of a platform.
-func (c *change) swap(part whole.Part) (s Swap, err error) {
-	platform := *part.Descriptor.Platform
+func (c *change) swap(platform v1.Platform) (s Swap, err error) {
 	if s.Old, err = c.old.part(platform); err != nil {
 		return s, err
 	}
@@ -310,14 +318,7 @@ func (c *change) compatible(ctx context.Context, s Swap) error {
 	if err != nil {
 		return err
 	}
-	old, err := parse(s.Old)
-	if err != nil {
-		return err
-	}
-	to, err := parse(s.New)
-	if err != nil {
-		return err
-	}
+	old, to := s.Old, s.New
 	extended := len(old.config.RootFS.DiffIDs) <= len(to.config.RootFS.DiffIDs) && slices.Equal(old.config.RootFS.DiffIDs, to.config.RootFS.DiffIDs[:len(old.config.RootFS.DiffIDs)])
 	if before.System.ID == "" && after.System.ID == "" && !extended {
 		return errors.New("nothing in the base images says of which distribution they are, and the new one is not the old one with more on top")
@@ -338,7 +339,7 @@ func (c *change) write(ctx context.Context, e *rebaseplan.Image) error {
 	if c.to != c.old {
 		e.Base = &rebaseplan.Change{Reference: c.to.reference, From: c.old.digest, To: c.to.digest}
 	}
-	made, err := remake(c.whole, c.swaps, newLabels(e.Inputs, e.Base))
+	made, err := remake(c.whole, c.parts, c.swaps, newLabels(e.Inputs, e.Base))
 	if err != nil {
 		return err
 	}
@@ -379,9 +380,9 @@ type remade struct {
 	digest string
 }
 
-func remake(w *whole.Image, swaps []Swap, labels map[string]string) (remade, error) {
+func remake(w *whole.Image, parts []*parsed, swaps []Swap, labels map[string]string) (remade, error) {
 	var out remade
-	for i, part := range w.Parts {
+	for i, part := range parts {
 		s := swaps[i]
 		s.Labels = labels
 		p, err := s.Replace(part)

@@ -19,7 +19,7 @@ import (
 
 // A Swap is what of an image of one platform is replaced.
 type Swap struct {
-	Old, New whole.Part // the base image
+	Old, New *parsed // the base image
 	// Watchdog takes the place of the image's; nil leaves it.
 	Watchdog *WatchdogLayer
 	// Labels take the place of those that the image has, in its configuration and in annotations. ""
@@ -44,33 +44,20 @@ var errOthers = errors.New("its index holds more than an image for each platform
 // Replace returns the image that a build with the new base image gives, as far as that can be told from
 // what is said of the images: the bytes are those that BuildKit's exporter writes. Why it cannot
 // be told is the error.
-func (s *Swap) Replace(img whole.Part) (whole.Part, error) {
-	var out whole.Part
-	from, err := parse(img)
-	if err != nil {
-		return out, err
+func (s *Swap) Replace(img *parsed) (whole.Part, error) {
+	if err := img.isAbove(s.Old); err != nil {
+		return whole.Part{}, err
 	}
-	old, err := parse(s.Old)
-	if err != nil {
-		return out, fmt.Errorf("the old base image: %w", err)
+	if filled(s.New.config.History) != len(s.New.config.RootFS.DiffIDs) {
+		return whole.Part{}, errors.New("the history of the new base image does not account for its layers")
 	}
-	to, err := parse(s.New)
-	if err != nil {
-		return out, fmt.Errorf("the new base image: %w", err)
-	}
-	if err := from.isAbove(&old); err != nil {
-		return out, err
-	}
-	if filled(to.config.History) != len(to.config.RootFS.DiffIDs) {
-		return out, errors.New("the history of the new base image does not account for its layers")
-	}
-	r := replacement{swap: s, from: &from, old: &old, to: &to}
-	return r.make(img)
+	r := replacement{swap: s, from: img, old: s.Old, to: s.New}
+	return r.make()
 }
 
 // Exact reports whether what Replace writes can be told to be what a build gives: it writes the
 // image itself, byte by byte, if nothing is replaced.
-func (s *Swap) Exact(img whole.Part) bool {
+func (s *Swap) Exact(img *parsed) bool {
 	same := Swap{Old: s.Old, New: s.Old}
 	again, err := same.Replace(img)
 	return err == nil && bytes.Equal(again.Manifest, img.Manifest) && bytes.Equal(again.Config, img.Config)
@@ -97,8 +84,8 @@ type replacement struct {
 	manifest      ocispecs.Manifest
 }
 
-func (r *replacement) make(img whole.Part) (whole.Part, error) {
-	out := whole.Part{Descriptor: img.Descriptor}
+func (r *replacement) make() (whole.Part, error) {
+	out := whole.Part{Descriptor: r.from.Descriptor}
 	below := len(r.old.config.RootFS.DiffIDs)
 	r.config, r.manifest = r.to.config, r.from.manifest
 	r.config.RootFS.DiffIDs = slices.Concat(r.to.config.RootFS.DiffIDs, r.from.config.RootFS.DiffIDs[below:])

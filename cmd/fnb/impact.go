@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ func newImpact(g *globals) *cobra.Command {
 
 WHAT is base=REF, which may be a pattern; package=NAME, or with a version package='openssl<3.0.15'; template=NAME or template='NAME<VERSION'; or watchdog=default, which is fnb's of another version than this one.
 
-Packages are read from the SBOMs that are attached to the images. Of an image without one the layers are read. A package of a distribution may be named by its source package too.`,
+Packages are read from the SBOMs that are attached to the images. Of an image without one the layers are read. A package of a distribution may be named by its source package too. If an image cannot be read, the others are listed, and the exit code is not 0.`,
 		Example: "  # who has the base image, and who the package, of the stack file's functions?\n  fnb impact base=python:3.13-slim-bookworm\n  fnb impact package='openssl<3.0.15'\n\n" +
 			"  # of all images of a registry\n  fnb impact package='requests<2.32' --registry registry.example.com/team",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -72,12 +73,14 @@ func (g *globals) runImpact(ctx context.Context, o *imageChoice, q impact.Query,
 	if f.Watchdogs, err = rebase.OwnWatchdogs(); err != nil {
 		return err
 	}
-	hits, notes, err := f.Find(ctx, q, subjects)
-	g.tellMore(notes)
+	hits, unread, err := f.Find(ctx, q, subjects)
 	if err != nil {
 		return err
 	}
-	return g.printHits(hits, len(subjects))
+	if err := g.printHits(hits, len(subjects)); err != nil {
+		return err
+	}
+	return errors.Join(unread...)
 }
 
 func (g *globals) printHits(hits []impact.Hit, of int) error {
@@ -94,6 +97,10 @@ func (g *globals) printHits(hits []impact.Hit, of int) error {
 	for _, h := range hits {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", h.Action, plain.Line(h.Image), strings.Join(h.Platforms, ","), plain.Line(h.Has), plain.Line(h.Why))
 	}
-	g.tellMore([]string{fmt.Sprintf("%d of %s have it", len(hits), plain.Count(of, "image", "images"))})
+	have := "have"
+	if len(hits) == 1 {
+		have = "has"
+	}
+	g.tellMore([]string{fmt.Sprintf("%d of %s %s it", len(hits), plain.Count(of, "image", "images"), have)})
 	return tw.Flush()
 }

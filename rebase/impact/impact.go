@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +35,8 @@ type Finder struct {
 
 	mu     sync.Mutex
 	hits   []*hit
-	notes  []string
+	unread []error            // images that could not be looked at
+	bases  map[string]error   // base images of hits: why they cannot be read; nil is that they can
 	inBase map[string]*inBase // by reference and platform
 }
 
@@ -70,9 +70,9 @@ type hit struct {
 
 const atOnce = 8
 
-// Find looks at images. Notes say which could not be looked at, and are no error.
-func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) ([]Hit, []string, error) {
-	f.hits, f.notes, f.inBase = nil, nil, map[string]*inBase{}
+// Find looks at images. Unread is of each that could not be looked at, why; it does not end the search.
+func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) (hits []Hit, unread []error, err error) {
+	f.hits, f.unread, f.bases, f.inBase = nil, nil, map[string]error{}, map[string]*inBase{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, s := range subjects {
@@ -84,7 +84,7 @@ func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) (
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			if err != nil {
-				f.notes = append(f.notes, err.Error())
+				f.unread = append(f.unread, err)
 			} else if h != nil {
 				f.hits = append(f.hits, h)
 			}
@@ -98,12 +98,11 @@ func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) (
 	if err := f.decide(ctx, q); err != nil {
 		return nil, nil, err
 	}
-	var out []Hit
 	for _, h := range f.hits {
-		out = append(out, h.Hit)
+		hits = append(hits, h.Hit)
 	}
-	slices.Sort(f.notes)
-	return out, f.notes, nil
+	slices.SortFunc(f.unread, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	return hits, f.unread, nil
 }
 
 // look looks at one image; nil is that it has not what is looked for.
@@ -112,6 +111,7 @@ func (f *Finder) look(ctx context.Context, q Query, s rebase.Subject) (*hit, err
 	if err != nil {
 		return nil, err
 	}
+	s.Image = w
 	h := &hit{Hit: Hit{Function: s.Function, Image: s.Reference, Digest: w.Descriptor.Digest.String(), subject: s}}
 	for _, part := range w.Parts {
 		var config ocispecs.Image
@@ -232,11 +232,8 @@ func (f *Finder) decide(ctx context.Context, q Query) error {
 	p := &rebase.Planner{Registry: f.Registry, Places: f.Places, Version: f.Version}
 	if q.Kind == Watchdog {
 		p.Watchdogs = f.Watchdogs
-	} else if p.Bases = f.bases(ctx); len(p.Bases) == 0 {
-		for _, h := range f.hits {
-			h.Action, h.Why = rebaseplan.Rebuild, "its base image cannot be read"
-		}
-		return nil
+	} else {
+		p.Bases = f.readable(ctx)
 	}
 	var subjects []rebase.Subject
 	for _, h := range f.hits {
@@ -251,13 +248,10 @@ func (f *Finder) decide(ctx context.Context, q Query) error {
 		of[plan.Images[i].Digest] = &plan.Images[i]
 	}
 	for _, h := range f.hits {
-		switch i := of[h.Digest]; {
-		case h.step:
+		if h.Action, h.Why = of[h.Digest].Action, of[h.Digest].Why; h.step {
 			h.Action, h.Why = rebaseplan.Rebuild, "a step of its build is made of it"
-		case i == nil:
-			h.Action, h.Why = rebaseplan.Rebuild, "it was moved meanwhile"
-		default:
-			h.Action, h.Why = i.Action, i.Why
+		} else if err := f.bases[h.base]; err != nil {
+			h.Action, h.Why = rebaseplan.Rebuild, "its base image cannot be read: "+err.Error()
 		}
 		if q.Kind == Package {
 			if err := f.decidePackage(ctx, q, h); err != nil {
@@ -268,21 +262,18 @@ func (f *Finder) decide(ctx context.Context, q Query) error {
 	return nil
 }
 
-// bases are the base images of what was found, as far as they can be read.
-func (f *Finder) bases(ctx context.Context) []string {
-	all := map[string]bool{}
+// readable are the base images of what was found that can be read.
+func (f *Finder) readable(ctx context.Context) (all []string) {
 	for _, h := range f.hits {
-		if h.base != "" && !h.step {
-			all[h.base] = true
+		if _, asked := f.bases[h.base]; asked || h.base == "" || h.step {
+			continue
+		}
+		_, err := f.place(ctx, h.base)
+		if f.bases[h.base] = err; err == nil {
+			all = append(all, h.base)
 		}
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(ref string) bool {
-		_, err := f.place(ctx, ref)
-		if err != nil {
-			f.notes = append(f.notes, err.Error())
-		}
-		return err != nil
-	})
+	return all
 }
 
 // place is the first place that has an image.
