@@ -53,6 +53,9 @@ func (e *SolveError) Error() string {
 
 func (e *SolveError) Unwrap() error { return e.Err }
 
+// Killed reports whether the step did not fail by itself: a signal ended the runtime of its container, as where memory ran out.
+func (e *SolveError) Killed() bool { return strings.HasSuffix(e.Problem, ": "+killed) }
+
 // An ExportError says that an image was made and could not be delivered: a
 // registry refused it, a disk was full, or the builder has no such output.
 type ExportError struct {

@@ -375,6 +375,12 @@ func lost(err error) bool {
 
 var wrappers = lazyregexp.New(`^(failed to solve|failed to run Build function|rpc error: code = \w+ desc|failed to compute cache key|failed to calculate checksum of ref \S+|failed to load cache key|failed to read dockerfile|dockerfile parse error on line \d+|process "[^"]*")(: | = )`)
 
+// killed is in the place of an exit code that no process has: see [SolveError.Killed].
+const killed = "its container was killed"
+
+// signaled is how Go says in 32 bits that a process has no exit code, since a signal ended it.
+const signaled = "exit code: 4294967295"
+
 // problem is the innermost part of BuildKit's message that a person can use.
 func problem(err error) string {
 	s := err.Error()
@@ -387,6 +393,9 @@ func problem(err error) string {
 		s = t
 	}
 	s, _, _ = strings.Cut(s, "\n")
+	if before, ended := strings.CutSuffix(s, signaled); ended {
+		s = before + killed
+	}
 	s = unresolved.ReplaceAllString(s, "pulling $1: ")
 	if m := longProcess.FindStringSubmatch(s); m != nil { // the step's name has all of it
 		s = m[1] + "…" + m[2]

@@ -203,6 +203,7 @@ func TestProblem(t *testing.T) {
 	tests := []struct{ err, want, denied string }{
 		{`failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: "/x": not found`, `"/x": not found`, ""},
 		{`process "/bin/sh -c ` + strings.Repeat("apt-get install -y \"it\" && ", 20) + `true" did not complete successfully: exit code: 1`, `process "/bin/sh -c apt-get install -y "it" && apt-get insta…" did not complete successfully: exit code: 1`, ""},
+		{`failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 4294967295`, `process "/bin/sh -c make" did not complete successfully: its container was killed`, ""},
 		{`failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1`, `process "/bin/sh -c false" did not complete successfully: exit code: 1`, ""},
 		{"failed to solve: dockerfile parse error on line 3: unknown instruction: X", "unknown instruction: X", ""},
 		{"failed to solve: alpine:9: failed to resolve source metadata for docker.io/library/alpine:9: docker.io/library/alpine:9: not found", "pulling docker.io/library/alpine:9: not found", ""},

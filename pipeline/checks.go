@@ -204,7 +204,7 @@ func ChecksNamed(names []string) ([]string, error) {
 	return out, nil
 }
 
-// check is one that a solve makes: only a step that fails is the function's own
+// check is one that a solve makes: only a step that fails by itself is the function's own
 // fault.
 func (r *TestResult) check(name string, do func() error) error {
 	began := time.Now()
@@ -212,7 +212,7 @@ func (r *TestResult) check(name string, do func() error) error {
 	c := probe.Check{Name: name, Status: probe.Passed, Seconds: time.Since(began).Seconds()}
 	var se *builder.SolveError
 	switch {
-	case errors.As(err, &se) && se.Denied == "":
+	case errors.As(err, &se) && se.Denied == "" && !se.Killed():
 		c.Status = probe.Failed
 		c.Detail = strings.Join(append([]string{err.Error()}, se.Log...), "\n")
 		r.problem(fmt.Errorf("%s: %w", name, err))

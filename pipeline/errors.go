@@ -110,7 +110,7 @@ func oneLine(err error) string {
 type OfferError struct {
 	Function string
 	Options  []schema.BuildOption // groups of packages that it could add
-	Locks    bool                 // it makes locks of packages
+	Locks    bool                 // it makes locks of packages, and that is not what failed
 	Err      error
 }
 
@@ -118,11 +118,12 @@ func (e *OfferError) Error() string { return e.Err.Error() }
 func (e *OfferError) Unwrap() error { return e.Err }
 
 // offering adds what a function's template could do about an error.
-func offering(fn schema.Function, tmpl *templates.Template, err error) error {
+func (p *Pipeline) offering(fn schema.Function, tmpl *templates.Template, err error) error {
 	if tmpl == nil || !is[*builder.SolveError](err) && !is[*lists.BadLockError](err) && !is[*lists.ContradictionError](err) {
 		return err
 	}
-	locks := slices.Contains(tmpl.Dockerfile.Stages, words.LockStage)
+	failed := p.settings.Inputs.Relock != nil && is[*builder.SolveError](err) // what would make a lock
+	locks := !failed && slices.Contains(tmpl.Dockerfile.Stages, words.LockStage)
 	return &OfferError{Function: fn.Name, Options: tmpl.Manifest.BuildOptions, Locks: locks, Err: err}
 }
 

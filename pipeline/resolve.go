@@ -162,7 +162,7 @@ func (p *Pipeline) assemble(ctx context.Context, fn schema.Function, tmpl resolv
 		AbsentSecrets: p.settings.CompareOnly, Relock: p.settings.Inputs.Relock, Stats: p.stats,
 	})
 	if err != nil {
-		return bc, While("packaging "+fn.Handler, offering(fn, tmpl.Template, err))
+		return bc, While("packaging "+fn.Handler, p.offering(fn, tmpl.Template, err))
 	}
 	bc.Notes = append(bc.Notes, notesOf(bc.context.Notes)...)
 	bc.instead(fn)

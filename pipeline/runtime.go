@@ -85,7 +85,7 @@ func (p *Pipeline) explained(ctx context.Context, pl *Plan, err error) error {
 			err = e
 		}
 	}
-	return offering(pl.Job.Function, pl.Template, err)
+	return p.offering(pl.Job.Function, pl.Template, err)
 }
 
 // explainRuntime says which file asked for the image, if the project chose the version in its

@@ -21,6 +21,18 @@ func makeLock(err error) []string {
 	return nil
 }
 
+// completeModule says how a go.mod becomes complete: no lock does that.
+func completeModule(err error, log string) []string {
+	if strings.Contains(log, shownModule) {
+		return []string{"write into go.mod what the step shows with a +, or with Go here, in the handler: go mod tidy"}
+	}
+	out := "complete go.mod with Go here, in the handler: go mod tidy"
+	if o, ok := errors.AsType[*pipeline.OfferError](err); ok && o.Locks {
+		out += "; without Go, see what it lacks with: fnb lock --packages " + plain.ShellWord(o.Function)
+	}
+	return []string{out}
+}
+
 // outsideListHints say how a package list can name what lies at a path of the stack's folder.
 func outsideListHints(err error, lies string) []string {
 	list := ""

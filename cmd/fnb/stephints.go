@@ -11,9 +11,14 @@ import (
 	"fnb/schema"
 )
 
+// shownModule is what the stage "lock" of the template go says before it shows what go.mod lacks.
+const shownModule = "go.mod lacks what the source imports"
+
 var (
 	olderGo   = lazyregexp.New(`requires go >= (\d+\.\d+)\S* \(running go \S+; GOTOOLCHAIN=local\)`)
 	olderRust = lazyregexp.New(`requires rustc (\d+\.\d+)\S* or newer, while the currently active rustc`)
+	// incompleteModule is how Go, and the stage "lock" of the template go, say that go.mod lacks modules.
+	incompleteModule = lazyregexp.New(`updates to go\.mod needed|`+shownModule)
 	// aboveModule is a module that go.mod replaces by a folder above the handler.
 	aboveModule = lazyregexp.New(`\(replaced by (\.\./\S*)\): reading `)
 	// A compiler may be named with what it compiles for: x86_64-linux-gnu-gcc.
@@ -49,7 +54,7 @@ var (
 		`Cargo\.lock is out of date`,
 		`lock file \S+ needs to be updated but --locked`,
 		`The lockfile is out of date`,
-		`missing go\.sum entry|updates to go\.mod needed`,
+		`missing go\.sum entry`,
 	}, "|"))
 	// untrusted is how OpenSSL, curl, Python, Node.js, Go, rustls, GnuTLS and Java say that nobody
 	// whom they trust has signed a certificate.
@@ -83,6 +88,12 @@ func stepHints(err error) []string {
 		return nil
 	}
 	log := strings.Join(s.Log, "\n")
+	if incompleteModule.MatchString(log) {
+		return completeModule(err, log)
+	}
+	if s.Killed() {
+		return []string{"if memory ran out, which the kernel says with: dmesg | grep -i 'killed process', build fewer at a time: --parallel 1"}
+	}
 	if staleLock.MatchString(log) {
 		return makeLock(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"fnb/builder"
@@ -86,6 +87,9 @@ func TestStepHints(t *testing.T) {
 		{"missing go.sum entry for module providing package example.com/x", nil, ""},
 		{"go: example.com/lib@v0.0.0 (replaced by ../lib): reading ../lib/go.mod: open /go/src/handler/lib/go.mod: no such file or directory", golang, "have ../lib copied into the handler, at the top of the stack file: configuration: {copy: [FOLDER]}; and replace the module by ./FOLDER in go.mod, FOLDER being its path from the stack file"},
 		{"[ERROR] Non-resolvable parent POM for a:b:1: Could not find artifact a:all:pom:1 in central", nil, "if the parent is a file above the handler, put a copy of it beside pom.xml, and name it there: <relativePath>parent.xml</relativePath>"},
+		{"handler.go:6:2: missing go.sum entry\ngo.mod lacks what the source imports. It is complete with:\n+require example.com/lib v1.0.0", golang, "write into go.mod what the step shows with a +, or with Go here, in the handler: go mod tidy"},
+		{"go: updates to go.mod needed; to update it:\n\tgo mod tidy", golang, "complete go.mod with Go here, in the handler: go mod tidy; without Go, see what it lacks with: fnb lock --packages hello"},
+		{"go: updates to go.mod needed", nil, "complete go.mod with Go here, in the handler: go mod tidy"},
 		{"assert 1 == 2", python, ""},
 		{"", python, ""},
 	} {
@@ -97,6 +101,10 @@ func TestStepHints(t *testing.T) {
 		if test.want == "" && got != nil || test.want != "" && !slices.Equal(got, []string{test.want}) {
 			t.Errorf("%s: %q, want %q", test.log, got, test.want)
 		}
+	}
+	killed := &builder.SolveError{Problem: `process "/bin/sh -c make" did not complete successfully: its container was killed`, Log: []string{"missing go.sum entry"}}
+	if got := stepHints(killed); len(got) != 1 || !strings.HasSuffix(got[0], "build fewer at a time: --parallel 1") {
+		t.Errorf("of a step that was killed: %q", got)
 	}
 	if got := stepHints(&pipeline.OverwriteError{}); got != nil {
 		t.Errorf("of another error: %q", got)
