@@ -159,7 +159,8 @@ func (a *assembly) addPackages(ctx context.Context) error {
 	}
 	a.packages.Manager, a.packages.Member, a.packages.Dir = found.Manager, found.Member, s.full(found.Root)
 	a.given = map[string]string{words.PackageManagerArg: found.Manager, words.WorkspaceMemberArg: found.Member}
-	if !a.hasLifecycleScripts() {
+	npm := slices.ContainsFunc(own, func(l schema.PackageList) bool { return l.Ecosystem == "npm" })
+	if npm && !a.hasLifecycleScripts() {
 		a.given[words.LifecycleScriptsArg] = "none"
 	}
 	if a.in.Relock != nil {
