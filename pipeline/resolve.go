@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"fnb/internal/once"
 	"fnb/packaging"
 	"fnb/schema"
 	"fnb/store"
@@ -30,36 +31,16 @@ type assembled struct {
 
 // A resolution is a template that functions share.
 type resolution struct {
-	done  chan struct{} // closed when what follows is there
 	tmpl  *templates.Template
 	pin   schema.Pin
 	news  bool
 	notes []string
-	err   error
 }
 
 // resolutions are the templates that a run has looked up. The zero value is ready for use.
 type resolutions struct {
-	langs sync.Map // *sync.Mutex by template reference, held while it is looked up
-
-	mu    sync.Mutex
-	known map[string]*resolution
-}
-
-// of is what is known of a function's template; the first who asks has to look it up.
-func (r *resolutions) of(fn schema.Function) (one *resolution, first bool) {
-	key := fmt.Sprint(fn.Lang, " ", fn.Platforms)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if one, known := r.known[key]; known {
-		return one, false
-	}
-	if r.known == nil {
-		r.known = map[string]*resolution{}
-	}
-	one = &resolution{done: make(chan struct{})}
-	r.known[key] = one
-	return one, true
+	langs sync.Map                     // *sync.Mutex by template reference, held while it is looked up
+	known once.Map[string, resolution] // by reference and platforms
 }
 
 // lock has a reference looked up by one at a time, for whatever platforms.
@@ -73,15 +54,8 @@ func (r *resolutions) lock(lang string) (unlock func()) {
 	return mu.Unlock
 }
 
-// forget has templates looked up again.
-func (r *resolutions) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.known = nil
-}
-
 // ForgetTemplates has templates looked up again: one in a folder may be another now.
-func (p *Pipeline) ForgetTemplates() { p.templates.forget() }
+func (p *Pipeline) ForgetTemplates() { p.templates.known.Forget() }
 
 // resolve finds the function's template, once for all functions that want it.
 func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found resolved, err error) {
@@ -92,20 +66,11 @@ func (p *Pipeline) resolve(ctx context.Context, fn schema.Function) (found resol
 	if err := p.checkThere(fn); err != nil {
 		return found, While("checking its paths", err)
 	}
-	r, first := p.templates.of(fn)
-	if first {
-		r.err = p.find(ctx, fn, r)
-		close(r.done)
-	}
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return found, ctx.Err()
-	}
-	if r.err == nil {
+	r, err := p.templates.known.Get(ctx, fmt.Sprint(fn.Lang, " ", fn.Platforms), func() (resolution, error) { return p.find(ctx, fn) })
+	if err == nil {
 		found.Template, found.Pin, found.news, found.Notes = r.tmpl, r.pin, r.news, notesOf(r.notes)
 	}
-	return found, While("resolving template "+fn.Lang, r.err)
+	return found, While("resolving template "+fn.Lang, err)
 }
 
 // Scope says what the stack and a lock mean for templates.
@@ -119,20 +84,20 @@ func (p *Pipeline) ofOpenFaaS() bool {
 }
 
 // find looks a template up, and pins it where it is not.
-func (p *Pipeline) find(ctx context.Context, fn schema.Function, r *resolution) (err error) {
+func (p *Pipeline) find(ctx context.Context, fn schema.Function) (r resolution, err error) {
 	defer p.templates.lock(fn.Lang)()
 	scope := p.Scope(p.Pins.Now())
 	scope.Frozen, scope.Platforms, scope.Before = p.settings.Pinning.Frozen, fn.Platforms, p.Pins.File().Templates[fn.Lang]
 	r.tmpl, r.pin, r.notes, err = p.Store.Resolve(ctx, fn.Lang, scope)
 	if err != nil {
-		return &TemplateError{Reference: fn.Lang, Err: err}
+		return r, &TemplateError{Reference: fn.Lang, Err: err}
 	}
 	if r.news = p.Pins.AddTemplate(fn.Lang, r.pin); r.news {
 		if err := p.Store.Keep(ctx, r.tmpl); err != nil { // for fnb update, later
 			r.notes = append(r.notes, err.Error())
 		}
 	}
-	return nil
+	return r, nil
 }
 
 // instead notes the official template that would serve a handler better: where its template

@@ -13,6 +13,7 @@ import (
 
 	"fnb/audit/osv"
 	"fnb/images"
+	"fnb/internal/once"
 	"fnb/registry"
 	"fnb/registry/whole"
 	"fnb/sbom"
@@ -184,52 +185,28 @@ type shelf struct {
 	places func(ref schema.ImageRef) []string // where to look for one; nil is itself
 	layers *scan.Cache                        // what was found in layers before
 
-	mu    sync.Mutex
-	known map[string]*shelved // by reference and digest
-}
-
-type shelved struct {
-	once sync.Once
-	base *base
-	err  error
+	known once.Map[string, *base] // by reference and digest
 }
 
 // get is the base image that had a reference when it had a digest.
 func (s *shelf) get(ctx context.Context, reference, digest string) (*base, error) {
-	s.mu.Lock()
-	key := reference + "@" + digest
-	b := s.known[key]
-	if b == nil {
-		b = &shelved{}
-		if s.known == nil {
-			s.known = map[string]*shelved{}
-		}
-		s.known[key] = b
-	}
-	s.mu.Unlock()
-	b.once.Do(func() {
-		var ref schema.ImageRef
-		if ref, b.err = schema.ParseImageRef(reference); b.err != nil {
-			return
+	return s.known.Get(ctx, reference+"@"+digest, func() (*base, error) {
+		ref, err := schema.ParseImageRef(reference)
+		if err != nil {
+			return nil, err
 		}
 		if ref.Digest = digest; digest == "" {
-			b.err = errors.New("the image does not say by which digest it has it")
-			return
+			return nil, errors.New("the image does not say by which digest it has it")
 		}
-		b.base, b.err = s.read(ctx, ref)
+		return s.read(ctx, ref)
 	})
-	return b.base, b.err
 }
 
 // all are those that were read, in one order.
-func (s *shelf) all() []*base {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []*base
-	for _, key := range slices.Sorted(maps.Keys(s.known)) {
-		if b := s.known[key]; b.base != nil {
-			out = append(out, b.base)
-		}
+func (s *shelf) all() (out []*base) {
+	made := s.known.Made()
+	for _, key := range slices.Sorted(maps.Keys(made)) {
+		out = append(out, made[key])
 	}
 	return out
 }

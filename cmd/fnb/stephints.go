@@ -18,7 +18,7 @@ var (
 	olderGo   = lazyregexp.New(`requires go >= (\d+\.\d+)\S* \(running go \S+; GOTOOLCHAIN=local\)`)
 	olderRust = lazyregexp.New(`requires rustc (\d+\.\d+)\S* or newer, while the currently active rustc`)
 	// incompleteModule is how Go, and the stage "lock" of the template go, say that go.mod lacks modules.
-	incompleteModule = lazyregexp.New(`updates to go\.mod needed|`+shownModule)
+	incompleteModule = lazyregexp.New(`updates to go\.mod needed|` + shownModule)
 	// aboveModule is a module that go.mod replaces by a folder above the handler.
 	aboveModule = lazyregexp.New(`\(replaced by (\.\./\S*)\): reading `)
 	// A compiler may be named with what it compiles for: x86_64-linux-gnu-gcc.

@@ -10,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"fnb/internal/disk"
+	"fnb/internal/once"
 )
 
 // Format changes with what is found in images, and with how that is kept. What was found by another one is found anew, so it
@@ -33,15 +33,7 @@ const (
 type Cache struct {
 	Dir string // what outlives the process; "" is nothing. It may be deleted at any time
 
-	mu    sync.Mutex
-	known map[v1.Hash]*known
-}
-
-// A known layer is one that was read, or is being read.
-type known struct {
-	done  chan struct{} // closed when the rest is there
-	layer *layer
-	err   error
+	known once.Map[v1.Hash, *layer]
 }
 
 // layer returns what is in a layer.
@@ -50,41 +42,7 @@ func (c *Cache) layer(ctx context.Context, l v1.Layer) (*layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		k, first := c.claim(digest)
-		if first {
-			k.layer, k.err = c.find(ctx, l, digest)
-			if k.err != nil { // whoever comes next tries it
-				c.mu.Lock()
-				delete(c.known, digest)
-				c.mu.Unlock()
-			}
-			close(k.done)
-			return k.layer, k.err
-		}
-		select {
-		case <-k.done:
-			if k.err == nil {
-				return k.layer, nil
-			}
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (c *Cache) claim(digest v1.Hash) (k *known, first bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if k, ok := c.known[digest]; ok {
-		return k, false
-	}
-	if c.known == nil {
-		c.known = map[v1.Hash]*known{}
-	}
-	k = &known{done: make(chan struct{})}
-	c.known[digest] = k
-	return k, true
+	return c.known.Get(ctx, digest, func() (*layer, error) { return c.find(ctx, l, digest) })
 }
 
 // find returns what is in a layer that this process has not read.
