@@ -164,6 +164,7 @@ func TestVEX(t *testing.T) {
 		"none":                   {``, "a b", ""},
 		"the package":            {`{"vulnerability":{"name":"CVE-2026-1"},` + product("pkg:npm/lodash") + no + `}`, "", "vulnerable_code_not_present"},
 		"by an alias":            {`{"vulnerability":{"name":"GHSA-1"},` + product("pkg:npm/lodash@4.17.20") + no + `}`, "", "vulnerable_code_not_present"},
+		"in another escape":      {`{"vulnerability":{"name":"CVE-2026-1"},` + product("pkg:npm/%6codash@4.17%2e20") + no + `}`, "", "vulnerable_code_not_present"},
 		"by its old form":        {`{"vulnerability":"CVE-2026-1","products":["pkg:npm/lodash"],` + no + `}`, "", "vulnerable_code_not_present"},
 		"by its URL":             {`{"vulnerability":{"@id":"https://nvd.nist.gov/vuln/detail/CVE-2026-1"},` + product("pkg:npm/lodash") + no + `}`, "", "vulnerable_code_not_present"},
 		"another version":        {`{"vulnerability":{"name":"CVE-2026-1"},` + product("pkg:npm/lodash@4.17.2") + no + `}`, "a b", ""},

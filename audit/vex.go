@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -233,21 +234,31 @@ func (s *statement) covers(f *Finding) coverage {
 }
 
 // samePURL reports whether a package URL of a document means a package: one without a version
-// means all versions, and qualifiers that it does not have are not compared.
+// means all versions, and qualifiers are not compared.
 func samePURL(says, is string) bool {
 	if says == "" || is == "" {
 		return false
 	}
-	says, _, _ = strings.Cut(says, "?")
-	is, _, _ = strings.Cut(is, "?")
-	if says == is {
-		return true
+	name, version := purlParts(says)
+	isName, isVersion := purlParts(is)
+	return name == isName && (version == "" || version == isVersion)
+}
+
+// purlParts are a package URL without its version, and the version. Neither is escaped any more, since writers
+// differ in what they escape, and how.
+func purlParts(purl string) (name, version string) {
+	name, _, _ = strings.Cut(purl, "?")
+	name, _, _ = strings.Cut(name, "#")
+	if i := strings.LastIndexByte(name, '@'); i > strings.LastIndexByte(name, '/') {
+		name, version = name[:i], name[i+1:]
 	}
-	name := is
-	if i := strings.LastIndex(is, "@"); i > strings.LastIndex(is, "/") {
-		name = is[:i]
+	plainly := func(s string) string {
+		if u, err := url.PathUnescape(s); err == nil {
+			return u
+		}
+		return s
 	}
-	return says == name
+	return plainly(name), plainly(version)
 }
 
 // has reports whether a subject is one of them: by its function's name, its image's reference with or without tag or

@@ -56,7 +56,7 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("opening the image store: %w", err)
 	}
 	s := &Store{dir: dir}
-	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o700); err != nil {
+	if err := s.makeFolders(); err != nil {
 		return nil, fmt.Errorf("opening the image store: %w", err)
 	}
 	layout := filepath.Join(dir, layoutFile)
@@ -78,6 +78,24 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// makeFolders makes the folders of blobs. A link is none: it could lead out of the store, which may come from somebody else.
+func (s *Store) makeFolders() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	dir := s.dir
+	for _, name := range []string{"blobs", "sha256"} {
+		dir = filepath.Join(dir, name)
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+			return errors.Join(err, fmt.Errorf("%s is a link or a file, and must be a folder", dir))
+		}
+	}
+	return nil
 }
 
 // Dir returns the store's folder.

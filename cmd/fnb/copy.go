@@ -62,7 +62,10 @@ func (g *globals) runCopy(ctx context.Context, sources []string, to string, inse
 		return err
 	}
 	var bundle *images.Store
-	dir, isFolder := strings.CutPrefix(to, ociPrefix)
+	dir, isFolder, err := folderOf(to)
+	if err != nil {
+		return err
+	}
 	if isFolder {
 		if bundle, err = images.Open(dir); err != nil {
 			return err
@@ -71,11 +74,14 @@ func (g *globals) runCopy(ctx context.Context, sources []string, to string, inse
 	if len(all) > 1 && !isFolder && !strings.HasSuffix(to, "/") {
 		return hint(usagef("fnb copy", "%s is the name of one image, and there are %d to copy", plain.Quoted(to), len(all)), "copy them below a prefix: "+plain.ShellWord(to+"/"))
 	}
+	if err := distinct(all, to, isFolder); err != nil {
+		return err
+	}
 	var out []copied
 	for _, one := range all {
 		done, err := g.copyOne(ctx, c, one, to, bundle)
 		if err != nil {
-			return errors.Join(fmt.Errorf("copying %s: %w", one.ref, err), g.printCopied(out))
+			return errors.Join(fmt.Errorf("copying %s: %w", one.ref, one.damaged(err)), g.printCopied(out))
 		}
 		if out = append(out, done); !g.json {
 			fmt.Fprintln(g.out, plain.Line(done.Reference), done.Digest)
@@ -100,30 +106,6 @@ func (g *globals) printCopied(out []copied) error {
 		out = []copied{}
 	}
 	return g.printIndented(out)
-}
-
-// copied are the images that are meant, of functions, of folders and by their references.
-func (g *globals) copied(sources []string) (all []copying, err error) {
-	for _, s := range sources {
-		dir, isFolder := strings.CutPrefix(s, ociPrefix)
-		switch {
-		case isFolder:
-			more, err := inFolder(dir)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, more...)
-		case strings.ContainsAny(s, "/:@"):
-			all = append(all, copying{ref: s})
-		default:
-			fns, err := g.functionImages([]string{s})
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, copying{ref: fns[0].Reference})
-		}
-	}
-	return all, nil
 }
 
 func (g *globals) copyOne(ctx context.Context, c *registry.Client, one copying, to string, bundle *images.Store) (copied, error) {

@@ -12,6 +12,72 @@ import (
 	"fnb/schema"
 )
 
+// copied are the images that are meant, of functions, of folders and by their references.
+func (g *globals) copied(sources []string) (all []copying, err error) {
+	for _, s := range sources {
+		dir, isFolder, err := folderOf(s)
+		switch {
+		case err != nil:
+			return nil, err
+		case isFolder:
+			more, err := inFolder(dir)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, more...)
+		case strings.ContainsAny(s, "/:@"):
+			all = append(all, copying{ref: s})
+		default:
+			fns, err := g.functionImages([]string{s})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, copying{ref: fns[0].Reference})
+		}
+	}
+	return all, nil
+}
+
+// folderOf is the folder that an argument names, if it names one.
+func folderOf(arg string) (dir string, ok bool, err error) {
+	if dir, ok = strings.CutPrefix(arg, ociPrefix); ok && dir == "" {
+		err = usagef("fnb copy", "%s names no folder: write oci:DIR", ociPrefix)
+	}
+	return dir, ok, err
+}
+
+// damaged says of what is wrong with a folder what to do with that one; for the image store of this machine another hint is true.
+func (c copying) damaged(err error) error {
+	if c.store == nil || !is[*images.DamagedError](err) && !is[*images.IndexError](err) {
+		return err
+	}
+	return hint(&folderError{err}, "copy the images into a new folder where they come from, and carry that here: fnb copy SRC… oci:DIR")
+}
+
+// A folderError is what is wrong with a folder of somebody else, and not with this machine's image store.
+type folderError struct{ err error }
+
+func (e *folderError) Error() string { return e.err.Error() }
+
+// distinct refuses two images that would have one name at their new place, where the second would take it from the first.
+func distinct(all []copying, to string, isFolder bool) error {
+	from := map[string]string{}
+	for _, one := range all {
+		if isFolder {
+			return nil // there each keeps its whole name
+		}
+		target, err := below(one.ref, to)
+		if err != nil {
+			return fmt.Errorf("copying %s: %w", one.ref, err)
+		}
+		if other, ok := from[target]; ok && other != one.ref {
+			return hint(usagef("fnb copy", "%s and %s would both be %s", plain.Quoted(other), plain.Quoted(one.ref), plain.Quoted(target)), "give each a name of its own: fnb copy "+plain.ShellWord(one.ref)+" NAME")
+		}
+		from[target] = one.ref
+	}
+	return nil
+}
+
 // inFolder are all images of an OCI image layout, which has to be there.
 func inFolder(dir string) (all []copying, err error) {
 	if _, err := os.Stat(dir); err != nil {
@@ -19,7 +85,7 @@ func inFolder(dir string) (all []copying, err error) {
 	}
 	s, err := images.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, copying{store: &images.Store{}}.damaged(err)
 	}
 	entries, err := s.List()
 	if err != nil {

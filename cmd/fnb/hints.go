@@ -70,7 +70,11 @@ func exitCode(err error) int {
 		return exitRegistry
 	case denied(err) != "", unreached(err) != "", unpushed(err) != "":
 		return exitRegistry
-	case is[*attest.RefusedError](err), is[*registry.ReferrersError](err), is[*registry.AttachedError](err):
+	case is[*attest.RefusedError](err), is[*registry.ReferrersError](err):
+		return exitRegistry
+	case is[*evidence.MissingError](err): // also for something that is attached and is nothing of the kind
+		return exitPolicy
+	case is[*registry.AttachedError](err):
 		return exitRegistry
 	case is[*builder.SolveError](err), is[*testError](err), is[*schema.MissingError](err):
 		return exitBuild
@@ -80,8 +84,6 @@ func exitCode(err error) int {
 		return exitBuilder
 	case is[*unaskedError](err):
 		return exitRegistry
-	case is[*evidence.MissingError](err):
-		return exitPolicy
 	case is[*outdatedError](err), is[*differsError](err):
 		return exitNewer
 	case is[*deployError](err):

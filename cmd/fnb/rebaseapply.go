@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"fnb/internal/plain"
 	"fnb/rebase"
@@ -35,6 +37,8 @@ func (g *globals) openPlan(file string, o *rebaseOptions) (*rebase.Applier, func
 	plan, err := rebaseplan.Read(file, fnbVersion())
 	if is[*rebaseplan.BadError](err) {
 		err = hint(err, "make a plan again: fnb rebase --base REF --plan "+plain.ShellWord(file))
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = hint(err, "make a plan: fnb rebase --base REF --plan "+plain.ShellWord(file))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -83,6 +87,9 @@ func (g *globals) runRebaseApply(ctx context.Context, o *rebaseOptions) error {
 		}
 		defer end()
 		a.Smoke, a.All, a.Rebuild = smoke, o.carry.smoke == smokeAll, g.rebuild(o.images.insecure)
+	}
+	if known := func(i rebaseplan.Image) bool { return i.Inputs != "" }; a.Rebuild == nil && slices.ContainsFunc(a.Plan.Images, known) {
+		g.tellMore([]string{"--smoke none: no image is held against a build, so none gets an input digest; their digests are not those of the plan, and the next build makes them again"})
 	}
 	var out []rebased
 	a.Each = func(r rebase.Outcome) { out = append(out, g.tellRebased(r)) }

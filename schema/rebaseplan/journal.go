@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -49,6 +50,10 @@ func OpenJournal(planFile string, plan *Plan) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{plan: plan.Checksum, last: map[string]Entry{}}
+	images := map[string]*Image{}
+	for n := range plan.Images {
+		images[plan.Images[n].Reference()] = &plan.Images[n]
+	}
 	whole := 0
 	for {
 		line, _, ok := bytes.Cut(raw[whole:], []byte("\n"))
@@ -62,6 +67,9 @@ func OpenJournal(planFile string, plan *Plan) (*Journal, error) {
 		if e.Plan != plan.Checksum {
 			return nil, &BadError{File: name, Why: errForeign.Error()}
 		}
+		if i := images[e.Image]; i == nil || !e.isOf(i) {
+			return nil, &BadError{File: name, Why: "was changed: it has an image or a tag that the plan has not"}
+		}
 		j.last[e.Image] = e
 		whole += len(line) + 1
 	}
@@ -72,6 +80,23 @@ func OpenJournal(planFile string, plan *Plan) (*Journal, error) {
 		return nil, errors.Join(err, j.file.Close())
 	}
 	return j, nil
+}
+
+// isOf reports whether an entry can be one of an image: it has all tags of the image, with one text behind each, or none.
+func (e *Entry) isOf(i *Image) bool {
+	if len(e.Tags) == 0 {
+		return true
+	}
+	if len(e.Tags) != len(i.Tags) {
+		return false
+	}
+	suffix := strings.TrimPrefix(e.Tags[0], i.Tags[0])
+	for n, tag := range i.Tags {
+		if e.Tags[n] != tag+suffix {
+			return false
+		}
+	}
+	return true
 }
 
 func seekEnd(f *os.File) error {

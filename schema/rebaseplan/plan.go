@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 
 	"fnb/internal/disk"
@@ -100,25 +102,44 @@ func (p *Plan) sum() (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
+// count is how many images there are of each action.
+func (p *Plan) count() map[Action]int {
+	n := map[Action]int{Rebase: 0, Rebuild: 0, Nothing: 0}
+	for _, i := range p.Images {
+		n[i.Action]++
+	}
+	return n
+}
+
 // Write writes a plan, counted and with its checksum.
 func (p *Plan) Write(file string) error {
-	p.Version = Format
-	p.Counts = map[Action]int{Rebase: 0, Rebuild: 0, Nothing: 0}
-	for _, i := range p.Images {
-		p.Counts[i.Action]++
-	}
+	p.Version, p.Counts = Format, p.count()
 	var err error
 	if p.Checksum, err = p.sum(); err != nil {
 		return err
 	}
+	raw, err := p.encode()
+	if err != nil {
+		return err
+	}
+	return disk.ReplaceFile(file, raw, 0o644)
+}
+
+func (p *Plan) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(p); err != nil {
-		return err
-	}
-	return disk.ReplaceFile(file, b.Bytes(), 0o644)
+	err := e.Encode(p)
+	return b.Bytes(), err
+}
+
+// as reports whether a plan was read from what is written of it, but for spaces: so that what a person reads, in which a key may
+// stand twice, is what is carried out.
+func (p *Plan) as(raw []byte) bool {
+	var is, want bytes.Buffer
+	written, err := p.encode()
+	return err == nil && json.Compact(&is, raw) == nil && json.Compact(&want, written) == nil && bytes.Equal(is.Bytes(), want.Bytes())
 }
 
 // A BadError says why a plan is not carried out.
@@ -141,7 +162,12 @@ func Read(file, version string) (*Plan, error) {
 	if info.Size() > maxFile {
 		return bad("has %d bytes, more than the %d that are read", info.Size(), maxFile)
 	}
-	raw, err := os.ReadFile(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +184,7 @@ func Read(file, version string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sum != p.Checksum {
+	if sum != p.Checksum || !p.as(raw) || !maps.Equal(p.Counts, p.count()) || len(p.Counts) != 3 {
 		return bad("was changed since it was made: its checksum is not that of what it says")
 	}
 	return &p, nil

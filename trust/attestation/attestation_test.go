@@ -183,11 +183,15 @@ func TestUnsigned(t *testing.T) {
 	}
 	refused(t, "nobody has signed", second(f.Verify(nil, time.Now())))
 	for words, text := range map[string]string{
-		"not a statement of in-toto":  `{"_type":"x"}`,
-		"about nothing":               `{"_type":"https://in-toto.io/Statement/v1"}`,
-		"does not say of what":        `{"_type":"https://in-toto.io/Statement/v1","subject":[{}]}`,
-		"more than 1000 things":       `{"_type":"https://in-toto.io/Statement/v1","subject":[{}` + strings.Repeat(",{}", 1000) + `]}`,
-		"it is not a statement of in": `[`,
+		"not a statement of in-toto":    `{"_type":"x"}`,
+		"about nothing":                 `{"_type":"https://in-toto.io/Statement/v1"}`,
+		"does not say of what":          `{"_type":"https://in-toto.io/Statement/v1","subject":[{}]}`,
+		"more than 1000 things":         `{"_type":"https://in-toto.io/Statement/v1","subject":[{}` + strings.Repeat(",{}", 1000) + `]}`,
+		"it is not a statement of in":   `[`,
+		`it says "predicateType" twice`: `{"_type":"https://in-toto.io/Statement/v1","subject":[{}],"predicateType":"a","predicateType":"b"}`,
+		`it says "PredicateType" where others read "predicateType" alone`: `{"_type":"https://in-toto.io/Statement/v1","subject":[{}],"predicateType":"a","PredicateType":"b"}`,
+		`where others read "subject" alone`:                               `{"_type":"https://in-toto.io/Statement/v1","subject":[{}],"ſubject":[{"digest":{"sha256":"00"}}],"predicateType":"a"}`,
+		`it says "Digest" where others read "digest"`:                     `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"00"},"Digest":{"sha256":"01"}}],"predicateType":"a"}`,
 	} {
 		_, err := attestation.Read(attestation.MediaTypeStatement, []byte(text))
 		refused(t, words, err)

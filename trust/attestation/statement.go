@@ -62,6 +62,15 @@ type Resource struct {
 	Annotations      map[string]any    `json:"annotations,omitempty"`
 }
 
+// UnmarshalJSON refuses what readers do not agree about.
+func (r *Resource) UnmarshalJSON(data []byte) error {
+	type plainResource Resource
+	if err := json.Unmarshal(data, (*plainResource)(r)); err != nil {
+		return err
+	}
+	return exact(data, "name", "uri", "digest", "content", "downloadLocation", "mediaType", "annotations")
+}
+
 // Image is the resource of an image or any content by its digest, such as sha256:….
 func Image(digest string) Resource {
 	algorithm, hex, _ := strings.Cut(digest, ":")
@@ -100,7 +109,11 @@ func marshal(v any) ([]byte, error) {
 // ParseStatement reads a statement. Fields that it does not know are left out, and so is the version of a type of SBOM.
 func ParseStatement(data []byte) (*Statement, error) {
 	var s Statement
-	if err := json.Unmarshal(data, &s); err != nil {
+	err := json.Unmarshal(data, &s)
+	if err == nil {
+		err = exact(data, "_type", "subject", "predicateType", "predicate")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("it is not a statement of in-toto: %w", plain.Error(err))
 	}
 	switch {
