@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,8 +23,9 @@ type Database struct {
 
 // An archive is what a database has about an ecosystem.
 type archive struct {
-	file  *os.File
-	index *index
+	file    *os.File
+	index   *index
+	answers *answers
 }
 
 // A Source is an archive that a database has read something of.
@@ -42,10 +44,11 @@ func Open(dir, cache string, told func(file string, size int64)) *Database {
 	return &Database{dir: dir, cache: cache, told: told, open: map[string]*archive{}}
 }
 
-// Close closes the archives.
+// Close closes the archives, and keeps what was found in them for the next time.
 func (d *Database) Close() error {
 	var errs []error
 	for _, a := range d.open {
+		a.answers.write()
 		errs = append(errs, a.file.Close())
 	}
 	d.open = map[string]*archive{}
@@ -161,7 +164,11 @@ func (d *Database) archive(ctx context.Context, eco string) (*archive, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	a := &archive{f, x}
+	kept, err := indexFile(path, eco, d.cache)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	a := &archive{f, x, readAnswers(kept+".answers", x.Digest)}
 	d.open[eco] = a
 	return a, nil
 }
@@ -182,9 +189,16 @@ func (d *Database) Find(ctx context.Context, p Package) ([]Advisory, error) {
 	if b := base(p.Ecosystem); b != p.Ecosystem {
 		places = append(places, a.index.places(b, p.Name)...)
 	}
+	found, known := a.answers.of(p, places)
+	if known {
+		places = found
+	}
+	// What is not compared is said each time.
+	known = known || len(places) == 0 || len(places) > math.MaxUint16
 	var out []Advisory
+	var hits []uint16
 	has := map[string]bool{}
-	for _, at := range places {
+	for i, at := range places {
 		data, err := at.read(a.file)
 		if err != nil {
 			return nil, &BrokenError{File: a.file.Name(), Record: "an advisory about " + p.Name, Err: err}
@@ -194,6 +208,10 @@ func (d *Database) Find(ctx context.Context, p Package) ([]Advisory, error) {
 			return nil, &BrokenError{File: a.file.Name(), Record: "an advisory about " + p.Name, Err: err}
 		}
 		adv, is, notes := r.match(p)
+		known = known || len(notes) > 0
+		if is {
+			hits = append(hits, uint16(i)) //nolint:gosec // or it is not kept
+		}
 		for _, n := range notes {
 			if len(d.notes) < 100 && !slices.Contains(d.notes, n) {
 				d.notes = append(d.notes, n)
@@ -203,6 +221,9 @@ func (d *Database) Find(ctx context.Context, p Package) ([]Advisory, error) {
 			has[adv.ID] = true
 			out = append(out, adv)
 		}
+	}
+	if !known {
+		a.answers.keep(p, hits)
 	}
 	slices.SortFunc(out, func(a, b Advisory) int { return strings.Compare(a.ID, b.ID) })
 	return out, nil
