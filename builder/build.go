@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/builder/authority"
+	"fnb/builder/layertimes"
 	"fnb/builder/steps"
 	"fnb/schema"
 )
@@ -31,6 +33,8 @@ type build struct {
 	first      atomic.Pointer[string] // platform that failed first
 	failures   <-chan string          // has the name of a step that failed, as its status says it
 	gate       *gatekeeper            // nil lets everything be read
+	timed      bool                   // layers are made with their time, which no exporter has to set
+	untimed    atomic.Bool            // that turned out to be impossible
 	trusted    *authority.Trusted     // what each step is described with, for a builder that cannot do it; else nil
 }
 
@@ -115,7 +119,7 @@ func (b *build) image(ctx context.Context, g gw.Client, p ocispecs.Platform) (*i
 			return nil, err
 		}
 	}
-	img.ref, err = b.solve(ctx, g, p, st)
+	img.ref, err = b.solve(ctx, g, p, st, b.timed)
 	return img, err
 }
 
@@ -125,14 +129,19 @@ func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform, targ
 	if err != nil {
 		return err
 	}
-	_, err = b.solve(ctx, g, p, stage.state)
+	_, err = b.solve(ctx, g, p, stage.state, false)
 	return err
 }
 
 // solve has the builder make a state, and returns when that is done. An empty one
-// has a nil reference.
-func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State) (gw.Reference, error) {
+// has a nil reference. Its layers have one time if that is wanted.
+func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State, timed bool) (gw.Reference, error) {
 	def, err := b.define(ctx, g, p, st)
+	if err == nil && timed {
+		if err = layertimes.Set(def, b.req.epoch()); errors.Is(err, layertimes.ErrImpossible) {
+			b.untimed.Store(true)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

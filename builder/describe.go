@@ -103,6 +103,15 @@ func export(opt *client.SolveOpt, req *Request, keeps engine.Store) (release fun
 	return release, nil
 }
 
+// rewriting says whether exporters set the times of layers. That is part of an image: they keep a note of it at each layer.
+func rewriting(exports []client.ExportEntry, wanted bool) {
+	for _, e := range exports {
+		if e.Attrs["rewrite-timestamp"] != "" {
+			e.Attrs["rewrite-timestamp"] = strconv.FormatBool(wanted)
+		}
+	}
+}
+
 func fileOutput(open func() (io.WriteCloser, error)) func(map[string]string) (io.WriteCloser, error) {
 	return func(map[string]string) (io.WriteCloser, error) { return open() }
 }

@@ -111,7 +111,7 @@ func (s *Session) Stage(ctx context.Context) (ref gw.Reference, config []byte, l
 	p := s.platform()
 	stage, err := s.image.describe(ctx, s.Gateway, p, s.image.req.Target)
 	if err == nil {
-		ref, err = s.image.solve(ctx, s.Gateway, p, stage.state)
+		ref, err = s.image.solve(ctx, s.Gateway, p, stage.state, false)
 	}
 	if err != nil || ref == nil {
 		return nil, nil, last, err

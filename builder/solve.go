@@ -11,6 +11,7 @@ import (
 	gw "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/tonistiigi/fsutil"
 
+	"fnb/builder/layertimes"
 	"fnb/schema"
 )
 
@@ -66,6 +67,8 @@ func (c *Client) Solve(ctx context.Context, req Request) (*Result, error) {
 	if err := b.prepare(ctx, &opt); err != nil {
 		return nil, err
 	}
+	// Of what is older than a later epoch, exporters leave the times, which a step may have written down.
+	b.timed = !b.foreign && req.epoch() <= DefaultEpoch && layertimes.Possible(b.dockerfile, req.Target)
 	return c.build(ctx, opt, b)
 }
 
@@ -83,10 +86,13 @@ func (c *Client) build(ctx context.Context, opt client.SolveOpt, b *build) (*Res
 		if err := c.dropLackingCaches(&opt, w); err != nil {
 			return nil, err
 		}
+		rewriting(opt.Exports, !b.timed)
 		resp, err = c.follow(ctx, opt, b, w)
 		switch {
 		case err == nil || ctx.Err() != nil:
 			again = false
+		case b.untimed.Load() && b.timed:
+			b.timed = false // then the exporter sets the times
 		case lostItsGraph(err) && lost < mostLost:
 			lost++
 		default:

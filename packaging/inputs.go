@@ -14,7 +14,7 @@ import (
 
 // inputFormat changes with each release of fnb that makes other images of the
 // same inputs.
-const inputFormat = "2"
+const inputFormat = "3"
 
 // Settings are what decides an image beside its build context.
 type Settings struct {

@@ -77,20 +77,21 @@ func (e *rewritingExporter) Resolve(ctx context.Context, id int, attrs map[strin
 		return nil, err
 	}
 	// Anything else than what fnb asks for is BuildKit's.
-	rewrite, _ := strconv.ParseBool(attrs["rewrite-timestamp"])
+	rewrite, rerr := strconv.ParseBool(attrs["rewrite-timestamp"])
 	force, _ := strconv.ParseBool(attrs["force-compression"])
 	epoch, err := strconv.ParseInt(attrs["source-date-epoch"], 10, 64)
 	_, level := attrs["compression-level"]
-	if !rewrite || force || level || err != nil || attrs["compression"] != compression.Gzip.String() {
+	if force || level || err != nil || rerr != nil || attrs["compression"] != compression.Gzip.String() {
 		return inst, nil
 	}
-	return &rewritingInstance{ExporterInstance: inst, worker: e.worker, epoch: time.Unix(epoch, 0).UTC()}, nil
+	return &rewritingInstance{ExporterInstance: inst, worker: e.worker, rewrite: rewrite, epoch: time.Unix(epoch, 0).UTC()}, nil
 }
 
 type rewritingInstance struct {
 	exporter.ExporterInstance
-	worker *rewritingWorker
-	epoch  time.Time
+	worker  *rewritingWorker
+	rewrite bool // or else layers stay as they are, and what is done with them is told all the same
+	epoch   time.Time
 }
 
 // Export implements [exporter.ExporterInstance].
@@ -137,7 +138,7 @@ func (i *rewritingInstance) wrap(ref cache.ImmutableRef, baseConfig []byte) cach
 	if len(baseConfig) > 0 && json.Unmarshal(baseConfig, &img) != nil {
 		return ref // the exporter says what is wrong with it
 	}
-	return &rewrittenRef{ImmutableRef: ref, worker: i.worker, epoch: i.epoch, base: img.RootFS.DiffIDs, told: i.Type() == client.ExporterImage}
+	return &rewrittenRef{ImmutableRef: ref, worker: i.worker, rewrite: i.rewrite, epoch: i.epoch, base: img.RootFS.DiffIDs, told: i.Type() == client.ExporterImage}
 }
 
 // A rewrittenRef is a result whose layers above the base image's have their
@@ -145,10 +146,11 @@ func (i *rewritingInstance) wrap(ref cache.ImmutableRef, baseConfig []byte) cach
 // them as they are.
 type rewrittenRef struct {
 	cache.ImmutableRef
-	worker *rewritingWorker
-	epoch  time.Time
-	base   []digest.Digest // the base image's layers, uncompressed
-	told   bool            // progress has what a push sends of it
+	worker  *rewritingWorker
+	rewrite bool
+	epoch   time.Time
+	base    []digest.Digest // the base image's layers, uncompressed
+	told    bool            // progress has what a push sends of it
 }
 
 // GetRemotes implements [cache.ImmutableRef]. Whoever asks for what is there already
@@ -166,6 +168,9 @@ func (r *rewrittenRef) GetRemotes(ctx context.Context, create bool, cfg cachecon
 }
 
 func (r *rewrittenRef) rewritten(ctx context.Context, create bool, cfg cacheconfig.RefConfig, all bool, s session.Group) ([]*solver.Remote, error) {
+	if !r.rewrite {
+		return r.ImmutableRef.GetRemotes(ctx, create, cfg, all, s)
+	}
 	made := cfg
 	// What is compressed here is compressed once more, with its times rewritten.
 	fast := gzip.BestSpeed

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"archive/tar"
 	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"fnb/internal/fixture"
@@ -24,7 +28,8 @@ import (
 )
 
 // reproduced are functions whose steps make files, folders and links. Of the
-// first, which has no base image, all is fnb's doing, on two platforms.
+// first, which has no base image, all is fnb's doing, on two platforms. The layers of the
+// last are made with their time, by way of links too, and in folders that were there.
 func reproduced() map[string]struct{ platforms, dockerfile string } {
 	return map[string]struct{ platforms, dockerfile string }{
 		"whole": {"linux/amd64,linux/arm64", `FROM --platform=$BUILDPLATFORM debian:bookworm-slim AS build
@@ -32,6 +37,20 @@ RUN mkdir -p /out/a/b && echo 1 >/out/a/b/f && ln /out/a/b/f /out/hard && ln -s 
 FROM scratch
 COPY --from=build /out /out
 COPY . /function
+CMD ["/function/run"]
+`},
+		"timed": {"linux/amd64", `FROM debian:bookworm-slim AS build
+RUN mkdir -p /out/a/b && echo 1 >/out/a/b/f && ln /out/a/b/f /out/hard && ln -s a/b/f /out/soft && touch -d @4000000000 /out/future && touch -d @1000.5 /out/past && mkdir /first /second && echo one >/first/same && echo two >/second/same
+FROM debian:bookworm-slim
+WORKDIR /usr/local/share/app
+COPY --from=build /out/ ./
+COPY --from=build --chown=www-data:www-data /out/past /out/hard /var/run/deep/below/
+COPY --from=build /first/ /same/
+COPY --from=build /second/ /same/
+COPY . /function
+COPY --link run lib /usr/local/bin/
+USER www-data
+WORKDIR /srv
 CMD ["/function/run"]
 `},
 		"based": {"linux/amd64", `FROM debian:bookworm-slim
@@ -89,6 +108,58 @@ func TestAnotherDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	timesOf(t, r.registry.Host+"/day1/based:1", base, epoch)
+	timesOf(t, r.registry.Host+"/day1/timed:1", base, epoch)
+	for fn, want := range map[string]bool{"whole": false, "timed": false, "based": true} {
+		if got := writtenAnew(t, r.registry.Host+"/day1/"+fn+":1"); got != want {
+			t.Errorf("%s: an exporter wrote a layer anew: %t", fn, got)
+		}
+	}
+	if got := contentOf(t, r.registry.Host+"/day0/timed:1", "same/same"); got != "two\n" {
+		t.Errorf("a file of the same size and time was taken for the one before: %q", got)
+	}
+	own := newUser(t, r)
+	own.dir = second.dir
+	if got := digests(own.run("build", "--push", "--no-input-tag", "--no-cache")); got["timed"] != results[0]["timed"] || got["based"] != results[0]["based"] {
+		t.Errorf("by fnb's own builder they are %v", got)
+	}
+}
+
+// writtenAnew reports whether an exporter has set the times of a layer, of which it leaves a note.
+func writtenAnew(t *testing.T, ref string) bool {
+	t.Helper()
+	img, err := pullImage(ref, "linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(m.Layers, func(l v1.Descriptor) bool { return l.Annotations["buildkit/rewritten-timestamp"] != "" })
+}
+
+// contentOf is what a file of an image has in it.
+func contentOf(t *testing.T, ref, file string) string {
+	t.Helper()
+	img, err := pullImage(ref, "linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := mutate.Extract(img)
+	defer all.Close()
+	for tr := tar.NewReader(all); ; {
+		h, err := tr.Next()
+		if err != nil {
+			t.Fatalf("%s: %s: %v", ref, file, err)
+		}
+		if h.Name == file {
+			raw, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(raw)
+		}
+	}
 }
 
 // become has an fnbUser run as nobody in particular, where the tests run as root.
