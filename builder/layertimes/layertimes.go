@@ -1,4 +1,4 @@
-// Package layertimes has the layers of an image be made with one time, so that no exporter has to read, rewrite and compress them
+// Package layertimes has the layers of an image be made with one time, so that no exporter reads, rewrites and compresses them
 // once more. [Possible] says of a Dockerfile whether that may be; [Set] has the steps of a description do it.
 //
 // A step that copies files or makes a folder can be told the time of what it makes (pb.FileActionCopy, Timestamp), but not that of

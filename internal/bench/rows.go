@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
+
+	"fnb/internal/servers"
 )
 
 func rows() []row {
@@ -16,6 +19,7 @@ func rows() []row {
 		{"version", "`fnb version`, with the builder linked in", "≤ 40 ms", version},
 		{"unchanged", "unchanged Go function, build and push", "≤ 0.4 × buildctl", unchanged},
 		{"line", "one line changed in a Go function, build and push", "≤ 1.25 × ko", oneLine},
+		{"plain", "the same by a plain buildkitd", "≤ 1.1 × ko", plainLine},
 		{"foreign", "one line changed, a template of OpenFaaS's shape", "≤ 0.1 × buildctl", foreign},
 		{"hundred", "100 unchanged functions, build and push", "≤ 1 s", hundred},
 		{"twenty", "20 functions, all handlers changed", "≤ 1.15 × the floor", twenty},
@@ -125,6 +129,26 @@ func oneLine(ctx context.Context, r *rig) (result, error) {
 		return result{}, err
 	}
 	return result{fmt.Sprintf("fnb %.2f s, buildctl on the same template %.2f s, ko %.2f s", m[0], m[1], m[2]), m[0] / m[2], 1.25}, nil
+}
+
+// plainLine is a builder that is not fnb's own.
+func plainLine(ctx context.Context, r *rig) (_ result, err error) {
+	dir, _, ko, err := r.goForAll(ctx, "plain")
+	if err != nil {
+		return result{}, err
+	}
+	b, err := servers.StartBuildkitd(ctx, servers.BuildkitdOptions{Mirrors: r.mirrors})
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	m, err := race(r.rounds,
+		contender{"fnb", edit(filepath.Join(dir, "f0", "handler.go")), func() error { return r.buildWith(ctx, dir, "--attest", "none", "--builder", b.Address) }},
+		contender{"ko", edit(filepath.Join(ko, "handler.go")), func() error { return r.koBuild(ctx, ko) }})
+	if err != nil {
+		return result{}, err
+	}
+	return result{fmt.Sprintf("fnb %.2f s, ko %.2f s", m[0], m[1]), m[0] / m[1], 1.1}, nil
 }
 
 // foreign is fnb with the mounts it adds against buildctl with the Dockerfile as
