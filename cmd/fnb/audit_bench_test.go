@@ -100,6 +100,14 @@ func writeAdvisories(b *testing.B, file, ecosystem string, n int) int64 {
 	return info.Size()
 }
 
+// comma is before all but the first.
+func comma(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return ","
+}
+
 // auditedStack is a stack of 300 functions with locks.
 func auditedStack(b *testing.B, dir string) string {
 	b.Helper()
@@ -108,16 +116,18 @@ func auditedStack(b *testing.B, dir string) string {
 	for f := range 300 {
 		fmt.Fprintf(&stack, "  f%d: {lang: node, handler: ./f%d, image: \"f%d:1\"}\n", f, f, f)
 		var npm, pypi strings.Builder
+		pypi.WriteString(`{"default":{`)
 		npm.WriteString(`{"name":"f","lockfileVersion":3,"packages":{"":{"name":"f"}`)
 		for p := range 100 {
 			fmt.Fprintf(&npm, `,"node_modules/p%d":{"version":"1.%d.0","resolved":"https://example.com/p.tgz","integrity":"sha512-x"}`, (f*37+p*61)%30_000, 90+p%20)
 		}
 		npm.WriteString("}}")
 		for p := range 30 {
-			fmt.Fprintf(&pypi, "p%d==1.%d.0\n", (f*41+p*67)%30_000, 90+p%20)
+			fmt.Fprintf(&pypi, `%s"p%d":{"version":"==1.%d.0"}`, comma(p), (f*41+p*67)%30_000, 90+p%20)
 		}
+		pypi.WriteString("}}")
 		writeBench(b, filepath.Join(dir, fmt.Sprintf("f%d/package-lock.json", f)), npm.String())
-		writeBench(b, filepath.Join(dir, fmt.Sprintf("f%d/requirements.txt", f)), pypi.String())
+		writeBench(b, filepath.Join(dir, fmt.Sprintf("f%d/Pipfile.lock", f)), pypi.String())
 	}
 	file := filepath.Join(dir, "stack.yaml")
 	writeBench(b, file, stack.String())
