@@ -164,7 +164,7 @@ func stacksOf(d v1.Descriptor) []string {
 func ParseReference(s string) (schema.ImageRef, error) {
 	ref, err := schema.ParseImageRef(s)
 	if wrong, ok := errors.AsType[*schema.ImageError](err); ok {
-		return ref, &schema.ImageError{Image: plain.Short(s), Problem: plain.Short(wrong.Problem), Slashed: wrong.Slashed}
+		return ref, &schema.ImageError{Image: plain.Short(wrong.Image), Problem: plain.Short(wrong.Problem), Slashed: wrong.Slashed}
 	}
 	if ref.Digest != "" && !strings.HasPrefix(ref.Digest, "sha256:") {
 		return schema.ImageRef{}, BadReference(s, "only SHA-256 digests are understood")

@@ -24,7 +24,7 @@ const defaultTag = "latest"
 func ParseImageRef(s string) (ImageRef, error) {
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
-		return ImageRef{}, &ImageError{Image: s, Problem: malformed(s), Slashed: slashed(s)}
+		return ImageRef{}, &ImageError{Image: withoutPassword(s), Problem: malformed(s), Slashed: slashed(s)}
 	}
 	ref := ImageRef{Registry: reference.Domain(named), Repository: reference.Path(named)}
 	if tagged, ok := named.(reference.Tagged); ok {

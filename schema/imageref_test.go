@@ -118,3 +118,19 @@ func FuzzParseImageRef(f *testing.F) {
 		}
 	})
 }
+
+// TestPasswords shows no password that somebody has put into a reference.
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	for ref, shown := range map[string]string{
+		"https://me:s3cret@r.example/a:1":            "https://me:…@r.example/a:1",
+		"me:s3cret@r.example:5000/a":                 "me:…@r.example:5000/a",
+		"http://me:s3cret/s3cret@s3cret@r.example/a": "http://me:…@r.example/a",
+		"me:s3cret@r.example/a@" + someDigest:        "me:…@r.example/a@" + someDigest,
+	} {
+		_, err := schema.ParseImageRef(ref)
+		if err == nil || !strings.Contains(err.Error(), "fnb login HOST") || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), shown) {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}

@@ -86,8 +86,28 @@ func slashed(ref string) bool {
 	return strings.Contains(tag, "/") && !strings.Contains(ref, "://")
 }
 
+// withoutPassword is a text that was meant to be an image reference, and has a password in it as URLs do, without that.
+func withoutPassword(ref string) string {
+	scheme, rest, ok := strings.Cut(ref, "://")
+	if !ok {
+		scheme, rest = "", ref
+	}
+	at := strings.LastIndexByte(rest[:strings.LastIndexByte(rest, '/')+1], '@') // one of a digest is behind the last slash
+	name, _, ok := strings.Cut(rest[:max(at, 0)], ":")
+	if !ok {
+		return ref
+	}
+	if scheme != "" {
+		name = scheme + "://" + name
+	}
+	return name + ":…" + rest[at:]
+}
+
 // malformed says what keeps a text from being an image reference.
 func malformed(ref string) string {
+	if withoutPassword(ref) != ref {
+		return "leave out the name and the password: fnb login HOST keeps them"
+	}
 	if scheme, rest, ok := strings.Cut(ref, "://"); ok {
 		return fmt.Sprintf("leave out %q: it begins with the host of its registry: %s", scheme+"://", rest)
 	}

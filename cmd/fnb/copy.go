@@ -11,6 +11,7 @@ import (
 	"fnb/images"
 	"fnb/internal/plain"
 	"fnb/registry"
+	"fnb/schema"
 )
 
 // ociPrefix is before the folder of an OCI image layout.
@@ -81,7 +82,10 @@ func (g *globals) runCopy(ctx context.Context, sources []string, to string, inse
 	for _, one := range all {
 		done, err := g.copyOne(ctx, c, one, to, bundle)
 		if err != nil {
-			return errors.Join(fmt.Errorf("copying %s: %w", one.ref, one.damaged(err)), g.printCopied(out))
+			if !is[*schema.ImageError](err) { // which has it already, without a password
+				err = fmt.Errorf("copying %s: %w", one.ref, one.damaged(err))
+			}
+			return errors.Join(err, g.printCopied(out))
 		}
 		if out = append(out, done); !g.json {
 			fmt.Fprintln(g.out, plain.Line(done.Reference), done.Digest)

@@ -68,7 +68,7 @@ func distinct(all []copying, to string, isFolder bool) error {
 		}
 		target, err := below(one.ref, to)
 		if err != nil {
-			return fmt.Errorf("copying %s: %w", one.ref, err)
+			return err
 		}
 		if other, ok := from[target]; ok && other != one.ref {
 			return hint(usagef("fnb copy", "%s and %s would both be %s", plain.Quoted(other), plain.Quoted(one.ref), plain.Quoted(target)), "give each a name of its own: fnb copy "+plain.ShellWord(one.ref)+" NAME")
