@@ -37,10 +37,17 @@ type fleet struct {
 
 func newFleet(t *testing.T, count int) *fleet {
 	t.Helper()
-	f := &fleet{reg: servers.RegistryFor(t, servers.RegistryOptions{Proxy: true}), file: filepath.Join(t.TempDir(), "plan.json"), before: map[string]string{}}
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	return newFleetAt(t, count, reg, reg.Host)
+}
+
+// newFleetAt has the images at a host that leads to a registry.
+func newFleetAt(t *testing.T, count int, reg *servers.Registry, host string) *fleet {
+	t.Helper()
+	f := &fleet{reg: reg, file: filepath.Join(t.TempDir(), "plan.json"), before: map[string]string{}}
 	f.client = newClient(t)
 	var err error
-	if f.Fleet, err = rebasetest.Push(t.Context(), f.client, f.reg.Host+"/team", count); err != nil {
+	if f.Fleet, err = rebasetest.Push(t.Context(), f.client, host+"/team", count); err != nil {
 		t.Fatal(err)
 	}
 	for _, ref := range f.Images {

@@ -1,6 +1,7 @@
 package rebase
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,14 +117,14 @@ func compatible(old, to *scan.Found, oldEnv, toEnv []string) error {
 		if !ok {
 			return fmt.Errorf("the new base image has no package %s, which the old one has", name)
 		}
-		if (name == "libc6" || name == "musl" || name == "glibc") && osv.Order(was.Ecosystem, is.Version, was.Version) < 0 {
+		if (strings.HasPrefix(name, "lib") || name == "musl" || name == "glibc") && osv.Order(was.Ecosystem, is.Version, was.Version) < 0 {
 			return fmt.Errorf("%s is older in the new base image, %s after %s", name, is.Version, was.Version)
 		}
 	}
 	before, after := variables(oldEnv), variables(toEnv)
 	for _, r := range runtimes() {
 		if b, a := first(before[r.variable], r.parts), first(after[r.variable], r.parts); b != a {
-			return fmt.Errorf("%s is %s in the new base image, and was %s", r.variable, after[r.variable], before[r.variable])
+			return fmt.Errorf("%s is %s in the new base image, and was %s", r.variable, cmp.Or(after[r.variable], "not there"), cmp.Or(before[r.variable], "not there"))
 		}
 	}
 	return nil

@@ -191,6 +191,14 @@ func (p *Planner) judge(ctx context.Context, w *whole.Image, e *rebaseplan.Image
 	name, from := labels[words.LabelBaseName], labels[words.LabelBaseDigest]
 	to := p.news[name]
 	if to == nil && !p.otherWatchdog(w, labels) {
+		if len(p.news) == 0 && labels[words.LabelWatchdog] == words.WatchdogDefault {
+			said(rebaseplan.Nothing, "it has the new watchdog")
+			return
+		}
+		if len(p.news) == 0 {
+			said(rebaseplan.Nothing, "its watchdog is not fnb's")
+			return
+		}
 		said(rebaseplan.Nothing, "its base image is %s", cmp.Or(name, "not known"))
 		return
 	}
@@ -291,7 +299,7 @@ func (c *change) provePlatform(ctx context.Context, img *parsed) (s Swap, err er
 	if c.to == c.old {
 		return s, nil
 	}
-	return s, c.compatible(ctx, s)
+	return s, c.compatible(ctx, img, s)
 }
 
 // swap is what is replaced in the image of a platform.
@@ -309,7 +317,7 @@ func (c *change) swap(platform v1.Platform) (s Swap, err error) {
 }
 
 // compatible compares what is in the two base images.
-func (c *change) compatible(ctx context.Context, s Swap) error {
+func (c *change) compatible(ctx context.Context, img *parsed, s Swap) error {
 	before, err := c.old.contents(ctx, s.Old)
 	if err != nil {
 		return err
@@ -323,7 +331,10 @@ func (c *change) compatible(ctx context.Context, s Swap) error {
 	if before.System.ID == "" && after.System.ID == "" && !extended {
 		return errors.New("nothing in the base images says of which distribution they are, and the new one is not the old one with more on top")
 	}
-	return compatible(before, after, old.config.Config.Env, to.config.Config.Env)
+	if err := compatible(before, after, old.config.Config.Env, to.config.Config.Env); err != nil {
+		return err
+	}
+	return c.linked(ctx, img.Descriptor.Digest.String(), missing(before.Libraries, after.Libraries), len(old.config.RootFS.DiffIDs))
 }
 
 // write notes what the image becomes.

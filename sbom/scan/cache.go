@@ -20,7 +20,7 @@ import (
 
 // Format changes with what is found in images, and with how that is kept. What was found by another one is found anew, so it
 // is part of the name of whatever is kept of that.
-const Format = "2"
+const Format = "3"
 
 const (
 	worthIt = 64 << 10  // compressed bytes of a layer that is kept on disk: a smaller one is read again as quickly

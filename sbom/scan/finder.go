@@ -32,7 +32,9 @@ const (
 type Found struct {
 	System   sbom.System
 	Packages []sbom.Package // sorted, each once
-	Unread   []string       // files that ought to name packages and cannot be read, and why
+	// Libraries are the names of shared libraries where the system's linker looks, sorted, each once: "libssl.so.3".
+	Libraries []string
+	Unread    []string // files that ought to name packages and cannot be read, and why
 }
 
 // A TooLargeError says that an image has more than a scan looks at.
@@ -254,6 +256,8 @@ func (f *finder) result() (Found, error) {
 		f.finish(&f.found.Packages[i])
 	}
 	f.found.Packages = sbom.Union(f.found.Packages)
+	slices.Sort(f.found.Libraries)
+	f.found.Libraries = slices.Compact(f.found.Libraries)
 	slices.Sort(f.found.Unread)
 	if n := len(f.found.Unread); n > maxUnread {
 		f.found.Unread = append(f.found.Unread[:maxUnread], fmt.Sprintf("and %d more", n-maxUnread))

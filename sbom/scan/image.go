@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -49,6 +50,11 @@ func (s *stack) under(l *layer) error {
 	for i := range l.Files {
 		if f := &l.Files[i]; !s.isHidden(f.Name) {
 			s.all.merge(f)
+		}
+	}
+	for _, name := range l.Libraries {
+		if !s.isHidden(name) {
+			s.all.found.Libraries = append(s.all.found.Libraries, path.Base(name))
 		}
 	}
 	for m := range l.marks() {

@@ -28,10 +28,12 @@ const (
 
 // A layer is what is in a layer of an image, whatever is below it and above it.
 type layer struct {
-	Files   []file // that name packages, or ought to
-	Hides   []byte // marks of what it does to what is below it, one behind the other
-	Entries int    // files and folders
-	Bytes   int64  // uncompressed
+	Files []file // that name packages, or ought to
+	Hides []byte // marks of what it does to what is below it, one behind the other
+	// Libraries are the paths of shared libraries, and of links to them, where the system's linker looks.
+	Libraries []string
+	Entries   int   // files and folders
+	Bytes     int64 // uncompressed
 }
 
 // A file is what one file of a layer says.
@@ -146,6 +148,9 @@ func (in *reading) entry(h *tar.Header, r io.Reader) error {
 		return nil
 	}
 	in.hide(isThere, name)
+	if isLibrary(dir, base) {
+		in.Libraries = append(in.Libraries, name)
+	}
 	if i, ok := in.at[name]; ok {
 		in.Files[i] = file{}
 		delete(in.at, name)
@@ -170,6 +175,17 @@ func (in *reading) entry(h *tar.Header, r io.Reader) error {
 		in.Files = append(in.Files, said)
 	}
 	return nil
+}
+
+// isLibrary reports whether a file is a shared library by its name, in a folder where the system's linker looks: lib, lib64 and
+// those below usr and usr/local, and the folder of a machine's libraries in one of them, such as x86_64-linux-gnu.
+func isLibrary(dir, base string) bool {
+	if !strings.HasSuffix(base, ".so") && !strings.Contains(base, ".so.") {
+		return false
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(dir, "usr/"), "local/")
+	top, below, _ := strings.Cut(rest, "/")
+	return (top == "lib" || top == "lib64") && (below == "" || strings.Contains(below, "-linux-") && !strings.Contains(below, "/"))
 }
 
 const inMemory = 16 << 20 // bytes of a file that is kept in memory
