@@ -203,6 +203,13 @@ func TestProven(t *testing.T) {
 			t.Fatalf("%s: %+v, %v", what, sum, err)
 		}
 	}
+	each := f.applier(t)
+	smoked.Store(0)
+	each.Smoke, each.All = func(context.Context, *rebaseplan.Image, string) error { smoked.Add(1); return nil }, true
+	f.apply(t, each, rebase.Summary{Done: 3})
+	if sum, err := f.applier(t).Undo(t.Context()); err != nil || sum.Done != 3 || smoked.Load() != 3 {
+		t.Fatalf("%+v, %v, tested %d", sum, err, smoked.Load())
+	}
 	a := f.applier(t)
 	a.Smoke = func(context.Context, *rebaseplan.Image, string) error { return errors.New("it does not answer") }
 	a.MaxFailures = 9

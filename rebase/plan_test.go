@@ -56,12 +56,20 @@ func (f *fleet) edited(t *testing.T, name string, edit func(*ocispecs.Image)) (r
 	}
 	edit(&config)
 	raw, err := json.Marshal(config)
+	sorted := map[string]json.RawMessage{}
+	if err == nil {
+		err = json.Unmarshal(raw, &sorted)
+	}
+	if err == nil {
+		raw, err = json.Marshal(sorted) // as BuildKit's exporter writes it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := f.client.PutBlob(t.Context(), repository, raw); err != nil {
 		t.Fatal(err)
 	}
+	manifest.Annotations = config.Config.Labels
 	manifest.Config.Digest, manifest.Config.Size = digest.FromBytes(raw), int64(len(raw))
 	if raw, err = json.MarshalIndent(manifest, "", "  "); err != nil {
 		t.Fatal(err)
@@ -208,6 +216,60 @@ func TestWithoutMounts(t *testing.T) {
 		}
 	}
 	if sum, err := f.applier(t).Undo(t.Context()); err != nil || sum.Done != 2 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+// fnb's watchdog is replaced where it is the layer at the top, whatever is below it.
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	own, err := rebase.OwnWatchdogs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := func(layers, class string) func(*ocispecs.Image) {
+		return func(c *ocispecs.Image) {
+			c.Config.Labels[words.LabelWatchdog], c.Config.Labels[words.LabelLayers], c.Config.Labels[words.LabelClass] = words.WatchdogDefault, layers, class
+		}
+	}
+	var subjects []rebase.Subject
+	for name, edit := range map[string]func(*ocispecs.Image){
+		"old":    watched("base=4,packages=1,watchdog=1", words.ClassRun),
+		"below":  watched("base=4,watchdog=1,handler=1", words.ClassCopy),
+		"theirs": func(*ocispecs.Image) {},
+	} {
+		subjects = append(subjects, rebase.Subject{Reference: f.edited(t, name, edit)})
+	}
+	p := &rebase.Planner{Registry: newClient(t), Watchdogs: own, Version: "1"}
+	plan, err := p.Plan(t.Context(), subjects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range plan.Images {
+		want := map[string]string{
+			"old": "rebase its watchdog is a layer of its own", "below": "rebuild its watchdog is not the one layer at the top", "theirs": "nothing its watchdog is not fnb's",
+		}[i.Tags[0]]
+		if got := string(i.Action) + " " + i.Why; got != want {
+			t.Errorf("%s: %s, want %s", i.Name(), got, want)
+		}
+	}
+	f.file += "2"
+	if err := plan.Write(f.file); err != nil {
+		t.Fatal(err)
+	}
+	a := f.evident(t, all())
+	a.Watchdogs = own
+	f.apply(t, a, rebase.Summary{Done: 1})
+	ref := strings.TrimSuffix(f.Images[0], ":1") + ":old"
+	var m ocispecs.Manifest
+	if err := json.Unmarshal(f.read(t, ref).Parts[0].Manifest, &m); err != nil || m.Layers[len(m.Layers)-1].Digest != own["linux/amd64"].Digest {
+		t.Errorf("%+v, %v", m.Layers, err)
+	}
+	if got, err := p.Plan(t.Context(), []rebase.Subject{{Reference: ref}}); err != nil || got.Images[0].Why != "it has the new watchdog" {
+		t.Errorf("%+v, %v", got.Images, err)
+	}
+	if sum, err := f.applier(t).Undo(t.Context()); err != nil || sum.Done != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
