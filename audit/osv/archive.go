@@ -54,7 +54,7 @@ func (p place) read(from io.ReaderAt) ([]byte, error) {
 }
 
 // inflaters are used again: one has 40 KB, and a record is a twentieth of that.
-var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }} //nolint:gochecknoglobals // holds what all readers share
 
 // inflate unpacks a record; one that is larger than its size is cut off behind the first byte too many.
 func inflate(packed []byte, size uint32) ([]byte, error) {

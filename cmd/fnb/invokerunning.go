@@ -20,13 +20,10 @@ func runningFunction(ctx context.Context, stackFile, name string) http.RoundTrip
 	return serve.Dial(ctx, path)
 }
 
-// startFlags say how a function is built and started.
-var startFlags = []string{"env", "secret", "reach", "build-arg", "build-option", "platform"}
-
-// noteRunning says which of the flags a function that runs already does not go by.
+// noteRunning says which of the flags, that say how a function is built and started, one that runs already does not go by.
 func (g *globals) noteRunning(name string, flags *pflag.FlagSet) {
 	var unused []string
-	for _, flag := range startFlags {
+	for _, flag := range []string{"env", "secret", "reach", "build-arg", "build-option", "platform"} {
 		if flags.Changed(flag) {
 			unused = append(unused, "--"+flag)
 		}
