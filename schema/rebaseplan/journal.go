@@ -45,6 +45,10 @@ type Journal struct {
 // its writer was killed, counts as none.
 func OpenJournal(planFile string, plan *Plan) (*Journal, error) {
 	name := planFile + ".journal"
+	// Whoever gives away a plan with a link beside it would have fnb write where that leads.
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &BadError{File: name, Why: "is not a file"}
+	}
 	raw, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

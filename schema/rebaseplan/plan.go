@@ -159,6 +159,9 @@ func Read(file, version string) (*Plan, error) {
 	bad := func(format string, args ...any) (*Plan, error) {
 		return nil, &BadError{File: file, Why: fmt.Sprintf(format, args...)}
 	}
+	if !info.Mode().IsRegular() {
+		return bad("is not a file")
+	}
 	if info.Size() > maxFile {
 		return bad("has %d bytes, more than the %d that are read", info.Size(), maxFile)
 	}

@@ -53,6 +53,22 @@ func TestRead(t *testing.T) {
 	_, err = rebaseplan.Read(file, "1")
 	isBad(t, "the same", "is not a plan", err)
 	isBad(t, "another fnb's", "was made by fnb 2", read(strings.Replace(text, `"fnb": "1"`, `"fnb": "2"`, 1)))
+	_, err = rebaseplan.Read(filepath.Dir(file), "1")
+	isBad(t, "a folder", "is not a file", err)
+}
+
+// Nothing is written through a link that lies where the journal belongs.
+func TestJournalLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, elsewhere := filepath.Join(dir, "plan.json"), filepath.Join(dir, "elsewhere")
+	fixture.Must(t, os.WriteFile(elsewhere, []byte("no line"), 0o600))
+	fixture.Must(t, os.Symlink(elsewhere, file+".journal"))
+	_, err := rebaseplan.OpenJournal(file, plan())
+	isBad(t, "a link", "is not a file", err)
+	if raw, err := os.ReadFile(elsewhere); string(raw) != "no line" {
+		t.Errorf("what the link leads to has %q, %v", raw, err)
+	}
 }
 
 // TestActions refuses a plan whose checksum holds and that does what fnb never plans.
