@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -65,16 +66,15 @@ func (g *globals) runDeadLetters(ctx context.Context, o *letterFlags, names []st
 	if err != nil {
 		return err
 	}
-	function := ""
-	if len(names) > 0 {
-		function = names[0]
-	}
 	letters, err := gateway.OpenLetters(filepath.Dir(stack.File))
 	if err != nil {
 		return fmt.Errorf("reading the dead letters: %w", err)
 	}
 	defer letters.Close()
-	all, err := letters.List(function)
+	all, err := letters.List(strings.Join(names, ""))  // of which there is at most one
+	if err == nil && len(all) == 0 && len(names) > 0 { // those of a function that is gone are still there
+		_, err = chooseFunctions(stack, names, choice{})
+	}
 	if len(o.send) > 0 {
 		all, lerr := chosenLetters(all, o.send)
 		return errors.Join(err, lerr, g.sendLetters(ctx, stack, all))
