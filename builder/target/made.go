@@ -3,6 +3,7 @@ package target
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -30,6 +31,9 @@ func Made(path string, make func(image, to *os.File) error) (Target, error) {
 
 func (t *made) Commit() error {
 	if err := t.make(t.File, t.out.File); err != nil {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == t.out.Name() {
+			err = &WriteError{Path: t.out.path, Err: pe.Err}
+		}
 		return t.Discard(err)
 	}
 	_ = t.file.Discard(nil) // a leftover is harmless

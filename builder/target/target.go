@@ -61,20 +61,65 @@ func (f *Fresh) Open() (io.WriteCloser, error) {
 // A file is written beside the one that it replaces.
 type file struct {
 	*os.File
-	path string
+	path   string // as it was said
+	place  string // that of the file that is replaced
+	failed error
 }
 
 // File is a target that replaces a file in one step: what is there is whole, also after a
-// crash.
+// crash. What a link leads to is replaced, and the link stays. A folder or a device is an error.
 func File(path string) (Target, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	place, _, err := disk.Place(path)
 	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok { // whose name is a temporary one
-			err = pe.Err
-		}
-		return nil, fmt.Errorf("writing %s: %w", path, err)
+		return nil, &WriteError{Path: path, Err: withoutName(err)}
 	}
-	return &file{File: f, path: path}, nil
+	f, err := os.CreateTemp(filepath.Dir(place), "."+filepath.Base(place)+".*")
+	if err != nil {
+		return nil, &WriteError{Path: path, Err: withoutName(err)}
+	}
+	return &file{File: f, path: path, place: place}, nil
+}
+
+// A WriteError says that a file of an image cannot be written.
+type WriteError struct {
+	Path string
+	Err  error
+}
+
+func (e *WriteError) Error() string { return "writing " + e.Path + ": " + e.Err.Error() }
+
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// withoutName is an error without the name of a file, which may be a temporary one.
+func withoutName(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}
+
+// Write remembers what fails: a builder passes on its text alone.
+func (t *file) Write(p []byte) (int, error) {
+	n, err := t.File.Write(p)
+	return n, t.wrote(err)
+}
+
+// ReadFrom is Write for all that a reader has.
+func (t *file) ReadFrom(r io.Reader) (int64, error) {
+	n, err := t.File.ReadFrom(r)
+	return n, t.wrote(err)
+}
+
+// wrote is an error as it is said, if it is the file's own.
+func (t *file) wrote(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == t.Name() {
+		t.failed = &WriteError{Path: t.path, Err: pe.Err}
+		return t.failed
+	}
+	return err
 }
 
 // Close leaves the file open: whoever writes the image closes it, and Commit has to bring
@@ -82,14 +127,21 @@ func File(path string) (Target, error) {
 func (t *file) Close() error { return nil }
 
 func (t *file) Commit() error {
-	if err := t.Chmod(0o644); err != nil {
-		return err
+	err := t.Chmod(0o644)
+	if err == nil {
+		err = disk.Commit(t.File, t.place)
 	}
-	return disk.Commit(t.File, t.path)
+	if err != nil {
+		return t.Discard(&WriteError{Path: t.path, Err: withoutName(err)})
+	}
+	return nil
 }
 
 func (t *file) Discard(err error) error {
 	_ = disk.Discard(t.File) // a leftover is harmless
+	if t.failed != nil && err != nil {
+		return t.failed
+	}
 	return err
 }
 

@@ -70,3 +70,57 @@ func TestFile(t *testing.T) {
 		t.Errorf("a file below a file: %v", err)
 	}
 }
+
+// What is no regular file is not replaced, what a link leads to is, and a file that cannot get its name leaves nothing behind.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"folder", "real", "late"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var failed *target.WriteError
+	for _, path := range []string{filepath.Join(dir, "folder"), os.DevNull} {
+		if _, err := target.File(path); !errors.As(err, &failed) || failed.Path != path {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join("real", "image.tar"), link); err != nil {
+		t.Skip(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real", "image.tar"), []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := target.File(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "real", "image.tar")); err != nil || string(got) != "new" {
+		t.Errorf("the link leads to %q, %v", got, err)
+	}
+	if to, err := os.Readlink(link); err != nil {
+		t.Errorf("the link is %q, %v", to, err)
+	}
+
+	late := filepath.Join(dir, "late", "image.tar")
+	if f, err = target.File(late); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(late, 0o700); err != nil { // while the image is made
+		t.Fatal(err)
+	}
+	if err := f.Commit(); !errors.As(err, &failed) || failed.Path != late {
+		t.Errorf("a folder in its place: %v", err)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "late")); err != nil || len(entries) != 1 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -175,10 +176,18 @@ func hints(err error) []string {
 	if d, ok := errors.AsType[*rebuildError](err); ok && d.revision != "" {
 		out = append(out, "rebuild from the source that the image names: git checkout "+d.revision)
 	}
-	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "no space left on device") {
-		out = append(out, "free disk space with: fnb builder prune")
+	return append(out, diskHints(err)...)
+}
+
+// diskHints say how to get room on the disk that is full.
+func diskHints(err error) []string {
+	if !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), "no space left on device") {
+		return nil
 	}
-	return out
+	if e, ok := errors.AsType[*target.WriteError](err); ok {
+		return []string{"see how much room is there with: df -h " + plain.ShellWord(filepath.Dir(e.Path))}
+	}
+	return []string{"free disk space with: fnb builder prune"}
 }
 
 // outputHints say what to do about an output that does not take an image.

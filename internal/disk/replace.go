@@ -19,25 +19,36 @@ const Temporary = ".tmp-"
 // less the umask, as with [os.WriteFile]; one that is there keeps its mode. A
 // symbolic link stays, and the file it leads to is replaced.
 func ReplaceFile(path string, data []byte, mode fs.FileMode) error {
-	target := path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		target = real
+	target, was, err := Place(path)
+	if err == nil {
+		err = replace(target, was, data, mode)
 	}
-	if err := replace(target, data, mode); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
 }
 
-func replace(path string, data []byte, mode fs.FileMode) (err error) {
+// Place is where a file is replaced: path, or what a symbolic link there leads to. The information is that of the file that is
+// there, nil if there is none. A folder, a device or another thing that is no regular file is an error, since a rename would
+// take its place.
+func Place(path string) (string, fs.FileInfo, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	info, err := os.Stat(path)
 	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return errors.New("it is not a regular file")
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil, nil
+	case err != nil:
+		return path, nil, err
+	case !info.Mode().IsRegular():
+		return path, nil, errors.New("it is not a regular file")
 	}
-	exists := err == nil
+	return path, info, nil
+}
+
+func replace(path string, was fs.FileInfo, data []byte, mode fs.FileMode) (err error) {
 	folder := filepath.Dir(path)
 	beside := filepath.Join(folder, Temporary+filepath.Base(path)+"."+rand.Text())
 	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode.Perm())
@@ -53,8 +64,8 @@ func replace(path string, data []byte, mode fs.FileMode) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if exists {
-		err = errors.Join(err, f.Chmod(info.Mode().Perm()))
+	if was != nil {
+		err = errors.Join(err, f.Chmod(was.Mode().Perm()))
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())
