@@ -38,6 +38,9 @@ func (f Function) kubernetes() (nodes map[string]string, err error) {
 		if !ok || !accepted().labelKey.MatchString(k) || !accepted().labelValue.MatchString(v) {
 			errs = append(errs, fmt.Errorf("the constraint %q is not one that Kubernetes takes: it must be KEY=VALUE, a label of nodes", c))
 		}
+		if before, ok := nodes[k]; ok && before != v {
+			errs = append(errs, fmt.Errorf("constraints: no machine is both %s=%s and %s=%s", k, before, k, v))
+		}
 		nodes[k] = v
 	}
 	return nodes, errors.Join(f.check(), errors.Join(errs...))
@@ -55,7 +58,7 @@ func (f Function) check() error {
 	fail(api.dnsLabel.MatchString(f.Name), "the name %q: Kubernetes wants a letter first, then at most 62 lower-case letters, digits and hyphens", f.Name)
 	fail(f.Namespace == "" || api.dnsLabel.MatchString(f.Namespace), "the namespace %q is not a name that Kubernetes takes", f.Namespace)
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
-		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is not one that Kubernetes takes:  a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
+		fail(api.labelKey.MatchString(k) && api.labelValue.MatchString(f.Labels[k]), "the label %s=%q is not one that Kubernetes takes: a value has at most 63 letters, digits, '-', '_' and '.'", k, f.Labels[k])
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
 		fail(api.labelKey.MatchString(k), "the annotation %q is not a key that Kubernetes takes", k)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,9 +50,6 @@ func CloudRun(f Function) (Part, error) {
 			p.note("the label %s=%q: Google's have lower-case letters, digits, - and _ only; it is left out", k, f.Labels[k])
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.variables())) {
-		fail(!slices.Contains([]string{"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}, k), "the variable %q: Cloud Run sets it itself", k)
-	}
 	fail(len(f.Secrets) <= 1, "secrets: Cloud Run mounts one at a folder, and the function has %d in %s", len(f.Secrets), secretsDir)
 	m, c := memory(f.Limits), cores(f.Limits)
 	fail(m <= cloudRunMost, "limits: Cloud Run gives a function at most 32Gi of memory")
@@ -69,8 +67,13 @@ func CloudRun(f Function) (Part, error) {
 	limit := f.duration("exec_timeout", usualTimeout)
 	fail(limit > 0 && limit <= cloudRunTime, "exec_timeout %s: Cloud Run gives a request from 1s to %s", limit, cloudRunTime)
 	s, err := f.scale()
-	if err := errors.Join(errors.Join(errs...), f.checkAny(), err); err != nil {
+	if err := errors.Join(errors.Join(errs...), f.checkReserved("Cloud Run"), f.checkAny(), err); err != nil {
 		return p, err
+	}
+	// As its own refusal names them. An image without a host is Docker Hub's.
+	hosts := regexp.MustCompile(`^(([a-z0-9-]+\.)?gcr\.io|([a-z0-9-]+-)?docker\.pkg\.dev|(index\.)?docker\.io)$`)
+	if host, _, ok := strings.Cut(f.Image, "/"); ok && strings.ContainsAny(host, ".:") && !hosts.MatchString(host) {
+		p.note("its image: Cloud Run takes it from Artifact Registry, gcr.io or docker.io only; copy it there with: fnb copy")
 	}
 	f.leftOut(&p, "Cloud Run", "namespace", "constraints", "requests", "readonly_root_filesystem")
 	f.Namespace, f.Requests, f.ReadOnlyRoot = "", nil, false // a namespace is the project's number there

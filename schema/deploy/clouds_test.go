@@ -80,15 +80,15 @@ func TestClouds(t *testing.T) {
 			"Resources/ResizeImagesFunction/Type": "AWS::Serverless::Function",
 			"Resources/ResizeImagesFunction/Properties/Timeout": 120.0, "Resources/ResizeImagesFunction/Properties/MemorySize": 512.0,
 			"Resources/ResizeImagesFunction/Properties/Architectures/0":                "x86_64",
-			"Resources/ResizeImagesFunction/Properties/ImageUri":                       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello:1@sha256:" + strings.Repeat("2", 64),
+			"Resources/ResizeImagesFunction/Properties/ImageUri":                       "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello@sha256:" + strings.Repeat("2", 64),
 			"Resources/ResizeImagesFunction/Properties/Environment/Variables/fprocess": "node index.js",
 			"Resources/ResizeImagesFunction/Properties/FunctionUrlConfig/AuthType":     "AWS_IAM",
 			"Resources/ResizeImagesFunction/Properties/Tags/team":                      "blue",
 			"Outputs/ResizeImagesFunctionAddress/Value/Fn::GetAtt/0":                   "ResizeImagesFunctionUrl",
-			"Resources/OtherFunction/Properties/ImageUri":                              ecr, "Resources/OtherFunction/Properties/MemorySize": 512.0,
+			"Resources/OtherFunction/Properties/ImageUri":                              strings.Replace(ecr, ":1@", "@", 1), "Resources/OtherFunction/Properties/MemorySize": 512.0,
 		}, "namespace constraints annotations requests secrets readonly_root_filesystem limits linux/amd64"},
 		{"serverless", map[string]any{
-			"service": "my-shop", "provider/name": "aws", "functions/resize-images/image/uri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello:1@sha256:" + strings.Repeat("2", 64),
+			"service": "my-shop", "provider/name": "aws", "functions/resize-images/image/uri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/hello@sha256:" + strings.Repeat("2", 64),
 			"functions/resize-images/timeout": 120.0, "functions/resize-images/architecture": "x86_64", "functions/resize-images/url/authorizer": "aws_iam",
 			"functions/other/memorySize": 512.0,
 		}, "secrets constraints"},
@@ -200,6 +200,14 @@ func TestCloudLimits(t *testing.T) {
 		{"lambda", deploy.Function{Environment: env("AB", "{{resolve:ssm:x}}")}, "replaces {{resolve:"},
 		{"lambda", deploy.Function{Name: strings.Repeat("a", 65)}, "at most 64"},
 		{"lambda", deploy.Function{Image: "x"}, "no digest"},
+		{"knative", deploy.Function{Environment: env("PORT", "1")}, `"PORT": Knative sets it itself`},
+		{"knative", deploy.Function{Environment: env("K_SERVICE", "x")}, `"K_SERVICE": Knative sets it itself`},
+		{"codeengine", deploy.Function{Environment: env("K_REVISION", "x")}, `"K_REVISION": Code Engine sets it itself`},
+		{"kubernetes", deploy.Function{Environment: env("K_SERVICE", "x")}, ""},
+		{"openfaas", deploy.Function{Environment: env("port", "9090")}, "the port 9090: OpenFaaS reaches a function at 8080 alone"},
+		{"openfaas", deploy.Function{Environment: env("port", "8080")}, ""},
+		{"kubernetes", deploy.Function{Constraints: []string{"disk=ssd", "disk=hdd"}}, "no machine is both disk=ssd and disk=hdd"},
+		{"kubernetes", deploy.Function{Constraints: []string{"disk=ssd", "disk=ssd"}}, ""},
 		{"serverless", deploy.Function{Environment: env("AB", "${file(x)}")}, "replaces ${"},
 		{"serverless", deploy.Function{Environment: env("AB", "$x")}, ""},
 		{"cloudrun", deploy.Function{Name: strings.Repeat("a", 50)}, "at most 48"},
@@ -240,6 +248,70 @@ func TestCloudLimits(t *testing.T) {
 	}
 }
 
+// A label that AWS takes for no tag is left out by name, as are those of Cloud Run.
+func TestTags(t *testing.T) {
+	t.Parallel()
+	f := deploy.Function{Name: "hello", Image: ecr, Labels: map[string]string{
+		"team": "blue +-=._:/@ ü", "line": "a\nb", "braces{}": "x", "aws:x": "y", "AWS:y": "z", "long": strings.Repeat("x", 257), "ref": "${self:service}",
+	}}
+	for platform, path := range map[string]string{"lambda": "Resources/HelloFunction/Properties/Tags", "serverless": "functions/hello/tags"} {
+		doc, notes := tree(t, platform, f)
+		tags, _ := at(doc, path).(map[string]any)
+		if len(tags) != 1 || tags["team"] != f.Labels["team"] {
+			t.Errorf("%s: %v", platform, tags)
+		}
+		for k := range f.Labels {
+			if told := strings.Contains(notes, "the label "+k+"="); told != (k != "team") {
+				t.Errorf("%s: a note has %s: %v", platform, k, told)
+			}
+		}
+	}
+}
+
+// Cloud Run takes images from registries of its own and from Docker Hub.
+func TestCloudRunRegistries(t *testing.T) {
+	t.Parallel()
+	const digest = "@sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	for image, taken := range map[string]bool{
+		"ghcr.io/acme/hello:1": false, "127.0.0.1:5000/hello": false, "docker.n8n.io/x/y": false, "gcr.io.example.com/x": false,
+		"europe-west1-docker.pkg.dev/p/r/hello": true, "gcr.io/p/hello:1": true, "eu.gcr.io/p/hello": true, "docker.io/acme/hello": true, "acme/hello:1": true, "hello": true,
+	} {
+		_, notes := tree(t, "cloudrun", deploy.Function{Name: "hello", Image: image + digest})
+		if told := strings.Contains(notes, "its image: Cloud Run takes it from"); told == taken {
+			t.Errorf("%s: %q", image, notes)
+		}
+	}
+}
+
+// Where the variables have the watchdog listen elsewhere, it is reached there.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	for platform, path := range map[string]string{
+		"kubernetes": "spec/template/spec/containers/0/ports/0/containerPort", "knative": "spec/template/spec/containers/0/ports/0/containerPort",
+		"cloudrun": "spec/template/spec/containers/0/ports/0/containerPort", "compose": "services/hello/ports/0",
+	} {
+		for value, want := range map[string]int{"9090": 9090, "0": 8080, "x": 8080, "70000": 8080} {
+			p, _ := deploy.Find(deploy.Platforms(), platform)
+			part, err := p.Write(deploy.Function{Name: "hello", Image: ecr, Environment: map[string]string{"port": value}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := p.Join("x", part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "---\n"), "\n---\n")
+			var doc map[string]any
+			if err := yaml.Unmarshal([]byte(first), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(at(doc, path)); !strings.HasSuffix(got, fmt.Sprint(want)) {
+				t.Errorf("%s: with port=%s it is %s, want %d", platform, value, got, want)
+			}
+		}
+	}
+}
+
 // Each value comes to the process as the stack has it, also where a system replaces what it finds in it.
 func TestCloudText(t *testing.T) {
 	t.Parallel()
@@ -247,6 +319,18 @@ func TestCloudText(t *testing.T) {
 	for i, text := range texts() {
 		if len(text) < 100 {
 			f.Environment[fmt.Sprintf("V%d", i)] = text
+		}
+	}
+	f.Environment["EQUALS"], f.Environment["MERGE"], f.Environment["NUMBER"] = "=", "<<", "0x_" // which readers in Python, such as SAM's, want quoted
+	raw, err := deploy.Lambda(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lambda, _ := deploy.Find(deploy.Platforms(), "lambda")
+	text, err := lambda.Join("x", raw)
+	for _, want := range []string{`EQUALS: "="`, `MERGE: "<<"`, `NUMBER: "0x_"`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v: no %s in\n%s", err, want, text)
 		}
 	}
 	for platform, path := range map[string]string{"lambda": "Resources/HelloFunction/Properties/Environment/Variables", "compose": "services/hello/environment", "cloudrun": ""} {

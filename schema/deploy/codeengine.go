@@ -17,7 +17,7 @@ const (
 func CodeEngine(f Function) (Part, error) {
 	var p Part
 	_, err := Function{Name: f.Name, Namespace: f.Namespace, Image: f.Image, Environment: f.Environment, Secrets: f.Secrets, Labels: f.Labels, Annotations: f.Annotations, Limits: f.Limits, Requests: f.Requests}.kubernetes()
-	errs := []error{err}
+	errs := []error{err, f.checkReserved("Code Engine")}
 	m, c := memory(f.Limits), cores(f.Limits)
 	if (m > 0 || c > 0) && !codeEngineTakes(m, c) {
 		errs = append(errs, fmt.Errorf("limits: Code Engine has 2, 4 or 8 G of memory, and at most 48, for each of 0.125, 0.25, 0.5, 1, 2, 4, 6, 8, 10 or 12 CPUs; not %s G for %s", decimal(m/1e9), decimal(c)))

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"strconv"
 
 	"fnb/schema"
 )
@@ -154,9 +155,19 @@ func addTo(doc mapping, s section) mapping {
 
 const secretsDir = "/var/openfaas/secrets"
 
+const usualPort = 8080
+
+// port is where the watchdog listens: where the function's variables say so, as the watchdog reads them, or else where its image does.
 func (f Function) port() int {
+	value, ok := f.variable("port")
+	if !ok {
+		value = f.Environment["PORT"]
+	}
+	if n, err := strconv.Atoi(value); err == nil && n > 0 && n < 1<<16 {
+		return n
+	}
 	if f.Port == 0 {
-		return 8080
+		return usualPort
 	}
 	return f.Port
 }

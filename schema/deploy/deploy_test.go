@@ -70,7 +70,7 @@ func texts() []string {
 		"", " ", "yes", "No", "on", "OFF", "y", "true", "null", "~", "Null", "0x10", "0o17", "0b11", "017", "1_000", "1e3", "1E400", ".5", ".inf", "-.INF", ".nan", "190:20:30",
 		"9007199254740993", "123456789012345678901234567890", "-0", "+1", "2026-11-29", "2026-11-29T01:02:03Z",
 		"a: b # c", "#", "- x", "---", "...", "%TAG", "@at", "`tick`", "!tag", "&anchor", "*alias", "<<", "=", "? key", ": v", "[", "{}", ",", "|", ">", "'", "\"", "it's \"both\"", `back\slash`, `\n`,
-		"\nx\n", "one\ntwo", "one\r\ntwo", "end\n\n", "  lead", "trail  ", "\t", "tab\there", "\x00\x01\x1b[2J", "\x7f", "\u0085\u2028\u2029\u202e", "\ufeffbom", "ünï©ode 🚀", strings.Repeat("long ", 500),
+		"\nx\n", "one\ntwo", "one\r\ntwo", "end\n\n", "\ta\nb", "\t\n", " \n\tx", "  lead", "trail  ", "\t", "tab\there", "\x00\x01\x1b[2J", "\x7f", "\u0085\u2028\u2029\u202e", "\ufeffbom", "ünï©ode 🚀", strings.Repeat("long ", 500),
 		"$", "$$", "pa$$word", "$(A)", "$$(A)", "Hello $(fprocess) $", "$(", "${A}", "$(NONE)",
 	}
 }

@@ -33,7 +33,7 @@ type Quantities struct {
 // ForGateway is what OpenFaaS's gateway is told of a function, with notes of what it does not take as it
 // stands. With kubelet a kubelet reads the variables, which expands $(NAME) in them.
 func ForGateway(f Function, kubelet bool) (d Deployment, notes []string, err error) {
-	if err := f.check(); err != nil {
+	if err := f.checkOpenFaaS(); err != nil {
 		return d, nil, err
 	}
 	var p Part

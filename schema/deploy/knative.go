@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"strconv"
 	"time"
@@ -13,7 +15,7 @@ const knativeTimeout = 300 * time.Second
 func Knative(f Function) (Part, error) {
 	var p Part
 	selector, err := f.kubernetes()
-	if err != nil {
+	if err = errors.Join(err, f.checkReserved("Knative")); err != nil {
 		return p, err
 	}
 	if len(selector) > 0 {
@@ -28,6 +30,17 @@ func Knative(f Function) (Part, error) {
 		security: f.security(&p), selector: selector,
 	})
 	return p, err
+}
+
+// checkReserved reports the variables that Knative, and what descends from it, sets itself and lets nobody else set.
+func (f Function) checkReserved(platform string) error {
+	var errs []error
+	for _, k := range []string{"K_CONFIGURATION", "K_REVISION", "K_SERVICE", "PORT"} {
+		if _, ok := f.Environment[k]; ok {
+			errs = append(errs, fmt.Errorf("the variable %q: %s sets it itself", k, platform))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // knative adds a Service whose pods have a style.

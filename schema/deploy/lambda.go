@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits of AWS Lambda; docs/portability.md has where they are from.
@@ -20,6 +21,8 @@ const (
 	lambdaTime        = 15 * time.Minute
 	lambdaEnvironment = 4 << 10  // bytes, names and values together
 	lambdaImage       = 10 << 30 // bytes, unpacked
+	lambdaTagKey      = 128      // characters
+	lambdaTagValue    = 256
 )
 
 // A lambda is a function as AWS Lambda takes it.
@@ -29,6 +32,7 @@ type lambda struct {
 	memory       int    // MiB
 	timeout      int    // seconds
 	variables    map[string]string
+	tags         map[string]string
 	streams      bool
 }
 
@@ -61,7 +65,8 @@ func (f Function) lambda(p *Part) (lambda, error) {
 		fail(!strings.HasPrefix(k, "AWS_"), "the variable %q: Lambda keeps what begins with AWS_ to itself", k)
 	}
 	fail(size <= lambdaEnvironment, "the environment has %d bytes; Lambda takes %d", size, lambdaEnvironment)
-	for _, m := range []map[string]string{l.variables, f.Labels} {
+	l.tags = f.awsTags(p)
+	for _, m := range []map[string]string{l.variables, l.tags} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			fail(!strings.Contains(m[k], "{{resolve:"), "the value of %q: CloudFormation replaces {{resolve: in it", k)
 		}
@@ -72,12 +77,30 @@ func (f Function) lambda(p *Part) (lambda, error) {
 	return l, errors.Join(errors.Join(errs...), f.checkAny())
 }
 
+// awsTags are the labels that AWS takes as tags.
+func (f Function) awsTags(p *Part) map[string]string {
+	text := regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`)
+	tags := maps.Clone(f.Labels)
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		own := strings.HasPrefix(strings.ToLower(k), "aws:")
+		if own || k == "" || utf8.RuneCountInString(k) > lambdaTagKey || utf8.RuneCountInString(tags[k]) > lambdaTagValue || !text.MatchString(k) || !text.MatchString(tags[k]) {
+			p.note("the label %s=%q: AWS's tags have letters, digits, spaces and _.:/=+-@ only, at most %d in a key and %d in a value, and none of its own aws:; it is left out", k, tags[k], lambdaTagKey, lambdaTagValue)
+			delete(tags, k)
+		}
+	}
+	return tags
+}
+
 // lambdaImage chooses the image of a platform: Lambda takes no index.
 func (f Function) lambdaImage(p *Part, l *lambda) {
-	repository, _, _ := strings.Cut(f.Image, "@")
+	repository, digest, _ := strings.Cut(f.Image, "@")
 	if !regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/`).MatchString(repository) {
-		p.note("its image: Lambda takes it from Amazon ECR of its own region only; copy it there with: crane copy")
+		p.note("its image: Lambda takes it from Amazon ECR of its own region only; copy it there with: fnb copy")
 	}
+	if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
+		repository = repository[:i] // Lambda refuses a tag beside a digest
+	}
+	l.image = repository + "@" + digest
 	if f.Built == nil {
 		return
 	}
@@ -117,7 +140,7 @@ func Lambda(f Function) (Part, error) {
 	if len(l.variables) > 0 {
 		properties = append(properties, item{key: "Environment", value: mapping{{key: "Variables", value: sorted(l.variables)}}})
 	}
-	properties = add(properties, "Tags", sorted(f.Labels))
+	properties = add(properties, "Tags", sorted(l.tags))
 	url := mapping{{key: "AuthType", value: "AWS_IAM"}}
 	if l.streams {
 		url = append(url, item{key: "InvokeMode", value: "RESPONSE_STREAM"})
@@ -153,7 +176,7 @@ func lambdaHead(string) mapping {
 func Serverless(f Function) (Part, error) {
 	var p Part
 	l, err := f.lambda(&p)
-	for _, m := range []map[string]string{l.variables, f.Labels} {
+	for _, m := range []map[string]string{l.variables, l.tags} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			if strings.Contains(k+m[k], "${") {
 				err = errors.Join(err, fmt.Errorf("the value of %q: the Serverless Framework replaces ${ in it", k))
@@ -167,7 +190,7 @@ func Serverless(f Function) (Part, error) {
 	fn = add(fn, "architecture", l.architecture)
 	fn = append(fn, item{key: "memorySize", value: l.memory}, item{key: "timeout", value: l.timeout})
 	fn = add(fn, "environment", sorted(l.variables))
-	fn = add(fn, "tags", sorted(f.Labels))
+	fn = add(fn, "tags", sorted(l.tags))
 	url := mapping{{key: "authorizer", value: "aws_iam"}}
 	if l.streams {
 		url = append(url, item{key: "invokeMode", value: "RESPONSE_STREAM"})

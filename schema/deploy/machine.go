@@ -37,6 +37,8 @@ const (
 	guestNet = "172.16.0.2::172.16.0.1:255.255.255.252"
 	guestMAC = "06:00:AC:10:00:02"
 	guestCID = 3 // the first that a machine may have
+	// MAX_SUPPORTED_VCPUS of Firecracker.
+	firecrackerMost = 32
 )
 
 // firecracker writes what Firecracker's --config-file takes, whose parts its API takes too: the kernel vmlinux, the function's
@@ -46,6 +48,9 @@ func (m Machine) firecracker(f Function) (Part, error) {
 	args, err := m.kernelArguments(&p, f, "Firecracker", "console=ttyS0 reboot=k panic=1", guestNet+":"+f.Name+":eth0:off")
 	if err != nil {
 		return p, err
+	}
+	if n := f.processors(); n > firecrackerMost {
+		return p, fmt.Errorf("limits: Firecracker gives a machine at most %d CPUs, not %d", firecrackerMost, n)
 	}
 	type object map[string]any
 	config := object{

@@ -58,6 +58,10 @@ func TestFirecracker(t *testing.T) {
 			t.Errorf("no note of %s: %s", key, notes)
 		}
 	}
+	firecracker, _ := deploy.Find(deploy.Machines(deploy.Machine{}), "firecracker")
+	if _, err := firecracker.Write(deploy.Function{Name: "hello", Limits: &schema.Resources{CPU: "33"}}); err == nil || !strings.Contains(err.Error(), "at most 32 CPUs, not 33") {
+		t.Errorf("33 CPUs: %v", err)
+	}
 	if _, notes := machine(t, "firecracker", deploy.Machine{}, deploy.Function{Name: "hello"}); notes != "" {
 		t.Error(notes)
 	}

@@ -1,11 +1,15 @@
 package deploy
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // OpenFaaS writes a Function of openfaas.com/v1, as OpenFaaS's operator reads
 // it. The namespace is openfaas-fn where there is none.
 func OpenFaaS(f Function) (Part, error) {
-	if err := f.check(); err != nil {
+	if err := f.checkOpenFaaS(); err != nil {
 		return Part{}, err
 	}
 	if f.Namespace == "" {
@@ -34,6 +38,15 @@ func OpenFaaS(f Function) (Part, error) {
 		{key: "spec", value: spec},
 	}}
 	return p, nil
+}
+
+// checkOpenFaaS reports all that OpenFaaS would refuse, or would never reach.
+func (f Function) checkOpenFaaS() error {
+	err := f.check()
+	if n := f.port(); n != usualPort {
+		err = errors.Join(err, fmt.Errorf("the port %d: OpenFaaS reaches a function at %d alone; leave the variable port out", n, usualPort))
+	}
+	return err
 }
 
 // checkConstraints notes those that OpenFaaS ignores.

@@ -23,19 +23,47 @@ type item struct {
 func (m mapping) MarshalYAML() (any, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, it := range m {
-		key, value := &yaml.Node{}, &yaml.Node{}
-		if err := key.Encode(it.key); err != nil {
+		key, err := node(it.key)
+		if err != nil {
 			return nil, err
 		}
-		if err := value.Encode(it.value); err != nil {
+		value, err := node(it.value)
+		if err != nil {
 			return nil, err
-		}
-		if strings.Contains(value.Value, "\n") { // in one line, whatever stands in it
-			value.Style = yaml.DoubleQuotedStyle
 		}
 		n.Content = append(n.Content, key, value)
 	}
 	return n, nil
+}
+
+// quotes reports whether a text is quoted, whatever yaml would write. One of several lines is in one line: yaml does not read all
+// of the blocks that it writes. The others are of types of YAML 1.1 that readers in Python know, such as AWS SAM's, and fail with:
+// = and << alone, and what begins as a number and has a _.
+func quotes(text string) bool {
+	return strings.Contains(text, "\n") || text == "=" || text == "<<" || strings.Contains(text, "_") && strings.ContainsAny(text[:1], "0123456789+-.")
+}
+
+// node is what is written of a value.
+func node(value any) (*yaml.Node, error) {
+	switch v := value.(type) {
+	case string:
+		if quotes(v) {
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: v}, nil
+		}
+	case []string:
+		list := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, text := range v {
+			n, err := node(text)
+			if err != nil {
+				return nil, err
+			}
+			list.Content = append(list.Content, n)
+		}
+		return list, nil
+	}
+	n := &yaml.Node{}
+	err := n.Encode(value)
+	return n, err
 }
 
 func sorted(m map[string]string) mapping {
