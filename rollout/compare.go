@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"fnb/internal/plain"
@@ -77,14 +78,23 @@ func compare(name string, is, will map[string]string) string {
 			continue
 		}
 		if was {
-			fmt.Fprintf(&b, "-%s: %s\n", plain.Line(k), plain.Line(before))
+			fmt.Fprintf(&b, "-%s: %s\n", shown(k), shown(before))
 		}
 		if stays {
-			fmt.Fprintf(&b, "+%s: %s\n", plain.Line(k), plain.Line(after))
+			fmt.Fprintf(&b, "+%s: %s\n", shown(k), shown(after))
 		}
 	}
 	if b.Len() == 0 {
 		return ""
 	}
 	return "--- " + name + "\n+++ " + name + "\n" + b.String()
+}
+
+// shown is a value in one line. One that cannot be shown as it is, such as one of several lines, is quoted, so that two that differ
+// look different.
+func shown(value string) string {
+	if plain.Line(value) == value {
+		return value
+	}
+	return plain.Line(strconv.Quote(value)) // which is no command of a CI system either
 }
