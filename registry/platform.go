@@ -30,7 +30,7 @@ func (e *PlatformError) Error() string {
 // choose returns the one descriptor that is for the platform.
 func choose(ref string, all []v1.Descriptor, want schema.Platform) (v1.Descriptor, error) {
 	var have []string
-	var fit []v1.Descriptor
+	var fit, exact []v1.Descriptor
 	for _, d := range all {
 		p := images.PlatformOf(d)
 		have = append(have, p.String())
@@ -40,6 +40,12 @@ func choose(ref string, all []v1.Descriptor, want schema.Platform) (v1.Descripto
 		if same || want == (schema.Platform{}) {
 			fit = append(fit, d)
 		}
+		if p == want && p != (schema.Platform{}) {
+			exact = append(exact, d)
+		}
+	}
+	if len(exact) > 0 { // linux/amd64, beside linux/amd64/v2
+		fit = exact
 	}
 	if len(fit) != 1 {
 		slices.Sort(have)

@@ -32,8 +32,8 @@ func wholeRecord(name string) map[string]any {
 	return map[string]any{
 		"v": 1.0, "kind": "function", "name": name, "vers": "1.0.0", "lang": "cobol", "description": "makes it short", "fnb": ">=0.0.0-0", "license": "MIT", "pubtime": "2026-09-01T10:00:00Z",
 		"image": map[string]any{"ref": "registry.example.com/acme/f:1.0.0", "digest": digest("1"), "platforms": map[string]any{
-			"linux/amd64": map[string]any{"digest": digest("2"), "size": 1200000.0}, "linux/arm64": map[string]any{"digest": digest("3"), "size": 1300000.0},
-		}},
+			"linux/amd64": map[string]any{"digest": digest("2"), "size": 1200000.0, "packages": 4711.0}, "linux/arm64": map[string]any{"digest": digest("3"), "size": 1300000.0},
+		}, "provenance": "https://slsa.dev/provenance/v1", "signedBy": []any{"SHA256:" + strings.Repeat("k", 43)}},
 		"run": map[string]any{
 			"fprocess": "shorten -q", "env": map[string]any{"write_timeout": "7s"}, "readOnlyRootFilesystem": true, "labels": map[string]any{"team": "text"}, "annotations": map[string]any{"topic": "mail"},
 			"secrets": []any{"api-key"}, "limits": map[string]any{"memory": "64Mi", "cpu": "100m"}, "requests": map[string]any{"memory": "32Mi", "cpu": "50m"},
