@@ -101,12 +101,12 @@ func Nothing(err error) bool {
 // is an error if it is named or no other has; else it is passed over, and passed says why. One
 // whose package list names nothing is passed over always.
 func Make(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
-	return makeAll(ctx, &making{p: p, write: replace, made: map[string][]int{}}, fns, named)
+	return makeAll(ctx, &making{p: p, write: true, made: map[string][]int{}}, fns, named)
 }
 
 // Try is Make, and writes nothing.
 func Try(ctx context.Context, p *pipeline.Pipeline, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
-	return makeAll(ctx, &making{p: p, write: differs, made: map[string][]int{}}, fns, named)
+	return makeAll(ctx, &making{p: p, made: map[string][]int{}}, fns, named)
 }
 
 func makeAll(ctx context.Context, m *making, fns []schema.Function, named bool) (all []Lock, passed []*pipeline.FunctionError, err error) {
@@ -154,7 +154,7 @@ func ask(p *policy.Policy, packages packaging.Packages) error {
 // A making is locks under way.
 type making struct {
 	p     *pipeline.Pipeline
-	write func(file string, data []byte) (changed bool, err error)
+	write bool // what is made
 	all   []Lock
 	made  map[string][]int // folder: the locks that were made there
 }
@@ -191,15 +191,8 @@ func (m *making) lock(ctx context.Context, fn schema.Function) error {
 	}
 	for name, data := range files {
 		l := Lock{Functions: []string{fn.Name}, Manager: packages.Manager, File: filepath.Join(packages.Dir, name)}
-		was, err := packagesOf(l.File)
-		if err != nil {
+		if err := m.put(&l, data); err != nil {
 			return err
-		}
-		if l.Changed, err = m.write(l.File, data); err != nil {
-			return err
-		}
-		if l.Changed {
-			l.Moves = sbom.Moves(was, packagesIn(name, data))
 		}
 		m.made[packages.Dir] = append(m.made[packages.Dir], len(m.all))
 		m.all = append(m.all, l)
@@ -221,47 +214,46 @@ func stageless(tmpl *templates.Template, lang string) error {
 	return err
 }
 
-// differs reports whether a lock is not what is there.
-func differs(file string, data []byte) (changed bool, err error) {
-	old, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+// put says how a lock differs from what is there, and writes it if that is wanted.
+func (m *making) put(l *Lock, data []byte) error {
+	if m.write {
+		if err := replaceable(l.File); err != nil {
+			return err
+		}
 	}
-	return !bytes.Equal(old, data), err
+	old, err := os.ReadFile(l.File)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if l.Changed = err != nil || !bytes.Equal(old, data); !l.Changed {
+		return nil
+	}
+	l.Moves = sbom.Moves(packagesIn(l.File, old), packagesIn(l.File, data))
+	if !m.write {
+		return nil
+	}
+	return disk.ReplaceFile(l.File, data, 0o644)
 }
 
-// packagesOf are the packages that a lock has which is there; of one that cannot be read there are none.
-func packagesOf(file string) ([]sbom.Package, error) {
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return packagesIn(filepath.Base(file), data), err
-}
-
-// packagesIn are the packages that a lock has.
-func packagesIn(name string, data []byte) []sbom.Package {
-	files, err := tree.New([]tree.Entry{tree.Bytes(name, data)})
+// packagesIn are the packages that a lock has; of one that cannot be read there are none.
+func packagesIn(file string, data []byte) []sbom.Package {
+	files, err := tree.New([]tree.Entry{tree.Bytes(filepath.Base(file), data)})
 	if err != nil {
 		return nil
 	}
 	return lockfiles.Read(files, ".").Packages
 }
 
-// replace writes a lock, unless it is what is there.
-func replace(file string, data []byte) (changed bool, err error) {
+// replaceable refuses what is no plain file: a link would have the template's words written to where it leads.
+func replaceable(file string) error {
 	switch info, err := os.Lstat(file); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return false, err
+		return err
 	case !info.Mode().IsRegular():
-		// A link would have the template's words written to where it leads.
-		return false, fmt.Errorf("%s is not a plain file, so fnb does not replace it", filepath.Base(file))
+		return fmt.Errorf("%s is not a plain file, so fnb does not replace it", filepath.Base(file))
 	}
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, data) {
-		return false, nil
-	}
-	return true, disk.ReplaceFile(file, data, 0o644)
+	return nil
 }
 
 // solve has the builder make the locks, and returns them by name.
