@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fnb/pipeline/effects"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/updates"
 )
@@ -63,7 +64,7 @@ func (g *globals) runUpdate(ctx context.Context, o *updateOptions, names []strin
 	if err != nil {
 		return err
 	}
-	u := &updateResult{Pins: []pins.Change{}, Files: []updatedFile{}}
+	u := &updateResult{Pins: []pins.Change{}, Files: []effects.File{}}
 	if u.Pins, err = n.Chosen(names); err != nil {
 		return err
 	}

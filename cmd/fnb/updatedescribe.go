@@ -13,7 +13,6 @@ import (
 	"fnb/internal/disk"
 	"fnb/pipeline/effects"
 	"fnb/pipeline/locks"
-	"fnb/templates"
 )
 
 // describedSince is the revision that a description compares with.
@@ -76,13 +75,10 @@ func (g *globals) describeUpdate(ctx context.Context, o *updateOptions, u *updat
 	if o.describe == "" || len(u.Pins)+len(u.Files)+len(u.Locks) == 0 {
 		return nil
 	}
-	c := &effects.Change{Pins: u.Pins, Unlocked: unlocked}
+	c := &effects.Change{Pins: u.Pins, Files: u.Files, Unlocked: unlocked}
 	for _, l := range u.Locks {
 		l.File = relative(l.File)
 		c.Locks = append(c.Locks, l)
-	}
-	for _, f := range u.Files {
-		c.Files = append(c.Files, effects.File{Path: f.Path, Action: f.Action, Beside: f.Beside, Conflict: f.Action == templates.StarterConflict})
 	}
 	var err error
 	if c.Functions, err = g.lookAtEffects(ctx, o); err != nil {

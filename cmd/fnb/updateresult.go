@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"fnb/internal/plain"
+	"fnb/pipeline/effects"
 	"fnb/pipeline/locks"
 	"fnb/pipeline/pins"
 	"fnb/pipeline/updates"
-	"fnb/templates"
 )
 
 // A conflictError names the files in which a person has to choose.
@@ -21,23 +21,16 @@ func (e *conflictError) Error() string {
 
 // An updateResult is what fnb update does: pins that move, and files that change.
 type updateResult struct {
-	Pins  []pins.Change `json:"pins"`
-	Files []updatedFile `json:"files"`
-	Locks []locks.Lock  `json:"locks,omitempty"` // with --packages
-}
-
-// An updatedFile is one file of a handler.
-type updatedFile struct {
-	Path   string `json:"path"`
-	Action string `json:"action"`
-	Beside string `json:"beside,omitempty"`
+	Pins  []pins.Change  `json:"pins"`
+	Files []effects.File `json:"files"`
+	Locks []locks.Lock   `json:"locks,omitempty"` // with --packages
 }
 
 // describe says which files change.
 func (u *updateResult) describe(merges []updates.Merge) {
 	for _, m := range merges {
 		for _, c := range m.Changes {
-			f := updatedFile{Path: relative(filepath.Join(m.Dir, filepath.FromSlash(c.File))), Action: c.Action}
+			f := effects.File{Path: relative(filepath.Join(m.Dir, filepath.FromSlash(c.File))), Action: c.Action}
 			if c.Beside != "" {
 				f.Beside = relative(filepath.Join(m.Dir, filepath.FromSlash(c.Beside)))
 			}
@@ -49,7 +42,7 @@ func (u *updateResult) describe(merges []updates.Merge) {
 func (u *updateResult) conflicts() error {
 	var files []string
 	for _, f := range u.Files {
-		if f.Action == templates.StarterConflict {
+		if f.Conflict() {
 			files = append(files, f.Path)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"fnb/pipeline/pins"
 	"fnb/sbom"
 	"fnb/schema"
+	"fnb/templates"
 )
 
 // A Change is what is proposed, and what comes of it.
@@ -30,11 +31,13 @@ type Change struct {
 
 // A File is one of a handler into which a changed starter was merged.
 type File struct {
-	Path     string
-	Action   string // as templates.StarterChange has it
-	Beside   string // the file with the template's; "" is none
-	Conflict bool   // a person has to choose
+	Path   string `json:"path"`
+	Action string `json:"action"`           // as templates.StarterChange has it
+	Beside string `json:"beside,omitempty"` // the file with the template's; "" is none
 }
+
+// Conflict reports whether a person has to choose.
+func (f *File) Conflict() bool { return f.Action == templates.StarterConflict }
 
 // A Function is one whose image is another.
 type Function struct {

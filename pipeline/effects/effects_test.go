@@ -29,7 +29,7 @@ func change() *Change {
 	}
 	return &Change{
 		Pins:     []pins.Change{{Kind: pins.Template, Name: hostile, Locked: &pins.Choice{Version: "1.0.0"}, Newest: &pins.Choice{Version: "1.1.0"}}},
-		Files:    []File{{Path: hostile, Action: "conflict", Conflict: true}},
+		Files:    []File{{Path: hostile, Action: "conflict"}},
 		Locks:    []locks.Lock{{Manager: "npm", File: hostile, Functions: []string{"a", "b", "c", "d", "e"}, Changed: true}, {Manager: "npm", File: "same"}},
 		Unlocked: errors.New(hostile),
 		Functions: []Function{

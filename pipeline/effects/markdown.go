@@ -38,7 +38,7 @@ func (c *Change) Title() string {
 func (c *Change) Doubts() (out []string) {
 	conflicts := 0
 	for _, f := range c.Files {
-		if f.Conflict {
+		if f.Conflict() {
 			conflicts++
 		}
 	}
@@ -122,7 +122,7 @@ func (c *Change) tellFiles(b *strings.Builder) {
 	var rows [][]string
 	for _, f := range c.Files {
 		what := plain.Markdown(f.Action)
-		if f.Conflict {
+		if f.Conflict() {
 			what = "**conflict**: choose between the marks"
 		}
 		if f.Beside != "" {
