@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fnb/images"
+	"fnb/internal/once"
 	"fnb/pipeline/contents"
 	"fnb/rebase"
 	"fnb/registry"
@@ -35,15 +36,10 @@ type Finder struct {
 
 	mu     sync.Mutex
 	hits   []*hit
-	unread []error            // images that could not be looked at
-	bases  map[string]error   // base images of hits: why they cannot be read; nil is that they can
-	inBase map[string]*inBase // by reference and platform
-}
-
-// An inBase is what was looked for in a base image, once for all images that are made of it.
-type inBase struct {
-	found *sbom.Package // nil where it is not there
-	err   error
+	unread []error          // images that could not be looked at
+	bases  map[string]error // base images of hits: why they cannot be read; nil is that they can
+	// inBase is what was looked for in base images, by reference and platform; nil where it is not there.
+	inBase once.Map[string, *sbom.Package]
 }
 
 // A Hit is an image that has what was looked for.
@@ -72,7 +68,8 @@ const atOnce = 8
 
 // Find looks at images. Unread is of each that could not be looked at, why; it does not end the search.
 func (f *Finder) Find(ctx context.Context, q Query, subjects []rebase.Subject) (hits []Hit, unread []error, err error) {
-	f.hits, f.unread, f.bases, f.inBase = nil, nil, map[string]error{}, map[string]*inBase{}
+	f.hits, f.unread, f.bases = nil, nil, map[string]error{}
+	f.inBase.Forget()
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for _, s := range subjects {
@@ -319,14 +316,7 @@ func (f *Finder) decidePackage(ctx context.Context, q Query, h *hit) error {
 // below is the package in a base image, of the platform of a hit; nil where it is not there.
 func (f *Finder) below(ctx context.Context, q Query, h *hit, ref string) (*sbom.Package, error) {
 	platform := images.PlatformOf(h.part.Descriptor)
-	key := ref + " " + platform.String()
-	known := f.inBase[key]
-	if known == nil {
-		known = &inBase{}
-		known.found, known.err = f.search(ctx, q, ref, platform)
-		f.inBase[key] = known
-	}
-	return known.found, known.err
+	return f.inBase.Get(ctx, ref+" "+platform.String(), func() (*sbom.Package, error) { return f.search(ctx, q, ref, platform) })
 }
 
 func (f *Finder) search(ctx context.Context, q Query, ref string, platform schema.Platform) (*sbom.Package, error) {
