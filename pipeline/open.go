@@ -84,7 +84,7 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 	if s.CompareOnly {
 		p.allow.Policy = nil // what is not used need not be allowed
 	}
-	p.attester = &attest.Attester{Wants: s.Destination.Attest, Signer: m.Signer, Registry: m.Registry, Layers: &scan.Cache{}}
+	p.attester = &attest.Attester{Wants: s.Destination.Attest, Signer: m.Signer, Registry: m.Registry, Layers: scan.Below(m.CacheDir)}
 	p.hidden = sync.OnceValue(p.secretFiles)
 	if !s.Pinning.Offline {
 		signatures.Registry = m.Registry
@@ -93,7 +93,6 @@ func New(stack *schema.Stack, s Settings, m Means) (*Pipeline, error) {
 		p.stats = packaging.OpenStatCache(filepath.Join(m.CacheDir, "stats"), dir)
 		p.history = history.Folder(filepath.Join(m.CacheDir, "builds"))
 		signatures.Known = p.history
-		p.attester.Layers.Dir = filepath.Join(m.CacheDir, "layers")
 	}
 	return p, nil
 }

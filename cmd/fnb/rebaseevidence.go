@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 
 	"fnb/images"
 	"fnb/pipeline"
@@ -15,11 +14,11 @@ import (
 
 // knownLayers are what fnb has found in layers of images on this machine.
 func (g *globals) knownLayers() *scan.Cache {
-	c := &scan.Cache{}
-	if dir, err := cacheDir(); err == nil { // without one nothing is remembered
-		c.Dir = filepath.Join(dir, "layers")
+	dir, err := cacheDir()
+	if err != nil {
+		dir = "" // without one nothing is remembered
 	}
-	return c
+	return scan.Below(dir)
 }
 
 // rebaseEvidence has an applier say of what it writes what is wanted. done closes the key.

@@ -36,6 +36,14 @@ type Cache struct {
 	known once.Map[v1.Hash, *layer]
 }
 
+// Below is a cache in its folder below one of caches; "" is the zero value.
+func Below(caches string) *Cache {
+	if caches == "" {
+		return &Cache{}
+	}
+	return &Cache{Dir: filepath.Join(caches, "layers")}
+}
+
 // layer returns what is in a layer.
 func (c *Cache) layer(ctx context.Context, l v1.Layer) (*layer, error) {
 	digest, err := l.Digest()
