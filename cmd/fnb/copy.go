@@ -75,15 +75,20 @@ func (g *globals) runCopy(ctx context.Context, sources []string, to string, inse
 	if len(all) > 1 && !isFolder && !strings.HasSuffix(to, "/") {
 		return hint(usagef("fnb copy", "%s is the name of one image, and there are %d to copy", plain.Quoted(to), len(all)), "copy them below a prefix: "+plain.ShellWord(to+"/"))
 	}
-	if err := distinct(all, to, isFolder); err != nil {
-		return err
+	if !isFolder {
+		if err := distinct(all, to); err != nil {
+			return err
+		}
 	}
 	var out []copied
 	for _, one := range all {
 		done, err := g.copyOne(ctx, c, one, to, bundle)
 		if err != nil {
+			if one.store != nil {
+				err = damaged(err)
+			}
 			if !is[*schema.ImageError](err) { // which has it already, without a password
-				err = fmt.Errorf("copying %s: %w", one.ref, one.damaged(err))
+				err = fmt.Errorf("copying %s: %w", one.ref, err)
 			}
 			return errors.Join(err, g.printCopied(out))
 		}

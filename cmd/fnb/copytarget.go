@@ -47,8 +47,8 @@ func folderOf(arg string) (dir string, ok bool, err error) {
 }
 
 // damaged says of what is wrong with a folder what to do with that one; for the image store of this machine another hint is true.
-func (c copying) damaged(err error) error {
-	if c.store == nil || !is[*images.DamagedError](err) && !is[*images.IndexError](err) {
+func damaged(err error) error {
+	if !is[*images.DamagedError](err) && !is[*images.IndexError](err) {
 		return err
 	}
 	return hint(&folderError{err}, "copy the images into a new folder where they come from, and carry that here: fnb copy SRC… oci:DIR")
@@ -60,12 +60,10 @@ type folderError struct{ err error }
 func (e *folderError) Error() string { return e.err.Error() }
 
 // distinct refuses two images that would have one name at their new place, where the second would take it from the first.
-func distinct(all []copying, to string, isFolder bool) error {
+// In a folder each keeps its whole name.
+func distinct(all []copying, to string) error {
 	from := map[string]string{}
 	for _, one := range all {
-		if isFolder {
-			return nil // there each keeps its whole name
-		}
 		target, err := below(one.ref, to)
 		if err != nil {
 			return err
@@ -85,7 +83,7 @@ func inFolder(dir string) (all []copying, err error) {
 	}
 	s, err := images.Open(dir)
 	if err != nil {
-		return nil, copying{store: &images.Store{}}.damaged(err)
+		return nil, damaged(err)
 	}
 	entries, err := s.List()
 	if err != nil {
