@@ -38,21 +38,20 @@ type build struct {
 	trusted    *authority.Trusted     // what each step is described with, for a builder that cannot do it; else nil
 }
 
-// run solves each platform and puts the results together.
+// run solves each platform and puts the results together. Nothing is solved before all images are described: a builder that
+// loses what was asked of it, and is asked for the same at once, can lose its graph or itself (moby/buildkit#3635).
 func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 	images := make([]*image, len(b.req.Platforms))
 	eg, egctx := errgroup.WithContext(ctx)
-	for i, p := range b.req.Platforms {
-		eg.Go(func() error {
-			img, err := b.platform(egctx, g, ociPlatform(p))
-			if err != nil {
-				id := platformString(ociPlatform(p))
-				b.first.CompareAndSwap(nil, &id)
-			}
-			images[i] = img
-			return err
-		})
+	b.each(eg, func(i int, p ocispecs.Platform) (err error) {
+		images[i], err = b.image(egctx, g, p)
+		return err
+	})
+	if err := eg.Wait(); err != nil {
+		return nil, err
 	}
+	eg, egctx = errgroup.WithContext(ctx)
+	b.each(eg, func(i int, _ ocispecs.Platform) error { return b.make(egctx, g, images[i]) })
 	var base map[string]string
 	eg.Go(func() error {
 		base = b.baseLabels(egctx, g, ociPlatform(b.req.Platforms[0]))
@@ -77,32 +76,50 @@ func (b *build) run(ctx context.Context, g gw.Client) (*gw.Result, error) {
 // An image is the result of one platform.
 type image struct {
 	platform ocispecs.Platform
-	ref      gw.Reference // nil for an empty image
+	def      *llb.Definition
+	ref      gw.Reference // nil for an empty image, and before it is made
 	config   []byte
 	layered  bool              // the watchdog's layer was put on top
 	base     []byte            // the base image's configuration, nil for scratch
 	labels   map[string]string // of this platform alone
 }
 
-func (b *build) platform(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
+// each does something for all platforms, and remembers which failed first.
+func (b *build) each(eg *errgroup.Group, do func(i int, p ocispecs.Platform) error) {
+	for i, platform := range b.req.Platforms {
+		p := ociPlatform(platform)
+		eg.Go(func() error {
+			err := do(i, p)
+			if err != nil {
+				id := platformString(p)
+				b.first.CompareAndSwap(nil, &id)
+			}
+			return err
+		})
+	}
+}
+
+// make makes an image that is described, and what is tested before it and beside it.
+func (b *build) make(ctx context.Context, g gw.Client, img *image) (err error) {
 	if b.req.Test != "" {
-		if err := b.test(ctx, g, p, b.req.Test); err != nil {
-			return nil, err
+		if err := b.test(ctx, g, img.platform, b.req.Test); err != nil {
+			return err
 		}
 	}
 	if b.req.Beside == "" {
-		return b.image(ctx, g, p)
+		img.ref, err = b.solve(ctx, g, img.def)
+		return err
 	}
-	var img *image
 	eg, egctx := errgroup.WithContext(ctx)
-	eg.Go(func() error { return b.test(egctx, g, p, b.req.Beside) })
+	eg.Go(func() error { return b.test(egctx, g, img.platform, b.req.Beside) })
 	eg.Go(func() (err error) {
-		img, err = b.image(egctx, g, p)
+		img.ref, err = b.solve(egctx, g, img.def)
 		return err
 	})
-	return img, eg.Wait()
+	return eg.Wait()
 }
 
+// image describes an image.
 func (b *build) image(ctx context.Context, g gw.Client, p ocispecs.Platform) (*image, error) {
 	stage, err := b.describe(ctx, g, p, b.req.Target)
 	if err != nil {
@@ -119,7 +136,11 @@ func (b *build) image(ctx context.Context, g gw.Client, p ocispecs.Platform) (*i
 			return nil, err
 		}
 	}
-	img.ref, err = b.solve(ctx, g, p, st, b.timed)
+	if img.def, err = b.define(ctx, g, p, st); err == nil && b.timed {
+		if err = layertimes.Set(img.def, b.req.epoch()); errors.Is(err, layertimes.ErrImpossible) {
+			b.untimed.Store(true)
+		}
+	}
 	return img, err
 }
 
@@ -129,22 +150,16 @@ func (b *build) test(ctx context.Context, g gw.Client, p ocispecs.Platform, targ
 	if err != nil {
 		return err
 	}
-	_, err = b.solve(ctx, g, p, stage.state, false)
+	def, err := b.define(ctx, g, p, stage.state)
+	if err == nil {
+		_, err = b.solve(ctx, g, def)
+	}
 	return err
 }
 
-// solve has the builder make a state, and returns when that is done. An empty one
-// has a nil reference. Its layers have one time if that is wanted.
-func (b *build) solve(ctx context.Context, g gw.Client, p ocispecs.Platform, st llb.State, timed bool) (gw.Reference, error) {
-	def, err := b.define(ctx, g, p, st)
-	if err == nil && timed {
-		if err = layertimes.Set(def, b.req.epoch()); errors.Is(err, layertimes.ErrImpossible) {
-			b.untimed.Store(true)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
+// solve has the builder make what is described, and returns when that is done. An empty one
+// has a nil reference.
+func (b *build) solve(ctx context.Context, g gw.Client, def *llb.Definition) (gw.Reference, error) {
 	imports, err := cacheImports(g)
 	if err != nil {
 		return nil, err

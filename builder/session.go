@@ -97,7 +97,10 @@ func (c *Client) Session(ctx context.Context, r SessionRequest, do func(context.
 // Make makes the session's image, and returns its files and its configuration. An empty
 // image has no files: the reference is nil.
 func (s *Session) Make(ctx context.Context) (gw.Reference, []byte, error) {
-	img, err := s.image.platform(ctx, s.Gateway, s.platform())
+	img, err := s.image.image(ctx, s.Gateway, s.platform())
+	if err == nil {
+		err = s.image.make(ctx, s.Gateway, img)
+	}
 	if err != nil || img.ref == nil {
 		return nil, nil, err
 	}
@@ -110,16 +113,17 @@ func (s *Session) Make(ctx context.Context) (gw.Reference, []byte, error) {
 func (s *Session) Stage(ctx context.Context) (ref gw.Reference, config []byte, last steps.Step, err error) {
 	p := s.platform()
 	stage, err := s.image.describe(ctx, s.Gateway, p, s.image.req.Target)
-	if err == nil {
-		ref, err = s.image.solve(ctx, s.Gateway, p, stage.state, false)
-	}
-	if err != nil || ref == nil {
+	if err != nil {
 		return nil, nil, last, err
 	}
 	def, err := s.image.define(ctx, s.Gateway, p, stage.state)
 	if err == nil {
-		last, err = steps.Last(ctx, s.Gateway, def)
+		ref, err = s.image.solve(ctx, s.Gateway, def)
 	}
+	if err != nil || ref == nil {
+		return nil, nil, last, err
+	}
+	last, err = steps.Last(ctx, s.Gateway, def)
 	return ref, stage.config, last, err
 }
 
