@@ -31,7 +31,7 @@ linters = bin/tools/golangci-lint bin/tools/govulncheck
 grown   = ./internal/plain ./schema ./schema/runtimes ./templates ./packaging ./packaging/lists ./registry ./sbom/locks ./store/records ./store/site
 rivals  = bin/tools/ko
 
-.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign oracles standins layers engines vm emulation vet vet-others lint test test-race test-emulation vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-fleet bench-templates bench-sbom bench-watchdog clean
+.PHONY: help hooks build install uninstall release release-files release-image release-test watchdog setup tools axe cfn serverless sbom sigstore kubernetes sign scanners standins layers engines vm emulation vet vet-others lint test test-race test-emulation vulncheck fuzz demo docs site bench bench-kubernetes bench-rooms bench-run bench-fleet bench-templates bench-sbom bench-watchdog clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1@\2/p' $(MAKEFILE_LIST) | while IFS=@ read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -168,12 +168,13 @@ $(rivals): tools/bench/go.mod tools/bench/go.sum
 	@touch $(rivals)
 
 # All of these are kept in the user's cache folder, so that another checkout need not compile them.
-compiled = @mkdir -p bin/tools; programs=$$(tools/compile fnb-sign $(addprefix sign=,$(1))); ln -sf $(foreach p,$(1),"$$programs/$(notdir $(p))") bin/tools/
+compiled = @mkdir -p bin/tools; programs=$$(tools/compile fnb-$(1) $(addprefix $(1)=,$(2))); ln -sf $(foreach p,$(2),"$$programs/$(notdir $(p))") bin/tools/
 sign: ## compile cosign and oras, which tests are skipped without; the first time takes 5 minutes of one processor
-	$(call compiled,github.com/sigstore/cosign/v3/cmd/cosign oras.land/oras/cmd/oras)
+	$(call compiled,sign,github.com/sigstore/cosign/v3/cmd/cosign oras.land/oras/cmd/oras)
 
-oracles: sbom ## compile osv-scanner beside syft, to hold fnb sbom and fnb audit against them; the first time takes 3 minutes, after make sign
-	$(call compiled,github.com/google/osv-scanner/v2/cmd/osv-scanner)
+scanners: sbom ## compile osv-scanner and grype, and fetch syft, which read what fnb sbom and fnb audit read; the first time takes 6 minutes, after make sign
+	$(call compiled,sign,github.com/google/osv-scanner/v2/cmd/osv-scanner)
+	$(call compiled,grype,github.com/anchore/grype/cmd/grype ./grypedb)
 
 kubernetes: setup ## compile Kubernetes, which tests are skipped without; the first time takes 13 minutes of one processor
 	@tools/kubernetes/install
@@ -216,7 +217,7 @@ beside = @$(if $(strip $(1)),$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/d
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
 	$(call beside,setup axe cfn serverless sbom sigstore,build)
-	$(call beside,layers $(call required,vm),tools $(call required,sign) vet)
+	$(call beside,layers $(call required,vm),tools $(call required,sign) $(call required,scanners) vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...
 	$(call beside,$(call required,kubernetes),test-race)
@@ -275,7 +276,7 @@ bench-templates: standins ## measure the templates beside the servers that peopl
 	@tools/setup wrk
 	go test ./cmd/fnb -run '^$$' -bench '^BenchmarkTemplates$$' -benchtime 1x -timeout 60m -update
 
-bench-sbom: standins oracles ## hold fnb sbom against syft and osv-scanner, and write docs/benchmarks.md; some minutes
+bench-sbom: standins scanners ## hold fnb sbom against syft and osv-scanner, and write docs/benchmarks.md; some minutes
 	FNB_REQUIRE=oracles go test ./cmd/fnb -vet=off -run '^TestOracles$$' -timeout 30m -update
 
 bench-watchdog: ## measure the watchdog with wrk, against its upstream and a ReverseProxy; some minutes

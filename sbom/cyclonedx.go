@@ -84,6 +84,15 @@ const (
 	propCommit    = "fnb:commit"
 )
 
+// Trivy looks for holes of the source package where it is told of it so. It writes the epoch and the release of a version by
+// themselves, and takes them in one.
+const (
+	trivySource  = "aquasecurity:trivy:SrcName"
+	trivyVersion = "aquasecurity:trivy:SrcVersion"
+	trivyRelease = "aquasecurity:trivy:SrcRelease"
+	trivyEpoch   = "aquasecurity:trivy:SrcEpoch"
+)
+
 // CycloneDX writes the document as CycloneDX 1.6 in JSON. The same document is the same bytes.
 func (d *Document) CycloneDX() ([]byte, error) {
 	d.Sort()
@@ -215,7 +224,7 @@ func (p *Package) cdx() cdxComponent {
 		direct = "true"
 	}
 	source := strings.TrimSpace(p.Source.Name + " " + p.Source.Version)
-	c.Properties = properties(propDirect, direct, propEcosystem, p.Ecosystem, propEvidence, string(p.Evidence), propSource, source)
+	c.Properties = properties(propDirect, direct, propEcosystem, p.Ecosystem, propEvidence, string(p.Evidence), propSource, source, trivySource, p.Source.Name, trivyVersion, p.Source.Version)
 	for _, w := range p.Where[:min(len(p.Where), maxTold)] {
 		c.Properties = append(c.Properties, cdxNamedValue{propWhere, w})
 	}

@@ -13,7 +13,7 @@ func TestGrowth(t *testing.T) {
 	var readers []growth.Reader
 	for _, c := range []struct{ what, before, part, after string }{
 		{"packages of SPDX", `{"spdxVersion":"SPDX-2.3","packages":[{}`, `,{"SPDXID":"p#","name":"a","versionInfo":"1","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@#"}]}`, `]}`},
-		{"one package of SPDX", `{"spdxVersion":"SPDX-2.3","packages":[{}`, `,{"SPDXID":"p","name":"a","versionInfo":"1","sourceInfo":"#","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]}`, `]}`},
+		{"one package of SPDX", `{"spdxVersion":"SPDX-2.3","packages":[{}`, `,{"SPDXID":"p","name":"a","versionInfo":"1","comment":"#","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]}`, `]}`},
 		{"relationships", `{"spdxVersion":"SPDX-2.3","packages":[{"SPDXID":"p","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]}],"relationships":[{}`, `,{"spdxElementId":"p","relatedSpdxElement":"p","relationshipType":"DEPENDS_ON"}`, `]}`},
 		{"references", `{"spdxVersion":"SPDX-2.3","packages":[{"SPDXID":"p","externalRefs":[{}`, `,{"referenceType":"x"}`, `]}]}`},
 		{"licences", `{"spdxVersion":"SPDX-2.3","hasExtractedLicensingInfos":[{}`, `,{"licenseId":"#","name":"x"}`, `]}`},

@@ -86,8 +86,8 @@ func readSPDX(data []byte) (Document, error) {
 				p.Hashes = append(p.Hashes, Hash{"SHA-" + n, c.Value})
 			}
 		}
-		p.retell(s.SourceInfo)
-		if source, ok := strings.CutPrefix(s.Comment, "built from the source package "); ok {
+		p.retell(s.Comment)
+		if source, ok := strings.CutPrefix(s.SourceInfo, builtFrom); ok {
 			p.Source.Name, p.Source.Version, _ = strings.Cut(source, " ")
 		}
 		purls[s.SPDXID], at[s.SPDXID] = purl, len(d.Packages)
@@ -339,8 +339,17 @@ func (c *cdxComponent) read() Package {
 	for _, h := range c.Hashes {
 		p.Hashes = append(p.Hashes, Hash(h))
 	}
-	if s := told[propSource]; s != "" {
-		p.Source.Name, p.Source.Version, _ = strings.Cut(s, " ")
+	switch {
+	case told[propSource] != "":
+		p.Source.Name, p.Source.Version, _ = strings.Cut(told[propSource], " ")
+	case told[trivySource] != "":
+		p.Source = Source{told[trivySource], told[trivyVersion]}
+		if release := told[trivyRelease]; release != "" {
+			p.Source.Version += "-" + release
+		}
+		if epoch := told[trivyEpoch]; epoch != "" {
+			p.Source.Version = epoch + ":" + p.Source.Version
+		}
 	}
 	if c.Supplier != nil {
 		p.Supplier = c.Supplier.Name

@@ -197,12 +197,12 @@ func (w *spdxWriter) packages() {
 		id := "SPDXRef-" + slug(p.Ecosystem+"-"+p.Name, 80) + "-" + p.key()
 		w.ids[p.PURL] = cmp.Or(w.ids[p.PURL], id)
 		s := plainPackage(id, p.Name, p.Version)
-		s.Purpose, s.ExternalRefs, s.SourceInfo = "LIBRARY", purlRef(p.PURL), p.told()
+		s.Purpose, s.ExternalRefs, s.Comment = "LIBRARY", purlRef(p.PURL), p.told()
 		if p.Supplier != "" {
 			s.Supplier = "Organization: " + p.Supplier
 		}
 		if p.Source.Name != "" {
-			s.Comment = "built from the source package " + p.Source.Name + " " + p.Source.Version
+			s.SourceInfo = strings.TrimSpace(builtFrom + p.Source.Name + " " + p.Source.Version)
 		}
 		for _, h := range p.Hashes {
 			if a := strings.ReplaceAll(h.Algorithm, "-", ""); a == "SHA1" || a == "SHA256" || a == "SHA384" || a == "SHA512" {
@@ -234,6 +234,9 @@ func (p *Package) key() string {
 	sum := sha256.Sum256([]byte(p.Ecosystem + "\x00" + p.Name + "\x00" + p.Version + "\x00" + p.PURL))
 	return hex.EncodeToString(sum[:6])
 }
+
+// builtFrom is how Trivy tells of a source package, whose holes it then looks for.
+const builtFrom = "built package from: "
 
 // told says how a package is known.
 func (p *Package) told() string {

@@ -116,6 +116,23 @@ func TestReadOthers(t *testing.T) {
 	}
 }
 
+// Trivy writes a source package in its own way, in each format.
+func TestReadTrivy(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]sbom.Source{
+		`{"spdxVersion":"SPDX-2.3","packages":[{"name":"libc6","SPDXID":"x","versionInfo":"2.36-9","sourceInfo":"built package from: glibc 1:2.36-8","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12"}]}]}`:                                                                                                                 {Name: "glibc", Version: "1:2.36-8"},
+		`{"bomFormat":"CycloneDX","components":[{"bom-ref":"x","name":"libc6","version":"2.36-9","purl":"pkg:deb/debian/libc6@2.36-9?distro=debian-12","properties":[{"name":"aquasecurity:trivy:SrcEpoch","value":"1"},{"name":"aquasecurity:trivy:SrcName","value":"glibc"},{"name":"aquasecurity:trivy:SrcRelease","value":"8"},{"name":"aquasecurity:trivy:SrcVersion","value":"2.36"}]}]}`: {Name: "glibc", Version: "1:2.36-8"},
+	} {
+		d, err := sbom.Read([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Packages) != 1 || d.Packages[0].Source != want {
+			t.Errorf("%s: %+v", in, d.Packages)
+		}
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

@@ -31,11 +31,13 @@ func TestOracles(t *testing.T) {
 	if !servers.Required("oracles") {
 		t.Skip("make bench-sbom")
 	}
-	scanner, syft, err := checkers.Oracles()
+	scanners, err := checkers.Scanners()
+	servers.Require(t, "oracles", err)
+	syft, err := checkers.Syft()
 	servers.Require(t, "oracles", err)
 	r, err := shared()
 	servers.Require(t, "buildkit", err)
-	o := &oracles{scanner: scanner, syft: syft, fnb: filepath.Join(r.bin, "fnb"), dir: t.TempDir()}
+	o := &oracles{scanner: filepath.Join(scanners, "osv-scanner"), syft: syft, fnb: filepath.Join(r.bin, "fnb"), dir: t.TempDir()}
 	o.env = append(os.Environ(), "HOME="+t.TempDir(), "FNB_CONFIG="+r.config, "FNB_BUILDER_ROOT="+r.builder, "FNB_PROGRESS=plain", "SYFT_CHECK_FOR_APP_UPDATE=false")
 	files, err := txtar.ParseFile("testdata/oracles.txtar")
 	fixture.Must(t, err)

@@ -191,8 +191,8 @@ func TestScripts(t *testing.T) {
 				return hasSigning()
 			case "vm":
 				return hasMachines()
-			case "oracles":
-				return hasOracles()
+			case "scanners":
+				return hasScanners()
 			case "emulation":
 				return hasEmulation()
 			}
@@ -206,7 +206,7 @@ func TestScripts(t *testing.T) {
 			"attach": cmdAttach, "attached": cmdAttached, "listing": r.cmdListing,
 			"awaits": cmdAwaits, "frontend": cmdFrontend, "steady": r.cmdSteady, "process": cmdProcess, "socket": cmdSocket,
 			"github": cmdGitHub, "harmless": cmdHarmless, "terminal": cmdTerminal, "talk": cmdTalk, "aged": cmdAged, "upper": cmdUpper, "mounted": cmdMounted,
-			"gitlabapi": cmdGitLabAPI, "pullsapi": cmdPullsAPI, "renovate": cmdRenovate, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "oracles": cmdOracles, "referrers": cmdReferrers, "tried": cmdTried,
+			"gitlabapi": cmdGitLabAPI, "pullsapi": cmdPullsAPI, "renovate": cmdRenovate, "gitrev": cmdGitRev, "kubernetes": r.cmdKubernetes, "engine": r.cmdEngine, "openfaas": cmdOpenFaaS, "statusserver": cmdStatusServer, "sameimage": cmdSameImage, "signing": cmdSigning, "scanners": cmdScanners, "referrers": cmdReferrers, "tried": cmdTried,
 			"machine": r.cmdMachine, "emulation": cmdEmulation,
 		},
 	})

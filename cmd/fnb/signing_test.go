@@ -5,7 +5,6 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
@@ -34,23 +33,23 @@ func cmdSigning(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+dir)
 }
 
-// hasOracles is the condition "oracles": osv-scanner and syft are there. If they are required and are not, it is an error.
-func hasOracles() (bool, error) {
-	_, _, err := checkers.Oracles()
-	if err != nil && servers.Required("oracles") {
+// hasScanners is the condition "scanners": osv-scanner and grype are there. If they are required and are not, it is an error.
+func hasScanners() (bool, error) {
+	_, err := checkers.Scanners()
+	if err != nil && servers.Required("scanners") {
 		return false, err
 	}
 	return err == nil, nil
 }
 
-// cmdOracles: oracles puts osv-scanner into PATH.
-func cmdOracles(ts *testscript.TestScript, neg bool, args []string) {
+// cmdScanners: scanners puts osv-scanner, grype and what makes a database for grype into PATH.
+func cmdScanners(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
-		ts.Fatalf("usage: oracles")
+		ts.Fatalf("usage: scanners")
 	}
-	scanner, _, err := checkers.Oracles()
+	dir, err := checkers.Scanners()
 	ts.Check(err)
-	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+filepath.Dir(scanner))
+	ts.Setenv("PATH", ts.Getenv("PATH")+string(os.PathListSeparator)+dir)
 }
 
 // cmdReferrers: referrers VAR starts a registry that has the referrers API, go-containerregistry's.

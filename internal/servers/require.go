@@ -12,8 +12,8 @@ import (
 // comma-separated list, names the server. The names are git, registry, registries
 // (Debian's, and nginx before one), buildkit, runc, rootless, bases, chromium, ssh,
 // kubernetes, cfn, serverless, openssl, engines (Debian's Docker Engine and podman), vm (Debian's QEMU and kernel),
-// emulation (Debian's QEMU for programs of linux/arm64), sign (cosign and oras), oracles (osv-scanner
-// and syft) and sigstore (its library for JavaScript).
+// emulation (Debian's QEMU for programs of linux/arm64), sign (cosign and oras), scanners (osv-scanner
+// and grype), oracles (those, and syft, for the bench of SBOMs) and sigstore (its library for JavaScript).
 func Require(tb testing.TB, name string, err error) {
 	tb.Helper()
 	if err == nil {

@@ -241,7 +241,7 @@ func TestImage(t *testing.T) {
 	for _, p := range found.Packages {
 		switch p.Name {
 		case "libc6":
-			if p.PURL != "pkg:deb/debian/libc6@2.36-9%2Bdeb12u1?arch=amd64&distro=debian-12" || p.Source != (sbom.Source{Name: "glibc", Version: "2.36-9"}) {
+			if p.PURL != "pkg:deb/debian/libc6@2.36-9%2Bdeb12u1?arch=amd64&distro=debian-12&upstream=glibc%402.36-9" || p.Source != (sbom.Source{Name: "glibc", Version: "2.36-9"}) {
 				t.Errorf("%+v", p)
 			}
 		case "zlib1g":
@@ -297,7 +297,7 @@ func TestApk(t *testing.T) {
 	if got := strings.Join(names(found), ","); got != "Alpine:v3.20 libcrypto3 3.3.1-r0,Alpine:v3.20 musl 1.2.5-r0" {
 		t.Error(got)
 	}
-	if p := found.Packages[0]; p.Source.Name != "openssl" || p.PURL != "pkg:apk/alpine/libcrypto3@3.3.1-r0?arch=x86_64&distro=alpine-3.20.1" {
+	if p := found.Packages[0]; p.Source.Name != "openssl" || p.PURL != "pkg:apk/alpine/libcrypto3@3.3.1-r0?arch=x86_64&distro=alpine-3.20.1&upstream=openssl" {
 		t.Errorf("%+v", p)
 	}
 	found = find(t, files{"var/lib/dpkg/status": "Package: a\nVersion: 1\n"})

@@ -170,5 +170,12 @@ func (f *finder) finish(p *sbom.Package) {
 	if s.Version != "" {
 		distro += "-" + s.Version
 	}
-	p.PURL = sbom.PURL(kind, s.ID, p.Name, p.Version, map[string]string{"arch": p.PURL, "distro": distro})
+	upstream := "" // scanners look for holes of the source package, if they are told of it
+	switch {
+	case p.Source.Version != "" && p.Source.Version != p.Version:
+		upstream = p.Source.Name + "@" + p.Source.Version
+	case p.Source.Name != p.Name:
+		upstream = p.Source.Name
+	}
+	p.PURL = sbom.PURL(kind, s.ID, p.Name, p.Version, map[string]string{"arch": p.PURL, "distro": distro, "upstream": upstream})
 }

@@ -1,4 +1,4 @@
-// Package checkers finds programs of others that check what fnb makes, such as [Signing] and [Oracles]. The error of
+// Package checkers finds programs of others that check what fnb makes, such as [Signing] and [Scanners]. The error of
 // each says which target of the Makefile gets it.
 package checkers
 
@@ -80,13 +80,19 @@ func Signing() (string, error) {
 	return filepath.Dir(oras), err
 }
 
-// Oracles returns the paths of osv-scanner and syft, which say what is in an image, too.
-func Oracles() (scanner, syft string, err error) {
-	if scanner, err = of("make oracles", "bin", "tools", "osv-scanner"); err == nil {
-		syft, err = of("make oracles", "tools", "sbom", "venv", "bin", "syft")
+// Scanners returns the folder that has osv-scanner, grype and grypedb, which makes a database for grype.
+func Scanners() (string, error) {
+	scanner, err := of("make scanners", "bin", "tools", "osv-scanner")
+	for _, name := range []string{"grype", "grypedb"} {
+		if err == nil {
+			_, err = of("make scanners", "bin", "tools", name)
+		}
 	}
-	return scanner, syft, err
+	return filepath.Dir(scanner), err
 }
+
+// Syft returns the path of syft, which says what is in an image.
+func Syft() (string, error) { return of("make sbom", "tools", "sbom", "venv", "bin", "syft") }
 
 // Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
 func Kubernetes() (string, error) {
