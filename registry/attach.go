@@ -188,7 +188,7 @@ func (s *session) hasAPI() bool {
 func (s *session) lacksAPI() { s.client.noReferrers.Store(s.ref.repo.RegistryStr(), true) }
 
 // list sees to it that a registry that did not say so lists what was attached: one that has the API is
-// asked, the others get the tag. Others may write that too, so it is looked at again.
+// asked, the others get the tag.
 func (s *session) list(ctx context.Context, subject v1.Hash, descs []v1.Descriptor) error {
 	if s.hasAPI() {
 		got, api, err := s.api(ctx, subject.String(), "")
@@ -201,38 +201,66 @@ func (s *session) list(ctx context.Context, subject v1.Hash, descs []v1.Descript
 	}
 	unlock := s.client.listing.lock(s.ref.repo.String() + "@" + subject.String())
 	defer unlock()
+	return s.tagAll(ctx, subject, descs)
+}
+
+// tagAll puts entries into the tag that stands in for the referrers API. Others may write it at the same time, and registries
+// write it whatever it has become since it was read. So it is read right before it is written, and again
+// after twice the time that this took: whoever had read what was there before has then written as well, if that is not
+// much slower. What was in a list once, of whoever, and is not in the next one is put into it again.
+//
+// What a slower writer puts back later cannot be seen, nor that somebody has taken an entry out on purpose at that moment.
+func (s *session) tagAll(ctx context.Context, subject v1.Hash, descs []v1.Descriptor) error {
+	seen := descs
+	var pause time.Duration
 	for try := range maxListings {
-		if try > 1 { // the first look finds nothing wrong
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(rand.N(time.Duration(try) * 20 * time.Millisecond)):
-			}
+		if try > 1 { // those who meet again must not go on at one pace
+			pause += rand.N(time.Duration(try) * 20 * time.Millisecond)
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		began := time.Now()
 		index, err := s.tag(ctx, subject)
 		if err != nil {
 			return err
 		}
-		if hasAll(index.Manifests, descs) {
+		seen = union(seen, index.Manifests)
+		all := union(index.Manifests, seen)
+		if len(all) == len(index.Manifests) {
 			return nil
 		}
-		for _, d := range descs {
-			if !has(index.Manifests, d) {
-				index.Manifests = append(index.Manifests, d)
-			}
-		}
+		index.Manifests = all
 		raw, err := json.Marshal(index)
 		if err != nil {
 			return err
 		}
-		if len(index.Manifests) > maxReferrers || len(raw) > images.MaxManifest {
-			return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Count: len(index.Manifests)}
+		if len(all) > maxReferrers || len(raw) > images.MaxManifest {
+			return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Count: len(all)}
 		}
 		if _, err := s.do(ctx, http.MethodPut, "manifests/"+fallbackTag(subject), &content{raw: raw, mediaType: string(types.OCIImageIndex)}, http.StatusCreated, http.StatusOK, http.StatusAccepted); err != nil {
 			return err
 		}
+		pause = 2 * time.Since(began)
 	}
 	return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Lost: descs[0].Digest.String()}
+}
+
+// union is one list with the entries of another one that it lacks behind its own.
+func union(all, more []v1.Descriptor) []v1.Descriptor {
+	there := map[v1.Hash]bool{}
+	for _, d := range all {
+		there[d.Digest] = true
+	}
+	out := slices.Clip(all)
+	for _, d := range more {
+		if !there[d.Digest] {
+			there[d.Digest], out = true, append(out, d)
+		}
+	}
+	return out
 }
 
 func hasAll(all, some []v1.Descriptor) bool {
