@@ -186,7 +186,8 @@ layers: setup
 standins: setup build tools ## make the stand-ins for base images, where the registries cannot be reached
 	go run ./internal/servers/up -prepare
 
-engines: ## unpack Debian's Docker Engine and podman for the tests, once, without installing them
+engines: ## unpack Debian's Docker Engine and podman for the tests, and compile today's, once, without installing them; 3 minutes of one processor
+	$(call compiled,docker,github.com/moby/moby/v2/cmd/dockerd $(addprefix github.com/containerd/containerd/v2/cmd/,containerd containerd-shim-runc-v2 ctr))
 	FNB_REQUIRE=engines go test -count=1 -vet=off ./internal/servers/engines
 
 vm: ## unpack Debian's QEMU and kernel for the tests, once, without installing them
@@ -217,7 +218,7 @@ beside = @$(if $(strip $(1)),$(MAKE) $(1) & beside=$$!; trap 'kill $$beside 2>/d
 test: export FNB_SCREENSHOTS ?= $(CURDIR)/.screenshots
 test: ## run every test, against real servers, under the race detector
 	$(call beside,setup axe cfn serverless sbom sigstore,build)
-	$(call beside,layers $(call required,vm),tools $(call required,sign) $(call required,scanners) vet)
+	$(call beside,layers $(call required,vm),tools $(call required,sign) $(call required,scanners) $(call required,engines) vet)
 	@$(MAKE) standins
 	go -C tools/release test ./...
 	$(call beside,$(call required,kubernetes),test-race)

@@ -150,7 +150,9 @@ func (c *Client) meet(workers []*client.WorkerInfo) {
 		if types := w.Labels[protocol.CachesLabel]; types != "" {
 			c.caches = strings.Split(types, ",")
 		}
-		c.network = w.Labels[protocol.NetworkLabel]
+		if c.docker == nil { // an engine gives steps its bridge, whatever the label says
+			c.network = w.Labels[protocol.NetworkLabel]
+		}
 		c.trusts = w.Labels[protocol.TrustLabel] != ""
 		for _, p := range w.Platforms {
 			if len(c.lists) == 0 {
@@ -230,7 +232,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	for _, w := range workers {
 		info.Snapshotter = w.Labels["org.mobyproject.buildkit.worker.snapshotter"]
 		info.Executor = w.Labels["org.mobyproject.buildkit.worker.executor"]
-		info.Network = w.Labels[protocol.NetworkLabel]
+		info.Network = c.network
 		for _, p := range w.Platforms {
 			s := platformString(p)
 			if !slices.Contains(info.Platforms, s) {

@@ -50,6 +50,10 @@ func attach(opt *client.SolveOpt, req *Request, refs ...string) error {
 	return nil
 }
 
+// engineExporter gives a Docker Engine an image. It has it in both of its stores, and writes names in full there, without which
+// the engine does not find them again ("docker.io/library/hello:1").
+const engineExporter = "moby"
+
 // export says where the image goes. What it returns is to be called after the
 // solve.
 func export(opt *client.SolveOpt, req *Request, keeps engine.Store) (release func(), err error) {
@@ -91,10 +95,9 @@ func export(opt *client.SolveOpt, req *Request, keeps engine.Store) (release fun
 	case out.Docker != nil:
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterDocker, Attrs: attrs, Output: fileOutput(out.Docker)}}
 	case out.Engine && keeps == engine.Drivers:
-		opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": attrs["name"]}}}
+		opt.Exports = []client.ExportEntry{{Type: engineExporter, Attrs: map[string]string{"name": attrs["name"]}}}
 	case out.Engine:
-		attrs["store"], attrs["push"], attrs["unpack"] = "true", "false", "true"
-		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+		opt.Exports = []client.ExportEntry{{Type: engineExporter, Attrs: attrs}}
 	case out.Local != "":
 		opt.Exports = []client.ExportEntry{{Type: client.ExporterLocal, OutputDir: out.Local}}
 	case out.Tar != nil:
@@ -104,10 +107,15 @@ func export(opt *client.SolveOpt, req *Request, keeps engine.Store) (release fun
 }
 
 // rewriting says whether exporters set the times of layers. That is part of an image: they keep a note of it at each layer.
+// An engine cannot unpack an image of which it does, and unpacks it when a container is made of it.
 func rewriting(exports []client.ExportEntry, wanted bool) {
 	for _, e := range exports {
-		if e.Attrs["rewrite-timestamp"] != "" {
-			e.Attrs["rewrite-timestamp"] = strconv.FormatBool(wanted)
+		if e.Attrs["rewrite-timestamp"] == "" {
+			continue
+		}
+		e.Attrs["rewrite-timestamp"] = strconv.FormatBool(wanted)
+		if e.Type == engineExporter {
+			e.Attrs["unpack"] = strconv.FormatBool(!wanted)
 		}
 	}
 }

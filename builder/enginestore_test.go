@@ -11,14 +11,14 @@ import (
 // An engine is given an image in the way that it has.
 func TestExportToEngine(t *testing.T) {
 	t.Parallel()
-	for keeps, want := range map[engine.Store]string{engine.Drivers: "moby", engine.Containerd: client.ExporterImage, engine.Unknown: client.ExporterImage} {
+	for keeps, timed := range map[engine.Store]string{engine.Drivers: "", engine.Containerd: "true", engine.Unknown: "true"} {
 		var opt client.SolveOpt
 		release, err := export(&opt, &Request{Output: Output{Engine: true, Names: []string{"a:1", "b:2"}}}, keeps)
 		if err != nil {
 			t.Fatal(err)
 		}
 		release()
-		if got := opt.Exports[0]; got.Type != want || got.Attrs["name"] != "a:1,b:2" || got.Attrs["push"] == "true" {
+		if got := opt.Exports[0]; got.Type != "moby" || got.Attrs["name"] != "a:1,b:2" || got.Attrs["rewrite-timestamp"] != timed || got.Attrs["push"] != "" {
 			t.Errorf("%q: %+v", keeps, got)
 		}
 	}

@@ -58,7 +58,7 @@ func hardened() []string {
 // TestDockerReads has a Docker Engine and its containerd load an image and run it.
 func TestDockerReads(t *testing.T) {
 	t.Parallel()
-	d := engines.DockerFor(t)
+	d := engines.DockerFor(t, engines.DockerOptions{})
 	version := done(t, d.Command(t.Context(), "version", "--format", "{{.Server.Version}}"))
 	containerd := done(t, d.Command(t.Context(), "version", "--format", `{{range .Server.Components}}{{if eq .Name "containerd"}}{{.Version}}{{end}}{{end}}`))
 	file, name := archive(t)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,7 +31,9 @@ type containerEngine interface {
 
 // cmdEngine has a script use a container engine of its own, whose client is then in PATH.
 //
-//	engine docker           starts a Docker Engine; $DOCKER is its address as a builder, $DOCKER_SOCKET its socket
+//	engine docker           starts Debian's Docker Engine; $DOCKER is its address as a builder, $DOCKER_SOCKET its socket
+//	engine docker today     starts today's, in the same way
+//	engine version          prints the version of the Docker Engine
 //	engine podman           makes podman with images of its own
 //	engine builder NAME     starts buildkitd in a container of the engine that the script began last
 //	engine serve            has podman answer as a Docker Engine at $PODMAN_SOCKET
@@ -52,7 +56,7 @@ func (r *rig) cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 	podman, _ := engine.(*engines.Podman)
 	switch command := args[0]; {
 	case command == "docker":
-		d, err := engines.StartDocker(ctx)
+		d, err := engines.StartDocker(ctx, r.dockerOptions(len(args) == 2 && args[1] == "today"))
 		ts.Check(err)
 		begin(d)
 		ts.Setenv("DOCKER", d.Address())
@@ -67,9 +71,23 @@ func (r *rig) cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 		socket, err := podman.Serve(ctx)
 		ts.Check(err)
 		ts.Setenv("PODMAN_SOCKET", socket)
+	case command == "version" && docker != nil:
+		_, err := fmt.Fprintln(ts.Stdout(), docker.Version)
+		ts.Check(err)
 	case command == "kill" && docker != nil:
 		ts.Check(docker.Kill())
 	default:
 		ts.Fatalf("engine %s: no such command, or no such engine", command)
 	}
+}
+
+// dockerOptions have an engine reach the registries of the tests.
+func (r *rig) dockerOptions(today bool) engines.DockerOptions {
+	opts := engines.DockerOptions{Today: today, Hub: r.mirrors["docker.io"], Reach: []string{r.registry.Host}}
+	for _, mirror := range r.mirrors {
+		if !slices.Contains(opts.Reach, mirror) {
+			opts.Reach = append(opts.Reach, mirror)
+		}
+	}
+	return opts
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/network"
 )
 
 //go:embed room.sh
@@ -273,9 +274,9 @@ func (c *Cluster) Env() []string {
 }
 
 // Dial connects from the node: to a pod, or to a Service as pods do.
-func (c *Cluster) Dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
-	err = servers.InNetwork(c.first.Process.Pid, func() error {
-		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+func (c *Cluster) Dial(ctx context.Context, kind, address string) (conn net.Conn, err error) {
+	err = network.In(c.first.Process.Pid, func() error {
+		conn, err = (&net.Dialer{}).DialContext(ctx, kind, address)
 		return err
 	})
 	return conn, err
@@ -287,18 +288,11 @@ func (c *Cluster) Reach(host string) error {
 	if _, ok := c.inside.LoadOrStore(host, true); ok {
 		return nil
 	}
-	var listener net.Listener
-	err := servers.InNetwork(c.first.Process.Pid, func() (err error) {
-		listener, err = net.Listen("tcp", host) //nolint:noctx // the cluster's end closes it
-		return err
-	})
-	if err != nil {
-		return err
+	listener, err := network.Reach(c.first.Process.Pid, host, c.note)
+	if err == nil {
+		c.keep(listener)
 	}
-	c.forward(listener, func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", host)
-	})
-	return nil
+	return err
 }
 
 // Listen has an address of this machine's loopback, which it returns, lead to one that the node reaches, such
@@ -308,35 +302,16 @@ func (c *Cluster) Listen(ctx context.Context, address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c.forward(listener, func(ctx context.Context) (net.Conn, error) { return c.Dial(ctx, "tcp", address) })
+	c.keep(listener)
+	go network.Forward(listener, func(ctx context.Context) (net.Conn, error) { return c.Dial(ctx, "tcp", address) }, c.note)
 	return listener.Addr().String(), nil
 }
 
-// forward joins what comes to a listener with what dial leads to.
-func (c *Cluster) forward(from net.Listener, dial func(context.Context) (net.Conn, error)) {
+// keep has what listens end with the cluster.
+func (c *Cluster) keep(listener net.Listener) {
 	c.mu.Lock()
-	c.servers = append(c.servers, from)
-	c.mu.Unlock()
-	go func() {
-		for {
-			in, err := from.Accept()
-			if err != nil {
-				return // it was closed
-			}
-			go func() {
-				defer func() { _ = in.Close() }() // join has ended both ways
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				out, err := dial(ctx)
-				cancel()
-				if err != nil {
-					c.note(err) // the other side sees its connection end
-					return
-				}
-				defer func() { _ = out.Close() }() // as above
-				join(in, out)
-			}()
-		}
-	}()
+	defer c.mu.Unlock()
+	c.servers = append(c.servers, listener)
 }
 
 // note writes to the log "network" why a connection leads nowhere.
@@ -349,20 +324,6 @@ func (c *Cluster) note(err error) {
 	}
 	defer func() { _ = f.Close() }() // a log
 	_, _ = fmt.Fprintln(f, time.Now().Format(time.StampMilli), err)
-}
-
-// join copies both ways until both have ended.
-func join(a, b net.Conn) {
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1]) // a connection may end at any time
-			if half, ok := way[0].(*net.TCPConn); ok {
-				_ = half.CloseWrite() // the same
-			}
-		})
-	}
-	both.Wait()
 }
 
 // Close ends the cluster and removes all that it had.

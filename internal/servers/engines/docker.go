@@ -2,8 +2,10 @@ package engines
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,37 +16,66 @@ import (
 	"github.com/moby/sys/mount"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/network"
 )
 
-// A Docker is a Docker Engine without a bridge. It keeps images by its graph drivers, as all engines did before 29.
+// A Docker is a Docker Engine in a network of its own, with its bridge there. Nothing leads out but what its options name.
 type Docker struct {
-	Socket string
+	Socket  string
+	Version string // as the engine's makers count, such as 20.10.24
 
-	root, dir string
-	daemons   []*daemon // containerd and dockerd
+	root, bin, dir string    // Debian's programs; those that run; what is the engine's own
+	daemons        []*daemon // containerd and dockerd
+	ways           []net.Listener
+}
+
+// DockerOptions choose an engine; the zero value is Debian's, which keeps images by its graph drivers, as all did before 29.
+type DockerOptions struct {
+	Today bool     // today's, which "make engines" compiles: containerd keeps its images
+	Hub   string   // host:port that answers for Docker Hub
+	Reach []string // host:port on this machine's loopback that lead there from the engine's network, too
 }
 
 // StartDocker starts an engine.
-func StartDocker(ctx context.Context) (_ *Docker, err error) {
+func StartDocker(ctx context.Context, opts DockerOptions) (_ *Docker, err error) {
 	root, err := programs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := &Docker{root: root}
+	d := &Docker{root: root, bin: filepath.Join(root, "usr/bin")}
+	if opts.Today {
+		if d.bin, d.Version, err = today(); err != nil {
+			return nil, err
+		}
+	}
 	if d.dir, err = os.MkdirTemp("", "fnb-docker-"); err != nil {
 		return nil, err
 	}
 	d.Socket = filepath.Join(d.dir, "d.sock")
-	if err := d.start(ctx); err != nil {
+	if err := d.start(ctx, opts); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
+// today is the folder of the programs of today's engine, and its version.
+func today() (bin, version string, err error) {
+	root, err := servers.Checkout()
+	if err != nil {
+		return "", "", err
+	}
+	bin = filepath.Join(root, "bin", "tools")
+	info, err := buildinfo.ReadFile(filepath.Join(bin, "dockerd"))
+	if err != nil {
+		return "", "", fmt.Errorf("%w; make it with: make engines", err)
+	}
+	return bin, "moby " + strings.TrimPrefix(info.Main.Version, "v"), nil
+}
+
 // DockerFor starts an engine for one test.
-func DockerFor(tb testing.TB) *Docker {
+func DockerFor(tb testing.TB, opts DockerOptions) *Docker {
 	tb.Helper()
-	d, err := StartDocker(tb.Context())
+	d, err := StartDocker(tb.Context(), opts)
 	servers.Require(tb, "engines", err)
 	tb.Cleanup(func() {
 		if err := d.Close(); err != nil {
@@ -75,7 +106,7 @@ func (d *Docker) Client() (dir string, err error) {
 
 // Ctr runs the client of the engine's containerd, in a namespace that is not the engine's.
 func (d *Docker) Ctr(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(d.root, "usr/bin/ctr"), append([]string{"--address", d.containerd(), "--namespace", "fnb"}, args...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "ctr"), append([]string{"--address", d.containerd(), "--namespace", "fnb"}, args...)...)
 	cmd.Env = append(os.Environ(), d.environ()...)
 	return cmd
 }
@@ -90,8 +121,8 @@ func (d *Docker) Kill() error { return d.daemons[1].kill() }
 
 func (d *Docker) containerd() string { return filepath.Join(d.dir, "c.sock") }
 
-// start starts containerd before dockerd, which gives one of its own no more than 15 seconds.
-func (d *Docker) start(ctx context.Context) error {
+// start starts containerd before dockerd, which gives one of its own no more than 15 seconds. Both are in one new network.
+func (d *Docker) start(ctx context.Context, opts DockerOptions) error {
 	config := filepath.Join(d.dir, "containerd.toml")
 	text := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n",
 		filepath.Join(d.dir, "root"), filepath.Join(d.dir, "state"), d.containerd())
@@ -99,19 +130,46 @@ func (d *Docker) start(ctx context.Context) error {
 		return err
 	}
 	ready := func() error { return d.Ctr(ctx, "version").Run() }
-	if err := d.startDaemon(ctx, ready, "usr/bin/containerd", "--config", config); err != nil {
+	if err := d.startDaemon(ctx, ready, "unshare", "--net", filepath.Join(d.bin, "containerd"), "--config", config); err != nil {
 		return err
 	}
-	ready = func() error { return d.Command(ctx, "version").Run() }
-	return d.startDaemon(ctx, ready, "usr/sbin/dockerd", "--containerd", d.containerd(),
+	pid := d.daemons[0].cmd.Process.Pid // unshare has become containerd
+	within := []string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", pid)}
+	if err := run(exec.CommandContext(ctx, within[0], within[1], "ip", "link", "set", "lo", "up")); err != nil {
+		return err
+	}
+	for _, host := range opts.Reach {
+		way, err := network.Reach(pid, host, func(error) {}) // who asked sees its connection end
+		if err != nil {
+			return err
+		}
+		d.ways = append(d.ways, way)
+	}
+	dockerd := filepath.Join(d.root, "usr/sbin/dockerd")
+	if opts.Today {
+		dockerd = filepath.Join(d.bin, "dockerd")
+	}
+	args := append(within, dockerd, "--containerd", d.containerd(),
 		"--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"), "--pidfile", filepath.Join(d.dir, "pid"),
-		"--host", "unix://"+d.Socket, "--bridge=none", "--iptables=false", "--ip6tables=false")
+		"--host", "unix://"+d.Socket, "--iptables=false", "--ip6tables=false", "--userland-proxy=false")
+	if opts.Hub != "" {
+		args = append(args, "--registry-mirror", "http://"+opts.Hub)
+	}
+	ready = func() error { return d.Command(ctx, "version").Run() }
+	if err := d.startDaemon(ctx, ready, args...); err != nil || d.Version != "" {
+		return err
+	}
+	version, err := d.Command(ctx, "version", "--format", "{{.Server.Version}}").Output()
+	d.Version = strings.TrimSpace(string(version))
+	return err
 }
 
-func (d *Docker) startDaemon(ctx context.Context, ready func() error, program string, args ...string) error {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(d.root, program), args...)
-	cmd.Env = append(os.Environ(), d.environ()...)
-	m, err := startDaemon(cmd, filepath.Join(d.dir, filepath.Base(program)+".log"))
+func (d *Docker) startDaemon(ctx context.Context, ready func() error, args ...string) error {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), args[0], args[1:]...)
+	// Debian's client is older than what today's engine answers by itself.
+	path := strings.Join([]string{d.bin, filepath.Join(d.root, "usr/sbin"), os.Getenv("PATH")}, ":")
+	cmd.Env = append(os.Environ(), append(d.environ(), "DOCKER_MIN_API_VERSION=1.24", "PATH="+path)...)
+	m, err := startDaemon(cmd, filepath.Join(d.dir, fmt.Sprintf("%d.log", len(d.daemons))))
 	if err != nil {
 		return err
 	}
@@ -134,6 +192,9 @@ func (d *Docker) Close() error {
 	}
 	for i := len(d.daemons) - 1; i >= 0; i-- {
 		d.daemons[i].stop()
+	}
+	for _, way := range d.ways {
+		_ = way.Close() // it leads nowhere any more
 	}
 	return errors.Join(mount.RecursiveUnmount(d.dir), os.RemoveAll(d.dir)) // it leaves a folder, and all if it was killed
 }

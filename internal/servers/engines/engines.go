@@ -1,5 +1,6 @@
-// Package engines starts container engines for tests: Debian's Docker Engine and podman, which are unpacked and not installed.
-// [StartDocker] and [StartPodman] have folders and sockets of their own, no network, and change nothing of the machine.
+// Package engines starts container engines for tests: Debian's Docker Engine and podman, which are unpacked and not installed, and
+// today's Docker Engine, which is compiled. [StartDocker] and [StartPodman] have folders and sockets of their own, no network but
+// their own, and change nothing of the machine.
 package engines
 
 import (
