@@ -55,11 +55,11 @@ func NewGateway(opts GatewayOptions) (*Gateway, error) {
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 2 * time.Minute, // some pull the image before they answer
+		Proxy:               http.ProxyFromEnvironment,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 10 * time.Second,
+		// How long an answer may take is the caller's: some gateways pull the image before they answer.
 	}
 	g := &Gateway{opts: opts, base: u}
 	g.client = &http.Client{
@@ -223,10 +223,11 @@ func (g *Gateway) ask(ctx context.Context, method, path string, body []byte, ans
 		r.Header.Set("Content-Type", "application/json")
 	}
 	g.opts.Login.set(r)
+	asked := time.Now()
 	res, err := g.client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return 0, unanswered(ctx, g.base.String(), asked)
 		}
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
@@ -235,7 +236,10 @@ func (g *Gateway) ask(ctx context.Context, method, path string, body []byte, ans
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer))
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return 0, unanswered(ctx, g.base.String(), asked)
+	case err != nil:
 		return 0, &Error{Kind: Unreachable, Subject: g.base.String(), Text: fmt.Sprintf("the answer of %s: %s", g.base, plain.Line(err.Error()))}
 	}
 	if err := g.refusal(res, raw); err != nil {

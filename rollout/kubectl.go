@@ -111,9 +111,6 @@ type differs struct{ text string }
 
 func (*differs) Error() string { return "there are differences" }
 
-// answerTime is how long the cluster may take for one answer.
-const answerTime = 30 * time.Second
-
 // said is how much of what kubectl complains about is kept.
 const mostSaid = 16 << 10
 
@@ -134,6 +131,7 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (ou
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	asked := time.Now()
 	err = cmd.Run()
 	said = stderr.String()
 	said = said[:min(len(said), mostSaid)]
@@ -142,7 +140,11 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (ou
 	case err == nil:
 		return stdout.Bytes(), said, nil
 	case ctx.Err() != nil:
-		return nil, said, ctx.Err()
+		err := unanswered(ctx, "kubectl", asked)
+		if e, ok := errors.AsType[*Error](err); ok {
+			e.adds(said)
+		}
+		return nil, said, err
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, "", &Error{Kind: NoProgram, Subject: "kubectl", Text: "kubectl is not on PATH"}
 	case verb == "diff" && ended && exit.ExitCode() == 1 && stdout.Len() > 0:
@@ -155,8 +157,17 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (ou
 	return stdout.Bytes(), said, complaint(said)
 }
 
+// adds has an error tell what kubectl said too, and be of its kind.
+func (e *Error) adds(said string) {
+	c := complaint(said)
+	if c.Kind != Other {
+		e.Kind, e.Subject = c.Kind, c.Subject
+	}
+	e.with(strings.TrimPrefix(c.Text, "kubectl: "))
+}
+
 // complaint is what kubectl said, in one line, with why.
-func complaint(said string) error {
+func complaint(said string) *Error {
 	said, _, _ = strings.Cut(said, "\nPlease review the fields above") // where to look was asked of nobody
 	lines := plain.Complaint(said)
 	if urgent := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, "Warning: ") }); len(urgent) > 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -37,7 +38,8 @@ func digest(ref string) string {
 	return d
 }
 
-// A Target is where functions run.
+// A Target is where functions run. What it is asked ends with the context; if that has a deadline and it is over, the error is an [Error]
+// of the kind Unanswered.
 type Target interface {
 	// Find says what runs of a function.
 	Find(ctx context.Context, name string) (State, error)
@@ -58,6 +60,7 @@ const (
 	NoProgram        // the program that is missing
 	NoContext        // the context of kubectl's settings that is not there
 	Unreachable      // where nobody answers
+	Unanswered       // the gateway or the program that was asked, and did not answer in time
 	Credentials      // who wants credentials, or refuses those it was given
 	Forbidden        // what one may not do, as "patch deployments.apps"
 	NoNamespace      // the namespace that is not there
@@ -96,6 +99,18 @@ type stage struct {
 	why   *Error // it is not ready; nil is not known
 }
 
+// answerTime is how long a platform may take for one answer, if it is asked again and again.
+const answerTime = 30 * time.Second
+
+// unanswered is why there is no answer to a question that was asked at a time, and whose context is over: the caller has given up, or
+// who was asked takes too long.
+func unanswered(ctx context.Context, who string, asked time.Time) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ctx.Err()
+	}
+	return &Error{Kind: Unanswered, Subject: who, Text: fmt.Sprintf("%s does not answer within %s", who, time.Since(asked).Round(100*time.Millisecond))}
+}
+
 // await asks until the function is ready, has been stuck for long, or the time is over.
 func await(ctx context.Context, name string, timeout time.Duration, look func(context.Context) (stage, error)) error {
 	end := time.Now().Add(timeout)
@@ -104,11 +119,14 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 	var since time.Time
 	var last *Error
 	for {
-		now, err := look(within)
+		one, done := context.WithTimeout(within, answerTime)
+		now, err := look(one)
+		done()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case is(err, Unreachable): // which it was not a moment ago
+		case is(err, Unanswered) && within.Err() != nil && last != nil: // the last question was cut short, which says nothing
+		case is(err, Unreachable), is(err, Unanswered): // which it was not a moment ago
 			last, _ = errors.AsType[*Error](err)
 		case err != nil && within.Err() == nil:
 			return err
@@ -138,7 +156,7 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 
 // late says that the time is over, and what the platform said last.
 func late(name string, timeout time.Duration, last *Error) error {
-	e := &Error{Kind: Unready, Subject: name, Text: "it is not ready after " + timeout.String()}
+	e := &Error{Kind: Unready, Subject: name, Text: "it is not ready after " + timeout.Round(100*time.Millisecond).String()}
 	if last != nil {
 		e.Kind, e.Subject = cmp.Or(last.Kind, Unready), cmp.Or(last.Subject, name)
 		e.Text += ": " + last.Text

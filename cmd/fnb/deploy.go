@@ -48,7 +48,7 @@ func newDeploy(g *globals) *cobra.Command {
 
 OpenFaaS is told by its gateway: --gateway, OPENFAAS_URL, provider.gateway of the stack file, or http://127.0.0.1:8080. Credentials are those that faas-cli login keeps in ~/.openfaas/config.yml, or a password on standard input. Kubernetes and Knative are told by kubectl, with its settings and your credentials: a server-side apply with the field manager fnb.
 
-Deploy waits until each function is ready, and prints its name, its URL and its image. It gives up after --timeout, or once something will not mend by itself, such as an image that cannot be pulled. The gateway does not tell new containers from old ones, so with OpenFaaS a function that was there before counts as ready early.
+Deploy waits until each function is ready, and prints its name, its URL and its image. It gives up after --timeout, also if the platform does not answer at all, or once something will not mend by itself, such as an image that cannot be pulled. The gateway does not tell new containers from old ones, so with OpenFaaS a function that was there before counts as ready early.
 
 With --diff nothing changes: what would change is printed. The exit code is then 0 if nothing would, and 7 if something would. Labels and annotations that OpenFaaS has added itself are no difference.
 
@@ -87,7 +87,7 @@ func (o *deployOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.namespace, "namespace", "n", "", "deploy to the namespace `NAME` (default the stack's, then the platform's)")
 	f.StringVar(&o.context, "context", "", "deploy to the cluster of kubectl's context `NAME` (default the current one)")
 	f.BoolVar(&o.force, "force-conflicts", false, "take over what others than fnb have written of a function in a cluster")
-	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give a function so `LONG` to become ready")
+	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give the platform so `LONG` to answer, and to have a function ready")
 	f.StringVarP(&o.gateway.url, "gateway", "g", "", "deploy by the OpenFaaS gateway at `URL` (default OPENFAAS_URL, then the stack's)")
 	f.StringVarP(&o.gateway.user, "username", "u", "", "log in to the gateway as `NAME` (default admin)")
 	f.BoolVar(&o.gateway.stdin, "password-stdin", false, "read the gateway's password from standard input")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -31,7 +32,7 @@ func cmdOpenFaaS(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdStatusServer: statusserver VAR starts a web server that answers with the status that the first folder of a
-// request names, and for "elsewhere" leads to another machine. VAR is set to its URL.
+// request names, for "elsewhere" leads to another machine, and for "silent" takes the request and never answers. VAR is set to its URL.
 func cmdStatusServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: statusserver VAR")
@@ -41,6 +42,9 @@ func cmdStatusServer(ts *testscript.TestScript, neg bool, args []string) {
 		switch how {
 		case "elsewhere":
 			http.Redirect(w, r, "https://faas.example.com/", http.StatusFound)
+		case "silent":
+			_, _ = io.Copy(io.Discard, r.Body) // so that a client that goes away is noticed
+			<-r.Context().Done()
 		case "502":
 			http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway)
 		case "403":

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"fnb/internal/plain"
 	"fnb/pipeline"
@@ -30,7 +32,7 @@ type placement struct {
 // A deployError is why a platform does not run a function.
 type deployError struct {
 	err error
-	to  string
+	o   *deployOptions
 	placement
 }
 
@@ -76,16 +78,27 @@ func (g *globals) runDeploy(ctx context.Context, o *deployOptions, want wanted, 
 	return errors.Join(err, g.printDeployed(o, all))
 }
 
-// each does something with all functions, several at a time, and tells of those with which it failed.
+// each does something with all functions, several at a time, and tells of those with which it failed. A platform that did not answer
+// about one function in time is not asked about those that have not begun.
 func each(fns []schema.Function, do func(i int, fn schema.Function) error) error {
 	failed := make([]*pipeline.FunctionError, len(fns))
 	slots := make(chan struct{}, deploysAtOnce)
 	var wait sync.WaitGroup
+	var silent atomic.Pointer[error]
 	for i, fn := range fns {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			if err := do(i, fn); err != nil {
+			var err error
+			if before := silent.Load(); before != nil {
+				err = *before
+			} else {
+				err = do(i, fn)
+			}
+			if e, ok := errors.AsType[*rollout.Error](err); ok && e.Kind == rollout.Unanswered {
+				silent.Store(&err)
+			}
+			if err != nil {
 				failed[i] = &pipeline.FunctionError{Name: fn.Name, Err: err}
 				if s, ok := errors.AsType[*pipeline.StepError](err); ok {
 					failed[i].Doing = s.Doing
@@ -116,7 +129,9 @@ func (d *placement) prepare(ctx context.Context, p *shownPipeline, o *deployOpti
 			return d.failed(o, "looking for its image", err)
 		}
 	}
-	if d.state, err = d.target.Find(ctx, fn.Name); err != nil {
+	asking, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	if d.state, err = d.target.Find(asking, fn.Name); err != nil {
 		return d.failed(o, "asking "+o.to, err)
 	}
 	if !o.rollback {
@@ -138,8 +153,10 @@ func (d *placement) prepare(ctx context.Context, p *shownPipeline, o *deployOpti
 
 // put deploys one function, and waits for it.
 func (g *globals) put(ctx context.Context, o *deployOptions, d *placement, mu *sync.Mutex) error {
-	name := d.function.Name
-	notes, err := d.target.Apply(ctx, d.function)
+	name, end := d.function.Name, time.Now().Add(o.timeout)
+	telling, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	notes, err := d.target.Apply(telling, d.function)
 	for _, note := range notes {
 		g.say(mu, name, "note: %s", note)
 	}
@@ -149,7 +166,7 @@ func (g *globals) put(ctx context.Context, o *deployOptions, d *placement, mu *s
 	if !g.quiet {
 		g.say(mu, name, "waiting until it is ready")
 	}
-	d.url, err = d.target.Wait(ctx, d.function, o.timeout)
+	d.url, err = d.target.Wait(ctx, d.function, max(time.Until(end), time.Second))
 	if err != nil {
 		return d.failed(o, "waiting until it is ready", err)
 	}
@@ -159,7 +176,7 @@ func (g *globals) put(ctx context.Context, o *deployOptions, d *placement, mu *s
 
 // failed is what went wrong with the deployment.
 func (d *placement) failed(o *deployOptions, doing string, err error) error {
-	err = &deployError{err: err, to: o.to, placement: *d}
+	err = &deployError{err: err, o: o, placement: *d}
 	if doing == "" {
 		return err
 	}
@@ -169,7 +186,9 @@ func (d *placement) failed(o *deployOptions, doing string, err error) error {
 // showDiff prints what would change.
 func (g *globals) showDiff(ctx context.Context, o *deployOptions, fns []schema.Function, all []*placement) error {
 	if err := each(fns, func(i int, fn schema.Function) (err error) {
-		if all[i].diff, err = all[i].target.Diff(ctx, all[i].function); err != nil {
+		asking, cancel := context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+		if all[i].diff, err = all[i].target.Diff(asking, all[i].function); err != nil {
 			return all[i].failed(o, "comparing it with what runs", err)
 		}
 		return nil

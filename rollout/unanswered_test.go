@@ -1,0 +1,86 @@
+package rollout_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fnb/rollout"
+	"fnb/schema/deploy"
+)
+
+// silent starts a gateway that takes all questions and ends no answer to those about functions, and to others if it knows nothing.
+func silent(t *testing.T, knows bool) *rollout.Gateway {
+	t.Helper()
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/system/info" && knows:
+			_, _ = io.WriteString(w, `{"provider": {"orchestration": "containerd"}}`)
+			return
+		case knows && asked == 0:
+			asked++
+			_, _ = io.WriteString(w, `{"image": "x/y@sha256:`+strings.Repeat("1", 64)+`", "replicas": 1}`)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // so that a client that goes away is noticed
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush() // the answer has begun
+		<-r.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	g, err := rollout.NewGateway(rollout.GatewayOptions{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// hanging puts a kubectl into PATH that says something and does not end.
+func hanging(t *testing.T) *rollout.Cluster {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\necho open a browser >&2\nexec sleep 60\n"), 0o755); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	platform, _ := deploy.Find(deploy.Platforms(), "kubernetes")
+	return rollout.NewCluster(platform, rollout.ClusterOptions{})
+}
+
+// A platform that takes a question and does not answer is told from one that nobody reaches, and from a caller who has given up.
+func TestUnanswered(t *testing.T) { //nolint:paralleltest // it has a PATH of its own
+	for name, target := range map[string]rollout.Target{"a gateway": silent(t, false), "kubectl": hanging(t)} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := target.Find(ctx, "hello")
+		if e, ok := errors.AsType[*rollout.Error](err); !ok || e.Kind != rollout.Unanswered || !strings.Contains(e.Text, " does not answer within ") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "kubectl" && !strings.HasSuffix(err.Error(), "s: open a browser") {
+			t.Errorf("what kubectl has said is missing: %v", err)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		if _, err := target.Find(ctx, "hello"); err != context.Canceled { //nolint:errorlint // it is that one
+			t.Errorf("%s, given up: %v", name, err)
+		}
+	}
+}
+
+// A question that the end of the time has cut short says nothing: what the platform said before is told.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	f := deploy.Function{Name: "hello", Image: "x/y@sha256:" + strings.Repeat("1", 64)}
+	_, err := silent(t, true).Wait(t.Context(), f, 1500*time.Millisecond)
+	if e, ok := errors.AsType[*rollout.Error](err); !ok || e.Kind != rollout.Unready || e.Text != "it is not ready after 1.5s: 0 of 1 replicas are available" {
+		t.Errorf("%v", err)
+	}
+}
