@@ -66,9 +66,7 @@ func report(w io.Writer, err error) int {
 		return exitInterrupted
 	}
 	if all, ok := errors.AsType[*missingError](err); ok {
-		for _, e := range all.missing {
-			show(w, e)
-		}
+		show(w, all.missing...)
 		fmt.Fprintln(w, "fnb: "+plain.Line(all.Error()))
 		return exitCode(err)
 	}
@@ -79,23 +77,43 @@ func report(w io.Writer, err error) int {
 	return exitCode(err)
 }
 
-// show prints an error: what went wrong with each function, and then what is no function's.
-func show(w io.Writer, err error) {
-	var others []error
-	for _, e := range flatten(err) {
-		if is[*pipeline.FunctionError](e) {
-			showOne(w, e)
-		} else {
-			others = append(others, e)
+// show prints errors: of each what went wrong with each function, and then what is no function's. A hint that is the same for several is
+// said once, behind the last of them.
+func show(w io.Writer, errs ...error) {
+	var all []error
+	for _, err := range errs {
+		var others []error
+		for _, e := range flatten(err) {
+			if is[*pipeline.FunctionError](e) {
+				all = append(all, e)
+			} else {
+				others = append(others, e)
+			}
+		}
+		if len(others) > 0 {
+			all = append(all, errors.Join(others...))
 		}
 	}
-	if len(others) > 0 {
-		showOne(w, errors.Join(others...))
+	about, last := make([][]string, len(all)), map[string]int{}
+	for i, e := range all {
+		about[i] = hints(e)
+		for _, h := range about[i] {
+			last[h] = i
+		}
+	}
+	for i, e := range all {
+		showOne(w, e)
+		for _, h := range about[i] {
+			if at, ok := last[h]; ok && at == i {
+				fmt.Fprintln(w, "hint: "+plain.Line(h))
+				delete(last, h)
+			}
+		}
 	}
 }
 
-// showOne prints what went wrong with one thing: a failing step with its log, a line for each
-// problem, and hints.
+// showOne prints what went wrong with one thing: a failing step with its log, and a line for each
+// problem.
 func showOne(w io.Writer, err error) {
 	if se, ok := errors.AsType[*builder.SolveError](err); ok && se.Step != "" {
 		fmt.Fprintf(w, "--- %s\n", plain.Line(se.Step))
@@ -123,9 +141,6 @@ func showOne(w io.Writer, err error) {
 	}
 	for _, e := range flatten(here(problems)) {
 		fmt.Fprintln(w, plain.Line(prefix+message(e)))
-	}
-	for _, h := range hints(err) {
-		fmt.Fprintln(w, "hint: "+plain.Line(h))
 	}
 }
 

@@ -181,6 +181,10 @@ func TestShow(t *testing.T) {
 			"fnb: a: reading it: one\nfnb: a: reading it: two\nfnb: b: three\nfnb: nobody's\n",
 		},
 		{hint(j.Failed(errors.New("gone")), "look for it"), "fnb: hello: gone\nhint: look for it\n"},
+		{ // what is the same for several is said once, behind the last of them
+			failed(&registry.AuthError{Host: "a"}, &registry.AuthError{Host: "b"}, &registry.AuthError{Host: "a"}),
+			"fnb: f0: a refused the credentials\nfnb: f1: b refused the credentials\nhint: log in with: fnb login b\nfnb: f2: a refused the credentials\nhint: log in with: fnb login a\n",
+		},
 	} {
 		var b strings.Builder
 		show(&b, tt.err)
