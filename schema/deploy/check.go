@@ -12,21 +12,25 @@ import (
 	"fnb/schema"
 )
 
-// patterns are what Kubernetes' API accepts.
-type patterns struct{ dnsLabel, labelKey, labelValue, secretName, envName, quantity *regexp.Regexp }
+// patterns are what Kubernetes' API accepts, and of names of secrets what Google's Secret Manager and Compose do.
+type patterns struct{ dnsLabel, labelKey, labelValue, secretName, managerName, composeName, envName, quantity *regexp.Regexp }
 
 // accepted compiles the patterns when they are needed: most commands write no
 // manifest, and to all of them it would be a tenth of their start.
 var accepted = sync.OnceValue(func() patterns { //nolint:gochecknoglobals // constant once it is there
 	return patterns{
-		dnsLabel:   regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`),
-		labelKey:   regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`),
-		labelValue: regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`),
-		secretName: regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`),
-		envName:    regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`),
-		quantity:   regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|[KMGTPE]i|[MGTPE])?$`),
+		dnsLabel:    regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`),
+		labelKey:    regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`),
+		labelValue:  regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`),
+		secretName:  regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`),
+		managerName: regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`),
+		composeName: regexp.MustCompile(`^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$`), // it is a file's too, and so no "."
+		envName:     regexp.MustCompile(`^[-._a-zA-Z][-._a-zA-Z0-9]*$`),
+		quantity:    regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|[KMGTPE]i|[MGTPE])?$`),
 	}
 })
+
+const longestSecret = 253 // of a name in Kubernetes
 
 // kubernetes reports all that Kubernetes' API would refuse, and returns the labels of the nodes that the function may run on.
 func (f Function) kubernetes() (nodes map[string]string, err error) {
@@ -63,6 +67,9 @@ func (f Function) check() error {
 	for _, k := range slices.Sorted(maps.Keys(f.Annotations)) {
 		fail(api.labelKey.MatchString(k), "the annotation %q is not a key that Kubernetes takes", k)
 	}
+	for _, s := range f.Secrets {
+		fail(api.secretName.MatchString(s) && len(s) <= longestSecret, "the secret %q is not a name that Kubernetes takes: it has lower-case letters, digits, '-' and '.'", s)
+	}
 	return errors.Join(errors.Join(errs...), f.checkAny())
 }
 
@@ -75,7 +82,8 @@ func (f Function) checkAny() error {
 	return errors.Join(err, f.checkValues())
 }
 
-// checkValues reports what no platform takes.
+// checkValues reports what no platform takes. Which names a secret may have is each platform's own rule, and of those that have no secrets
+// none.
 func (f Function) checkValues() error {
 	api := accepted()
 	var errs []error
@@ -86,9 +94,6 @@ func (f Function) checkValues() error {
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Environment)) {
 		fail(api.envName.MatchString(k), "%q is not the name of an environment variable", k)
-	}
-	for _, s := range f.Secrets {
-		fail(api.secretName.MatchString(s), "the secret %q is not a name that Kubernetes takes", s)
 	}
 	for _, r := range []*schema.Resources{f.Limits, f.Requests} {
 		if r != nil {

@@ -51,6 +51,9 @@ func CloudRun(f Function) (Part, error) {
 		}
 	}
 	fail(len(f.Secrets) <= 1, "secrets: Cloud Run mounts one at a folder, and the function has %d in %s", len(f.Secrets), secretsDir)
+	for _, s := range f.Secrets {
+		fail(accepted().managerName.MatchString(s), "the secret %q is not a name that Cloud Run takes: those of Secret Manager have at most 255 letters, digits, '-' and '_'", s)
+	}
 	m, c := memory(f.Limits), cores(f.Limits)
 	fail(m <= cloudRunMost, "limits: Cloud Run gives a function at most 32Gi of memory")
 	fail(c == 0 || c <= 1 && c >= 0.08 || slices.Contains([]float64{2, 4, 6, 8}, c), "limits: Cloud Run gives a function 0.08 to 1, 2, 4, 6 or 8 CPUs, not %s", decimal(c))

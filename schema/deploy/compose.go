@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -9,7 +11,13 @@ import (
 // function needs, which are none.
 func Compose(f Function) (Part, error) {
 	var p Part
-	if err := f.checkAny(); err != nil {
+	err := f.checkAny()
+	for _, s := range f.Secrets {
+		if !accepted().composeName.MatchString(s) {
+			err = errors.Join(err, fmt.Errorf("the secret %q is not a name that Compose takes: it has letters, digits, '.', '-' and '_'", s))
+		}
+	}
+	if err != nil {
 		return p, err
 	}
 	f.leftOut(&p, "Compose", "namespace", "constraints")

@@ -62,6 +62,9 @@ func TestFirecracker(t *testing.T) {
 	if _, err := firecracker.Write(deploy.Function{Name: "hello", Limits: &schema.Resources{CPU: "33"}}); err == nil || !strings.Contains(err.Error(), "at most 32 CPUs, not 33") {
 		t.Errorf("33 CPUs: %v", err)
 	}
+	if _, notes := machine(t, "firecracker", deploy.Machine{}, deploy.Function{Name: "hello", Secrets: []string{"Two"}}); notes != "secrets: Firecracker has nothing of the kind" {
+		t.Errorf("a secret whose name it never sees: %q", notes)
+	}
 	if _, notes := machine(t, "firecracker", deploy.Machine{}, deploy.Function{Name: "hello"}); notes != "" {
 		t.Error(notes)
 	}
