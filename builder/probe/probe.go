@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/containers"
-
+	"fnb/internal/plain"
 	"fnb/schema"
 	"fnb/schema/words"
 )
@@ -246,7 +247,9 @@ func (p *prober) request(ctx context.Context) error {
 	if err == nil {
 		p.status = status
 		lines = append(lines, fmt.Sprintf("came back: %d %.400q", status, answer))
-		err = p.judge(status, answer)
+		if err = p.judge(status, answer); err == nil && answer == "" {
+			err = p.emptyAnswer(ctx)
+		}
 	}
 	if err == nil {
 		return nil
@@ -271,6 +274,50 @@ func (p *prober) judge(status int, answer string) error {
 		return fmt.Errorf("the answer has no %q in it: %.200q", want.Contains, answer)
 	}
 	return nil
+}
+
+// emptyAnswer finds out whether a process for each request that wrote no answer has failed. The mode streaming answers 200 also then,
+// since a status goes out before what becomes of the process is known. The mode serializing knows it.
+func (p *prober) emptyAnswer(ctx context.Context) error {
+	if !p.r.HasWatchdog() || p.mode() != words.ModeStreaming || p.o.Exact && p.o.Request.Status != 0 {
+		return nil
+	}
+	req := p.req
+	req.Env = maps.Clone(req.Env)
+	if req.Env == nil {
+		req.Env = map[string]string{}
+	}
+	req.Env["mode"] = words.ModeSerializing
+	r, err := containers.Run(ctx, p.client, req)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Ready(ctx, p.o.Listen); err != nil {
+		return err
+	}
+	status, why, err := Caller{Transport: r.Transport(), Patience: p.o.Listen}.Send(ctx, p.o.Request)
+	if err == nil && status >= http.StatusInternalServerError {
+		err = fmt.Errorf("the answer is empty, and its process fails: %s", plain.Short(why))
+	}
+	return err
+}
+
+// mode is how the watchdog calls the function.
+func (p *prober) mode() string {
+	has := map[string]string{}
+	for _, kv := range p.r.Config().Env {
+		k, v, _ := strings.Cut(kv, "=")
+		has[k] = v
+	}
+	maps.Copy(has, p.req.Env)
+	switch {
+	case has["mode"] != "":
+		return has["mode"]
+	case has["upstream_url"] != "":
+		return words.ModeHTTP
+	}
+	return words.ModeStreaming
 }
 
 // examples sends the function's examples, one after the other.
