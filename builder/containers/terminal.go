@@ -72,7 +72,7 @@ func unsupported(err error) bool {
 	return strings.Contains(err.Error(), string(gwpb.CapGatewayExecFilesystem)) || strings.Contains(err.Error(), "code = Unimplemented")
 }
 
-// A NoProgramError says that a program which somebody wants to talk to cannot be run.
+// A NoProgramError says that a program which somebody wants to talk to, or to hear an exit code of, cannot be run.
 type NoProgramError struct {
 	Program string
 	There   bool // it is there, and is not a program
@@ -88,13 +88,9 @@ func (e *NoProgramError) Error() string {
 	return "there is no program " + e.Program + " in PATH"
 }
 
-// find returns an error if a container's image does not have the program: the builder would
-// tell it as the program's own word, and end.
-func (t *Talk) find(ctx context.Context, ctr gw.Container, start gw.StartRequest) error {
-	if len(t.Command) == 0 {
-		return nil
-	}
-	none := &NoProgramError{Program: t.Command[0]}
+// findProgram returns a [NoProgramError] if a container does not have the program that it would be started with.
+func findProgram(ctx context.Context, ctr gw.Container, program string, start gw.StartRequest) error {
+	none := &NoProgramError{Program: program}
 	places := []string{none.Program}
 	if !strings.Contains(none.Program, "/") {
 		places = nil
@@ -174,8 +170,8 @@ func (r *Container) converse(ctx context.Context, ctr gw.Container, req *Request
 		start.Env = env.Set(start.Env, k, req.Env[k])
 	}
 	args, err := req.Service.Talk.command(ctx, ctr, r.apart)
-	if err == nil && r.apart {
-		err = req.Service.Talk.find(ctx, ctr, start)
+	if command := req.Service.Talk.Command; err == nil && r.apart && len(command) > 0 { // the builder would tell it as the program's own word, and end
+		err = findProgram(ctx, ctr, command[0], start)
 	}
 	if err != nil {
 		r.err = err // the builder hands back only its words

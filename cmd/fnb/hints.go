@@ -349,7 +349,9 @@ func templateHints(err error) []string {
 	if is[*pins.NotLockedError](err) {
 		return append(out, "add them to the lock with: fnb lock")
 	}
-	if late, ok := errors.AsType[*services.NotReadyError](err); ok {
+	if late, ok := errors.AsType[*services.NotReadyError](err); ok && late.Never {
+		return append(out, "name a program that the image has, or leave ready out: the service is then ready once its port takes connections")
+	} else if ok {
 		return append(out, "if it only needs longer, say so in the stack file: timeout: "+(2*late.After.Round(time.Second)).String())
 	}
 	if is[*pins.OtherWatchdogError](err) {

@@ -23,12 +23,16 @@ import (
 type NotReadyError struct {
 	Ready services.Ready // what it was waited for
 	After time.Duration
+	Never bool     // it cannot become ready, however long it is waited for
 	Last  string   // what came of it the last time
 	Log   []string // the last lines that it wrote
 }
 
 func (e *NotReadyError) Error() string {
 	text := fmt.Sprintf("it is not ready after %s, which ready: %s would tell", e.After.Round(100*time.Millisecond), e.Ready)
+	if e.Never {
+		text = fmt.Sprintf("it is never ready, which ready: %s would tell", e.Ready)
+	}
 	if e.Last != "" {
 		text += ": " + e.Last
 	}
@@ -88,6 +92,9 @@ func (s *service) await(ctx context.Context, c *containers.Container, seen *sigh
 		}
 		if within.Err() == nil {
 			last = err.Error()
+		}
+		if none, ok := errors.AsType[*containers.NoProgramError](err); ok {
+			return s.failed("ready", nil, &NotReadyError{Ready: s.Ready, Never: true, Last: none.Error() + " in its image"})
 		}
 		select {
 		case <-c.Gone():
