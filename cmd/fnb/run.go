@@ -48,6 +48,9 @@ The services that a function names with run.services in the stack file, such as 
 			if o.port < 0 || o.port > 65535 {
 				return usagef(cmd.CommandPath(), "--port %d: it must be 0 to 65535", o.port)
 			}
+			if o.gateway.given && o.port == o.gateway.port && o.port != 0 && cmd.Flags().Changed("port") {
+				return usagef(cmd.CommandPath(), "--gateway=%d --port %[1]d: the gateway and the first function cannot have one port", o.port)
+			}
 			o.port = o.functionPort(cmd.Flags().Changed("port"))
 			if err := o.check(cmd.CommandPath()); err != nil {
 				return err

@@ -45,7 +45,7 @@ func (f *Functions) openDebuggers(ctx context.Context) error {
 		d := Debugger{Function: s.job.Function}
 		if d.Debug, d.Err = f.p.Debugger(ctx, s.job.Function); d.Err == nil {
 			port := f.debugPort(d.Debug, taken)
-			l, err := listenLocal(ctx, port)
+			l, err := f.listenBeside(ctx, port)
 			if p, ok := errors.AsType[*PortError](err); ok {
 				p.Debugger = true
 			}

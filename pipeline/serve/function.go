@@ -147,12 +147,16 @@ func bySocket(r *http.Request) bool {
 // functions follow one another.
 type PortError struct {
 	Port     int
-	Debugger bool // it was for a debugger
+	Debugger bool   // it was for a debugger
+	Holder   string // whose it is in this very run; "" is another program's
 }
 
 func (e *PortError) Error() string {
 	if e.Port > lastPort {
 		return fmt.Sprintf("it would have port %d, and the last one is %d", e.Port, lastPort)
+	}
+	if e.Holder != "" {
+		return fmt.Sprintf("port %d is that of %s, in this very run", e.Port, e.Holder)
 	}
 	return fmt.Sprintf("port %d of this machine is in use", e.Port)
 }
@@ -169,6 +173,29 @@ func listenLocal(ctx context.Context, port int) (net.Listener, error) {
 		return nil, &PortError{Port: port}
 	}
 	return l, err
+}
+
+// listenBeside takes a port for something beside the functions, and says if one of the run's own has it.
+func (f *Functions) listenBeside(ctx context.Context, port int) (net.Listener, error) {
+	l, err := listenLocal(ctx, port)
+	if p, ok := errors.AsType[*PortError](err); ok {
+		p.Holder = f.holder(port)
+	}
+	return l, err
+}
+
+// holder is what of the run has a port; "" is nothing.
+func (f *Functions) holder(port int) string {
+	has := func(l net.Listener) bool { at, ok := l.Addr().(*net.TCPAddr); return ok && at.Port == port }
+	for _, s := range f.all {
+		if has(s.listener) {
+			return "the function " + s.job.Function.Name
+		}
+	}
+	if f.front != nil && has(f.front.listener) {
+		return "the gateway"
+	}
+	return ""
 }
 
 // listen takes the local port of a function.

@@ -46,7 +46,7 @@ type front struct {
 func (f *Functions) openFront(ctx context.Context) (err error) {
 	o := f.o.Gateway
 	front := &front{routes: map[string][]containers.Route{}}
-	if front.listener, err = listenLocal(ctx, o.Port); err != nil {
+	if front.listener, err = f.listenBeside(ctx, o.Port); err != nil {
 		return &GatewayError{err}
 	}
 	options := gateway.Options{Folder: filepath.Dir(f.p.Stack.File), Version: o.Version, Key: o.Key, Reach: front.reach, Refused: f.obs.Refused, Kept: f.obs.Kept}
