@@ -114,6 +114,12 @@ func (*differs) Error() string { return "there are differences" }
 // said is how much of what kubectl complains about is kept.
 const mostSaid = 16 << 10
 
+// byAnother is the exit code of a program that a signal has ended, and sameSignal how long fnb takes at most to hear of the same one.
+const (
+	byAnother  = -1
+	sameSignal = 500 * time.Millisecond
+)
+
 // kubectl has kubectl do something, and returns what it wrote and what it said.
 func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (out []byte, said string, err error) {
 	verb := args[0]
@@ -136,6 +142,12 @@ func (c *Cluster) kubectl(ctx context.Context, stdin []byte, args ...string) (ou
 	said = stderr.String()
 	said = said[:min(len(said), mostSaid)]
 	exit, ended := errors.AsType[*exec.ExitError](err)
+	if ended && exit.ExitCode() == byAnother {
+		select { // Ctrl-C in a terminal reaches kubectl as soon as fnb
+		case <-ctx.Done():
+		case <-time.After(sameSignal):
+		}
+	}
 	switch {
 	case err == nil:
 		return stdout.Bytes(), said, nil
