@@ -108,7 +108,8 @@ func unanswered(ctx context.Context, who string, asked time.Time) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ctx.Err()
 	}
-	return &Error{Kind: Unanswered, Subject: who, Text: fmt.Sprintf("%s does not answer within %s", who, time.Since(asked).Round(100*time.Millisecond))}
+	end, _ := ctx.Deadline() // it is there
+	return &Error{Kind: Unanswered, Subject: who, Text: fmt.Sprintf("%s does not answer within %s", who, end.Sub(asked).Round(100*time.Millisecond))}
 }
 
 // await asks until the function is ready, has been stuck for long, or the time is over.
