@@ -122,6 +122,8 @@ func (s podSelector) ask(ctx context.Context) ([]byte, error) {
 	switch {
 	case err == nil:
 		return out, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, ctx.Err()
 	case ctx.Err() != nil:
 		return nil, errors.New("kubectl does not answer in time")
 	case errors.Is(err, exec.ErrNotFound):

@@ -58,6 +58,16 @@ func TestCommandComplains(t *testing.T) {
 	}
 }
 
+// Ctrl-C while kubectl looks for pods is no builder that does not answer.
+func TestPodsInterrupted(t *testing.T) {
+	program(t, "kubectl", "exec sleep 60")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	if _, err := builder.Expand(ctx, []builder.Options{{Address: "kube-pod://?selector=app=bk"}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestCommandIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := builder.Dial(t.Context(), builder.Options{Address: "podman-container://bk", Patience: 2 * time.Second})

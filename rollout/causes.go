@@ -27,12 +27,13 @@ var sayings = sync.OnceValue(func() []saying { //nolint:gochecknoglobals // cons
 		say(Admission, `ValidatingAdmissionPolicy '([^']+)'`),
 		say(Admission, `violates (PodSecurity) `),
 		say(Credentials, `(?:You must be logged in to the server|Unauthorized|provide credentials)`),
-		say(Forbidden, `cannot (\w+ resource "[^"]+"(?: in API group "[^"]*")?)`),
+		say(Forbidden, `cannot (\w+ resource "[\w./-]+"(?: in API group "[\w.-]*")?)`), // it is typed
 		say(Forbidden, `\(Forbidden\)|is forbidden`),
 		say(NoResource, `no matches for kind "([^"]+)" in version`),
 		say(NoResource, `doesn't have a resource type "([^"]+)"`),
 		say(Unreachable, `The connection to the server (\S+) was refused`),
 		say(Unreachable, `(?:dial tcp|lookup) (\S+):`),
+		say(Unreachable, `etcdserver: (?:request timed out|leader changed)|unable to (?:handle the request|return a response in the time allotted)|client connection lost`),
 		say(Unreachable, `Unable to connect to the server|Client\.Timeout exceeded|connection refused|does not answer in time`),
 		say(Pull, `(?:unable to pull image|cannot pull image|[Pp]ull access denied|failed to resolve reference) ?"?(\S*?)"?(?:[\s,:]|$)`),
 	}

@@ -127,7 +127,7 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case is(err, Unanswered) && within.Err() != nil && last != nil: // the last question was cut short, which says nothing
-		case is(err, Unreachable), is(err, Unanswered): // which it was not a moment ago
+		case is(err, Unreachable), is(err, Unanswered), is(err, Unavailable): // which it was not a moment ago
 			last, _ = errors.AsType[*Error](err)
 		case err != nil && within.Err() == nil:
 			return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,5 +83,30 @@ func TestCutShort(t *testing.T) {
 	_, err := silent(t, true).Wait(t.Context(), f, 1500*time.Millisecond)
 	if e, ok := errors.AsType[*rollout.Error](err); !ok || e.Kind != rollout.Unready || e.Text != "it is not ready after 1.5s: 0 of 1 replicas are available" {
 		t.Errorf("%v", err)
+	}
+}
+
+// A gateway that is away for a moment while a function becomes ready is asked again.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	f := deploy.Function{Name: "hello", Image: "x/y@sha256:" + strings.Repeat("1", 64)}
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/system/info":
+			_, _ = io.WriteString(w, `{"provider": {"orchestration": "containerd"}}`)
+		case asked.Add(1) == 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			_, _ = io.WriteString(w, `{"image": "`+f.Image+`", "replicas": 1, "availableReplicas": 1}`)
+		}
+	}))
+	defer s.Close()
+	g, err := rollout.NewGateway(rollout.GatewayOptions{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Wait(t.Context(), f, time.Minute); err != nil {
+		t.Error(err)
 	}
 }
