@@ -94,7 +94,7 @@ func (d *deployError) reachHints(e *rollout.Error) []string {
 		return []string{"see what it waits for with: " + "kubectl version -v=6" + d.cluster(), d.longer()}
 	case rollout.Credentials:
 		if gateway {
-			return []string{"log in with: faas-cli login --gateway " + e.Subject + ", or give the password with: --password-stdin"}
+			return []string{"log in with: faas-cli login --gateway " + plain.ShellWord(e.Subject) + ", or give the password with: --password-stdin"}
 		}
 		return []string{"log in to the cluster again, and see who it takes you for with: kubectl auth whoami" + d.cluster()}
 	case rollout.Forbidden:

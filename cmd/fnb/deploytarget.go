@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"fnb/internal/plain"
 	"fnb/rollout"
 	"fnb/schema"
 	"fnb/schema/deploy"
@@ -23,7 +24,7 @@ func (g *globals) target(o *deployOptions, stack *schema.Stack) (func(namespace 
 	named := cmp.Or(o.gateway.url, os.Getenv("OPENFAAS_URL"))
 	url := cmp.Or(named, stack.Provider.Gateway, "http://127.0.0.1:8080")
 	if o.gateway.stdin && named == "" && url == stack.Provider.Gateway {
-		return nil, &usageError{command: "fnb deploy", err: errors.New("a password goes to no gateway that only the stack file names"), hints: []string{"if it may have the password, name it: --gateway " + url}}
+		return nil, &usageError{command: "fnb deploy", err: errors.New("a password goes to no gateway that only the stack file names"), hints: []string{"if it may have the password, name it: --gateway " + plain.ShellWord(url)}}
 	}
 	options := rollout.GatewayOptions{URL: url, Plaintext: o.gateway.plaintext, UserAgent: userAgent()}
 	if _, err := rollout.NewGateway(options); err != nil {
