@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	digest "github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"fnb/packaging"
@@ -346,8 +347,14 @@ func tagged(ctx context.Context, c *registry.Client, ref string) (v1.Hash, bool,
 // upload brings all that the image names to its repository, and the image itself by its digest.
 func (w *work) upload(ctx context.Context) error {
 	a, i := w.applier, w.image
+	there := map[digest.Digest]bool{} // layers, of all platforms
+	for _, part := range w.change.parts {
+		for _, l := range part.manifest.Layers {
+			there[l.Digest] = true
+		}
+	}
 	for n, part := range w.made.parts {
-		if err := w.layers(ctx, n); err != nil {
+		if err := w.layers(ctx, n, there); err != nil {
 			return err
 		}
 		if err := a.Registry.PutBlob(ctx, i.Repository, part.Config); err != nil {
@@ -371,19 +378,15 @@ func (w *work) aside() bool {
 	return w.applier.Evidence.Attester != nil || w.checked && w.applier.Smoke != nil || len(w.image.Tags) == 0
 }
 
-// layers brings the layers that the image of a platform did not have before.
-func (w *work) layers(ctx context.Context, n int) error {
+// layers brings the layers of the image of a platform that are not there yet.
+func (w *work) layers(ctx context.Context, n int, there map[digest.Digest]bool) error {
 	a, s := w.applier, w.swaps[n]
-	from, to := w.change.parts[n], s.New
-	had := map[string]bool{}
-	for _, l := range from.manifest.Layers {
-		had[l.Digest.String()] = true
-	}
 	var missing []v1.Descriptor
-	for _, l := range to.manifest.Layers {
-		if had[l.Digest.String()] {
+	for _, l := range s.New.manifest.Layers {
+		if there[l.Digest] {
 			continue
 		}
+		there[l.Digest] = true
 		h, err := v1.NewHash(l.Digest.String())
 		if err != nil {
 			return err
@@ -401,9 +404,10 @@ func (w *work) layers(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	if s.Watchdog == nil || had[s.Watchdog.Digest.String()] {
+	if s.Watchdog == nil || there[s.Watchdog.Digest] {
 		return nil
 	}
+	there[s.Watchdog.Digest] = true
 	return w.watchdog(ctx, s.Watchdog)
 }
 

@@ -321,7 +321,7 @@ func TestRequests(t *testing.T) {
 	t.Parallel()
 	const count = 10
 	f := newFleet(t, count)
-	for what, most := range map[string]float64{"nothing": 16, "evidence": 28} {
+	for what, most := range map[string]float64{"nothing": 9, "evidence": 22} {
 		a := f.applier(t)
 		if what == "evidence" {
 			a = f.evident(t, all())

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -37,6 +38,16 @@ type Attachment = images.Attachment
 // A registry without the referrers API gets the tag that stands in for it, which others may write at
 // the same time: a [*ReferrersError] says that it does not keep what is put into it.
 func (c *Client) Attach(ctx context.Context, ref string, subject v1.Descriptor, all ...Attachment) ([]v1.Descriptor, error) {
+	return c.attach(ctx, ref, subject, all, false)
+}
+
+// AttachNew is [Client.Attach] to an image that was just made: that nothing is listed yet is likely, and not asked before all
+// is sent. Where the list turns out to be empty nobody else is waited for, since nobody else knows the image.
+func (c *Client) AttachNew(ctx context.Context, ref string, subject v1.Descriptor, all ...Attachment) ([]v1.Descriptor, error) {
+	return c.attach(ctx, ref, subject, all, true)
+}
+
+func (c *Client) attach(ctx context.Context, ref string, subject v1.Descriptor, all []Attachment, made bool) ([]v1.Descriptor, error) {
 	r, err := c.parse(ref)
 	if err != nil {
 		return nil, err
@@ -47,7 +58,7 @@ func (c *Client) Attach(ctx context.Context, ref string, subject v1.Descriptor, 
 			return nil, err
 		}
 	}
-	s := &session{client: c, ref: r}
+	s := &session{client: c, ref: r, made: made}
 	var descs []v1.Descriptor
 	var put []referrer
 	for _, a := range all {
@@ -70,6 +81,7 @@ type session struct {
 	ref    reference
 	from   string // another repository of the registry that is read from too
 	docker bool   // manifests of Docker's types are taken as well
+	made   bool   // what is attached to was just made
 }
 
 // A referrer is a manifest that refers to an image, and what brings the blobs that it names.
@@ -81,11 +93,13 @@ type referrer struct {
 
 // attach brings what the registry does not list, side by side, and has it listed.
 func (s *session) attach(ctx context.Context, subject v1.Hash, all []referrer) error {
-	listed, err := s.listed(ctx, subject)
-	if err != nil {
-		return err
+	if !s.made {
+		listed, err := s.listed(ctx, subject)
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(slices.Clone(all), func(r referrer) bool { return has(listed, r.desc) })
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(r referrer) bool { return has(listed, r.desc) })
 	if len(all) == 0 {
 		return nil
 	}
@@ -123,21 +137,42 @@ func (s *session) put(ctx context.Context, r referrer) (listed bool, err error) 
 	return resp.Header.Get("OCI-Subject") != "", nil
 }
 
-// blobs brings what the manifest of an attachment names. Its blob is the image's own, so nobody is asked for it; the
-// configuration is in a repository once.
+// blobs brings what the manifest of an attachment names. Its blob is the image's own, so nobody is asked for it.
 func (s *session) blobs(ctx context.Context, blob []byte) error {
-	if _, there := s.client.emptied.Load(s.ref.repo.String()); !there {
-		sum, _, _ := v1.SHA256(strings.NewReader(images.EmptyConfig)) // nothing can fail
-		resp, err := s.do(ctx, http.MethodHead, "blobs/"+sum.String(), nil, http.StatusOK, http.StatusNotFound)
-		if err == nil && resp.StatusCode == http.StatusNotFound {
-			err = s.blob(ctx, []byte(images.EmptyConfig))
-		}
-		if err != nil {
-			return err
-		}
-		s.client.emptied.Store(s.ref.repo.String(), true)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.empty(gctx) })
+	g.Go(func() error { return s.blob(gctx, blob) })
+	return g.Wait()
+}
+
+// empty sees to it that the repository has the configuration of what is no image, once for each. It is asked to take it over
+// from itself, as it would from another repository: this begins to send it where it is not there.
+func (s *session) empty(ctx context.Context) error {
+	repo, raw := s.ref.repo.String(), []byte(images.EmptyConfig)
+	unlock := s.client.writing.lock(repo)
+	defer unlock()
+	if _, there := s.client.emptied.Load(repo); there {
+		return nil
 	}
-	return s.blob(ctx, blob)
+	release, err := s.client.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	resp, err := s.do(ctx, http.MethodPost, "blobs/uploads/?mount="+url.QueryEscape(emptyConfig().String())+"&from="+url.QueryEscape(s.ref.repo.RepositoryStr()), nil, http.StatusAccepted, http.StatusCreated)
+	if err == nil && resp.StatusCode == http.StatusAccepted {
+		err = s.send(ctx, resp, raw)
+	}
+	if err == nil {
+		s.client.emptied.Store(repo, true)
+	}
+	return err
+}
+
+// emptyConfig is the digest of the configuration of what is no image.
+func emptyConfig() v1.Hash {
+	sum, _, _ := v1.SHA256(strings.NewReader(images.EmptyConfig)) // nothing can fail
+	return sum
 }
 
 // blob sends a small blob, in one piece (OCI distribution spec, "POST then PUT").
@@ -147,15 +182,20 @@ func (s *session) blob(ctx context.Context, raw []byte) error {
 		return err
 	}
 	defer release()
-	sum, _, _ := v1.SHA256(bytes.NewReader(raw)) // nothing can fail
 	resp, err := s.do(ctx, http.MethodPost, "blobs/uploads/", nil, http.StatusAccepted, http.StatusCreated)
 	if err != nil {
 		return err
 	}
-	to, err := resp.Location()
+	return s.send(ctx, resp, raw)
+}
+
+// send sends a blob to where the answer to POST leads.
+func (s *session) send(ctx context.Context, begun *answer, raw []byte) error {
+	to, err := begun.Location()
 	if err != nil {
 		return fmt.Errorf("the registry does not say where a blob is sent to: %w", err)
 	}
+	sum, _, _ := v1.SHA256(bytes.NewReader(raw)) // nothing can fail
 	query := to.Query()
 	query.Set("digest", sum.String())
 	to.RawQuery = query.Encode()
@@ -198,8 +238,11 @@ func (s *session) list(ctx context.Context, subject v1.Hash, descs []v1.Descript
 		if api && hasAll(got, descs) {
 			return nil
 		}
+		if !api {
+			s.lacksAPI()
+		}
 	}
-	unlock := s.client.listing.lock(s.ref.repo.String() + "@" + subject.String())
+	unlock := s.client.writing.lock(s.ref.repo.String() + "@" + subject.String())
 	defer unlock()
 	return s.tagAll(ctx, subject, descs)
 }
@@ -232,6 +275,7 @@ func (s *session) tagAll(ctx context.Context, subject v1.Hash, descs []v1.Descri
 		if len(all) == len(index.Manifests) {
 			return nil
 		}
+		alone := s.made && try == 0 && len(index.Manifests) == 0
 		index.Manifests = all
 		raw, err := json.Marshal(index)
 		if err != nil {
@@ -243,7 +287,9 @@ func (s *session) tagAll(ctx context.Context, subject v1.Hash, descs []v1.Descri
 		if _, err := s.do(ctx, http.MethodPut, "manifests/"+fallbackTag(subject), &content{raw: raw, mediaType: string(types.OCIImageIndex)}, http.StatusCreated, http.StatusOK, http.StatusAccepted); err != nil {
 			return err
 		}
-		pause = 2 * time.Since(began)
+		if !alone {
+			pause = 2 * time.Since(began)
+		}
 	}
 	return &ReferrersError{Reference: s.ref.String(), Subject: subject.String(), Lost: descs[0].Digest.String()}
 }

@@ -130,6 +130,42 @@ func TestAttachCosts(t *testing.T) {
 	}
 }
 
+// TestAttachNewCosts counts requests for an image that was just made: the list is read once before it is written, and the
+// configuration of what is attached is asked for by what begins to send it, or not at all if something attached was read.
+func TestAttachNewCosts(t *testing.T) {
+	t.Parallel()
+	reg := servers.RegistryFor(t, servers.RegistryOptions{Proxy: true})
+	ref := reg.Host + "/acme/hello:1"
+	desc := pushed(t, newClient(t, Options{}), ref)
+	for _, test := range []struct {
+		what string
+		read bool // what is attached to another image
+		want int
+	}{
+		{"the first of a repository", false, 2 + 3*3 + 3},
+		{"the next", false, 1 + 3*3 + 3},
+		{"after one was read", true, 3*3 + 3},
+	} {
+		c := newClient(t, Options{})
+		all, err := c.Referrers(t.Context(), ref, desc.Digest.String(), "") // tells what the registry is, too
+		fixture.Must(t, err)
+		if test.read {
+			_, err := c.Attached(t.Context(), ref, desc.Digest.String(), all[0], 100)
+			fixture.Must(t, err)
+		}
+		if len(all) > 0 {
+			desc.Digest, _, err = v1.SHA256(strings.NewReader(test.what))
+			fixture.Must(t, err)
+		}
+		reg.Requests()
+		_, err = c.AttachNew(t.Context(), ref, desc, note("one"), note("two"), note("three"))
+		fixture.Must(t, err)
+		if after := reg.Requests(); len(after) != test.want {
+			t.Errorf("%s made %d, not %d: %v", test.what, len(after), test.want, after)
+		}
+	}
+}
+
 // TestAttachAtOnce has several clients attach to one image whose registry has no referrers API.
 func TestAttachAtOnce(t *testing.T) {
 	t.Parallel()

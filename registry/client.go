@@ -75,7 +75,7 @@ type referring struct {
 	speakers    sync.Map // *http.Client by repository
 	noReferrers sync.Map // registries without the referrers API
 	emptied     sync.Map // repositories that have the configuration of what is no image
-	listing     named    // lists of referrers that are being written
+	writing     named    // lists of referrers, and such configurations, that are being written
 }
 
 // New returns a client. It speaks to nobody yet.

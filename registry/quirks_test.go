@@ -79,6 +79,15 @@ func useRegistry(t *testing.T, prefix string, opts Options) {
 		t.Errorf("Ask: %+v", known.Descriptor)
 	}
 	fixture.Must(t, c.Tag(t.Context(), known, prefix+"/hello:2"))
+	_, err = c.Attach(t.Context(), ref, known.Descriptor, note("one"))
+	fixture.Must(t, err)
+	if _, err := newClient(t, opts).Attach(t.Context(), second, known.Descriptor, note("one")); err != nil {
+		t.Errorf("attaching what another repository has: %v", err)
+	}
+	all, err := newClient(t, opts).Referrers(t.Context(), ref, known.Descriptor.Digest.String(), "")
+	if err != nil || len(all) != 1 {
+		t.Errorf("attached: %v, %v", all, err)
+	}
 	_, err = c.Describe(t.Context(), prefix+"/hello:2")
 	fixture.Must(t, err)
 	to := imagestest.NewStore(t)

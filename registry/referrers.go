@@ -234,6 +234,9 @@ func (s *session) attached(ctx context.Context, digest string, referrer v1.Descr
 	if int64(len(a.Blob)) != l.Size {
 		return bad("it has not the %d bytes that it should have", l.Size)
 	}
+	if m.Config.Digest == emptyConfig() { // then the repository has it
+		s.client.emptied.Store(s.ref.repo.String(), true)
+	}
 	return a, nil
 }
 

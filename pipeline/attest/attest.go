@@ -107,8 +107,8 @@ func (a *Attester) Refused(ref string) bool {
 	return refuses && !a.strict()
 }
 
-// Put attaches what is said of an image that is in its registry, by digest, and signs the image if there is a signer. whole
-// is the image itself. The rest is as [Attester.Attach] has it.
+// Put attaches what is said of an image that was just made and is in its registry, by digest, and signs the image if there is a
+// signer. whole is the image itself. The rest is as [Attester.Attach] has it.
 func (a *Attester) Put(ctx context.Context, ref string, whole v1.Descriptor, all []Said) (notes []string, err error) {
 	if a.Refused(ref) {
 		return nil, nil
@@ -120,7 +120,7 @@ func (a *Attester) Put(ctx context.Context, ref string, whole v1.Descriptor, all
 	var eg errgroup.Group
 	for _, s := range sealed {
 		eg.Go(func() error {
-			_, err := a.Registry.Attach(ctx, ref, s.subject, s.attachments...)
+			_, err := a.Registry.AttachNew(ctx, ref, s.subject, s.attachments...)
 			return err
 		})
 	}
