@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,7 +22,10 @@ import (
 
 func errorsAs[T error](err error, target *T) bool { return errors.As(err, target) }
 
-// pullImage reads an image of a registry and validates it, blobs and all.
+// readLayers has what was found in the layers that pullImage has read, by digest: those of base images are in most images.
+var readLayers sync.Map
+
+// pullImage reads an image of a registry and validates it, blobs and all, of which it reads each once.
 func pullImage(ref, platform string) (v1.Image, error) {
 	r, err := name.ParseReference(ref, name.Insecure)
 	if err != nil {
@@ -39,7 +43,38 @@ func pullImage(ref, platform string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return img, validate.Image(img)
+	if err := validate.Image(img, validate.Fast); err != nil { // that layers are there, and the rest
+		return nil, err
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Layers) != len(config.RootFS.DiffIDs) {
+		return nil, fmt.Errorf("%s has %d layers, and %d in its configuration", ref, len(m.Layers), len(config.RootFS.DiffIDs))
+	}
+	for i, d := range m.Layers {
+		said := fmt.Sprintf("%d bytes of %s", d.Size, config.RootFS.DiffIDs[i])
+		read, known := readLayers.Load(d.Digest)
+		if !known {
+			layer, err := img.LayerByDigest(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			if err := validate.Layer(layer); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", ref, d.Digest, err)
+			}
+			read, _ = readLayers.LoadOrStore(d.Digest, said)
+		}
+		if read != said {
+			return nil, fmt.Errorf("%s: %s is %s, and said to be %s", ref, d.Digest, read, said)
+		}
+	}
+	return img, nil
 }
 
 // describeImage writes an image as lines that a script can look at.
