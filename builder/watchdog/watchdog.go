@@ -60,8 +60,13 @@ func (w Layer) State(use Use, p ocispecs.Platform, caps apicaps.CapSet) (llb.Sta
 		return llb.State{}, fmt.Errorf("there is no watchdog for the platform %s", id)
 	}
 	if caps.Supports(pb.CapSourceOCILayout) == nil {
-		return llb.OCILayout("fnb.local/watchdog@"+dgst, llb.OCIStore("", string(use)), llb.Platform(p),
-			llb.WithCustomName("[fnb] watchdog")), nil
+		layer := llb.OCILayout("fnb.local/watchdog@"+dgst, llb.OCIStore("", string(use)), llb.Platform(p),
+			llb.WithCustomName("[fnb] watchdog"))
+		if use == Tunnel {
+			// A Docker Engine mounts no layer into a container that no step has unpacked.
+			layer = llb.Scratch().File(copied(layer, Path), llb.WithCustomName("[fnb] copy the watchdog"))
+		}
+		return layer, nil
 	}
 	src := llb.Local(use.local(id), llb.SharedKeyHint("fnb:watchdog:"+dgst), llb.WithCustomName("[fnb] receive the watchdog"))
 	return llb.Scratch().File(copied(src, Path), llb.WithCustomName("[fnb] watchdog")), nil
