@@ -14,11 +14,8 @@ import (
 	"fnb/trust/evidence"
 )
 
-// tagsLast reports whether images are pushed by digest, and named once what is said of them is there. A Docker Engine's
-// BuildKit pushes what has a name alone: there it is attached afterwards.
-func (p *Pipeline) tagsLast() bool {
-	return p.pushes() && p.attester.Any() && !p.Builder.InEngine()
-}
+// tagsLast reports whether images are pushed by digest, and named once what is said of them is there.
+func (p *Pipeline) tagsLast() bool { return p.pushes() && p.attester.Any() }
 
 // finishPush does what is left to do with an image that the builder has pushed: what is said of it is attached, and then its
 // references name it, and the tag of its inputs.
