@@ -73,7 +73,7 @@ const (
 	spdxBase     = "SPDXRef-Base"
 	spdxWatchdog = "SPDXRef-Watchdog"
 	spdxTemplate = "SPDXRef-Template"
-	spdxSystem   = "SPDXRef-System"
+	spdxSystem   = "SPDXRef-OperatingSystem" // Trivy finds it by this name
 	createdBy    = "fnb"
 	referenceBOM = "sbom"
 )
