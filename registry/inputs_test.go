@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"regexp"
@@ -73,6 +74,36 @@ func TestAskAndTag(t *testing.T) {
 	reg.Fail(servers.Fault{Method: http.MethodGet, Path: regexp.MustCompile("/manifests/"), Status: http.StatusInternalServerError, Times: 100})
 	if _, err := c.Ask(t.Context(), ref); !fixture.Is[*UnavailableError](err) {
 		t.Errorf("asking a registry that fails: %v", err)
+	}
+}
+
+// A registry that takes the very first question and never answers is not waited for as one that takes a large manifest is.
+func TestFirstSilence(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fixture.Must(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	c := newClient(t, Options{})
+	c.trans.first = 300 * time.Millisecond
+	start := time.Now()
+	_, err = c.Head(t.Context(), l.Addr().String()+"/acme/hello:1")
+	if e, ok := errors.AsType[*UnavailableError](err); !ok || e.Host != l.Addr().String() || !strings.Contains(err.Error(), "no answer within 300ms") {
+		t.Errorf("%T %v", err, err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+
+	// It is not asked about each of many images.
+	c.trans.first = longPing + 100*time.Millisecond
+	start = time.Now()
+	for i := range 20 {
+		if _, err := c.Head(t.Context(), fmt.Sprintf("%s/acme/f%d:1", l.Addr(), i)); !fixture.Is[*UnavailableError](err) {
+			t.Errorf("%T %v", err, err)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("20 images took %v", took)
 	}
 }
 

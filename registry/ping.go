@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"fnb/internal/plain"
 	"fnb/registry/answers"
@@ -19,16 +20,21 @@ import (
 // new to a repository begins with a "GET /v2/" (OCI distribution spec, "API
 // version check"), whose answer is the same for all of them: in plain HTTP or
 // not, and who gives out tokens. What is neither an answer nor plain HTTP, such
-// as a registry that is not there, is not remembered.
+// as a registry that is not there, is not remembered, unless it took long to find out: then it is
+// for as long again, so that a hundred functions do not wait a hundred times.
 type pingTransport struct {
 	inner http.RoundTripper
 	pings sync.Map // *ping by URL
 }
 
+// longPing is how long somebody does not mind to wait again.
+const longPing = 2 * time.Second
+
 // A ping is what a registry answers.
 type ping struct {
 	done   chan struct{} // closed when what follows is there
 	known  bool
+	slow   bool // it failed, after a long time
 	err    error
 	answer http.Response
 	body   []byte
@@ -47,17 +53,23 @@ func (t *pingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
-		if !p.known {
+		if !p.known && !p.slow {
 			return t.ask(r)
 		}
 		return p.again(r)
 	}
 	defer close(p.done)
+	began := time.Now()
 	resp, err := t.ask(r)
 	if p.known = p.learn(resp, err); p.known {
 		return p.again(r)
 	}
-	t.pings.Delete(r.URL.String())
+	if took := time.Since(began); err != nil && took > longPing && r.Context().Err() == nil {
+		p.slow = true
+		time.AfterFunc(took, func() { t.pings.Delete(r.URL.String()) })
+	} else {
+		t.pings.Delete(r.URL.String())
+	}
 	return resp, err
 }
 

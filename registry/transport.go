@@ -29,6 +29,7 @@ const (
 	maxAttempts  = 10
 	fewAttempts  = 3 // of connecting to a host that has never answered
 	longestStall = 2 * time.Minute
+	firstAnswer  = time.Minute // for the first question to a host, before it has answered any
 )
 
 // newTransport returns the transport below everything: it waits and tries again
@@ -50,7 +51,7 @@ func newTransport(opts Options, plain func(host string) bool) *retryTransport {
 		return slices.Contains(opts.Insecure, host) || origin.Listed(os.Getenv(origin.PrivateHosts), host)
 	})
 	lead.least = opts.Least
-	return &retryTransport{inner: &schemeGuard{inner: lead, plain: plain}, lead: lead}
+	return &retryTransport{inner: &schemeGuard{inner: lead, plain: plain}, lead: lead, first: firstAnswer}
 }
 
 // A schemeGuard lets HTTPS pass, and HTTP only to the hosts it may go to. It sees
@@ -168,7 +169,8 @@ func (p *retryBudget) wait(ctx context.Context, asked time.Duration, limit int) 
 type retryTransport struct {
 	inner http.RoundTripper
 	lead  *leadGuard
-	alive sync.Map // hosts that have answered
+	alive sync.Map      // hosts that have answered
+	first time.Duration // for the first question to a host
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -186,7 +188,7 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, err := t.inner.RoundTrip(attempt)
+		resp, err := t.send(attempt)
 		if resp != nil {
 			t.alive.Store(r.URL.Host, true)
 		}
@@ -203,6 +205,51 @@ func (t *retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			_ = resp.Body.Close()
 		}
 	}
+}
+
+// A silentError says that a host took a question and did not answer. It is a [net.Error].
+type silentError struct{ after time.Duration }
+
+func (e *silentError) Error() string { return "no answer within " + e.after.String() }
+
+// Timeout implements [net.Error].
+func (*silentError) Timeout() bool { return true }
+
+// Temporary implements [net.Error].
+func (*silentError) Temporary() bool { return true }
+
+// send sends a request. A host that has never answered gets little time for a question: what takes a registry long is to
+// take something, and it has answered before.
+func (t *retryTransport) send(r *http.Request) (*http.Response, error) {
+	if _, alive := t.alive.Load(r.URL.Host); alive || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return t.inner.RoundTrip(r)
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	silent := &silentError{t.first}
+	timer := time.AfterFunc(t.first, func() { cancel(silent) })
+	resp, err := t.inner.RoundTrip(r.WithContext(ctx))
+	timer.Stop()
+	if err != nil {
+		if context.Cause(ctx) == silent { //nolint:errorlint // it is that one
+			err = silent
+		}
+		cancel(nil)
+		return resp, err
+	}
+	resp.Body = &endingBody{resp.Body, func() { cancel(nil) }}
+	return resp, nil
+}
+
+// An endingBody ends what its answer needs once it is closed.
+type endingBody struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close implements [io.Closer].
+func (b *endingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
 func (t *retryTransport) attempts(host string) int {
