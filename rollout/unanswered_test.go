@@ -44,11 +44,11 @@ func silent(t *testing.T, knows bool) *rollout.Gateway {
 	return g
 }
 
-// hanging puts a kubectl into PATH that says something and does not end.
-func hanging(t *testing.T) *rollout.Cluster {
+// kubectl puts a script of that name into PATH.
+func kubectl(t *testing.T, script string) *rollout.Cluster {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\necho open a browser >&2\nexec sleep 60\n"), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), []byte("#!/bin/sh\n"+script), 0o755); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
@@ -58,7 +58,7 @@ func hanging(t *testing.T) *rollout.Cluster {
 
 // A platform that takes a question and does not answer is told from one that nobody reaches, and from a caller who has given up.
 func TestUnanswered(t *testing.T) { //nolint:paralleltest // it has a PATH of its own
-	for name, target := range map[string]rollout.Target{"a gateway": silent(t, false), "kubectl": hanging(t)} {
+	for name, target := range map[string]rollout.Target{"a gateway": silent(t, false), "kubectl": kubectl(t, "echo open a browser >&2\nexec sleep 60\n")} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_, err := target.Find(ctx, "hello")
@@ -73,6 +73,15 @@ func TestUnanswered(t *testing.T) { //nolint:paralleltest // it has a PATH of it
 		if _, err := target.Find(ctx, "hello"); err != context.Canceled { //nolint:errorlint // it is that one
 			t.Errorf("%s, given up: %v", name, err)
 		}
+	}
+}
+
+// Ctrl-C in a terminal ends kubectl too, perhaps before fnb hears of it.
+func TestInterrupted(t *testing.T) { //nolint:paralleltest // it has a PATH of its own
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	if _, err := kubectl(t, "echo I am busy >&2\nkill -INT $$\n").Find(ctx, "hello"); err != context.Canceled { //nolint:errorlint // it is that one
+		t.Errorf("%v", err)
 	}
 }
 
