@@ -47,7 +47,8 @@ type Target interface {
 	Apply(ctx context.Context, f deploy.Function) (notes []string, err error)
 	// Diff says what Apply would change, in lines; "" is nothing.
 	Diff(ctx context.Context, f deploy.Function) (string, error)
-	// Wait returns once what was applied is ready, and says where it answers.
+	// Wait returns once what was applied is ready, and says where it answers. The context may end before the timeout, which is
+	// then that of Apply too.
 	Wait(ctx context.Context, f deploy.Function, timeout time.Duration) (url string, err error)
 }
 
@@ -120,13 +121,14 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 	var since time.Time
 	var last *Error
 	for {
+		asked := time.Now()
 		one, done := context.WithTimeout(within, answerTime)
 		now, err := look(one)
 		done()
 		switch {
-		case ctx.Err() != nil:
+		case errors.Is(ctx.Err(), context.Canceled):
 			return ctx.Err()
-		case is(err, Unanswered) && within.Err() != nil && last != nil: // the last question was cut short, which says nothing
+		case is(err, Unanswered) && within.Err() != nil && (last != nil || time.Since(asked) < pause): // the last question was cut short, which says nothing
 		case is(err, Unreachable), is(err, Unanswered), is(err, Unavailable): // which it was not a moment ago
 			last, _ = errors.AsType[*Error](err)
 		case err != nil && within.Err() == nil:
@@ -147,7 +149,7 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 		select {
 		case <-time.After(pause):
 		case <-within.Done():
-			if ctx.Err() != nil {
+			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
 			return late(name, timeout, last)
@@ -157,7 +159,7 @@ func await(ctx context.Context, name string, timeout time.Duration, look func(co
 
 // late says that the time is over, and what the platform said last.
 func late(name string, timeout time.Duration, last *Error) error {
-	e := &Error{Kind: Unready, Subject: name, Text: "it is not ready after " + timeout.Round(100*time.Millisecond).String()}
+	e := &Error{Kind: Unready, Subject: name, Text: "it is not ready after " + timeout.String()}
 	if last != nil {
 		e.Kind, e.Subject = cmp.Or(last.Kind, Unready), cmp.Or(last.Subject, name)
 		e.Text += ": " + last.Text

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"fnb/internal/plain"
 	"fnb/pipeline"
@@ -153,10 +152,10 @@ func (d *placement) prepare(ctx context.Context, p *shownPipeline, o *deployOpti
 
 // put deploys one function, and waits for it.
 func (g *globals) put(ctx context.Context, o *deployOptions, d *placement, mu *sync.Mutex) error {
-	name, end := d.function.Name, time.Now().Add(o.timeout)
-	telling, cancel := context.WithDeadline(ctx, end)
+	name := d.function.Name
+	ctx, cancel := context.WithTimeout(ctx, o.timeout) // for both: some gateways pull the image before they answer
 	defer cancel()
-	notes, err := d.target.Apply(telling, d.function)
+	notes, err := d.target.Apply(ctx, d.function)
 	for _, note := range notes {
 		g.say(mu, name, "note: %s", note)
 	}
@@ -166,7 +165,7 @@ func (g *globals) put(ctx context.Context, o *deployOptions, d *placement, mu *s
 	if !g.quiet {
 		g.say(mu, name, "waiting until it is ready")
 	}
-	d.url, err = d.target.Wait(ctx, d.function, max(time.Until(end), time.Second))
+	d.url, err = d.target.Wait(ctx, d.function, o.timeout)
 	if err != nil {
 		return d.failed(o, "waiting until it is ready", err)
 	}
