@@ -175,7 +175,7 @@ func (e *Error) adds(said string) {
 	if c.Kind != Other {
 		e.Kind, e.Subject = c.Kind, c.Subject
 	}
-	e.with(strings.TrimPrefix(c.Text, "kubectl: "))
+	_ = e.with(strings.TrimPrefix(c.Text, "kubectl: ")) // it is e
 }
 
 // complaint is what kubectl said, in one line, with why.
