@@ -278,7 +278,7 @@ func cmdCall(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: call REF BODY [NAME=VALUE…]")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // its layers are unpacked, too
 	defer cancel()
 	answer, err := callImage(ctx, args[0], args[1], args[2:])
 	ts.Check(err)
