@@ -107,8 +107,11 @@ func splitAddresses(list string) []string {
 func checkAddress(address string) (*url.URL, error) {
 	schemes := []string{"unix", "tcp", "ssh", "docker-container", "podman-container", "nerdctl-container", "kube-pod", "docker", "npipe"}
 	u, err := url.Parse(address)
-	if err != nil || !slices.Contains(schemes, u.Scheme) {
+	if err != nil || !slices.Contains(schemes, u.Scheme) || !strings.HasPrefix(address, u.Scheme+"://") {
 		return nil, &AddressError{address, "it must begin with one of " + strings.Join(schemes, "://, ") + "://"}
+	}
+	if u.Scheme == "docker" && u.Host != "" && strings.Trim(u.Path, "/") != "" {
+		return nil, &AddressError{address, "it has a host and a path; the path of a socket has three slashes before it, as in docker:///var/run/docker.sock"}
 	}
 	return u, nil
 }

@@ -91,6 +91,9 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u, err = engine.Resolve(u); err != nil {
+		return nil, &AddressError{opts.Address, err.Error()}
+	}
 	if err := opts.mayReach(u); err != nil {
 		return nil, err
 	}
@@ -143,6 +146,9 @@ func Dial(ctx context.Context, opts Options) (*Client, error) {
 	return bc, nil
 }
 
+// engineLabel is what the BuildKit of a Docker Engine says of itself, also where unix:// leads to that engine's socket.
+const engineLabel = "org.mobyproject.buildkit.worker.moby.host-gateway-ip"
+
 // meet notes which platforms the builder has, of which the first is its machine's,
 // and what else it says of itself.
 func (c *Client) meet(workers []*client.WorkerInfo) {
@@ -150,7 +156,7 @@ func (c *Client) meet(workers []*client.WorkerInfo) {
 		if types := w.Labels[protocol.CachesLabel]; types != "" {
 			c.caches = strings.Split(types, ",")
 		}
-		if c.docker == nil { // an engine gives steps its bridge, whatever the label says
+		if _, own := w.Labels[engineLabel]; c.docker == nil && !own { // an engine gives steps its bridge, whatever the label says
 			c.network = w.Labels[protocol.NetworkLabel]
 		}
 		c.trusts = w.Labels[protocol.TrustLabel] != ""

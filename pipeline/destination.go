@@ -82,16 +82,23 @@ func (p *Pipeline) output(ctx context.Context, j *Job) (builder.Output, *target.
 	return out, t, err
 }
 
-// deliverable refuses what an output does not take, before anything is built.
-func (d Destination) deliverable(req *builder.Request) error {
+// deliverable refuses what an output does not take, before anything is built. A Docker Engine that is not the builder gets an archive, which has one platform.
+func (d Destination) deliverable(req *builder.Request, inEngine bool) error {
+	one := ""
+	if d.Kind == ToEngine && !inEngine {
+		one = "--load into an engine that is not the builder"
+	}
 	for _, o := range Outputs() {
-		if o.Kind == d.Kind && o.OnePlatform && len(req.Platforms) > 1 {
-			var names []string
-			for _, p := range req.Platforms {
-				names = append(names, p.String())
-			}
-			return &target.OnePlatformError{Kind: string(d.Kind), Platforms: names}
+		if o.Kind == d.Kind && o.OnePlatform {
+			one = string(d.Kind) + "="
 		}
+	}
+	if one != "" && len(req.Platforms) > 1 {
+		var names []string
+		for _, p := range req.Platforms {
+			names = append(names, p.String())
+		}
+		return &target.OnePlatformError{Output: one, Platforms: names}
 	}
 	if d.Kind == toRootFS {
 		return machine.Check(req.Config.Labels[words.LabelWatchdog], req.Platforms)

@@ -169,7 +169,7 @@ func isHere(store string) bool { return strings.HasPrefix(store, ".") || filepat
 // deliver solves, and lets what receives the image keep it only when it is
 // whole.
 func (p *Pipeline) deliver(ctx context.Context, b fleet.Builder, j *Job, req builder.Request) (*builder.Result, error) {
-	if err := p.settings.Destination.deliverable(&req); err != nil {
+	if err := p.settings.Destination.deliverable(&req, p.Builder.InEngine()); err != nil {
 		return nil, err
 	}
 	out, t, err := p.output(ctx, j)

@@ -33,7 +33,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the Docker Engine answers %s to %s: it has no BuildKit", plain.Line(e.Status), e.Path)
 }
 
-// NewDialer leads to an engine: docker:///var/run/docker.sock names the socket, which is the default; docker://host:port is TCP.
+// NewDialer leads to an engine: docker:///var/run/docker.sock names the socket; docker://host:port is TCP. [Resolve] knows where docker:// alone leads.
 func NewDialer(u *url.URL) *Dialer {
 	network, addr := address(u)
 	return &Dialer{network: network, addr: addr}

@@ -12,11 +12,8 @@ import (
 
 // address is where the Docker Engine of a docker:// address listens.
 func address(u *url.URL) (network, address string) {
-	switch {
-	case u.Host != "":
+	if u.Host != "" {
 		return "tcp", u.Host
-	case u.Path == "":
-		return "unix", "/var/run/docker.sock"
 	}
 	return "unix", u.Path
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"fnb/builder"
+	"fnb/builder/engine"
 	"fnb/schema"
 )
 
@@ -243,13 +244,16 @@ func first(ctx context.Context, named []builder.Options) (*builder.Client, error
 // A socket is where a builder listens on this machine.
 type socket struct{ path, scheme string }
 
-// usualSockets are those of buildkitd and of a Docker Engine, the best first.
+// usualSockets are those of buildkitd and of the Docker Engine that docker itself uses, the best first.
 func usualSockets() []socket {
-	return []socket{
+	sockets := []socket{
 		{"/run/buildkit/buildkitd.sock", "unix://"},
 		{filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "buildkit/buildkitd.sock"), "unix://"},
-		{"/var/run/docker.sock", "docker://"},
 	}
+	if docker, err := engine.Find(); err == nil { // if not, docker finds none either
+		sockets = append(sockets, socket{docker.Socket(), "docker://"})
+	}
+	return sockets
 }
 
 // running is the address of the first socket that is there; "" for none.

@@ -143,6 +143,18 @@ func TestRunning(t *testing.T) {
 	}
 }
 
+// If nothing is named and nothing is started, the Docker Engine that docker itself uses is the builder.
+func TestDockersOwn(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///run/user/1/docker.sock")
+	if all := usualSockets(); all[len(all)-1] != (socket{"/run/user/1/docker.sock", "docker://"}) {
+		t.Errorf("of DOCKER_HOST: %v", all)
+	}
+	t.Setenv("DOCKER_HOST", "ssh://a@b")
+	if all := usualSockets(); running(all[len(all)-1:]) != "" {
+		t.Errorf("of another machine: %v", all)
+	}
+}
+
 // A builder that cannot be reached is asked once, and its error is everybody's.
 func TestOnDemand(t *testing.T) {
 	t.Parallel()

@@ -44,12 +44,12 @@ func (t *made) Discard(err error) error {
 	return errors.Join(t.file.Discard(err), t.out.Discard(nil))
 }
 
-// A OnePlatformError says that a kind of output has the image of one platform, and the function is for several.
+// A OnePlatformError says that an output has the image of one platform, and the function is for several.
 type OnePlatformError struct {
-	Kind      string
+	Output    string // as it was asked for
 	Platforms []string
 }
 
 func (e *OnePlatformError) Error() string {
-	return fmt.Sprintf("%s= has the image of one platform, and the function is for %s", e.Kind, strings.Join(e.Platforms, ", "))
+	return fmt.Sprintf("%s has the image of one platform, and the function is for %s", e.Output, strings.Join(e.Platforms, ", "))
 }

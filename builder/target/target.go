@@ -11,11 +11,13 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"fnb/builder/engine"
 	"fnb/internal/disk"
 	"fnb/internal/plain"
 )
@@ -145,24 +147,30 @@ func (t *file) Discard(err error) error {
 	return err
 }
 
-// An engine loads a tar into a Docker Engine through its API.
-type engine struct {
+// A loader loads a tar into a Docker Engine through its API.
+type loader struct {
 	*io.PipeWriter
 	done chan error
 }
 
-// Engine is a target that loads a tar into a Docker Engine: the one of DOCKER_HOST, or of
-// the usual socket. One that does not answer is an [*EngineError].
+// Engine is a target that loads a tar into the Docker Engine that docker itself uses. One that does not answer is an [*EngineError].
 func Engine(ctx context.Context) (Target, error) {
-	client, base, err := dockerClient()
+	current, err := engine.Find()
 	if err != nil {
-		return nil, err
+		return nil, &EngineError{Engine: current.String(), Err: err}
 	}
-	if err := pingDocker(ctx, client, base); err != nil {
-		return nil, &EngineError{Err: err}
+	client, base, err := dockerClient(current.Host)
+	if err == nil {
+		err = pingDocker(ctx, client, base)
+	}
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // it has the address itself
+		}
+		return nil, &EngineError{Engine: current.String(), Err: err}
 	}
 	r, w := io.Pipe()
-	t := &engine{PipeWriter: w, done: make(chan error, 1)}
+	t := &loader{PipeWriter: w, done: make(chan error, 1)}
 	go func() {
 		err := loadImage(ctx, client, base, r)
 		_ = r.CloseWithError(err) // never fails
@@ -172,18 +180,17 @@ func Engine(ctx context.Context) (Target, error) {
 }
 
 // An EngineError says that no Docker Engine answers.
-type EngineError struct{ Err error }
+type EngineError struct {
+	Engine string // what it is called
+	Err    error
+}
 
-func (e *EngineError) Error() string { return "asking the Docker Engine: " + e.Err.Error() }
+func (e *EngineError) Error() string { return "asking " + e.Engine + ": " + e.Err.Error() }
 
 func (e *EngineError) Unwrap() error { return e.Err }
 
-// dockerClient reaches the Docker Engine of DOCKER_HOST, or the usual socket.
-func dockerClient() (*http.Client, string, error) {
-	host := os.Getenv("DOCKER_HOST")
-	if host == "" {
-		host = "unix:///var/run/docker.sock"
-	}
+// dockerClient reaches a Docker Engine.
+func dockerClient(host string) (*http.Client, string, error) {
 	if path, ok := strings.CutPrefix(host, "unix://"); ok {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -194,7 +201,7 @@ func dockerClient() (*http.Client, string, error) {
 	if addr, ok := strings.CutPrefix(host, "tcp://"); ok {
 		return &http.Client{}, "http://" + addr, nil
 	}
-	return nil, "", fmt.Errorf("DOCKER_HOST=%s: it must begin with unix:// or tcp://", host)
+	return nil, "", fmt.Errorf("%s is not reached by fnb: it must begin with unix:// or tcp://", plain.Line(host))
 }
 
 // pingDocker sees whether an engine answers, before anything is built for it.
@@ -250,9 +257,9 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 	return lines.Err()
 }
 
-func (t *engine) Commit() error { return <-t.done }
+func (t *loader) Commit() error { return <-t.done }
 
-func (t *engine) Discard(err error) error {
+func (t *loader) Discard(err error) error {
 	_ = t.CloseWithError(errNotMade) // never fails
 	if cause := <-t.done; cause != nil && !errors.Is(cause, errNotMade) {
 		return cause

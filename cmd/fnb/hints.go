@@ -13,7 +13,6 @@ import (
 
 	"fnb/builder"
 	"fnb/builder/containers"
-	"fnb/builder/engine"
 	"fnb/builder/fleet"
 	"fnb/builder/managed"
 	"fnb/builder/target"
@@ -193,7 +192,11 @@ func diskHints(err error) []string {
 // outputHints say what to do about an output that does not take an image.
 func outputHints(err error) []string {
 	if e, ok := errors.AsType[*target.OnePlatformError](err); ok {
-		return []string{"choose one: --platform " + e.Platforms[0]}
+		out := []string{"choose one: --platform " + e.Platforms[0]}
+		if strings.HasPrefix(e.Output, "--load") {
+			out = append(out, "or have an engine of 29 or later make it itself: fnb build --load --builder docker://")
+		}
+		return out
 	}
 	if is[*machine.NoWatchdogError](err) {
 		return []string{"have fnb put its own in: --watchdog default"}
@@ -516,20 +519,11 @@ func builderHints(err error) []string {
 	if c, ok := errors.AsType[*fleet.PlatformChangedError](err); ok {
 		return []string{"build for that with the same command again, or for the other with: --platform " + c.Was}
 	}
-	if is[*target.EngineError](err) {
-		return []string{"start the Docker Engine, or say where it is in DOCKER_HOST", "or keep the image without one: fnb build, without --load"}
-	}
-	if is[*fleet.NoBuilderError](err) {
-		return []string{"start buildkitd, or a Docker Engine"}
-	}
-	if is[*engine.RefusedError](err) {
-		return []string{"use a Docker Engine of 18.09 or later, or a buildkitd in a container with: --builder docker-container://NAME, or podman-container://NAME"}
+	if out := engineHints(err); out != nil {
+		return out
 	}
 	if is[*builder.UnreachableError](err) {
-		return []string{
-			"see what runs with: fnb builder status",
-			"name another BuildKit with: --builder ADDRESS, or leave FNB_BUILDER and BUILDKIT_HOST unset for fnb's own",
-		}
+		return []string{"see what runs with: fnb builder status", otherBuilder()}
 	}
 	return nil
 }
