@@ -96,7 +96,7 @@ func show(w io.Writer, errs ...error) {
 	}
 	about, last := make([][]string, len(all)), map[string]int{}
 	for i, e := range all {
-		about[i] = hints(e)
+		about[i] = hints(here(e))
 		for _, h := range about[i] {
 			last[h] = i
 		}
