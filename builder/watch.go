@@ -373,7 +373,7 @@ func lost(err error) bool {
 		strings.Contains(s, "transport is closing") || strings.Contains(s, "use of closed network connection")
 }
 
-var wrappers = lazyregexp.New(`^(failed to solve|failed to run Build function|rpc error: code = \w+ desc|failed to compute cache key|failed to calculate checksum of ref \S+|failed to load cache key|failed to read dockerfile|dockerfile parse error on line \d+|process "[^"]*")(: | = )`)
+var wrappers = lazyregexp.New(`^(failed to solve|failed to run Build function|rpc error: code = \w+ desc|ResourceExhausted|failed to compute cache key|failed to calculate checksum of ref \S+|failed to load cache key|failed to read dockerfile|dockerfile parse error on line \d+|process "[^"]*")(: | = )`)
 
 // killed is in the place of an exit code that no process has: see [SolveError.Killed].
 const killed = "its container was killed"

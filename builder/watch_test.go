@@ -210,6 +210,7 @@ func TestProblem(t *testing.T) {
 		{"failed to solve: r.io/a: failed to resolve source metadata for r.io/a:latest: failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "pulling r.io/a:latest: failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "r.io"},
 		{"failed to solve: r.io/a: failed to resolve source metadata for r.io/a:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "pulling r.io/a:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "r.io"},
 		{"rpc error: code = Unknown desc = one\ntwo", "one", ""},
+		{"failed to solve: ResourceExhausted: write /var/lib/x: no space left on device", "write /var/lib/x: no space left on device", ""},
 		{"bad \xff byte", "bad \uFFFD byte", ""},
 	}
 	for _, tt := range tests {

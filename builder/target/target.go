@@ -226,6 +226,13 @@ func pingDocker(ctx context.Context, client *http.Client, base string) error {
 // dockerPatience is how long a Docker Engine may take to say that it is there.
 const dockerPatience = 10 * time.Second
 
+// A LoadError says that a Docker Engine that answers does not take an image.
+type LoadError struct{ Err error }
+
+func (e *LoadError) Error() string { return "loading into the Docker Engine: " + e.Err.Error() }
+
+func (e *LoadError) Unwrap() error { return e.Err }
+
 // loadImage sends a tar to POST /images/load and reads what the engine says.
 func loadImage(ctx context.Context, client *http.Client, base string, r io.Reader) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/images/load?quiet=1", r)
@@ -235,15 +242,15 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 	req.Header.Set("Content-Type", "application/x-tar")
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("loading into the Docker Engine: %w", err)
+		return &LoadError{err}
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
-		return fmt.Errorf("loading into the Docker Engine: %w", err)
+		return &LoadError{err}
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("loading into the Docker Engine: %s: %s", res.Status, plain.Line(string(body)))
+		return &LoadError{fmt.Errorf("%s: %s", res.Status, plain.Line(string(body)))}
 	}
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	for lines.Scan() {
@@ -251,7 +258,7 @@ func loadImage(ctx context.Context, client *http.Client, base string, r io.Reade
 			Error string `json:"error"`
 		}
 		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Error != "" {
-			return errors.New("loading into the Docker Engine: " + plain.Line(m.Error))
+			return &LoadError{errors.New(plain.Line(m.Error))}
 		}
 	}
 	return lines.Err()

@@ -100,6 +100,7 @@ func TestHints(t *testing.T) {
 		{&fleet.NoBuilderError{}, withContainer},
 		{&builder.UnreachableError{Address: "docker://", Err: errors.New("dial unix /d.sock: connect: permission denied")}, "if you may act as root on its machine, join the group that the socket is for, and log in again: sudo usermod -aG docker $USER"},
 		{&builder.UnreachableError{Address: "docker://127.0.0.1:2375"}, "start the Docker Engine, and see whether it answers with: docker --host tcp://127.0.0.1:2375 version"},
+		{&target.LoadError{Err: errors.New("write /x: no space left on device")}, "free the Docker Engine's disk of images that nothing uses, with: docker image prune --all"},
 		{&target.EngineError{Engine: "the Docker Engine", Err: errors.New("connection refused")}, "or keep the image without one: fnb build, without --load"},
 		{&pipeline.TemplateError{Err: &git.LimitError{Source: "https://git.test/x"}}, "use a copy of the template with less in it, as a folder: --lang ./FOLDER"},
 		{&serve.PortError{Port: 80}, "take another with: --port N, or any free one with --port 0"},

@@ -186,6 +186,9 @@ func diskHints(err error) []string {
 	if e, ok := errors.AsType[*target.WriteError](err); ok {
 		return []string{"see how much room is there with: df -h " + plain.ShellWord(filepath.Dir(e.Path))}
 	}
+	if is[*target.LoadError](err) { // the disk is the engine's, which may be another machine
+		return []string{"free the Docker Engine's disk of images that nothing uses, with: docker image prune --all"}
+	}
 	return []string{"free disk space with: fnb builder prune"}
 }
 
