@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 )
 
 // Digests asks the builder which digests images have now, as it sees them:
-// through its own mirrors. References are full ones. Why one has none is in failed, a
+// through its own mirrors. What a registry has counts, not what a Docker Engine keeps itself:
+// a lock with that would be good on one machine. References are full ones. Why one has none is in failed, a
 // [*SolveError] in the words of a solve that needs it.
 func (c *Client) Digests(ctx context.Context, req Request, refs []string) (digests map[string]string, failed map[string]error, err error) {
 	var opt client.SolveOpt
@@ -32,10 +34,6 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (diges
 		req.Platforms = append(slices.Clip(req.Platforms), p)
 	}
 	platform := ociPlatform(req.Platforms[0])
-	mode := pb.AttrImageResolveModeDefault
-	if req.Pull {
-		mode = pb.AttrImageResolveModeForcePull
-	}
 	var mu sync.Mutex
 	digests, failed = map[string]string{}, map[string]error{}
 	w := newWatch(&req)
@@ -45,15 +43,19 @@ func (c *Client) Digests(ctx context.Context, req Request, refs []string) (diges
 		var eg errgroup.Group
 		for _, ref := range refs {
 			eg.Go(func() error {
-				_, digest, config, err := g.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
+				// ResolveImageConfig loses the mode on its way to a builder of today.
+				meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
 					LogName:  "[internal] load metadata for " + ref,
-					ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: mode},
+					ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: pb.AttrImageResolveModeForcePull},
 				})
 				mu.Lock()
 				defer mu.Unlock()
+				if err == nil && meta.Image == nil {
+					err = errors.New("it is not an image")
+				}
 				if err == nil {
-					digests[ref] = digest.String()
-					req.Gate.dated(ref, config)
+					digests[ref] = meta.Image.Digest.String()
+					req.Gate.dated(ref, meta.Image.Config)
 				} else {
 					failed[ref] = w.unresolved(ref, err)
 				}
