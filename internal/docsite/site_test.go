@@ -149,6 +149,16 @@ func TestBrowser(t *testing.T) {
 	without(t, b, at)
 }
 
+// settled holds once two frames have been drawn since the last key: what is shown then is of the whole query.
+const settled = `(() => {
+	const query = document.getElementById("q").value;
+	if (window.asked !== query) {
+		window.asked = query;
+		requestAnimationFrame(() => requestAnimationFrame(() => { window.drawn = query; }));
+	}
+	return window.drawn === query;
+})()`
+
 // search finds a page by an error that somebody has pasted, and by words, without a mouse.
 func search(t *testing.T, b *browser.Browser, at func(string) string) {
 	t.Helper()
@@ -172,6 +182,7 @@ func search(t *testing.T, b *browser.Browser, at func(string) string) {
 		b.Press("/")
 		b.Wait(`document.activeElement.id === "q"`)
 		b.Do(chromedp.SendKeys("#q", query))
+		b.Wait(settled)
 		b.Wait(`document.querySelectorAll("#hits a").length > 0`)
 		if got := b.Text(`document.querySelector("#hits a").href`); !strings.Contains(got, "/"+want) {
 			t.Errorf("%q finds %s first, not %s", query, got, want)
