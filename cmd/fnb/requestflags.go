@@ -103,7 +103,7 @@ func (o *requestFlags) request(ctx context.Context, command string, in io.Reader
 // read of a pipe or a terminal: a goroutine does that reading, and is left to itself when ctx ends or the body is closed.
 func streamed(ctx context.Context, open func() (io.Reader, error)) io.ReadCloser {
 	out, in := io.Pipe()
-	context.AfterFunc(ctx, func() { _ = out.CloseWithError(ctx.Err()) }) // never fails
+	context.AfterFunc(ctx, func() { _ = in.CloseWithError(ctx.Err()) }) // which who reads it is told then; it never fails
 	go func() {
 		from, err := open()
 		if err == nil {
