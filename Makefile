@@ -225,7 +225,7 @@ test: ## run every test, against real servers, under the race detector
 	go test -vet=off -p 1 -timeout 20m -run '^TestGrowth$$' $(grown) # what reading costs is measured without the race detector
 	FNB_TEST_RACE=1 go test -vet=off -timeout 20m ./cmd/fnb -run 'TestScripts/(progress|build_fails|new|store_publish)$$'
 	go test -vet=off -timeout 10m ./internal/servers/cluster
-	go test -vet=off -parallel 8 -timeout 40m ./cmd/fnb # which waits more than it computes, also on two cores
+	go test -vet=off -parallel 4 -timeout 40m ./cmd/fnb # most of which waits for builders
 
 # Kubernetes' programs are compiled beside it, at leisure; so what needs them comes later.
 test-race:
