@@ -474,7 +474,7 @@ func (r *Container) upstream() (host string, port int) {
 	if r.Watchdog() == words.WatchdogDefault || !r.HasWatchdog() || env.Get(r.env, "mode") != words.ModeHTTP {
 		return "", 0
 	}
-	u, err := url.Parse(cmp.Or(env.Get(r.env, "upstream_url"), env.Get(r.env, "http_upstream_url")))
+	u, err := url.Parse(upstreamURL(r.env))
 	if err != nil {
 		return "", 0
 	}

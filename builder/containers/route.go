@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 
 	"fnb/internal/env"
+	"fnb/schema/words"
 )
 
 // A Route is a name and a port that lead out of a container: what connects to them in it
@@ -127,9 +128,23 @@ func (w *ways) unreached(u Unreached) {
 	}
 }
 
+// Mode is how the container's watchdog calls the function. It is there once the container was started.
+func (r *Container) Mode() string {
+	fallback := words.ModeStreaming
+	if upstreamURL(r.env) != "" {
+		fallback = words.ModeHTTP
+	}
+	return cmp.Or(env.Get(r.env, "mode"), fallback)
+}
+
+// upstreamURL is where a watchdog finds the function, by its name of today or by that of before.
+func upstreamURL(environ []string) string {
+	return cmp.Or(env.Get(environ, "upstream_url"), env.Get(environ, "http_upstream_url"))
+}
+
 // upstreamPort is where the function behind a watchdog listens, if its address says so.
 func upstreamPort(environ []string) int {
-	u, err := url.Parse(cmp.Or(env.Get(environ, "upstream_url"), env.Get(environ, "http_upstream_url")))
+	u, err := url.Parse(upstreamURL(environ))
 	if err != nil {
 		return 0
 	}

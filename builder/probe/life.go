@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,12 +36,7 @@ func (p *prober) logLine(ctx context.Context) error {
 	if fprocess == "" {
 		return errSkip("the image has no fprocess")
 	}
-	req := p.req
-	req.Env = maps.Clone(req.Env)
-	if req.Env == nil {
-		req.Env = map[string]string{}
-	}
-	req.Env["fprocess"] = p.r.Program() + " longline " + strconv.Itoa(logLine) + " " + fprocess
+	req := p.with("fprocess", p.r.Program()+" longline "+strconv.Itoa(logLine)+" "+fprocess)
 	c := &counter{}
 	req.Stdout, req.Stderr = c, c
 	r, err := containers.Run(ctx, p.client, req)

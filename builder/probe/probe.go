@@ -279,16 +279,10 @@ func (p *prober) judge(status int, answer string) error {
 // emptyAnswer finds out whether a process for each request that wrote no answer has failed. The mode streaming answers 200 also then,
 // since a status goes out before what becomes of the process is known. The mode serializing knows it.
 func (p *prober) emptyAnswer(ctx context.Context) error {
-	if !p.r.HasWatchdog() || p.mode() != words.ModeStreaming || p.o.Exact && p.o.Request.Status != 0 {
+	if !p.r.HasWatchdog() || p.r.Mode() != words.ModeStreaming || p.o.Exact && p.o.Request.Status != 0 {
 		return nil
 	}
-	req := p.req
-	req.Env = maps.Clone(req.Env)
-	if req.Env == nil {
-		req.Env = map[string]string{}
-	}
-	req.Env["mode"] = words.ModeSerializing
-	r, err := containers.Run(ctx, p.client, req)
+	r, err := containers.Run(ctx, p.client, p.with("mode", words.ModeSerializing))
 	if err != nil {
 		return err
 	}
@@ -303,21 +297,15 @@ func (p *prober) emptyAnswer(ctx context.Context) error {
 	return err
 }
 
-// mode is how the watchdog calls the function.
-func (p *prober) mode() string {
-	has := map[string]string{}
-	for _, kv := range p.r.Config().Env {
-		k, v, _ := strings.Cut(kv, "=")
-		has[k] = v
+// with is what is run, with a variable of its environment set.
+func (p *prober) with(name, value string) containers.Request {
+	req := p.req
+	req.Env = maps.Clone(req.Env)
+	if req.Env == nil {
+		req.Env = map[string]string{}
 	}
-	maps.Copy(has, p.req.Env)
-	switch {
-	case has["mode"] != "":
-		return has["mode"]
-	case has["upstream_url"] != "":
-		return words.ModeHTTP
-	}
-	return words.ModeStreaming
+	req.Env[name] = value
+	return req
 }
 
 // examples sends the function's examples, one after the other.
