@@ -59,13 +59,21 @@ func Find() (Current, error) {
 	return Current{cmp.Or(meta.Endpoints.Docker.Host, usual), by}, nil
 }
 
+// Address is where it listens, as [net.Dial] has it. It is not ok if fnb reaches none there.
+func (c Current) Address() (network, address string, ok bool) {
+	if path, ok := strings.CutPrefix(c.Host, "unix://"); ok {
+		return "unix", path, path != ""
+	}
+	host, ok := strings.CutPrefix(c.Host, "tcp://")
+	return "tcp", strings.TrimSuffix(host, "/"), ok && host != ""
+}
+
 // Socket is the path of its socket; "" if it listens elsewhere.
 func (c Current) Socket() string {
-	path, _ := strings.CutPrefix(c.Host, "unix://")
-	if path == c.Host {
-		return ""
+	if network, path, ok := c.Address(); ok && network == "unix" {
+		return path
 	}
-	return path
+	return ""
 }
 
 // String names it in errors.
@@ -85,11 +93,11 @@ func Resolve(u *url.URL) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path := current.Socket(); path != "" {
-		return &url.URL{Scheme: "docker", Path: path}, nil
-	}
-	if host, ok := strings.CutPrefix(current.Host, "tcp://"); ok {
-		return &url.URL{Scheme: "docker", Host: strings.TrimSuffix(host, "/")}, nil
+	switch network, address, ok := current.Address(); {
+	case ok && network == "unix":
+		return &url.URL{Scheme: "docker", Path: address}, nil
+	case ok:
+		return &url.URL{Scheme: "docker", Host: address}, nil
 	}
 	return nil, fmt.Errorf("%s is at %s, and fnb reaches one at unix:// or tcp://", current, plain.Line(current.Host))
 }

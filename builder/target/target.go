@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"fnb/builder/engine"
@@ -159,7 +158,7 @@ func Engine(ctx context.Context) (Target, error) {
 	if err != nil {
 		return nil, &EngineError{Engine: current.String(), Err: err}
 	}
-	client, base, err := dockerClient(current.Host)
+	client, base, err := dockerClient(current)
 	if err == nil {
 		err = pingDocker(ctx, client, base)
 	}
@@ -190,18 +189,19 @@ func (e *EngineError) Error() string { return "asking " + e.Engine + ": " + e.Er
 func (e *EngineError) Unwrap() error { return e.Err }
 
 // dockerClient reaches a Docker Engine.
-func dockerClient(host string) (*http.Client, string, error) {
-	if path, ok := strings.CutPrefix(host, "unix://"); ok {
-		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}
-		return &http.Client{Transport: &http.Transport{DialContext: dial}}, "http://docker", nil
+func dockerClient(current engine.Current) (*http.Client, string, error) {
+	network, address, ok := current.Address()
+	switch {
+	case !ok:
+		return nil, "", fmt.Errorf("%s is not reached by fnb: it must begin with unix:// or tcp://", plain.Line(current.Host))
+	case network == "tcp":
+		return &http.Client{}, "http://" + address, nil
 	}
-	if addr, ok := strings.CutPrefix(host, "tcp://"); ok {
-		return &http.Client{}, "http://" + addr, nil
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
 	}
-	return nil, "", fmt.Errorf("%s is not reached by fnb: it must begin with unix:// or tcp://", plain.Line(host))
+	return &http.Client{Transport: &http.Transport{DialContext: dial}}, "http://docker", nil
 }
 
 // pingDocker sees whether an engine answers, before anything is built for it.
