@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"fnb/internal/servers/network"
 )
 
 // A Container is an image that runs on this machine outside any builder, by
@@ -258,4 +261,14 @@ func ContainerFor(tb testing.TB, ref string, opts ContainerOptions) *Container {
 	}
 	closeAtEnd(tb, c.Close)
 	return c
+}
+
+// dial connects to an address inside the container's network.
+func (c *Container) dial(ctx context.Context, kind, addr string) (conn net.Conn, err error) {
+	err = network.In(int(c.pid.Load()), func() error {
+		// An address that is a number is dialled by the calling goroutine itself.
+		conn, err = (&net.Dialer{}).DialContext(ctx, kind, addr)
+		return err
+	})
+	return conn, err
 }

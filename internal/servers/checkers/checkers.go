@@ -94,6 +94,12 @@ func Scanners() (string, error) {
 // Syft returns the path of syft, which says what is in an image.
 func Syft() (string, error) { return of("make sbom", "tools", "sbom", "venv", "bin", "syft") }
 
+// Docker returns the folder that has dockerd, and containerd with its other programs.
+func Docker() (string, error) {
+	dockerd, err := of("make engines", "bin", "tools", "dockerd")
+	return filepath.Dir(dockerd), err
+}
+
 // Kubernetes returns the folder that has the programs of a Kubernetes in bin, and plugins for networks in cni.
 func Kubernetes() (string, error) {
 	kubelet, err := of("make kubernetes", "bin", "tools", "kubernetes", "bin", "kubelet")

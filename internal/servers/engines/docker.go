@@ -16,6 +16,7 @@ import (
 	"github.com/moby/sys/mount"
 
 	"fnb/internal/servers"
+	"fnb/internal/servers/checkers"
 	"fnb/internal/servers/network"
 )
 
@@ -60,14 +61,12 @@ func StartDocker(ctx context.Context, opts DockerOptions) (_ *Docker, err error)
 
 // today is the folder of the programs of today's engine, and its version.
 func today() (bin, version string, err error) {
-	root, err := servers.Checkout()
-	if err != nil {
+	if bin, err = checkers.Docker(); err != nil {
 		return "", "", err
 	}
-	bin = filepath.Join(root, "bin", "tools")
 	info, err := buildinfo.ReadFile(filepath.Join(bin, "dockerd"))
 	if err != nil {
-		return "", "", fmt.Errorf("%w; make it with: make engines", err)
+		return "", "", err
 	}
 	return bin, "moby " + strings.TrimPrefix(info.Main.Version, "v"), nil
 }
